@@ -1,0 +1,95 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Language settings of every target. Warnings are errors; the upcoming features are the ones the house style names.
+let common: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+    .enableUpcomingFeature("ImmutableWeakCaptures"),
+]
+/// Everything that is not a C wrapper also promises memory safety.
+let strict = common + [.strictMemorySafety()]
+
+let log: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let subprocess: Target.Dependency = .product(name: "Subprocess", package: "swift-subprocess")
+let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+
+let package = Package(
+    name: "gboost-gateway",
+    products: [.executable(name: "gboost", targets: ["gboost"])],
+    dependencies: [
+        .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
+        .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-http-types", exact: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-configuration", exact: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/apple/swift-async-algorithms", exact: "1.1.4"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", exact: "1.0.2", traits: []),
+    ],
+    targets: [
+        .systemLibrary(name: "CLinux"),
+        .systemLibrary(name: "CLibPQ", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CLibCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CLlama", pkgConfig: "llama"),
+
+        .target(name: "ThreadExecutor", dependencies: ["CLinux"], swiftSettings: common),
+        .target(name: "Postgres", dependencies: ["CLibPQ", "ThreadExecutor", log], swiftSettings: common),
+        .target(name: "Curl", dependencies: ["CLibCurl", "CLinux", "ThreadExecutor"], swiftSettings: common),
+        .target(name: "WireFormat", swiftSettings: strict),
+        .target(name: "GatewayCore", swiftSettings: strict),
+        .target(name: "Router", dependencies: ["GatewayCore"], swiftSettings: strict),
+        .target(
+            name: "Inference", dependencies: ["CLlama", "ThreadExecutor", "GatewayCore", subprocess, log],
+            swiftSettings: common),
+        .target(name: "Providers", dependencies: ["Curl", "WireFormat", "GatewayCore", log], swiftSettings: strict),
+        .target(name: "Ledger", dependencies: ["Postgres", "GatewayCore", crypto, log], swiftSettings: strict),
+        .target(name: "EmbeddedPostgres", dependencies: [subprocess, log], swiftSettings: strict),
+        .target(
+            name: "GatewayServer",
+            dependencies: [
+                "GatewayCore", "WireFormat", "Router", "Ledger", "Providers", "Inference", hummingbird, lifecycle,
+                log, nio, .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "GatewayTesting",
+            dependencies: ["GatewayCore", "WireFormat", "EmbeddedPostgres", "Postgres", "Ledger", hummingbird, nio, log,
+                .product(name: "HTTPTypes", package: "swift-http-types"), lifecycle],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "gboost",
+            dependencies: [
+                "GatewayServer", "GatewayTesting", "EmbeddedPostgres", "GatewayCore", "Router", "Ledger", "Postgres",
+                "Providers", "Curl", "Inference", "WireFormat", lifecycle, log,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Configuration", package: "swift-configuration"),
+            ],
+            swiftSettings: strict),
+
+        .testTarget(name: "ThreadExecutorTests", dependencies: ["ThreadExecutor"], swiftSettings: common),
+        .testTarget(name: "PostgresTests", dependencies: ["Postgres", "GatewayTesting"], swiftSettings: common),
+        .testTarget(name: "CurlTests", dependencies: ["Curl", "GatewayTesting"], swiftSettings: common),
+        .testTarget(name: "WireFormatTests", dependencies: ["WireFormat"], swiftSettings: common),
+        .testTarget(name: "GatewayCoreTests", dependencies: ["GatewayCore"], swiftSettings: common),
+        .testTarget(name: "RouterTests", dependencies: ["Router"], swiftSettings: common),
+        .testTarget(name: "InferenceTests", dependencies: ["Inference", "GatewayTesting"], swiftSettings: common),
+        .testTarget(
+            name: "ProvidersTests", dependencies: ["Providers", "Curl", "GatewayTesting"], swiftSettings: common),
+        .testTarget(name: "LedgerTests", dependencies: ["Ledger", "Postgres", "GatewayTesting"], swiftSettings: common),
+        .testTarget(
+            name: "GatewayServerTests",
+            dependencies: ["GatewayServer", "GatewayTesting", .product(name: "HummingbirdTesting", package: "hummingbird")],
+            swiftSettings: common),
+        .testTarget(name: "EndToEndTests", dependencies: ["GatewayTesting", "Postgres", subprocess], swiftSettings: common),
+        .testTarget(name: "TidyTests", swiftSettings: common),
+    ])

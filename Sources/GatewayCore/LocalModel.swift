@@ -1,0 +1,148 @@
+package import Foundation
+
+/// One message of a conversation, text only: what an SLM can take.
+package struct ChatMessage: Hashable, Sendable, Codable {
+    /// "system", "user" or "assistant".
+    package var role: String
+    package var content: String
+    package init(role: String, content: String) {
+        self.role = role
+        self.content = content
+    }
+}
+
+/// A piece of the answer that is already settled. Drafted pieces keep their tokens, so that going on from them is
+/// exactly what the SLM would have done in one go; text from elsewhere is tokenized, never as special tokens.
+package enum AnswerSegment: Hashable, Sendable, Codable {
+    case tokens([Int32])
+    case text(String)
+}
+
+/// Sampling of one draft. `temperature == 0` is greedy.
+package struct Sampling: Hashable, Sendable, Codable {
+    package var temperature: Double = 0
+    package var topP: Double = 1
+    package var topK: Int = 40
+    package var seed: UInt32 = 0
+    package init(temperature: Double = 0, topP: Double = 1, topK: Int = 40, seed: UInt32 = 0) {
+        self.temperature = temperature
+        self.topP = topP
+        self.topK = topK
+        self.seed = seed
+    }
+}
+
+/// Asks an SLM for the next step of an answer. Stateless: the engine finds what it can reuse of an earlier draft
+/// with the same `session`, and never shares it with another session.
+package struct DraftRequest: Hashable, Sendable, Codable {
+    /// The request that drafts belong to; the engine's cached prefix is keyed by it.
+    package var session: UUID
+    package var messages: [ChatMessage]
+    package var answer: [AnswerSegment]
+    package var sampling: Sampling
+    package var maxTokens: Int
+    /// nil: no cut, draft until the answer's end or `maxTokens`.
+    package var boundary: StepBoundary?
+    /// The client's own stop strings; the answer ends before the first one.
+    package var stop: [String]
+    /// Whether the hidden state of the step's last token is wanted.
+    package var wantsHidden: Bool
+    package init(
+        session: UUID, messages: [ChatMessage], answer: [AnswerSegment], sampling: Sampling, maxTokens: Int,
+        boundary: StepBoundary?, stop: [String] = [], wantsHidden: Bool
+    ) {
+        self.session = session
+        self.messages = messages
+        self.answer = answer
+        self.sampling = sampling
+        self.maxTokens = maxTokens
+        self.boundary = boundary
+        self.stop = stop
+        self.wantsHidden = wantsHidden
+    }
+}
+
+/// Why a draft ended.
+package enum DraftEnd: String, Hashable, Sendable, Codable {
+    /// At a step boundary (which is part of the text).
+    case boundary
+    /// The model ended its answer, or met a stop string.
+    case answer
+    /// `maxTokens` were drafted, or the context is full.
+    case length
+}
+
+/// One drafted step.
+package struct StepDraft: Hashable, Sendable, Codable {
+    package var text: String
+    package var tokens: [Int32]
+    /// Natural logarithm of each token's probability before temperature; as many as `tokens`.
+    package var logProbabilities: [Float]
+    /// Hidden state after the final norm at the step's last token, `n_embd` values; empty unless wanted.
+    package var hidden: [Float]
+    package var end: DraftEnd
+    /// Tokens of prompt and answer so far, and how many of them the engine did not need to evaluate again.
+    package var promptTokens: Int
+    package var reusedTokens: Int
+    package init(
+        text: String, tokens: [Int32], logProbabilities: [Float], hidden: [Float], end: DraftEnd, promptTokens: Int,
+        reusedTokens: Int
+    ) {
+        self.text = text
+        self.tokens = tokens
+        self.logProbabilities = logProbabilities
+        self.hidden = hidden
+        self.end = end
+        self.promptTokens = promptTokens
+        self.reusedTokens = reusedTokens
+    }
+}
+
+/// Why a local model gave no answer.
+package enum LocalModelError: Error, Hashable, Sendable {
+    /// Not loaded and cannot be (file missing, corrupt, unsupported); the text names the file.
+    case unavailable(String)
+    /// The engine host died or hung with this request in it. Sending it again is safe.
+    case interrupted
+    /// Queue full: try again after this many seconds.
+    case overloaded(retryAfterSeconds: Int)
+    /// The prompt does not fit the model's context.
+    case contextExceeded(tokens: Int, limit: Int)
+    /// The request itself is wrong (an unusable regular expression, an empty conversation).
+    case invalid(String)
+}
+
+/// A tenant's SLM.
+package protocol SmallLanguageModel: Sendable {
+    /// Drafts the next step. Cancelling the task frees the engine's slot.
+    func draft(_ request: DraftRequest) async throws -> StepDraft
+    /// Tells the engine that no more drafts of this session will come.
+    func end(session: UUID) async
+}
+
+/// The reward of one step: the model's raw score and, after calibration, the probability p that the SLM going on
+/// from here ends right. Both in 0…1.
+package struct ProcessReward: Hashable, Sendable, Codable {
+    package var raw: Double
+    package var calibrated: Double
+    package init(raw: Double, calibrated: Double) {
+        self.raw = raw
+        self.calibrated = calibrated
+    }
+}
+
+/// A tenant's PRM.
+package protocol ProcessRewardModel: Sendable {
+    /// True where `score` reads `StepDraft.hidden`, so that drafts must ask for it.
+    var needsHidden: Bool { get }
+    /// Scores `draft` after the accepted `answer` (texts of the steps so far).
+    func score(session: UUID, messages: [ChatMessage], answer: [String], draft: StepDraft) async throws
+        -> ProcessReward
+}
+
+/// The tenants' models held in memory, by name.
+package protocol LocalModels: Sendable {
+    func slm(_ record: ModelRecord) async throws(LocalModelError) -> any SmallLanguageModel
+    /// `base` is the SLM that a shared head belongs to.
+    func prm(_ record: ModelRecord, base: ModelRecord?) async throws(LocalModelError) -> any ProcessRewardModel
+}

@@ -1,0 +1,91 @@
+/// One call to a paid API, with its body in the OpenAI chat-completions form. The body's `max_tokens` is exactly what
+/// the hold was taken for.
+package struct PaidCall: Sendable {
+    package var model: ModelReference
+    /// Complete JSON body as sent (model name, max_tokens, stream and stream_options already set).
+    package var body: [UInt8]
+    package var isStream: Bool
+    /// Sent as `x-request-id`, for the provider's logs.
+    package var requestID: String
+    package init(model: ModelReference, body: [UInt8], isStream: Bool, requestID: String) {
+        self.model = model
+        self.body = body
+        self.isStream = isStream
+        self.requestID = requestID
+    }
+}
+
+/// What came from a provider, as it arrived.
+package struct PaidChunk: Sendable {
+    /// Raw bytes to pass on: whole SSE events of a stream, or the whole body.
+    package var bytes: [UInt8]
+    /// The answer's text in these bytes (concatenated `delta.content`, or `message.content`).
+    package var text: String
+    package init(bytes: [UInt8], text: String) {
+        self.bytes = bytes
+        self.text = text
+    }
+}
+
+/// How a paid exchange ended, known once `next()` gave nil or threw, or after `drain`.
+package struct PaidResult: Hashable, Sendable {
+    package var usage: TokenUsage?
+    package var finishReason: String?
+    package var providerRequestID: String?
+    package init(usage: TokenUsage? = nil, finishReason: String? = nil, providerRequestID: String? = nil) {
+        self.usage = usage
+        self.finishReason = finishReason
+        self.providerRequestID = providerRequestID
+    }
+}
+
+/// Why a paid call failed.
+package struct ProviderError: Error, Hashable, Sendable {
+    package enum Code: String, Hashable, Sendable {
+        /// No connection: no byte of the request was sent, so nothing can have been charged.
+        case unreachable
+        /// The provider answered with an error status: by its terms not charged.
+        case status
+        /// The connection broke, timed out or spoke nonsense after the request was sent: may have been charged.
+        case interrupted
+    }
+    package var code: Code
+    /// HTTP status of the provider, for `.status`.
+    package var status: Int?
+    package var providerRequestID: String?
+    package var retryAfterSeconds: Int?
+    /// The provider's own words, cut to a bound and free of secrets; for the client's `metadata` and the log.
+    package var message: String
+    package init(
+        code: Code, status: Int? = nil, providerRequestID: String? = nil, retryAfterSeconds: Int? = nil,
+        message: String
+    ) {
+        self.code = code
+        self.status = status
+        self.providerRequestID = providerRequestID
+        self.retryAfterSeconds = retryAfterSeconds
+        self.message = message
+    }
+    /// Whether the provider can have charged for the call.
+    package var mayHaveCharged: Bool { code == .interrupted }
+}
+
+/// A running exchange with a provider. One reader.
+package protocol PaidExchange: Sendable {
+    /// The next bytes; nil at the proper end. Throws `ProviderError`. Cancelling the task ends the wait, not the
+    /// exchange: call `drain` or `cancel` after it.
+    func next() async throws -> PaidChunk?
+    /// Reads on without delivering, up to the usage or to `seconds`, and closes.
+    func drain(seconds: Double) async -> PaidResult
+    /// Closes at once.
+    func cancel() async
+    /// What is known by now.
+    var result: PaidResult { get async }
+}
+
+/// A configured paid API.
+package protocol PaidProvider: Sendable {
+    var name: String { get }
+    /// Sends the call and waits for the response head. Throws `ProviderError`.
+    func open(_ call: PaidCall) async throws -> any PaidExchange
+}

@@ -1,0 +1,219 @@
+package import Foundation
+
+/// Names one paid call: the hold's primary key.
+package struct HoldID: Hashable, Sendable, Codable, CustomStringConvertible {
+    /// UUIDv7 of the request, also its `x-gboost-request-id`.
+    package var request: UUID
+    /// Step of the answer that the call writes; 0 for a direct call.
+    package var step: Int16
+    /// Every retry of a call is an attempt with a hold of its own.
+    package var attempt: Int16
+    package init(request: UUID, step: Int16, attempt: Int16) {
+        self.request = request
+        self.step = step
+        self.attempt = attempt
+    }
+    package var description: String { "\(request.uuidString.lowercased())/\(step)/\(attempt)" }
+}
+
+/// A request for a hold: everything the database needs to find the budgets that apply and to test them.
+package struct Reservation: Hashable, Sendable {
+    package var id: HoldID
+    package var caller: Caller
+    /// Name of the boosted route; nil for a direct call.
+    package var route: String?
+    package var model: ModelReference
+    package var priceID: Int64
+    /// The highest possible cost of the call.
+    package var amount: NanoUSD
+    package init(
+        id: HoldID, caller: Caller, route: String?, model: ModelReference, priceID: Int64, amount: NanoUSD
+    ) {
+        self.id = id
+        self.caller = caller
+        self.route = route
+        self.model = model
+        self.priceID = priceID
+        self.amount = amount
+    }
+}
+
+/// The state of one budget in one period, as of a reservation or a report.
+package struct BudgetState: Hashable, Sendable, Codable {
+    /// E.g. "tenant:acme", "team:research", "key:17".
+    package var scope: String
+    /// E.g. "month:2026-11".
+    package var period: String
+    package var limit: NanoUSD
+    package var settled: NanoUSD
+    package var held: NanoUSD
+    /// When the next period opens; nil for budgets without an end.
+    package var resetsAt: Date?
+    package init(
+        scope: String, period: String, limit: NanoUSD, settled: NanoUSD, held: NanoUSD, resetsAt: Date?
+    ) {
+        self.scope = scope
+        self.period = period
+        self.limit = limit
+        self.settled = settled
+        self.held = held
+        self.resetsAt = resetsAt
+    }
+    package var remaining: NanoUSD { limit.subtracting(settled)?.subtracting(held) ?? .zero }
+}
+
+/// What became of a reservation. When it was granted the hold is committed, in state `dispatched`.
+package enum ReservationOutcome: Hashable, Sendable {
+    /// `tightest` is the applying budget with the least left, after this hold.
+    case granted(tightest: BudgetState)
+    /// The budget that it does not fit; `remaining` of it is what a smaller call could hold.
+    case refused(BudgetState)
+    /// A tenant without any budget for this call: nothing may be spent.
+    case noBudget
+    /// Key revoked, expired, or tenant suspended since the snapshot.
+    case callerRejected
+}
+
+/// How a paid call ended.
+package enum CallOutcome: String, Hashable, Sendable, Codable {
+    /// The provider reported usage; the charge is exact.
+    case completed
+    /// No usage to be had: the whole hold is posted.
+    case estimated
+    /// The provider charged nothing: it was never reached, or it refused the call. Posts zero.
+    case failed
+}
+
+/// Which kind of paid call an escalation record is about.
+package enum EscalationKind: String, Hashable, Sendable, Codable { case step, rest, direct }
+
+/// Why a paid call was made, for the audit. The ledger adds caller, hold, cost and sequence number.
+package struct EscalationRecord: Hashable, Sendable, Codable {
+    package var kind: EscalationKind
+    /// Reward of the step that was not good enough; nil where nothing was scored.
+    package var rewardRaw: Double?
+    package var rewardCalibrated: Double?
+    package var shadowPrice: Double?
+    /// Every action with its gain, cost and utility, and why the chosen one was: see `Router.Decision`.
+    package var actions: [ActionEstimate]
+    package var reason: String
+    package var slmSHA256: String?
+    package var prmSHA256: String?
+    /// Keyed hashes (hex) of prompt and answer; texts are not kept.
+    package var promptHash: String?
+    package var answerHash: String?
+    package init(
+        kind: EscalationKind, rewardRaw: Double? = nil, rewardCalibrated: Double? = nil, shadowPrice: Double? = nil,
+        actions: [ActionEstimate] = [], reason: String, slmSHA256: String? = nil, prmSHA256: String? = nil,
+        promptHash: String? = nil, answerHash: String? = nil
+    ) {
+        self.kind = kind
+        self.rewardRaw = rewardRaw
+        self.rewardCalibrated = rewardCalibrated
+        self.shadowPrice = shadowPrice
+        self.actions = actions
+        self.reason = reason
+        self.slmSHA256 = slmSHA256
+        self.prmSHA256 = prmSHA256
+        self.promptHash = promptHash
+        self.answerHash = answerHash
+    }
+}
+
+/// The end of a paid call, posted exactly once with its ledger entry and its escalation record.
+package struct Settlement: Hashable, Sendable, Codable {
+    package var id: HoldID
+    package var outcome: CallOutcome
+    /// The charge; ignored (whole hold) for `.estimated`, zero for `.failed`.
+    package var amount: NanoUSD
+    package var usage: TokenUsage?
+    package var providerRequestID: String?
+    package var escalation: EscalationRecord
+    package init(
+        id: HoldID, outcome: CallOutcome, amount: NanoUSD, usage: TokenUsage?, providerRequestID: String?,
+        escalation: EscalationRecord
+    ) {
+        self.id = id
+        self.outcome = outcome
+        self.amount = amount
+        self.usage = usage
+        self.providerRequestID = providerRequestID
+        self.escalation = escalation
+    }
+}
+
+/// Which models answered.
+package enum ServedBy: String, Hashable, Sendable, Codable { case slm, mixed, llm }
+
+/// Why an answer got less than the router wanted (header `x-gboost-degraded`).
+package enum DegradedReason: String, Hashable, Sendable, Codable {
+    case budgetExhausted = "budget_exhausted"
+    case ledgerUnavailable = "ledger_unavailable"
+    case providerUnavailable = "provider_unavailable"
+    case rewardUnavailable = "reward_unavailable"
+    case priceUnknown = "price_unknown"
+}
+
+/// One finished request, for reports. Not part of the money: the ledger entries are.
+package struct RequestRecord: Hashable, Sendable, Codable {
+    package var id: UUID
+    package var tenantID: Int64
+    package var teamID: Int64?
+    package var keyID: Int64
+    /// What the client put into `model`.
+    package var model: String
+    package var route: String?
+    package var servedBy: ServedBy?
+    package var status: Int
+    package var steps: Int
+    package var escalations: Int
+    package var degraded: DegradedReason?
+    package var slmInputTokens: Int64
+    package var slmOutputTokens: Int64
+    package var costNanoUSD: Int64
+    package var startedAt: Date
+    package var milliseconds: Int64
+    package init(
+        id: UUID, tenantID: Int64, teamID: Int64?, keyID: Int64, model: String, route: String?, servedBy: ServedBy?,
+        status: Int, steps: Int, escalations: Int, degraded: DegradedReason?, slmInputTokens: Int64,
+        slmOutputTokens: Int64, costNanoUSD: Int64, startedAt: Date, milliseconds: Int64
+    ) {
+        self.id = id
+        self.tenantID = tenantID
+        self.teamID = teamID
+        self.keyID = keyID
+        self.model = model
+        self.route = route
+        self.servedBy = servedBy
+        self.status = status
+        self.steps = steps
+        self.escalations = escalations
+        self.degraded = degraded
+        self.slmInputTokens = slmInputTokens
+        self.slmOutputTokens = slmOutputTokens
+        self.costNanoUSD = costNanoUSD
+        self.startedAt = startedAt
+        self.milliseconds = milliseconds
+    }
+}
+
+/// The ledger cannot be reached: no paid call may be made.
+package struct LedgerUnavailable: Error, Sendable {
+    /// For the log; holds no secret.
+    package var reason: String
+    package init(reason: String) { self.reason = reason }
+}
+
+/// The paid hop's bookkeeping (design: the paid hop, exactly).
+package protocol SpendLedger: Sendable {
+    /// Commits a hold and marks it dispatched, in one round trip, or says why not. Cancelling the task does not
+    /// leave a hold behind that nobody settles: a cancelled reservation that was committed is settled as failed.
+    func reserve(_ reservation: Reservation) async throws(LedgerUnavailable) -> ReservationOutcome
+    /// Ends a hold. Never throws and never waits for long: with the database away it is written to the fsynced
+    /// journal and replayed. Idempotent.
+    func settle(_ settlement: Settlement) async
+    /// Stores a finished request, or journals it.
+    func record(_ request: RequestRecord) async
+    /// The tightest budget that applies to this caller now, for the router and for the headers.
+    func remaining(_ caller: Caller) async throws(LedgerUnavailable) -> BudgetState?
+}

@@ -1,0 +1,94 @@
+internal import CLinux
+internal import Glibc
+internal import Synchronization
+
+/// What a `ThreadExecutor` does when it has no jobs: block until there is I/O or until woken.
+///
+/// `wait` runs on the executor's thread only. `wake` may be called from any thread and must make a current or the
+/// next `wait` return at once.
+package protocol ThreadWait: AnyObject, Sendable {
+    /// Blocks until something happened. With `mayBlock == false` it only collects what is already ready.
+    func wait(mayBlock: Bool)
+    /// Ends a current wait, or the next one.
+    func wake()
+}
+
+/// A serial executor with a thread of its own, so that an actor may own a C library's handles without locks and
+/// without ever blocking Swift's cooperative pool.
+///
+/// The thread ends after `stop()`, once the jobs already queued have run.
+package final class ThreadExecutor: SerialExecutor {
+    private struct State {
+        var jobs: [UnownedJob] = []
+        var isStopping = false
+        var isIdle = false
+    }
+
+    private let state = Mutex(State())
+    private let thread = Mutex<pthread_t?>(nil)
+    private let waiting: any ThreadWait
+    private let name: String
+
+    /// Starts the thread.
+    /// - Parameters:
+    ///   - name: shown by `top -H` and debuggers; cut to 15 bytes by the kernel.
+    ///   - wait: how the thread sleeps.
+    package init(name: String, wait: any ThreadWait) {
+        self.name = String(name.prefix(15))
+        self.waiting = wait
+        var id = pthread_t()
+        let context = Unmanaged.passRetained(self).toOpaque()
+        let code = pthread_create(
+            &id, nil,
+            { raw in
+                guard let raw else { return nil }
+                Unmanaged<ThreadExecutor>.fromOpaque(raw).takeRetainedValue().run()
+                return nil
+            }, context)
+        precondition(code == 0, "no thread for \(name): \(String(cString: strerror(code)))")
+        pthread_detach(id)
+    }
+
+    package func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        let mustWake = state.withLock { s in
+            s.jobs.append(job)
+            defer { s.isIdle = false }
+            return s.isIdle
+        }
+        if mustWake { waiting.wake() }
+    }
+
+    /// Lets the thread end after the jobs that are queued now.
+    package func stop() {
+        state.withLock { $0.isStopping = true }
+        waiting.wake()
+    }
+
+    package func checkIsolated() {
+        precondition(isCurrentThread, "not on the executor's thread \(name)")
+    }
+
+    package func isIsolatingCurrentContext() -> Bool? { isCurrentThread }
+
+    private var isCurrentThread: Bool {
+        thread.withLock { id in id.map { pthread_equal($0, pthread_self()) != 0 } ?? false }
+    }
+
+    private func run() {
+        thread.withLock { $0 = pthread_self() }
+        _ = clinux_set_thread_name(name)
+        var batch: [UnownedJob] = []
+        while true {
+            batch.removeAll(keepingCapacity: true)
+            let stopped = state.withLock { s in
+                swap(&s.jobs, &batch)
+                s.isIdle = batch.isEmpty
+                return s.isStopping && batch.isEmpty
+            }
+            if stopped { return }
+            for job in batch { job.runSynchronously(on: asUnownedSerialExecutor()) }
+            waiting.wait(mayBlock: batch.isEmpty)
+        }
+    }
+}

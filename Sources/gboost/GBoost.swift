@@ -1,0 +1,3 @@
+@main struct GBoost {
+    static func main() { print("gboost") }
+}
