@@ -61,15 +61,18 @@ let package = Package(
                 log, nio, .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: strict),
+        .target(name: "GatewayTesting", dependencies: ["GatewayCore", "EmbeddedPostgres"], swiftSettings: strict),
         .target(
-            name: "GatewayTesting",
-            dependencies: ["GatewayCore", "WireFormat", "EmbeddedPostgres", "Postgres", "Ledger", hummingbird, nio, log,
-                .product(name: "HTTPTypes", package: "swift-http-types"), lifecycle],
+            name: "SimulatedProvider",
+            dependencies: [
+                "GatewayCore", "WireFormat", "GatewayTesting", hummingbird, lifecycle, log, nio,
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+            ],
             swiftSettings: strict),
         .executableTarget(
             name: "gboost",
             dependencies: [
-                "GatewayServer", "GatewayTesting", "EmbeddedPostgres", "GatewayCore", "Router", "Ledger", "Postgres",
+                "GatewayServer", "SimulatedProvider", "GatewayTesting", "EmbeddedPostgres", "GatewayCore", "Router", "Ledger", "Postgres",
                 "Providers", "Curl", "Inference", "WireFormat", lifecycle, log,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
@@ -77,19 +80,36 @@ let package = Package(
             swiftSettings: strict),
 
         .testTarget(name: "ThreadExecutorTests", dependencies: ["ThreadExecutor"], swiftSettings: common),
-        .testTarget(name: "PostgresTests", dependencies: ["Postgres", "GatewayTesting"], swiftSettings: common),
+        .testTarget(
+            name: "EmbeddedPostgresTests", dependencies: ["EmbeddedPostgres", "GatewayTesting"], swiftSettings: common),
+        .testTarget(
+            name: "PostgresTests", dependencies: ["Postgres", "EmbeddedPostgres", "GatewayTesting"],
+            swiftSettings: common),
         .testTarget(name: "CurlTests", dependencies: ["Curl", "GatewayTesting"], swiftSettings: common),
         .testTarget(name: "WireFormatTests", dependencies: ["WireFormat"], swiftSettings: common),
         .testTarget(name: "GatewayCoreTests", dependencies: ["GatewayCore"], swiftSettings: common),
-        .testTarget(name: "RouterTests", dependencies: ["Router"], swiftSettings: common),
-        .testTarget(name: "InferenceTests", dependencies: ["Inference", "GatewayTesting"], swiftSettings: common),
+        .testTarget(name: "RouterTests", dependencies: ["Router", "GatewayCore"], swiftSettings: common),
         .testTarget(
-            name: "ProvidersTests", dependencies: ["Providers", "Curl", "GatewayTesting"], swiftSettings: common),
-        .testTarget(name: "LedgerTests", dependencies: ["Ledger", "Postgres", "GatewayTesting"], swiftSettings: common),
+            name: "InferenceTests", dependencies: ["Inference", "GatewayCore", "GatewayTesting"], swiftSettings: common),
+        .testTarget(
+            name: "ProvidersTests", dependencies: ["Providers", "Curl", "WireFormat", "GatewayCore", "GatewayTesting"],
+            swiftSettings: common),
+        .testTarget(
+            name: "LedgerTests", dependencies: ["Ledger", "Postgres", "GatewayCore", "EmbeddedPostgres", "GatewayTesting"],
+            swiftSettings: common),
+        .testTarget(
+            name: "SimulatedProviderTests", dependencies: ["SimulatedProvider", "GatewayTesting", "WireFormat",
+                .product(name: "HummingbirdTesting", package: "hummingbird")],
+            swiftSettings: common),
         .testTarget(
             name: "GatewayServerTests",
-            dependencies: ["GatewayServer", "GatewayTesting", .product(name: "HummingbirdTesting", package: "hummingbird")],
+            dependencies: [
+                "GatewayServer", "GatewayCore", "WireFormat", "Router", "GatewayTesting",
+                .product(name: "HummingbirdTesting", package: "hummingbird"),
+            ],
             swiftSettings: common),
-        .testTarget(name: "EndToEndTests", dependencies: ["GatewayTesting", "Postgres", subprocess], swiftSettings: common),
+        .testTarget(
+            name: "EndToEndTests", dependencies: ["GatewayTesting", "EmbeddedPostgres", "Postgres", subprocess],
+            swiftSettings: common),
         .testTarget(name: "TidyTests", swiftSettings: common),
     ])
