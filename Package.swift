@@ -31,7 +31,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-configuration", exact: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/apple/swift-configuration", exact: "1.4.0", traits: []),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
         .package(url: "https://github.com/apple/swift-async-algorithms", exact: "1.1.4"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", exact: "1.0.2", traits: []),
@@ -58,7 +59,7 @@ let package = Package(
             name: "GatewayServer",
             dependencies: [
                 "GatewayCore", "WireFormat", "Router", "Ledger", "Providers", "Inference", hummingbird, lifecycle,
-                log, nio, .product(name: "HTTPTypes", package: "swift-http-types"),
+                log, nio, crypto, .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: strict),
         .target(name: "GatewayTesting", dependencies: ["GatewayCore", "EmbeddedPostgres"], swiftSettings: strict),
@@ -76,6 +77,7 @@ let package = Package(
                 "Providers", "Curl", "Inference", "WireFormat", lifecycle, log,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: strict),
 
