@@ -1,5 +1,5 @@
+internal import FoundationEssentials
 package import GatewayCore
-internal import WireFormat
 
 /// A request that is turned away or that failed: the one error type between a handler and the client.
 ///
