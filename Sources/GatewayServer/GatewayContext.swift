@@ -1,5 +1,5 @@
 internal import FoundationEssentials
-package import GatewayCore
+internal import GatewayCore
 package import Hummingbird
 
 /// What the handlers know of a request beside its bytes.

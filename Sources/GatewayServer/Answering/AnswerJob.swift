@@ -62,6 +62,14 @@ struct AnswerJob: Sendable {
         return max(0, own / .milliseconds(1))
     }
 
+    /// Ends the request with a refusal instead of an answer.
+    func refuse(_ refusal: GatewayRefusal, route: String?) async {
+        var refusal = refusal
+        refusal.isCounted = true
+        stream.fail(refusal)
+        await record(nil, route: route, status: refusal.status)
+    }
+
     /// Metrics and the request's row, at the very end.
     func record(_ summary: AnswerSummary?, route: String?, status: Int) async {
         let elapsed = ContinuousClock.now - startedAt

@@ -1,6 +1,7 @@
 internal import Crypto
 internal import FoundationEssentials
 internal import GatewayCore
+internal import HTTPTypes
 internal import WireFormat
 
 /// Answers a request by one paid call, bytes passed through, under the same ledger as everything else.
@@ -167,8 +168,7 @@ struct DirectAnswer: Sendable {
     }
 
     private func refuse(_ refusal: GatewayRefusal) async {
-        job.stream.fail(refusal)
-        await job.record(nil, route: route, status: refusal.status)
+        await job.refuse(refusal, route: route)
     }
 }
 

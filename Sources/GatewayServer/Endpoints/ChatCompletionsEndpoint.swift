@@ -43,7 +43,7 @@ struct ChatCompletionsEndpoint: Sendable {
                 "The body is larger than \(services.limits.maxBodyBytes) bytes.", parameter: nil, status: 413)
         }
         do {
-            return try ChatCompletionRequest(body: Array(buffer.readableBytesView))
+            return try ChatCompletionRequest(Array(buffer.readableBytesView))
         } catch {
             throw GatewayRefusal(error)
         }

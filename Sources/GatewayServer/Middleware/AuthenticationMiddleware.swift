@@ -12,8 +12,8 @@ struct AuthenticationMiddleware: RouterMiddleware {
     static let maxKeyBytes = 512
     let catalog: any Catalog
 
-    func handle(
-        _ request: Request, context: GatewayContext, next: (Request, GatewayContext) async throws -> Response
+    @concurrent func handle(
+        _ request: Request, context: GatewayContext, next: @concurrent (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
         guard let key = Self.key(in: request.headers) else { throw GatewayRefusal.invalidKey }
         var context = context

@@ -1,4 +1,5 @@
 internal import FoundationEssentials
+internal import GatewayCore
 internal import HTTPTypes
 internal import Hummingbird
 internal import Logging
@@ -8,8 +9,8 @@ struct RefusalMiddleware: RouterMiddleware {
     typealias Context = GatewayContext
     let metrics: GatewayMetrics
 
-    func handle(
-        _ request: Request, context: GatewayContext, next: (Request, GatewayContext) async throws -> Response
+    @concurrent func handle(
+        _ request: Request, context: GatewayContext, next: @concurrent (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
         var response: Response
         do {
@@ -41,8 +42,10 @@ struct RefusalMiddleware: RouterMiddleware {
                     "why": "\(text)",
                 ])
         }
-        let tenant = context.caller?.tenant.name ?? ""
-        metrics.registry.add("gboost_requests_total", 1, [tenant, "", String(refusal.status)])
+        if !refusal.isCounted {
+            let tenant = context.caller?.tenant.name ?? ""
+            metrics.registry.add("gboost_requests_total", 1, [tenant, "", String(refusal.status)])
+        }
         return refusal.response()
     }
 }
