@@ -107,7 +107,8 @@ let package = Package(
             name: "GatewayServerTests",
             dependencies: [
                 "GatewayServer", "GatewayCore", "WireFormat", "Router", "GatewayTesting",
-                .product(name: "HummingbirdTesting", package: "hummingbird"),
+                .product(name: "HummingbirdTesting", package: "hummingbird"), crypto, log, hummingbird,
+                .product(name: "HTTPTypes", package: "swift-http-types"), nio,
             ],
             swiftSettings: common),
         .testTarget(

@@ -130,6 +130,11 @@ extension EscalationPrompt {
         /// The accepted steps, as they were accepted.
         package var steps: String
         package var ask: Ask
+        package init(question: String, steps: String, ask: Ask) {
+            self.question = question
+            self.steps = steps
+            self.ask = ask
+        }
     }
 
     /// Takes a last message apart again; nil: it is not an escalation's. What a simulated provider reads.

@@ -48,7 +48,7 @@ struct AnswerJob: Sendable {
     ]
 
     /// Delivers a whole body, with everything known as headers.
-    func deliver(_ body: [UInt8], summary: AnswerSummary) async {
+    func deliver(_ body: [UInt8], summary: AnswerReport) async {
         var headers = summary.headers
         headers[.contentType] = "application/json"
         stream.begin(AnswerHead(headers: headers, contentLength: body.count))
@@ -71,7 +71,7 @@ struct AnswerJob: Sendable {
     }
 
     /// Metrics and the request's row, at the very end.
-    func record(_ summary: AnswerSummary?, route: String?, status: Int) async {
+    func record(_ summary: AnswerReport?, route: String?, status: Int) async {
         let elapsed = ContinuousClock.now - startedAt
         let registry = services.metrics.registry
         let tenant = caller.tenant.name

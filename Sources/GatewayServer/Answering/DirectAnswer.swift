@@ -151,12 +151,12 @@ struct DirectAnswer: Sendable {
 
     private func settle(
         _ held: HeldCall, result: PaidResult, failure: ProviderError?, hash: HMAC<SHA256>, waited: Duration
-    ) async -> AnswerSummary {
+    ) async -> AnswerReport {
         let answer = hash.finalize().map(AnswerJob.hex).joined()
         let cost = await job.hop.settle(
             held, result: result, failure: failure, escalation: escalation(answerHash: answer))
         job.services.metrics.registry.observe("gboost_provider_seconds", waited / .seconds(1), [model.provider])
-        var summary = AnswerSummary(requestID: job.requestIDText, servedBy: .llm)
+        var summary = AnswerReport(requestID: job.requestIDText, servedBy: .llm)
         summary.cost = cost
         summary.escalations = route == nil ? 0 : 1
         summary.budget = held.budget.after(hold: held.amount, cost: cost)

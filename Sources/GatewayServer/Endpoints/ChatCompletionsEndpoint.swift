@@ -31,7 +31,7 @@ struct ChatCompletionsEndpoint: Sendable {
             activity.leave()
         }
         let head = try await job.stream.head().get()
-        return Response(status: .ok, headers: head.headers, body: body(of: job, request: request, head: head))
+        return Response(status: .ok, headers: head.headers, body: body(of: job, head: head))
     }
 
     private func read(_ request: Request) async throws -> ChatCompletionRequest {
@@ -75,26 +75,19 @@ struct ChatCompletionsEndpoint: Sendable {
         return DirectAnswer(job: job, model: model, route: nil, reason: "direct call").run
     }
 
-    private func body(of job: AnswerJob, request: Request, head: AnswerHead) -> ResponseBody {
+    /// Forwards what the answer's task writes. A client that has left shows at the next write, which throws.
+    ///
+    /// (Hummingbird's own watch for closed connections reads the request's body to its end, which is consumed here
+    /// already: it would stop the process. For a stream that waits upstream the provider's time limits apply.)
+    private func body(of job: AnswerJob, head: AnswerHead) -> ResponseBody {
         let stream = job.stream
-        guard head.contentLength == nil else {
-            return ResponseBody(contentLength: head.contentLength) { writer in
+        return ResponseBody(contentLength: head.contentLength) { writer in
+            do {
                 while let bytes = await stream.next() { try await writer.write(ByteBuffer(bytes: bytes)) }
                 try await writer.finish(nil)
-            }
-        }
-        return ResponseBody { writer in
-            // Hummingbird does not notice by itself that a client left while the handler waits for its next bytes.
-            try await request.body.consumeWithInboundCloseHandler { _ in
-                do {
-                    while let bytes = await stream.next() { try await writer.write(ByteBuffer(bytes: bytes)) }
-                    try await writer.finish(nil)
-                } catch {
-                    stream.abandon()
-                    throw error
-                }
-            } onInboundClosed: {
+            } catch {
                 stream.abandon()
+                throw error
             }
         }
     }

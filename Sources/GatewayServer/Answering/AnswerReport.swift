@@ -17,7 +17,7 @@ struct StepTrace: Sendable {
 }
 
 /// What is known of an answer at its end: headers, the stream's last chunk and the request's row are made of it.
-struct AnswerSummary: Sendable {
+struct AnswerReport: Sendable {
     var requestID: String
     var servedBy: ServedBy
     var steps: [StepTrace] = []
