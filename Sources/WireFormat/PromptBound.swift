@@ -6,8 +6,9 @@
 /// at least as many bytes as what it stands for); and the whole body is counted, which contains every string that
 /// can be put into the prompt (messages, names, tools, schemas) besides keys and brackets. What a chat template adds
 /// of its own is covered by two generous constants. Schemas of tools and answers may be printed anew with white space
-/// between their brackets, keys and commas: with these each byte counts twice. It does not hold for tokenizers that expand characters (NFKC
-/// normalization, as in T5), nor for images, audio and files, which are priced by other rules: those give nil.
+/// between their brackets, keys and commas: with these each byte counts twice. It does not hold for tokenizers that
+/// expand characters (NFKC normalization, as in T5), nor for images, audio and files, which are priced by other
+/// rules: those give nil.
 package enum PromptBound {
     /// Tokens that a template may add to a message: turn marks, role, separators.
     package static let tokensPerMessage: Int64 = 16

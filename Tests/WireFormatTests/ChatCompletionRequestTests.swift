@@ -41,7 +41,7 @@ struct ChatCompletionRequestTests {
     @Test(
         "A bad field is named",
         arguments: [
-            (#""messages":[]"#, "model"), (#""model":"","messages":[]"#, "messages"),
+            (#""messages":[]"#, "model"), (#""model":"m","messages":[]"#, "messages"),
             (#""model":5,"messages":[{"role":"user","content":"x"}]"#, "model"), (#""model":"m""#, "messages"),
             (#""model":"m","messages":{}"#, "messages"), (#""model":"m","messages":[1]"#, "messages[0]"),
             (#""model":"m","messages":[{"content":"x"}]"#, "messages[0].role"),
