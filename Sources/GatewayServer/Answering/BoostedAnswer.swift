@@ -124,12 +124,14 @@ struct BoostedAnswer: Sendable {
         let outcome = await escalation.run(ceiling: spending.ceilingLeft)
         state.waited += ContinuousClock.now - clock
         switch outcome {
-        case .success(let written):
+        case .written(let written):
             state.pending = written
             spending.spent(written.cost, budget: written.budget)
             state.cost = state.cost.adding(written.cost) ?? state.cost
             return .wrote(written.reply)
-        case .failure(let refusal):
+        case .refused(let refusal, let cost):
+            spending.spent(cost, budget: nil)
+            state.cost = state.cost.adding(cost) ?? state.cost
             return .refused(refusal)
         }
     }

@@ -11,6 +11,13 @@ struct WrittenByLLM: Sendable {
     var budget: BudgetState
 }
 
+/// How an escalation ended.
+enum EscalationOutcome: Sendable {
+    case written(WrittenByLLM)
+    /// Nothing came of it. A call that broke may have been charged for all the same.
+    case refused(EscalationRefusal, cost: NanoUSD = .zero)
+}
+
 /// One paid step or rest of a boosted answer: hold, call, settle, check what came.
 struct Escalation: Sendable {
     let job: AnswerJob
@@ -22,13 +29,13 @@ struct Escalation: Sendable {
     private var ask: EscalationPrompt.Ask { plan.kind == .step ? .step : .rest }
 
     /// - Parameter ceiling: what the request may still spend by its own header.
-    func run(ceiling: NanoUSD?) async -> Result<WrittenByLLM, EscalationRefusal> {
-        guard !route.settings.escalationForbidden else { return .failure(.priceUnknown) }
+    func run(ceiling: NanoUSD?) async -> EscalationOutcome {
+        guard !route.settings.escalationForbidden else { return .refused(.priceUnknown) }
         do {
             let held = try await job.hop.hold(paidPlan(ceiling: ceiling))
             return await call(held)
         } catch {
-            return .failure(Self.refusal(error))
+            return .refused(Self.refusal(error))
         }
     }
 
@@ -41,7 +48,7 @@ struct Escalation: Sendable {
             ceiling: ceiling)
     }
 
-    private func call(_ held: HeldCall) async -> Result<WrittenByLLM, EscalationRefusal> {
+    private func call(_ held: HeldCall) async -> EscalationOutcome {
         var prompt = self.prompt
         prompt.maxTokens = Int(held.maxOutputTokens)
         let body = prompt.body(for: ask, stream: false)
@@ -65,14 +72,14 @@ struct Escalation: Sendable {
             }
             result = await exchange.result
         } catch {
-            return .failure(Self.refusal(error))  // settled by `open`
+            return .refused(Self.refusal(error))  // settled by `open`
         }
         let cost = await job.hop.settle(
             held, result: result, failure: failure, escalation: record(promptHash, answer: text))
         job.services.metrics.registry.observe(
             "gboost_provider_seconds", (ContinuousClock.now - started) / .seconds(1), [route.llm.provider])
-        if failure != nil { return .failure(.providerUnavailable) }
-        return .success(
+        if failure != nil { return .refused(.providerUnavailable, cost: cost) }
+        return .written(
             WrittenByLLM(
                 plan: plan, reply: reply(text, result: result), cost: cost,
                 budget: held.budget.after(hold: held.amount, cost: cost)))

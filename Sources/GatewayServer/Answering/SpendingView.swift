@@ -28,10 +28,11 @@ struct SpendingView: Sendable {
         return view
     }
 
-    /// An escalation was paid.
-    mutating func spent(_ cost: NanoUSD, budget: BudgetState) {
-        self.budget = budget
+    /// An escalation was paid; `budget` is the tightest one after it, where its answer came.
+    mutating func spent(_ cost: NanoUSD, budget: BudgetState?) {
         ceilingLeft = ceilingLeft.map { $0.subtracting(cost) ?? .zero }
+        guard let budget else { return }
+        self.budget = budget
         isLedgerAway = false
     }
 
