@@ -37,10 +37,12 @@ package struct Direct: Strategy {
         if reply.end == .interrupted, !reply.wasStreamed || reply.text.isEmpty {
             return goOnLocally(without: .providerUnavailable)
         }
+        let ending: Finish.Reason = reply.end == .length ? .length : .stop
+        if reply.text.isEmpty { return finish(ending) }
         let step = answer.settle(reply, text: reply.text)
         if reply.end == .interrupted { return goOnLocally(without: .providerUnavailable) }
-        let finish = finish(reply.end == .length ? .length : .stop)
-        return reply.wasStreamed || reply.text.isEmpty ? finish : .emit(step)
+        let finish = finish(ending)
+        return reply.wasStreamed ? finish : .emit(step)
     }
 
     /// nil: escalation is forbidden, which is no degradation.

@@ -198,7 +198,8 @@ package struct AnswerSummary: Hashable, Sendable {
         case (true, false): .slm
         case (false, true): .llm
         case (true, true): .mixed
-        case (false, false): nil
+        // The LLM may have answered with nothing.
+        case (false, false): escalations > 0 ? .llm : nil
         }
     }
 }
