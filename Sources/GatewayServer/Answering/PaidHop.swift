@@ -103,6 +103,9 @@ struct PaidHop: Sendable {
             case .noBudget:
                 count(plan, denied: "no_budget")
                 throw .noBudget
+            case .priceUnknown:
+                count(plan, denied: "price_unknown")
+                throw .priceUnknown(plan.model)
             case .callerRejected:
                 count(plan, denied: "caller")
                 throw .callerRejected
