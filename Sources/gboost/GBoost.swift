@@ -1,3 +1,4 @@
+internal import ArgumentParser
 @main struct GBoost {
     static func main() { print("gboost") }
 }

@@ -1,0 +1,23 @@
+internal import FoundationEssentials
+
+/// Where a secret is, never what it is: "env:NAME" or "file:/path".
+package enum SecretReference: Hashable, Sendable, CustomStringConvertible {
+    case environment(String)
+    case file(String)
+
+    package init?(_ text: String) {
+        if text.hasPrefix("env:"), text.utf8.count > 4 {
+            self = .environment(String(text.dropFirst(4)))
+        } else if text.hasPrefix("file:"), text.utf8.count > 5 {
+            self = .file(String(text.dropFirst(5)))
+        } else {
+            return nil
+        }
+    }
+    package var description: String {
+        switch self {
+        case .environment(let name): "env:\(name)"
+        case .file(let path): "file:\(path)"
+        }
+    }
+}
