@@ -21,3 +21,14 @@ package enum SecretReference: Hashable, Sendable, CustomStringConvertible {
         }
     }
 }
+
+extension SecretReference {
+    /// Whether the secret is there and not empty.
+    func isResolvable(_ environment: [String: String]) -> Bool {
+        switch self {
+        case .environment(let name): environment[name]?.isEmpty == false
+        case .file(let path):
+            (try? Data(contentsOf: URL(filePath: path)))?.contains { $0 != 0x0a && $0 != 0x20 } == true
+        }
+    }
+}
