@@ -17,6 +17,6 @@ struct GBoostCommand: AsyncParsableCommand {
 
     /// Every subcommand, in the order of the help text. The one place to register another.
     private static var all: [any ParsableCommand.Type] {
-        administration + [DoctorCommand.self]
+        [DoctorCommand.self]
     }
 }

@@ -8,7 +8,7 @@ enum CommandRun {
     /// Off the main actor: a command may block for a moment, and nothing of it belongs to a main thread.
     @concurrent static func run(_ arguments: [String]) async -> ExitStatus {
         do {
-            var command = try GBoostCommand.parseAsRoot(arguments)
+            var command = try parse(arguments)
             if var command = command as? any AsyncParsableCommand {
                 try await command.run()
             } else {
@@ -24,6 +24,11 @@ enum CommandRun {
             }
             return status
         }
+    }
+
+    /// The command that the arguments name, with its options.
+    static func parse(_ arguments: [String]) throws -> any ParsableCommand {
+        try GBoostCommand.parseAsRoot(arguments)
     }
 
     /// What an error means: its exit status and its text. An empty text: all has been said already.

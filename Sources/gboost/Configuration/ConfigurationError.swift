@@ -31,7 +31,7 @@ package struct ConfigurationError: Error, Hashable, Sendable, CustomStringConver
     }
 
     package var description: String {
-        let place = origin.map { "\($0): " } ?? ""
+        let place = origin.map { $0 == .defaults ? "" : "\($0): " } ?? ""
         return field.isEmpty ? "\(place)\(message)" : "\(place)\(field): \(message)"
     }
 }
