@@ -73,8 +73,8 @@ let package = Package(
         .executableTarget(
             name: "gboost",
             dependencies: [
-                "GatewayServer", "SimulatedProvider", "GatewayTesting", "EmbeddedPostgres", "GatewayCore", "Router", "Ledger", "Postgres",
-                "Providers", "Curl", "Inference", "WireFormat", lifecycle, log,
+                "GatewayServer", "SimulatedProvider", "GatewayTesting", "EmbeddedPostgres", "GatewayCore", "Router",
+                "Ledger", "Postgres", "Providers", "Curl", "Inference", "WireFormat", lifecycle, log, crypto,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Yams", package: "Yams"),
@@ -113,6 +113,9 @@ let package = Package(
             swiftSettings: common),
         .testTarget(
             name: "EndToEndTests", dependencies: ["GatewayTesting", "EmbeddedPostgres", "Postgres", subprocess],
+            swiftSettings: common),
+        .testTarget(
+            name: "GBoostTests", dependencies: ["gboost", "GatewayCore", "Ledger", "EmbeddedPostgres", "GatewayTesting"],
             swiftSettings: common),
         .testTarget(name: "TidyTests", swiftSettings: common),
     ])

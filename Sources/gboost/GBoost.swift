@@ -1,3 +1,22 @@
+internal import ArgumentParser
+
+/// The program. Everything it does is a subcommand; every end has one of the statuses of `ExitStatus`.
 @main struct GBoost {
-    static func main() { print("gboost") }
+    static func main() async {
+        let status = await CommandRun.run(Array(CommandLine.arguments.dropFirst()))
+        GBoostCommand.exit(withError: ExitCode(status.rawValue))
+    }
+}
+
+/// The root of the command tree.
+struct GBoostCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gboost",
+        abstract: "A gateway in front of paid LLM APIs: private small models answer, a budget decides what is paid for.",
+        subcommands: all)
+
+    /// Every subcommand, in the order of the help text. The one place to register another.
+    private static var all: [any ParsableCommand.Type] {
+        [DoctorCommand.self]
+    }
 }

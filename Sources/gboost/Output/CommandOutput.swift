@@ -1,0 +1,28 @@
+internal import Foundation
+
+/// Where a command's result goes: text for people, one JSON document for scripts. Errors go to standard error as one
+/// line; nothing else is ever printed there except progress on a terminal.
+enum CommandOutput {
+    static func print(_ text: String) { write(text, to: FileHandle.standardOutput) }
+    static func printError(_ text: String) { write(text, to: FileHandle.standardError) }
+
+    static func print(json value: some Encodable) throws { print(try json(value) + "\n") }
+
+    /// One line; keys as given by the type, sorted; instants in ISO 8601.
+    static func json(_ value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        encoder.dateEncodingStrategy = .iso8601
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+
+    /// An instant in a table: UTC, to the second.
+    static func time(_ date: Date?) -> String { date.map { $0.formatted(.iso8601) } ?? "" }
+
+    /// A reader that went away early (`gboost … | head`) is not an error worth a trace.
+    private static func write(_ text: String, to file: FileHandle) {
+        try? file.write(contentsOf: Data(text.utf8))
+    }
+}
