@@ -40,7 +40,16 @@ package final class Activity: Sendable {
     package func startDraining() { state.withLock { $0.isDraining = true } }
     package var isDraining: Bool { state.withLock { $0.isDraining } }
 
-    /// Returns when no answer is running.
+    /// Releases everyone who waits: the time for it is over.
+    package func stopWaiting() {
+        let waiters = state.withLock { s in
+            defer { s.waiters = [] }
+            return s.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Returns when no answer is running, or at `stopWaiting`.
     package func waitUntilIdle() async {
         await withCheckedContinuation { waiter in
             let isIdle = state.withLock { s in
