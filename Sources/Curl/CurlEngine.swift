@@ -104,10 +104,14 @@ final class CurlEngine {
 
     private func start(_ call: CurlCall) {
         // Cancelled before it began.
-        guard !call.isEnded else { return finished += 1 }
+        guard !call.isEnded else {
+            finished += 1
+            return
+        }
         guard let easy = idle.popLast() ?? EasyHandle(configuration, sockets: sockets) else {
             call.fail(CurlError(.configuration, message: "libcurl refuses its options", requestWasSent: false))
-            return finished += 1
+            finished += 1
+            return
         }
         let transfer = CurlTransfer(call, easy: easy, maxHeadBytes: configuration.maxHeadBytes)
         transfers[ObjectIdentifier(call)] = transfer

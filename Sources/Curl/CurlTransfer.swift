@@ -117,7 +117,8 @@ final class CurlTransfer {
         } else if let colon = text.firstIndex(of: UInt8(ascii: ":")), !blank(text[text.startIndex]) {
             var value = text[(colon + 1)...].drop(while: blank)
             while let last = value.last, blank(last) { value = value.dropLast() }
-            head.headers.append((String(decoding: text[..<colon], as: UTF8.self), String(decoding: value, as: UTF8.self)))
+            head.headers.append(
+                (String(decoding: text[..<colon], as: UTF8.self), String(decoding: value, as: UTF8.self)))
         }
         return line.count
     }

@@ -6,7 +6,8 @@ import Testing
 struct CurlExchangeTests {
     @Test("sends method, path, headers and body as given, and reads head and body")
     func plain() async throws {
-        try await withPeer([.read, ok("hello", extra: "X-Request-Id: r-1\r\nEmpty:\r\n")]) { (client, peer) async throws in
+        try await withPeer([.read, ok("hello", extra: "X-Request-Id: r-1\r\nEmpty:\r\n")]) {
+            (client, peer) async throws in
             let request = CurlRequest(
                 url: peer.url + "/v1/chat?x=1",
                 headers: [("Authorization", "Bearer k"), ("X-Empty", ""), ("Content-Type", "application/json")],
@@ -45,7 +46,8 @@ struct CurlExchangeTests {
 
     @Test("a head that comes byte by byte, after a 100 Continue, is one head")
     func tricklingHead() async throws {
-        let head = "HTTP/1.1 100 Continue\r\nX-A: no\r\n\r\nHTTP/1.1 201 Created\r\nX-B: yes\r\nContent-Length: 2\r\n\r\nok"
+        let head =
+            "HTTP/1.1 100 Continue\r\nX-A: no\r\n\r\nHTTP/1.1 201 Created\r\nX-B: yes\r\nContent-Length: 2\r\n\r\nok"
         try await withPeer([.read] + head.map { .send(String($0)) }) { (client, peer) async throws in
             let response = try await client.open(CurlRequest(peer))
             #expect(response.status == 201)
@@ -68,7 +70,8 @@ struct CurlExchangeTests {
 
     @Test("a kept connection is used again and nothing of the earlier call is left")
     func reuse() async throws {
-        try await withPeer([.read, ok("first"), .read, ok("second"), .read, ok("third")]) { (client, peer) async throws in
+        try await withPeer([.read, ok("first"), .read, ok("second"), .read, ok("third")]) {
+            (client, peer) async throws in
             let first = CurlRequest(
                 method: .put, url: peer.url + "/a", headers: [("X-Secret", "one")], body: Array("long body".utf8))
             #expect(try await client.text(first) == "first")

@@ -10,7 +10,8 @@ struct CurlFailureTests {
         peer.stop()
         let client = try CurlClient()
         #expect(await peer.wait { _ in true })
-        let error = try #require(await failure { () async throws(CurlError) in try await client.open(CurlRequest(peer)) })
+        let error = try #require(
+            await failure { () async throws(CurlError) in try await client.open(CurlRequest(peer)) })
         #expect(error.code == .unreachable && !error.requestWasSent && error.curlCode == 7)
         await client.shutdown()
     }
@@ -37,7 +38,8 @@ struct CurlFailureTests {
     @Test("a body that ends early interrupts, after what came of it", arguments: [false, true])
     func cutBody(isReset: Bool) async throws {
         let head = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345"
-        try await withPeer([.read, .send(head), .pause(milliseconds: 60)] + (isReset ? [.reset] : [])) { (client, peer) async throws in
+        try await withPeer([.read, .send(head), .pause(milliseconds: 60)] + (isReset ? [.reset] : [])) {
+            (client, peer) async throws in
             let response = try await client.open(CurlRequest(peer))
             #expect(try await response.next() == Array("12345".utf8))
             for _ in 0..<2 {
@@ -58,7 +60,8 @@ struct CurlFailureTests {
 
     @Test("bytes beyond the announced length are not part of the body")
     func tooMuch() async throws {
-        try await withPeer([.read, .send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef")]) { (client, peer) async throws in
+        try await withPeer([.read, .send("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef")]) {
+            (client, peer) async throws in
             #expect(try await client.text(CurlRequest(peer)) == "abc")
         }
     }
@@ -74,7 +77,8 @@ struct CurlFailureTests {
     @Test("a request on a kept connection that dies is not sent a second time")
     func staleConnection() async throws {
         // The peer reads the second request in full, then closes: it may well have done the work.
-        try await withPeer([.read, ok("one"), .read, .pause(milliseconds: 20)], [.read, ok("again")]) { (client, peer) async throws in
+        try await withPeer([.read, ok("one"), .read, .pause(milliseconds: 20)], [.read, ok("again")]) {
+            (client, peer) async throws in
             #expect(try await client.text(CurlRequest(peer, body: "1")) == "one")
             let error = await failure { () async throws(CurlError) in
                 try await client.open(CurlRequest(peer, body: "2"))
@@ -98,7 +102,8 @@ struct CurlFailureTests {
     @Test("too large a body is refused, and the connection closed", arguments: [true, false])
     func tooLarge(isChunked: Bool) async throws {
         let text = String(repeating: "x", count: 200_000)
-        try await withPeer([.read] + (isChunked ? [chunkedHead, chunk(text), .hang] : [ok(text), .hang])) { (client, peer) async throws in
+        try await withPeer([.read] + (isChunked ? [chunkedHead, chunk(text), .hang] : [ok(text), .hang])) {
+            (client, peer) async throws in
             var request = CurlRequest(peer)
             request.maxResponseBytes = 100_000
             let response = try await client.open(request)

@@ -1,5 +1,6 @@
 import Curl
 import Foundation
+import GatewayTesting
 import Testing
 
 /// `openssl s_server` with a certificate made for the test, serving the files of a directory of its own.
@@ -16,8 +17,10 @@ private final class TLSServer {
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         try file.write(to: directory.appending(path: "file.bin"))
         try Self.run(
-            ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=\(name)", "-addext",
-             "subjectAltName=DNS:\(name)", "-keyout", "key.pem", "-out", "cert.pem"], in: directory)
+            [
+                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=\(name)", "-addext",
+                "subjectAltName=DNS:\(name)", "-keyout", "key.pem", "-out", "cert.pem",
+            ], in: directory)
         let output = Pipe()
         process = Self.openssl(
             ["s_server", "-accept", "127.0.0.1:0", "-cert", "cert.pem", "-key", "key.pem", "-WWW"], in: directory)
@@ -38,8 +41,8 @@ private final class TLSServer {
     }
 
     deinit {
-        process.terminate()
-        process.waitUntilExit()
+        // Not SIGTERM: a test runner may hand down a mask that blocks it.
+        kill(process.processIdentifier, SIGKILL)
         try? FileManager.default.removeItem(at: directory)
     }
 

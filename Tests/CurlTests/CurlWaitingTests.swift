@@ -26,12 +26,16 @@ struct CurlWaitingTests {
         }
     }
 
-    @Test("the first byte has a limit of its own, shorter or longer than the connection's", arguments: [(500, 700), (10_000, 150)])
+    @Test(
+        "the first byte has a limit of its own, shorter or longer than the connection's",
+        arguments: [(500, 700), (10_000, 150)])
     func firstByteTimeout(connectMilliseconds: Int, milliseconds: Int) async throws {
         try await withPeer([.read, .hang]) { (client, peer) async throws in
-            let limits = CurlTimeouts(connect: .milliseconds(connectMilliseconds), firstByte: .milliseconds(milliseconds))
+            let limits = CurlTimeouts(
+                connect: .milliseconds(connectMilliseconds), firstByte: .milliseconds(milliseconds))
             let (error, took) = await timed {
-                await failure { () async throws(CurlError) in try await client.open(CurlRequest(peer, timeouts: limits)) }
+                await failure { () async throws(CurlError) in try await client.open(CurlRequest(peer, timeouts: limits))
+                }
             }
             #expect(error?.code == .timeout(.firstByte) && error?.requestWasSent == true)
             #expect(took >= short && took < .seconds(5))
@@ -52,7 +56,10 @@ struct CurlWaitingTests {
     @Test("a stream that falls silent runs into the idle limit, after what came of it")
     func idleTimeout() async throws {
         try await withPeer(
-            [.read, chunkedHead, chunk("a"), .pause(milliseconds: 80), chunk("b"), .pause(milliseconds: 80), chunk("c"), .hang]
+            [
+                .read, chunkedHead, chunk("a"), .pause(milliseconds: 80), chunk("b"), .pause(milliseconds: 80),
+                chunk("c"), .hang,
+            ]
         ) { (client, peer) async throws in
             let response = try await client.open(CurlRequest(peer, timeouts: CurlTimeouts(idle: short)))
             var text = ""
@@ -67,7 +74,9 @@ struct CurlWaitingTests {
     @Test("a stream that trickles for ever runs into the total limit")
     func totalTimeout() async throws {
         let trickle = [ScriptedPeer.Step](repeating: .pause(milliseconds: 20), count: 1) + [chunk(".")]
-        try await withPeer([.read, chunkedHead] + Array([[ScriptedPeer.Step]](repeating: trickle, count: 300).joined())) {
+        try await withPeer(
+            [.read, chunkedHead] + Array([[ScriptedPeer.Step]](repeating: trickle, count: 300).joined())
+        ) {
             (client, peer) async throws in
             let limits = CurlTimeouts(idle: .seconds(5), total: .milliseconds(300))
             let (error, took) = try await timed {
