@@ -3,21 +3,19 @@ internal import Synchronization
 /// Ends a cluster when this process ends, by exit, crash or kill −9.
 ///
 /// The process holds a lock on a file for as long as it lives. A small shell in a session of its own waits for that
-/// lock; the kernel gives it to the shell the moment the process is gone. No polling, and no process id to be mistaken about.
+/// lock; the kernel gives it to the shell the moment the process is gone. No polling, and no process id to be
+/// mistaken about.
 enum ExitWatchdog {
     private static let armed = Mutex<Set<String>>([])
 
     /// Arguments: the lock file, the data directory, then what to remove.
     private static let script = #"""
         exec 9<>"$1" && flock -x 9 || exit 1
-        data="$2"
+        export data="$2"
         shift
         workers() {
-            for link in /proc/[0-9]*/cwd; do
-                [ "$(readlink "$link" 2>/dev/null)" = "$data" ] || continue
-                pid="${link#/proc/}"
-                echo "${pid%/cwd}"
-            done
+            find /proc/[0-9]*/cwd -maxdepth 0 -printf '%h\t%l\n' 2>/dev/null |
+                awk -F '\t' '$2 == ENVIRON["data"] { print substr($1, 7) }'
         }
         while pids="$(workers)" && [ -n "$pids" ]; do
             kill -9 $pids 2>/dev/null
