@@ -8,8 +8,9 @@ enum LedgerStatements {
     static func reserve(_ r: Reservation, gateway: UUID, now: Date?) -> PostgresStatement {
         """
         select verdict, scope, period, lim, settled, held, resets_at from gboost_reserve(
-          \(r.id.request), \(r.id.step), \(r.id.attempt), \(r.caller.tenant.id), \(r.caller.keyID), \(optional: clean(r.route)),
-          \(clean(r.model.provider)), \(clean(r.model.model)), \(r.priceID), \(r.amount.rawValue), \(gateway), \(optional: now))
+          \(r.id.request), \(r.id.step), \(r.id.attempt), \(r.caller.tenant.id), \(r.caller.keyID),
+          \(optional: clean(r.route)), \(clean(r.model.provider)), \(clean(r.model.model)), \(r.priceID),
+          \(r.amount.rawValue), \(gateway), \(optional: now))
         """
     }
 
@@ -27,8 +28,8 @@ enum LedgerStatements {
         let usage = s.usage.map { [$0.input, $0.cachedInput, $0.output, $0.reasoning] }
         return """
             select verdict, alarm, posted from gboost_settle(
-              \(s.id.request), \(s.id.step), \(s.id.attempt), \(s.outcome.rawValue), \(s.amount.rawValue), \(optional: usage),
-              \(optional: clean(s.providerRequestID)), \(PostgresJSON(json)), \(gateway))
+              \(s.id.request), \(s.id.step), \(s.id.attempt), \(s.outcome.rawValue), \(s.amount.rawValue),
+              \(optional: usage), \(optional: clean(s.providerRequestID)), \(PostgresJSON(json)), \(gateway))
             """
     }
 
@@ -43,10 +44,10 @@ enum LedgerStatements {
         """
         insert into requests (id, started_at, tenant_id, team_id, key_id, model, route, served_by, status, steps,
           escalations, degraded, slm_input_tokens, slm_output_tokens, cost_n, milliseconds)
-        values (\(r.id), \(r.startedAt), \(r.tenantID), \(optional: r.teamID), \(r.keyID), \(clean(r.model)), \(optional: clean(r.route)),
-          \(optional: r.servedBy?.rawValue), \(Int32(clamping: r.status)), \(Int32(clamping: r.steps)),
-          \(Int32(clamping: r.escalations)), \(optional: r.degraded?.rawValue), \(r.slmInputTokens), \(r.slmOutputTokens),
-          \(r.costNanoUSD), \(r.milliseconds))
+        values (\(r.id), \(r.startedAt), \(r.tenantID), \(optional: r.teamID), \(r.keyID), \(clean(r.model)),
+          \(optional: clean(r.route)), \(optional: r.servedBy?.rawValue), \(Int32(clamping: r.status)),
+          \(Int32(clamping: r.steps)), \(Int32(clamping: r.escalations)), \(optional: r.degraded?.rawValue),
+          \(r.slmInputTokens), \(r.slmOutputTokens), \(r.costNanoUSD), \(r.milliseconds))
         on conflict do nothing
         """
     }

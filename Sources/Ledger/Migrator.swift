@@ -90,7 +90,7 @@ package struct Migrator: Sendable {
         }
         if let newer = all.last(where: { $0.state == .missing }) {
             throw LedgerError(
-                .migration, "the database is newer than this gboost: \(newer.name) was applied, and there is no such file")
+                .migration, "the database is newer than these files: \(newer.name) was applied and is not among them")
         }
     }
 

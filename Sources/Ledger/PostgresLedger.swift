@@ -45,7 +45,8 @@ package final class PostgresLedger: SpendLedger {
     ) async -> PostgresLedger {
         let ledger = PostgresLedger(pool: pool, journal: journal, configuration: configuration, logger: logger)
         if journal.damagedLines > 0 {
-            logger.critical("lines of the journal are damaged and kept aside", metadata: ["lines": "\(journal.damagedLines)"])
+            logger.critical(
+                "lines of the journal are damaged and kept aside", metadata: ["lines": "\(journal.damagedLines)"])
         }
         _ = await ledger.catchUp()
         return ledger
@@ -144,7 +145,8 @@ package final class PostgresLedger: SpendLedger {
                 metadata: ["hold": "\(settlement.id)", "charge": "\(settlement.amount)"])
         }
         if verdict == "unknown" || verdict == "voided" {
-            logger.critical("a settlement has no open hold", metadata: ["hold": "\(settlement.id)", "verdict": "\(verdict)"])
+            logger.critical(
+                "a settlement has no open hold", metadata: ["hold": "\(settlement.id)", "verdict": "\(verdict)"])
         }
     }
 }

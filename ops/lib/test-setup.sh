@@ -25,8 +25,7 @@ refuses() {
     [ "$(wc -l <"$scratch/err")" -eq 1 ] || die "$name: not one sentence: $(cat "$scratch/err")"
     grep -qF -- "$words" "$scratch/err" || die "$name: says instead: $(cat "$scratch/err")"
     [ ! -e "$scratch/pkgconfig" ] || die "$name: wrote a pkg-config file"
-    [ -z "$(find "$scratch/cache" \( -name '*.gguf' -o -name '*.whl' -o -name '*.gz' -o -name '*.a' \) 2>/dev/null)" ] ||
-        die "$name: left something installed"
+    [ -z "$(find "$scratch/cache" -regex '.*\.\(gguf\|whl\|gz\|a\)' 2>/dev/null)" ] || die "$name: left files behind"
     count=$((count + 1))
 }
 
