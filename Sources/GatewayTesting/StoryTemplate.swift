@@ -5,6 +5,8 @@ struct StoryTemplate: Sendable {
         case subject, object, first, second, equation
     }
     private let parts: [Part]
+    /// Where the sentence begins with fixed words: most places of a text are ruled out by one byte.
+    private let firstByte: UInt8?
 
     /// Numbers of more digits are not a problem's.
     static let maxDigits = 12
@@ -25,6 +27,7 @@ struct StoryTemplate: Sendable {
         }
         if !rest.isEmpty { parts.append(.literal(Array(rest.utf8))) }
         self.parts = parts
+        if case .literal(let bytes) = parts.first { firstByte = bytes.first } else { firstByte = nil }
     }
 
     /// What stands in the places of a sentence.
@@ -53,6 +56,7 @@ struct StoryTemplate: Sendable {
     /// Reads the sentence at `start` of `text`: what stands in its places and where it ends. `known` binds a
     /// subject or a thing that was already named.
     func read(_ text: [UInt8], at start: Int, known: Values, story: Story?) -> (values: Values, end: Int)? {
+        guard start < text.count, firstByte == nil || firstByte == text[start] else { return nil }
         var values = Values(subject: known.subject, object: known.object)
         var index = start
         for part in parts {
