@@ -13,7 +13,10 @@ package struct CircuitBreaker: Hashable, Sendable {
         package init() {}
     }
     /// For metrics.
-    package enum State: String, Hashable, Sendable { case closed, open, halfOpen = "half_open" }
+    package enum State: String, Hashable, Sendable {
+        case closed, open
+        case halfOpen = "half_open"
+    }
 
     /// Permission for one call; hand it back with its end. Permissions from before the breaker tripped do not count.
     package struct Permit: Hashable, Sendable { fileprivate let generation: UInt64 }

@@ -21,7 +21,8 @@ struct MoneyTests {
         var generator = SeededGenerator(seed: 1)
         var amounts: [Int64] = [0, 1, -1, 999_999_999, 1_000_000_000, -1_000_000_001, .max, .min + 1, .min]
         for _ in 0..<20_000 {
-            amounts.append(Int64.random(in: .min ... .max, using: &generator) >> Int64.random(in: 0..<63, using: &generator))
+            amounts.append(
+                Int64.random(in: .min ... .max, using: &generator) >> Int64.random(in: 0..<63, using: &generator))
         }
         for amount in amounts {
             let text = NanoUSD(amount).usdString

@@ -21,7 +21,8 @@ struct ResilienceTests {
             #expect(seen.insert(id).inserted)
             last = text
         }
-        #expect(RequestID.make(milliseconds: 0x0198_7654_3210, using: &generator).uuidString.hasPrefix("01987654-3210-7"))
+        #expect(
+            RequestID.make(milliseconds: 0x0198_7654_3210, using: &generator).uuidString.hasPrefix("01987654-3210-7"))
         #expect(RequestID.milliseconds(of: UUID(uuid: (0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0))) == nil)
     }
 

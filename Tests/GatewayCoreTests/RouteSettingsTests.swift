@@ -20,7 +20,8 @@ struct RouteSettingsTests {
         expected.valueUSD = 1
         #expect(
             try Self.decode(
-                #"{"max_steps":3,"boundary":"blank_line","strategy":"cascade","escalation_forbidden":true,"value_usd":1}"#
+                #"{"max_steps":3,"boundary":"blank_line","strategy":"cascade","escalation_forbidden":true,"#
+                    + #""value_usd":1}"#
             ) == expected)
     }
 
@@ -54,7 +55,8 @@ struct RouteSettingsTests {
             (#"{"llm_success_prior":1.01}"#, "llm_success_prior"), (#"{"strategy":"tree"}"#, "strategy"),
             (#"{"strategy":1}"#, "strategy"), (#"{"boundary":"comma"}"#, "boundary"), (#"{"boundary":7}"#, "boundary"),
             (#"{"boundary":{"pattern":""}}"#, "boundary"), (#"{"boundary":{"regex":"x"}}"#, "boundary"),
-            (#"{"escalation_forbidden":"no"}"#, "escalation_forbidden"), (#"{"max_llm_rest_tokens":0}"#, "max_llm_rest_tokens"),
+            (#"{"escalation_forbidden":"no"}"#, "escalation_forbidden"),
+            (#"{"max_llm_rest_tokens":0}"#, "max_llm_rest_tokens"),
         ])
     func refused(_ json: String, _ key: String) {
         let error = #expect(throws: RouteSettingsError.self) { try Self.decode(json) }

@@ -57,9 +57,13 @@ struct JSONObjectEditorTests {
     }
 
     private static let keys = ["a", "b", "c", "d", "e f", "é", "q\""]
-    private static let values = ["1", "0.10", "1e400", "null", "true", #""x\u00e9""#, "[ 1, {\"a\":2} ]", #"{"a":{"b":[]}}"#]
+    private static let values = [
+        "1", "0.10", "1e400", "null", "true", #""x\u00e9""#, "[ 1, {\"a\":2} ]", #"{"a":{"b":[]}}"#,
+    ]
 
-    private static func spaces(_ generator: inout SeededGenerator) -> String { generator.pick(["", "", " ", "\n\t", "\r\n "]) }
+    private static func spaces(_ generator: inout SeededGenerator) -> String {
+        generator.pick(["", "", " ", "\n\t", "\r\n "])
+    }
 
     @Test("Any edits of any object give what the same edits of a plain list of members give")
     func property() throws {

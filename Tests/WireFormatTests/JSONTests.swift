@@ -21,9 +21,11 @@ struct JSONTests {
     @Test(
         "What it does not is refused",
         arguments: [
-            "", " ", "01", "-", "1.", ".5", "+1", "1e", "1e+", "0x1", "NaN", "Infinity", "tru", "nul", "True", "[1,]", "[,1]",
+            "", " ", "01", "-", "1.", ".5", "+1", "1e", "1e+", "0x1", "NaN", "Infinity", "tru", "nul", "True", "[1,]",
+            "[,1]",
             "[1 2]", "[", "]", "{", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{'a':1}", "{\"a\":1 \"b\":2}", "\"",
-            "\"\n\"", "\"\\x\"", "\"\\u12\"", "\"\\u12G4\"", "1 1", "[1]x", "// c", "[1]//", "\u{FEFF}1", "{1:2}", "-a", "--1",
+            "\"\n\"", "\"\\x\"", "\"\\u12\"", "\"\\u12G4\"", "1 1", "[1]x", "// c", "[1]//", "\u{FEFF}1", "{1:2}", "-a",
+            "--1",
         ])
     func refused(_ text: String) {
         let error = #expect(throws: WireFormatError.self) { try Self.parse(text) }
@@ -74,8 +76,10 @@ struct JSONTests {
 
     @Test("Values are read as what they are, and as nothing else")
     func values() throws {
-        let root = try Self.parse(#"{"i":-7,"d":2.0,"big":1e400,"s":"a\n\ud83d\ude00\ud800x","b":true,"n":null,"l":[1,[2],3]}"#)
-            .root
+        let root = try Self.parse(
+            #"{"i":-7,"d":2.0,"big":1e400,"s":"a\n\ud83d\ude00\ud800x","b":true,"n":null,"l":[1,[2],3]}"#
+        )
+        .root
         #expect(root["i"]?.integer == -7 && root["i"]?.double == -7)
         #expect(root["d"]?.integer == nil && root["d"]?.double == 2)
         #expect(root["big"]?.double == nil)

@@ -29,16 +29,19 @@ struct OpenAITests {
         #expect(together.usage == .valid(TokenCounts(prompt: 0, completion: 0)))
         let tool = try Self.chunk(#"{"choices":[{"index":0,"delta":{"content":null,"tool_calls":[{"index":0}]}}]}"#)
         #expect(tool.hasToolCalls && tool.text.isEmpty)
-        let other = try Self.chunk(#"{"choices":[{"index":1,"delta":{"content":"b"}},{"index":0,"delta":{"content":"a"}}]}"#)
+        let other = try Self.chunk(
+            #"{"choices":[{"index":1,"delta":{"content":"b"}},{"index":0,"delta":{"content":"a"}}]}"#)
         #expect(other.text == "a")
     }
 
     @Test(
         "Usage that cannot be relied on is invalid, not absent and not zero",
         arguments: [
-            "{}", "5", #"{"prompt_tokens":1}"#, #"{"completion_tokens":1}"#, #"{"prompt_tokens":-1,"completion_tokens":1}"#,
+            "{}", "5", #"{"prompt_tokens":1}"#, #"{"completion_tokens":1}"#,
+            #"{"prompt_tokens":-1,"completion_tokens":1}"#,
             #"{"prompt_tokens":1.5,"completion_tokens":1}"#, #"{"prompt_tokens":"1","completion_tokens":1}"#,
-            #"{"prompt_tokens":1,"completion_tokens":99999999999999999999}"#, #"{"prompt_tokens":1,"completion_tokens":null}"#,
+            #"{"prompt_tokens":1,"completion_tokens":99999999999999999999}"#,
+            #"{"prompt_tokens":1,"completion_tokens":null}"#,
             #"{"prompt_tokens":1,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":-1}}"#,
             #"{"prompt_tokens":1,"completion_tokens":1,"completion_tokens_details":7}"#,
         ])
@@ -76,7 +79,8 @@ struct OpenAITests {
         Self.writer.appendUsage(nil, gboost: Array("{}".utf8), to: &out)
         ChatCompletionWriter.appendError(ErrorEnvelope(message: "m", type: "t"), to: &out)
         ChatCompletionWriter.appendDone(to: &out)
-        let head = #"data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":7,"model":"tu\"tor","choices":"#
+        let head =
+            #"data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":7,"model":"tu\"tor","choices":"#
         let expected = [
             head + #"[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#,
             head + #"[{"index":0,"delta":{"content":"1 + 1\n= \"2\""},"finish_reason":null}]}"#,
@@ -101,7 +105,8 @@ struct OpenAITests {
             text: "é\n", finishReason: "length", usage: Self.usage, gboost: Array(#"{"steps":1}"#.utf8))
         #expect(
             String(decoding: body, as: UTF8.self)
-                == #"{"id":"chatcmpl-1","object":"chat.completion","created":7,"model":"tu\"tor","choices":[{"index":0,"#
+                == #"{"id":"chatcmpl-1","object":"chat.completion","created":7,"model":"tu\"tor","choices":["#
+                + #"{"index":0,"#
                 + #""message":{"role":"assistant","content":"é\n","refusal":null},"logprobs":null,"#
                 + #""finish_reason":"length"}],"usage":\#(Self.usageJSON),"gboost":{"steps":1}}"#)
         let read = try OpenAICompletion(body)
