@@ -4,6 +4,10 @@ import Inference
 import Logging
 import Testing
 
+/// Everything that runs the model, one at a time: they would share the cores, and answers depend a little on what
+/// else is in a decode.
+@Suite("With the demo model", .serialized) struct ModelTests {}
+
 /// The demo model and the executable that hosts it.
 enum EngineFixture {
     struct Missing: Error, CustomStringConvertible {
@@ -20,12 +24,22 @@ enum EngineFixture {
             }
             return path
         }
-        let cache = FileManager.default.homeDirectoryForCurrentUser.appending(path: ".cache/gboost/models")
+        return try find(modelName, "the demo model")
+    }
+
+    /// llama.cpp's own command-line tool.
+    static func commandLineTool() throws -> String {
+        if let path = ProcessInfo.processInfo.environment["GBOOST_LLAMA_COMPLETION"] { return path }
+        return try find("bin/llama-completion", "llama.cpp's command-line tool")
+    }
+
+    private static func find(_ name: String, _ what: String) throws -> String {
+        let cache = FileManager.default.homeDirectoryForCurrentUser.appending(path: ".cache/gboost")
         let files = FileManager.default.enumerator(atPath: cache.path)
         while let file = files?.nextObject() as? String {
-            if file.hasSuffix(modelName) { return cache.appending(path: file).path }
+            if file.hasSuffix("/" + name) { return cache.appending(path: file).path }
         }
-        throw Missing(description: "the demo model \(modelName) is not under \(cache.path): run ops/setup")
+        throw Missing(description: "\(what) \(name) is not under \(cache.path): run ops/setup")
     }
 
     /// The `gboost` executable: named by the environment, or beside the test bundle.
@@ -72,7 +86,14 @@ enum EngineFixture {
         await models.shutdown()
     }
 
-    /// Runs `body` with the demo model.
+    /// One host for all tests that leave it as they find it; it ends with this process.
+    private static let shared = Result { try EngineModels(settings: settings(), logger: quiet) }
+
+    static func sharedModel() async throws -> EngineModel {
+        EngineModel(supervisor: try await shared.get().supervisor(file: model()))
+    }
+
+    /// Runs `body` with the demo model in a host of its own.
     static func withModel(
         _ settings: EngineSettings? = nil, _ body: (EngineModel, EngineSupervisor) async throws -> Void
     ) async throws {
