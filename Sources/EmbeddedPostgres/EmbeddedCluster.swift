@@ -4,8 +4,8 @@ internal import Glibc
 /// A private PostgreSQL server for one gateway or one test run: its own files, its own socket, no network port.
 ///
 /// All of its state is on disk and in the process table, so any number of values may name one cluster, in one process
-/// or in several: `start` on a running cluster only tells its URL. Access is by a Unix socket in a directory that only the
-/// owner can enter; the server listens on no TCP port, so there is no password to keep and no port to collide with.
+/// or in several: `start` on a running cluster only tells its URL. Access is by a Unix socket in a directory that only
+/// the owner can enter; the server listens on no TCP port: no password to keep, no port to collide with.
 package struct EmbeddedCluster: Sendable {
     /// The superuser and the database every cluster has.
     package static let name = "gboost"

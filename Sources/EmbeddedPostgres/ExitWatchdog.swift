@@ -3,7 +3,8 @@ internal import Synchronization
 /// Ends a cluster when this process ends, by exit, crash or kill −9.
 ///
 /// The process holds a lock on a file for as long as it lives. A small shell in a session of its own waits for that
-/// lock; the kernel gives it to the shell the moment the process is gone. No polling, and no process id to be mistaken about.
+/// lock; the kernel gives it to the shell the moment the process is gone. No polling, and no process id to be
+/// mistaken about.
 enum ExitWatchdog {
     private static let armed = Mutex<Set<String>>([])
 

@@ -71,11 +71,18 @@ package struct PostgresConfiguration: Sendable {
         let ports = port.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
         return hosts.enumerated().map { index, host in
             let port = ports.count == 1 ? ports[0] : index < ports.count ? ports[index] : ""
-            return (host, port, !host.isEmpty && !host.hasPrefix("/") && !host.hasPrefix("@"))
+            let isName = !host.isEmpty && !host.hasPrefix("/") && !host.hasPrefix("@")
+            return (host, port, isName && !NameResolver.isNumeric(host))
         }
     }
 
     private static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+
+    /// `message` without the password, should libpq ever quote it.
+    func scrub(_ message: String) -> String {
+        guard let password = settings["password"], !password.isEmpty, message.contains(password) else { return message }
+        return message.split(separator: password, omittingEmptySubsequences: false).joined(separator: "…")
+    }
 
     /// What libpq is given: everything from the URL, and what this module rests on.
     /// - Parameter addresses: host, numeric address ("" for a socket) and port of each candidate.
