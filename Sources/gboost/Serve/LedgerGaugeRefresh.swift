@@ -11,10 +11,12 @@ struct LedgerGaugeRefresh: Sendable {
     func fill(_ metrics: GatewayMetrics) async {
         let registry = metrics.registry
         registry.set("gboost_journal_depth", Double(ledger.journalDepth.records))
-        registry.reset("gboost_engine_hosts")
+        registry.reset("gboost_engine_queue")
+        registry.reset("gboost_engine_active")
         for (file, status) in await models.statuses() {
             let name = file.split(separator: "/").last.map(String.init) ?? file
-            registry.set("gboost_engine_hosts", 1, [name, status.state])
+            registry.set("gboost_engine_queue", Double(status.queued), [name])
+            registry.set("gboost_engine_active", Double(status.active), [name])
         }
         // With the database away the last figures would be stale: better none.
         registry.reset("gboost_budget_nano_usd")
