@@ -57,11 +57,11 @@ struct CurlWaitingTests {
     func idleTimeout() async throws {
         try await withPeer(
             [
-                .read, chunkedHead, chunk("a"), .pause(milliseconds: 80), chunk("b"), .pause(milliseconds: 80),
+                .read, chunkedHead, chunk("a"), .pause(milliseconds: 400), chunk("b"), .pause(milliseconds: 400),
                 chunk("c"), .hang,
             ]
         ) { (client, peer) async throws in
-            let response = try await client.open(CurlRequest(peer, timeouts: CurlTimeouts(idle: short)))
+            let response = try await client.open(CurlRequest(peer, timeouts: CurlTimeouts(idle: .milliseconds(700))))
             var text = ""
             let error = await failure { () async throws(CurlError) in
                 while let bytes = try await response.next() { text += String(decoding: bytes, as: UTF8.self) }

@@ -58,7 +58,7 @@ struct EscalationPromptTests {
             model: "b\"ig", messages: [.init(role: "user", content: "a\\b\u{1}\té\n")], acceptedSteps: [],
             separator: "\n\n", maxTokens: 64, temperature: 0.5)
         let content =
-            "a\\\\b\\u0001\\u0009é\\n\\n\\n\(EscalationPrompt.stepsHeading)\\n\\n\\n"
+            "a\\\\b\\u0001\\té\\n\\n\\n\(EscalationPrompt.stepsHeading)\\n\\n\\n"
             + "\(EscalationPrompt.taskHeading)\\n\(EscalationPrompt.nextStepInstruction)"
         let expected =
             #"{"model":"b\"ig","messages":[{"role":"user","content":""# + content
