@@ -7,7 +7,7 @@ package enum RequestID {
     ///   - generator: Gives the 74 random bits.
     package static func make(milliseconds: UInt64, using generator: inout some RandomNumberGenerator) -> UUID {
         let time = milliseconds & 0xFFFF_FFFF_FFFF
-        let high = time << 16 | 0x7000 | UInt64.random(in: 0...0x0FFF, using: &generator)
+        let high = time << 16 | 0x7000 | generator.next() >> 52
         let low = 0x8000_0000_0000_0000 | generator.next() >> 2
         func byte(_ word: UInt64, _ index: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: word >> (56 - 8 * index)) }
         return UUID(

@@ -31,7 +31,9 @@ package struct RetryPolicy: Hashable, Sendable {
         }
         let doublings = min(max(attempt - 1, 0), 20)
         let bound = min(baseDelay * (1 << doublings), maxDelay)
-        return .retry(after: bound * Double.random(in: 0.5...1, using: &generator))
+        // Between half and the whole of the bound; 53 bits are what a double holds.
+        let fraction = Double(generator.next() >> 11) / 0x1p53
+        return .retry(after: bound * (0.5 + fraction / 2))
     }
 
     /// Errors that can pass: no connection, rate limits, and the provider's own failures.
