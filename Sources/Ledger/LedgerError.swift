@@ -52,11 +52,11 @@ extension LedgerError {
         case (_, "23505"?):
             self.init(.conflict, "it exists already", underlying: error)
         case (_, "23503"?):
-            self.init(.conflict, "something it refers to is missing, or something still refers to it", underlying: error)
+            self.init(.conflict, "what it refers to is missing, or something still refers to it", underlying: error)
         case (_, "23514"?):
             self.init(.invalid, Self.field(ofConstraint: error.constraint), "the value is not allowed", error)
         case (_, "42P01"?), (_, "42883"?):
-            self.init(.migration, "the database has no schema yet, or an old one: run gboost migrate", underlying: error)
+            self.init(.migration, "the database's schema is missing or old: run gboost migrate", underlying: error)
         default:
             self.init(.database, "the database refused", underlying: error)
         }
