@@ -131,10 +131,11 @@ extension AdminStore {
 }
 
 /// A file's SHA-256, read piece by piece on a thread that may block.
-enum FileDigest {
+package enum FileDigest {
     private static let pieceBytes = 4 << 20
 
-    static func of(_ path: String) async throws(LedgerError) -> (sha256: String, bytes: Int64) {
+    /// Lower-case hex SHA-256 and length of a file; an empty one is an error.
+    package static func of(_ path: String) async throws(LedgerError) -> (sha256: String, bytes: Int64) {
         let result: Result<(sha256: String, bytes: Int64), LedgerError> = await withCheckedContinuation { done in
             DispatchQueue.global(qos: .utility).async { done.resume(returning: read(path)) }
         }

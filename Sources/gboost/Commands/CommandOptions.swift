@@ -24,4 +24,11 @@ struct AdminOptions: ParsableArguments {
     @OptionGroup var configuration: ConfigurationFileOption
     @Flag(help: "Print one JSON document.")
     var json = false
+
+    init() {}
+
+    init(configuration: ConfigurationFileOption, json: Bool) {
+        self.configuration = configuration
+        self.json = json
+    }
 }

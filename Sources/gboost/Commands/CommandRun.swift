@@ -37,7 +37,7 @@ enum CommandRun {
         case let failure as CommandFailure: return (failure.status, failure.message)
         case let error as ConfigurationError: return (.configuration, "configuration: \(error)")
         case let error as LedgerError:
-            return (error.code == .unavailable ? .databaseUnreachable : .failed, "\(error)")
+            return (status(of: error), "\(error)")
         case let error as EmbeddedPostgresError: return (.databaseUnreachable, "\(error)")
         case is CancellationError: return (.failed, "interrupted")
         case let code as ExitCode: return (ExitStatus(rawValue: code.rawValue) ?? .failed, "")
@@ -47,6 +47,14 @@ enum CommandRun {
         case .success: return (.done, GBoostCommand.message(for: error))
         case .validationFailure: return (.usage, GBoostCommand.message(for: error))
         default: return (.failed, GBoostCommand.message(for: error))
+        }
+    }
+
+    private static func status(of error: LedgerError) -> ExitStatus {
+        switch error.code {
+        case .unavailable: .databaseUnreachable
+        case .invalid: .usage
+        default: .failed
         }
     }
 

@@ -20,6 +20,7 @@ struct DoctorCommand: AsyncParsableCommand {
         findings += MachineChecks(
             configuration: configuration, environment: ProcessInfo.processInfo.environment
         ).run()
+        findings += await DatabaseChecks(configuration: configuration).run()
         let isHealthy = !findings.contains { $0.state == .problem }
         if json {
             try CommandOutput.print(json: Report(ok: isHealthy, findings: findings))

@@ -12,7 +12,7 @@ package struct GatewayConfiguration: Sendable {
         package var maxRequests: Int
         /// How long a stop waits for answers that are under way.
         package var drainSeconds: Double
-        /// Names this process in holds, so that its restart finds its own; one name must not run twice at a time.
+        /// Names this gateway in reports. What a dead one left behind is found by its journal, not by this.
         package var instance: String
     }
     /// Where PostgreSQL is.

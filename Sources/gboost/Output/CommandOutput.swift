@@ -8,10 +8,11 @@ enum CommandOutput {
 
     static func print(json value: some Encodable) throws { print(try json(value) + "\n") }
 
-    /// One line; keys as given by the type, sorted; instants in ISO 8601.
+    /// One line; keys sorted, in snake case; instants in ISO 8601.
     static func json(_ value: some Encodable) throws -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.dateEncodingStrategy = .iso8601
         encoder.nonConformingFloatEncodingStrategy = .convertToString(
             positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
