@@ -125,10 +125,10 @@ struct GatewayProcess: Sendable {
         return providers
     }
 
-    private static func secret(of provider: GatewayConfiguration.Provider) throws -> Secret? {
+    private static func secret(of provider: GatewayConfiguration.Provider) throws -> Providers.Secret? {
         guard let reference = provider.apiKey else { return nil }
         do {
-            return try SecretReference("\(reference)").resolve()
+            return try Providers.SecretReference("\(reference)").resolve()
         } catch {
             throw ConfigurationError(field: "providers.\(provider.name).api_key", message: "\(error)")
         }
