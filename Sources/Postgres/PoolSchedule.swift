@@ -104,9 +104,15 @@ struct PoolSchedule {
 
     /// Callers that have waited too long.
     mutating func expire(now: Instant) -> [Ticket] {
+        Self.expired(&shared, now: now) + Self.expired(&exclusive, now: now)
+    }
+
+    private static func expired(_ queue: inout Fifo<Waiter>, now: Instant) -> [Ticket] {
         var tickets: [Ticket] = []
-        while let first = shared.first, first.due <= now { _ = shared.popFirst(); tickets.append(first.ticket) }
-        while let first = exclusive.first, first.due <= now { _ = exclusive.popFirst(); tickets.append(first.ticket) }
+        while let first = queue.first, first.due <= now {
+            _ = queue.popFirst()
+            tickets.append(first.ticket)
+        }
         return tickets
     }
 
