@@ -11,14 +11,11 @@ enum ExitWatchdog {
     /// Arguments: the lock file, the data directory, then what to remove.
     private static let script = #"""
         exec 9<>"$1" && flock -x 9 || exit 1
-        data="$2"
+        export data="$2"
         shift
         workers() {
-            for link in /proc/[0-9]*/cwd; do
-                [ "$(readlink "$link" 2>/dev/null)" = "$data" ] || continue
-                pid="${link#/proc/}"
-                echo "${pid%/cwd}"
-            done
+            find /proc/[0-9]*/cwd -maxdepth 0 -printf '%h\t%l\n' 2>/dev/null |
+                awk -F '\t' '$2 == ENVIRON["data"] { print substr($1, 7) }'
         }
         while pids="$(workers)" && [ -n "$pids" ]; do
             kill -9 $pids 2>/dev/null

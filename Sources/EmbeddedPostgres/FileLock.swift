@@ -46,7 +46,7 @@ struct FileLock: ~Copyable {
 
     /// Keeps the lock until the process ends.
     consuming func keepForever() {
-        _ = dup(descriptor)
+        discard self
     }
 }
 

@@ -4,7 +4,9 @@
 requirements="$checkout/ops/requirements-test.txt"
 
 clients_directory() {
-    printf '%s/clients-%s\n' "$cache" "$({ cat -- "$requirements"; /usr/bin/python3 --version; } | sha256sum | cut -c 1-12)"
+    local key
+    key="$({ cat -- "$requirements"; /usr/bin/python3 --version; } | sha256sum | cut -c 1-12)"
+    printf '%s/clients-%s\n' "$cache" "$key"
 }
 
 install_clients() {
