@@ -78,7 +78,7 @@ struct FailureTests {
 
     @Test("a statement over its time is ended by the server: its outcome is known and its connection lives on")
     func serverTimeout() async throws {
-        try await withPool(size: 1, .set(\.statementTimeout, .milliseconds(150))) { pool in
+        try await withPool(size: 1, .set(\.statementTimeout, .seconds(3))) { pool in
             let error = try await failure { _ = try await pool.query("SELECT pg_sleep(30)") }
             #expect(error.code == .timeout && error.sqlState == "57014" && !error.outcomeUnknown)
             #expect(try await pool.query("SELECT 1 AS v").rows[0].get("v") == 1)
@@ -191,7 +191,7 @@ struct FailureTests {
             let error = try await failure { _ = try await pool.query("SELECT 1") }
             #expect(error.isConnectionLoss && !error.outcomeUnknown && !error.message.contains("hush"))
         }
-        #expect(first > .milliseconds(250) && first < .seconds(3))
+        #expect(first > .milliseconds(250) && first < .seconds(15))
         let next = try await clock.measure {
             for _ in 0..<200 {
                 let error = try await failure { _ = try await pool.query("SELECT 1") }
