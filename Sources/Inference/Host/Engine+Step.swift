@@ -43,7 +43,7 @@ extension Engine {
         while slot.inBatch < limit, slot.inBatch < slot.pending {
             let position = slot.evaluated + slot.inBatch
             let isOutput = position == slot.tokens.count - 1 || probes.contains(position)
-            // One output is kept for the last token of every other sequence.
+            // More outputs than reserved would end the process: the rest waits for the next decode.
             if isOutput, context.outputRoom == 0 { return }
             let index = context.add(
                 slot.tokens[position], position: position, sequence: slot.sequence, isOutput: isOutput)
