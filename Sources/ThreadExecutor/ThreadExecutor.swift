@@ -57,6 +57,10 @@ package final class ThreadExecutor: SerialExecutor {
 
     package func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
+        // The caller does not own this object: what keeps it alive may be the job itself, which the thread can have
+        // run and freed before this function is through.
+        let held = Unmanaged.passRetained(self).toOpaque()
+        defer { Self.letGo(held) }
         let (mustWake, mustStart) = state.withLock { s in
             s.jobs.append(job)
             defer {
@@ -66,6 +70,12 @@ package final class ThreadExecutor: SerialExecutor {
             return (s.isIdle, s.hasEnded)
         }
         if mustStart { start() } else if mustWake { waiting.wake() }
+    }
+
+    /// Apart and never inlined, or the optimizer pairs it with the retain and removes both.
+    @inline(never)
+    private static func letGo(_ held: UnsafeMutableRawPointer) {
+        Unmanaged<ThreadExecutor>.fromOpaque(held).release()
     }
 
     /// Lets the thread end as soon as no job is queued.

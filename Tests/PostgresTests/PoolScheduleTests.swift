@@ -205,9 +205,12 @@ struct PoolScheduleTests {
             while let action = s.next() {
                 switch action {
                 case .assign(let ticket, let slot):
-                    let use = try #require(waiting.removeValue(forKey: ticket))
+                    let known = waiting.removeValue(forKey: ticket)
+                    let use = try #require(known)
                     held.append((slot, use))
-                case .refuse(let ticket, _): #expect(waiting.removeValue(forKey: ticket) != nil)
+                case .refuse(let ticket, _):
+                    let known = waiting.removeValue(forKey: ticket)
+                    #expect(known != nil)
                 case .connect(let id): connecting.insert(id)
                 case .probe: if let id = s.probe() { connecting.insert(id) }
                 }

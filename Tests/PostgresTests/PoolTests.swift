@@ -86,7 +86,7 @@ struct PoolTests {
 
     @Test("a caller waits no longer than the acquire timeout")
     func acquireTimeout() async throws {
-        try await withPool(size: 1, configure: { $0.acquireTimeout = .milliseconds(100) }) { pool in
+        try await withPool(size: 1, configure: { $0.acquireTimeout = .milliseconds(1500) }) { pool in
             try await holding(pool, count: 1) {
                 let error = try await failure { _ = try await pool.query("SELECT 1") }
                 #expect(error.code == .poolExhausted)
@@ -101,7 +101,10 @@ struct PoolTests {
         try await withPool(size: 1, configure: { $0.maxPipelined = 4 }) { pool in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for number in 0..<200 {
-                    group.addTask { #expect(try await pool.query("SELECT \(number) AS v").rows[0].get("v") == number) }
+                    group.addTask {
+                        let result = try await pool.query("SELECT \(number) AS v")
+                        #expect(try result.rows[0].get("v") == number)
+                    }
                 }
                 try await group.waitForAll()
             }

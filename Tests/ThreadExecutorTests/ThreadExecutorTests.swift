@@ -132,7 +132,8 @@ struct EpollWaitTests {
                 let waiter = Task { try await worker.wait(reading, for: .read) }
                 await worker.add(round)
                 #expect(write(writing, "x", 1) == 1)
-                #expect(try await waiter.value == .read)
+                let ready = try await waiter.value
+                #expect(ready == .read)
                 var byte: UInt8 = 0
                 #expect(read(reading, &byte, 1) == 1)
             }
