@@ -49,7 +49,7 @@ let package = Package(
         .target(name: "GatewayCore", swiftSettings: strict),
         .target(name: "Router", dependencies: ["GatewayCore"], swiftSettings: strict),
         .target(
-            name: "Inference", dependencies: ["CLlama", "ThreadExecutor", "GatewayCore", subprocess, log],
+            name: "Inference", dependencies: ["CLinux", "CLlama", "ThreadExecutor", "GatewayCore", subprocess, log],
             swiftSettings: common),
         .target(name: "Providers", dependencies: ["Curl", "WireFormat", "GatewayCore", log], swiftSettings: strict),
         .target(name: "Ledger", dependencies: ["Postgres", "GatewayCore", crypto, log], swiftSettings: strict),
