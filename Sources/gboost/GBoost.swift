@@ -1,6 +1,6 @@
 internal import ArgumentParser
 
-/// The program. Everything it does is a subcommand; every end has one of the statuses of `ExitStatus`.
+/// The program. Everything it does is a subcommand; every end has one of the statuses of `CommandStatus`.
 @main struct GBoost {
     static func main() async {
         let status = await CommandRun.run(Array(CommandLine.arguments.dropFirst()))
