@@ -101,7 +101,8 @@ import Testing
             }
             let path = shell.directory.path()
             #expect(await shell.run("model add slm --tenant acme --kind slm --file \(path)/slm.gguf").status == .done)
-            let head = await shell.run("model add prm --tenant acme --kind prm --base slm --file \(path)/head.json --json")
+            let head = await shell.run(
+                "model add prm --tenant acme --kind prm --base slm --file \(path)/head.json --json")
             #expect(head.json("reward_kind") == "shared-head")
             let route = await shell.run(
                 "route add math --tenant acme --slm slm --prm prm --llm sim/m --set shadow_price=2.5 --json")

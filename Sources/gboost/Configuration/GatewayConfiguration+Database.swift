@@ -22,7 +22,7 @@ extension GatewayConfiguration {
         }
         guard let embedded else {
             throw layers.failure(
-                "database", "neither 'url' nor 'embedded' is given; for a start: --set database.embedded=.gboost/postgres")
+                "database", "neither 'url' nor 'embedded' is given; for a start: embedded: .gboost/postgres")
         }
         return Database(location: .embedded(path: embedded), pool: pool)
     }
@@ -32,7 +32,8 @@ extension GatewayConfiguration {
     ) throws(ConfigurationError) -> DatabaseLocation {
         if let reference = try? SecretReference(url) { return .reference(reference) }
         guard url.hasPrefix("postgresql://") || url.hasPrefix("postgres://") else {
-            throw layers.failure("database.url", "is neither a postgresql:// URL nor a reference (env:NAME, file:/path)")
+            throw layers.failure(
+                "database.url", "is neither a postgresql:// URL nor a reference (env:NAME, file:/path)")
         }
         if case .environment = layers.origin("database.url") { return .url(url) }
         guard redacted(url) == url else {
