@@ -50,7 +50,7 @@ let package = Package(
         .target(name: "GatewayCore", swiftSettings: strict),
         .target(name: "Router", dependencies: ["GatewayCore"], swiftSettings: strict),
         .target(
-            name: "Inference", dependencies: ["CLlama", "ThreadExecutor", "GatewayCore", subprocess, log],
+            name: "Inference", dependencies: ["CLinux", "CLlama", "ThreadExecutor", "GatewayCore", subprocess, log],
             swiftSettings: common),
         .target(name: "Providers", dependencies: ["Curl", "WireFormat", "GatewayCore", log], swiftSettings: strict),
         .target(name: "Ledger", dependencies: ["Postgres", "GatewayCore", crypto, log], swiftSettings: strict),
@@ -76,6 +76,7 @@ let package = Package(
                 "GatewayServer", "SimulatedProvider", "GatewayTesting", "EmbeddedPostgres", "GatewayCore", "Router",
                 "Ledger", "Postgres", "Providers", "Curl", "Inference", "WireFormat", lifecycle, log, crypto,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Yams", package: "Yams"),
             ],
@@ -107,7 +108,8 @@ let package = Package(
             name: "GatewayServerTests",
             dependencies: [
                 "GatewayServer", "GatewayCore", "WireFormat", "Router", "GatewayTesting",
-                .product(name: "HummingbirdTesting", package: "hummingbird"),
+                .product(name: "HummingbirdTesting", package: "hummingbird"), crypto, log, hummingbird,
+                .product(name: "HTTPTypes", package: "swift-http-types"), nio,
             ],
             swiftSettings: common),
         .testTarget(

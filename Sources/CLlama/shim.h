@@ -1,4 +1,5 @@
 #ifndef CLLAMA_SHIM_H
 #define CLLAMA_SHIM_H
 #include <llama.h>
+#include <gboost_chat.h>
 #endif

@@ -1,5 +1,5 @@
+internal import FoundationEssentials
 package import GatewayCore
-internal import WireFormat
 
 /// A request that is turned away or that failed: the one error type between a handler and the client.
 ///
@@ -22,6 +22,8 @@ package struct GatewayRefusal: Error, Sendable {
     package var shouldRetry: Bool?
     /// For the log, where it says more than `message`.
     package var logText: String?
+    /// Set by an answer that has counted and recorded its own request already.
+    var isCounted = false
 
     package init(status: Int, type: String, code: String, message: String, parameter: String? = nil) {
         self.status = status

@@ -125,7 +125,8 @@ package struct Cascade: Strategy {
         return .escalate(
             EscalationPlan(
                 kind: .rest, step: 0, texts: [],
-                maxTokens: answer.escalationTokens(.rest, outlook, contextTokens: promptTokens), decision: decision, reward: reward, rejected: steps.map(\.text).joined()))
+                maxTokens: answer.escalationTokens(.rest, outlook, contextTokens: promptTokens), decision: decision,
+                reward: reward, rejected: steps.map(\.text).joined()))
     }
 
     private mutating func take(_ reply: LLMReply) -> StrategyAction {

@@ -67,7 +67,8 @@ package struct ChatCompletionRequest: Sendable {
 extension ChatCompletionRequest {
     /// Why an SLM cannot take a request.
     package enum Obstacle: String, Hashable, Sendable {
-        case tools, images, audio, otherContent = "other_content"
+        case tools, images, audio
+        case otherContent = "other_content"
         case severalChoices = "several_choices"
         case responseFormat = "response_format"
         case logprobs

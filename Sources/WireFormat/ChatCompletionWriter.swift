@@ -53,12 +53,18 @@ package struct ChatCompletionWriter: Sendable {
         Self.append("\n\n", to: &out)
     }
 
-    /// Appends the event that says how the answer ended: "stop", "length", …
-    package func appendFinish(_ reason: String, to out: inout [UInt8]) {
+    /// Appends the event that says how the answer ended: "stop", "length", …, with the gateway's own facts beside it
+    /// for clients that get no usage event.
+    package func appendFinish(_ reason: String, gboost: [UInt8]? = nil, to out: inout [UInt8]) {
         out.append(contentsOf: chunkHead)
         Self.append(#"[{"index":0,"delta":{},"finish_reason":"#, to: &out)
         JSONWriter.append(reason, to: &out)
-        Self.append("}]}\n\n", to: &out)
+        Self.append("}]", to: &out)
+        if let gboost {
+            Self.append(#","gboost":"#, to: &out)
+            out.append(contentsOf: gboost)
+        }
+        Self.append("}\n\n", to: &out)
     }
 
     /// Appends the event with the counts and, beside them, the gateway's own facts (a JSON object). Without counts

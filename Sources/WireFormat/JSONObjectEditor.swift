@@ -7,7 +7,10 @@ package struct JSONObjectEditor: Sendable {
         var range: Range<Int>
         var value: Range<Int>
     }
-    private enum Edit: Sendable { case replace([UInt8]), remove }
+    private enum Edit: Sendable {
+        case replace([UInt8])
+        case remove
+    }
 
     private let object: JSONValue
     private let root: Range<Int>

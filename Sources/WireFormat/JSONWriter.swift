@@ -15,15 +15,19 @@ package struct JSONWriter: Sendable {
         }
     }
 
+    /// Opens an object; keys with their values follow.
     package mutating func beginObject() {
         separate()
         bytes.append(UInt8(ascii: "{"))
     }
+    /// Closes the object opened last.
     package mutating func endObject() { bytes.append(UInt8(ascii: "}")) }
+    /// Opens an array; values follow.
     package mutating func beginArray() {
         separate()
         bytes.append(UInt8(ascii: "["))
     }
+    /// Closes the array opened last.
     package mutating func endArray() { bytes.append(UInt8(ascii: "]")) }
 
     /// A member's key; its value must follow.
@@ -37,6 +41,7 @@ package struct JSONWriter: Sendable {
         separate()
         Self.append(value, to: &bytes)
     }
+    /// A number without fraction.
     package mutating func integer(_ value: Int64) {
         separate()
         bytes.append(contentsOf: String(value).utf8)
@@ -46,10 +51,12 @@ package struct JSONWriter: Sendable {
         separate()
         bytes.append(contentsOf: (value.isFinite ? value.description : "null").utf8)
     }
+    /// A truth value.
     package mutating func bool(_ value: Bool) {
         separate()
         bytes.append(contentsOf: (value ? "true" : "false").utf8)
     }
+    /// Null.
     package mutating func null() {
         separate()
         bytes.append(contentsOf: "null".utf8)

@@ -62,8 +62,8 @@ private struct Play {
         let count = generator.chance(0.1) ? 0 : Int.random(in: 1...plan.maxTokens, using: &generator)
         let text = count == 0 ? "" : generator.pick(["a\n", "b\n", "c\n", "\n", "step \(drafts)\n"])
         let draft = StepDraft(
-            text: text, tokens: (0..<count).map { Int32($0 + 1000 * drafts) }, logProbabilities: [], hidden: [], end: end,
-            promptTokens: 50, reusedTokens: 0)
+            text: text, tokens: (0..<count).map { Int32($0 + 1000 * drafts) }, logProbabilities: [], hidden: [],
+            end: end, promptTokens: 50, reusedTokens: 0)
         candidates.append(draft)
         let p = Double.random(in: 0...1, using: &generator)
         let outlook = SpendingOutlook(
@@ -193,7 +193,8 @@ struct StrategyPropertyTests {
     @Test("Events that do not answer the last action end the answer and never crash", arguments: StrategyKind.allCases)
     func outOfTurn(_ kind: StrategyKind) {
         let draft = StepDraft(
-            text: "a\n", tokens: [1], logProbabilities: [], hidden: [], end: .boundary, promptTokens: 1, reusedTokens: 0)
+            text: "a\n", tokens: [1], logProbabilities: [], hidden: [], end: .boundary, promptTokens: 1, reusedTokens: 0
+        )
         let events: [StrategyEvent] = [
             .start, .emitted, .draftFailed(.interrupted), .refused(.budgetExhausted),
             .drafted(draft, reward: nil, outlook: SpendingOutlook()),

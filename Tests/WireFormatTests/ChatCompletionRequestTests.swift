@@ -13,7 +13,8 @@ struct ChatCompletionRequestTests {
     func fields() throws {
         let request = try Self.read(
             #""model":"tutor","stream":true,"stream_options":{"include_usage":true},"max_tokens":5,"#
-                + #""max_completion_tokens":7,"temperature":0.5,"top_p":0.9,"seed":-3,"n":2,"stop":["a","b"],"user":"u","#
+                + #""max_completion_tokens":7,"temperature":0.5,"top_p":0.9,"seed":-3,"n":2,"stop":["a","b"],"#
+                + #""user":"u","#
                 + #""metadata":{"k":"v"},"messages":[{"role":"system","content":"s"},{"role":"user","content":["#
                 + #"{"type":"text","text":"a\n"},{"type":"text","text":"é"}]},{"role":"assistant","content":null}]"#)
         #expect(request.model == "tutor")
@@ -64,7 +65,8 @@ struct ChatCompletionRequestTests {
         arguments: [
             (#""stream":1"#, "stream"), (#""stream_options":3"#, "stream_options"),
             (#""stream_options":{"include_usage":"x"}"#, "stream_options.include_usage"),
-            (#""max_tokens":0"#, "max_tokens"), (#""max_tokens":-1"#, "max_tokens"), (#""max_tokens":1.5"#, "max_tokens"),
+            (#""max_tokens":0"#, "max_tokens"), (#""max_tokens":-1"#, "max_tokens"),
+            (#""max_tokens":1.5"#, "max_tokens"),
             (#""max_tokens":99999999999999999999"#, "max_tokens"), (#""max_tokens":"5""#, "max_tokens"),
             (#""max_completion_tokens":0"#, "max_completion_tokens"), (#""temperature":2.1"#, "temperature"),
             (#""temperature":1e400"#, "temperature"), (#""top_p":-0.1"#, "top_p"), (#""seed":1.5"#, "seed"),
@@ -84,7 +86,8 @@ struct ChatCompletionRequestTests {
             (#""tools":[{"type":"function"}]"#, ChatCompletionRequest.Obstacle.tools), (#""functions":[{}]"#, .tools),
             (#""tool_choice":"required""#, .tools), (#""n":2"#, .severalChoices), (#""logprobs":true"#, .logprobs),
             (#""top_logprobs":2"#, .logprobs), (#""response_format":{"type":"json_schema"}"#, .responseFormat),
-            (#""response_format":{"type":"json_object"}"#, .responseFormat), (#""modalities":["text","audio"]"#, .audio),
+            (#""response_format":{"type":"json_object"}"#, .responseFormat),
+            (#""modalities":["text","audio"]"#, .audio),
             (#""web_search_options":{}"#, .webSearch),
         ])
     func obstacles(_ field: String, _ obstacle: ChatCompletionRequest.Obstacle) throws {
@@ -115,7 +118,8 @@ struct ChatCompletionRequestTests {
 
     @Test("The body for a paid call differs in the model, the bound and the usage option only")
     func paidBody() throws {
-        let body = #"{ "x" : 1e400, "model":"tutor", "max_tokens": 9 ,"max_completion_tokens":8,"temperature":0.10,"#
+        let body =
+            #"{ "x" : 1e400, "model":"tutor", "max_tokens": 9 ,"max_completion_tokens":8,"temperature":0.10,"#
             + #""stream":true,"stream_options":{"z":0.0},"messages":[{"role":"user","content":"\u00e9"}] }"#
         let request = try ChatCompletionRequest(Array(body.utf8))
         #expect(

@@ -5,7 +5,8 @@ import Testing
 @Suite("Server-sent events")
 struct SSEParserTests {
     private static let stream = Array(
-        ("\u{FEFF}: hello\r\n\r\ndata: {\"a\":\"é😀\"}\n\ndata: x\r\ndata:  y\r\nid: 7\r\n\r\nevent: done\rdata: [DONE]\r\r"
+        ("\u{FEFF}: hello\r\n\r\ndata: {\"a\":\"é😀\"}\n\ndata: x\r\ndata:  y\r\nid: 7\r\n\r\n"
+            + "event: done\rdata: [DONE]\r\r"
             + "data\n\n\ndata: last\n\n").utf8)
 
     private static func payloads(_ events: [SSEEvent]) -> [String] {
@@ -62,7 +63,8 @@ struct SSEParserTests {
         #expect(next.flatMap(\.raw) == Array("\ndata: 2\n\n".utf8))
     }
 
-    @Test("What is left when a stream closes early is still given", arguments: ["data: {\"u\":1}", "data: {\"u\":1}\n"])
+    @Test(
+        "What is left when a stream closes early is still given", arguments: ["data: {\"u\":1}", "data: {\"u\":1}\n"])
     func earlyClose(_ text: String) throws {
         var parser = SSEParser()
         let early = try parser.push(Array(text.utf8))

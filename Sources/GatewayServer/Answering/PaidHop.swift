@@ -89,6 +89,7 @@ struct PaidHop: Sendable {
                 amount: amount)
             switch try await reserve(reservation) {
             case .granted(let tightest):
+                metrics.registry.add("gboost_in_flight_paid_calls", 1)
                 return HeldCall(plan: plan, price: price, amount: amount, maxOutputTokens: output, budget: tightest)
             case .refused(let state):
                 // The amount left may shrink again before the next try, so the loop ends by itself: every round asks
@@ -102,6 +103,9 @@ struct PaidHop: Sendable {
             case .noBudget:
                 count(plan, denied: "no_budget")
                 throw .noBudget
+            case .priceUnknown:
+                count(plan, denied: "price_unknown")
+                throw .priceUnknown(plan.model)
             case .callerRejected:
                 count(plan, denied: "caller")
                 throw .callerRejected
@@ -123,8 +127,10 @@ struct PaidHop: Sendable {
     func open(
         _ held: HeldCall, call: PaidCall, escalation: EscalationRecord
     ) async throws(PaidRefusal) -> any PaidExchange {
-        guard let provider = providers[held.plan.model.provider] else { throw .priceUnknown(held.plan.model) }
-        metrics.registry.add("gboost_in_flight_paid_calls", 1)
+        guard let provider = providers[held.plan.model.provider] else {
+            await release(held, escalation: escalation)
+            throw .priceUnknown(held.plan.model)
+        }
         do {
             return try await provider.open(call)
         } catch {
@@ -159,6 +165,13 @@ struct PaidHop: Sendable {
                 ])
         }
         return amount
+    }
+
+    /// Gives back the hold of a call that was never sent.
+    func release(_ held: HeldCall, escalation: EscalationRecord) async {
+        await settle(
+            held, result: PaidResult(),
+            failure: ProviderError(code: .unreachable, message: "the call was not sent"), escalation: escalation)
     }
 
     /// What a call costs, by what is known at its end.

@@ -41,6 +41,8 @@ package struct GatewayMetrics: Sendable {
             "gboost_budget_nano_usd", .gauge, help: "Budgets of the open period, from the ledger at scrape.",
             labels: ["tenant", "scope", "period", "kind"])
         r.declare("gboost_holds_open", .gauge, help: "Dispatched holds that are not settled, at scrape.")
-        r.declare("gboost_engine_hosts", .gauge, help: "Engine hosts by state.", labels: ["model", "state"])
+        r.declare("gboost_hold_age_seconds", .gauge, help: "Age of the oldest open hold, at scrape.")
+        r.declare("gboost_engine_queue", .gauge, help: "Drafts waiting in an engine host.", labels: ["model"])
+        r.declare("gboost_engine_active", .gauge, help: "Drafts under way in an engine host.", labels: ["model"])
     }
 }

@@ -1,0 +1,120 @@
+/// What to do about one engine host, decided without I/O: what happened goes in, with the time since some start,
+/// and what to do comes out.
+struct HostStateMachine: Sendable {
+    struct Limits: Hashable, Sendable {
+        /// From the start of the process to its first answer.
+        var startup = Duration.seconds(120)
+        /// Longest silence of a host that has been asked for a sign of life.
+        var silence = Duration.seconds(5)
+        /// Longest time without a decode while work is queued: one decode of a full batch on a slow machine.
+        var stall = Duration.seconds(30)
+        var firstBackoff = Duration.milliseconds(100)
+        var maxBackoff = Duration.seconds(30)
+        /// A host that has lived this long begins with the first back-off again.
+        var healthy = Duration.seconds(60)
+        /// A model file found unusable is tried again after this, when somebody asks for it.
+        var badModelRetry = Duration.seconds(30)
+    }
+
+    enum Phase: Hashable, Sendable {
+        case idle
+        case starting(since: Duration)
+        case ready(since: Duration)
+        /// Killed, not gone yet: nothing is started before it is.
+        case ending(reason: String)
+        case waiting(until: Duration)
+        case failed(reason: String, until: Duration)
+        case stopped
+    }
+
+    enum Action: Hashable, Sendable {
+        case none
+        case spawn
+        case kill(reason: String)
+        /// Callers that wait for readiness get this text.
+        case refuse(String)
+    }
+
+    let limits: Limits
+    private(set) var phase = Phase.idle
+    private(set) var restarts = 0
+    private var failures = 0
+    private var lastAnswer = Duration.zero
+    private var lastProgress = Duration.zero
+    private var lastDecodes: UInt64 = 0
+
+    init(limits: Limits) { self.limits = limits }
+
+    var isReady: Bool { if case .ready = phase { true } else { false } }
+
+    /// Somebody wants to use the host.
+    mutating func need(at now: Duration) -> Action {
+        switch phase {
+        case .idle: return spawn(now)
+        case .failed(let reason, let until): return now < until ? .refuse(reason) : spawn(now)
+        case .stopped: return .refuse("the engine is shut down")
+        case .starting, .ready, .ending, .waiting: return .none
+        }
+    }
+
+    /// The host has answered with the model loaded.
+    mutating func becameReady(at now: Duration) {
+        guard case .starting = phase else { return }
+        phase = .ready(since: now)
+        lastAnswer = now
+        lastProgress = now
+        lastDecodes = 0
+    }
+
+    /// A sign of life.
+    mutating func answered(_ status: HostStatus, at now: Duration) {
+        lastAnswer = now
+        let isWorking = status.active + status.queued > 0
+        if !isWorking || status.decodes != lastDecodes { lastProgress = now }
+        lastDecodes = status.decodes
+    }
+
+    /// Time has passed.
+    mutating func tick(at now: Duration) -> Action {
+        switch phase {
+        case .starting(let since) where now - since > limits.startup: return end("did not start in time")
+        case .ready where now - lastAnswer > limits.silence: return end("gives no sign of life")
+        case .ready where now - lastProgress > limits.stall: return end("makes no progress")
+        case .waiting(let until) where now >= until: return spawn(now)
+        default: return .none
+        }
+    }
+
+    /// The process is gone.
+    mutating func exited(_ exit: HostExit, text: String, at now: Duration) -> Action {
+        if phase == .stopped { return .none }
+        if case .ready(let since) = phase, now - since > limits.healthy { failures = 0 }
+        if exit == .code(EngineHost.badModelCode) {
+            phase = .failed(reason: text, until: now + limits.badModelRetry)
+            return .refuse(text)
+        }
+        failures += 1
+        let wasStarting = if case .starting = phase { true } else { false }
+        phase = .waiting(until: now + backoff)
+        // Callers wait through a restart, but not through one failed start after another.
+        return wasStarting && failures >= 3 ? .refuse("engine host does not start: \(text)") : .none
+    }
+
+    mutating func stop() { phase = .stopped }
+
+    private var backoff: Duration {
+        let doublings = min(20, max(0, failures - 1))
+        return min(limits.maxBackoff, limits.firstBackoff * (1 << doublings))
+    }
+
+    private mutating func spawn(_ now: Duration) -> Action {
+        phase = .starting(since: now)
+        restarts += 1
+        return .spawn
+    }
+
+    private mutating func end(_ reason: String) -> Action {
+        phase = .ending(reason: reason)
+        return .kill(reason: reason)
+    }
+}

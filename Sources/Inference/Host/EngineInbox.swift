@@ -1,0 +1,94 @@
+internal import Foundation
+internal import GatewayCore
+
+/// Which request of which connection.
+struct JobKey: Hashable, Sendable {
+    var connection: UInt64
+    var request: UInt64
+}
+
+/// One request for the engine's thread, and the way its answer goes back.
+struct EngineJob: Sendable {
+    var key: JobKey
+    var operation: HostRequest.Operation
+    var reply: @Sendable (HostReply.Body, [Float]) -> Void
+}
+
+/// The only thing that the engine's thread and the connections' threads share.
+final class EngineInbox: @unchecked Sendable {
+    /// What arrived since the last look.
+    struct Delivery {
+        var jobs: [EngineJob] = []
+        var cancelled: [JobKey] = []
+        var closedConnections: [UInt64] = []
+        var endedSessions: [UUID] = []
+        var isEmpty: Bool {
+            jobs.isEmpty && cancelled.isEmpty && closedConnections.isEmpty && endedSessions.isEmpty
+        }
+    }
+
+    private let condition = NSCondition()
+    // All guarded by `condition`.
+    private var delivery = Delivery()
+    private var waiting = 0
+    private var current = HostStatus(
+        decodes: 0, queued: 0, active: 0, cached: 0, generatedTokens: 0, evaluatedTokens: 0)
+    private var known: HostInfo?
+    private let maxQueued: Int
+
+    init(maxQueued: Int) { self.maxQueued = maxQueued }
+
+    /// False: the queue is full.
+    func submit(_ job: EngineJob) -> Bool {
+        locked {
+            guard waiting + delivery.jobs.count < maxQueued else { return false }
+            delivery.jobs.append(job)
+            return true
+        }
+    }
+
+    func cancel(_ key: JobKey) { locked { delivery.cancelled.append(key) } }
+    func close(connection: UInt64) { locked { delivery.closedConnections.append(connection) } }
+    func end(session: UUID) { locked { delivery.endedSessions.append(session) } }
+
+    var status: HostStatus {
+        locked {
+            var status = current
+            status.queued += delivery.jobs.count
+            return status
+        }
+    }
+
+    /// nil until the model is loaded.
+    var info: HostInfo? {
+        get { locked { known } }
+        set { locked { known = newValue } }
+    }
+
+    /// For the engine's thread: takes what is there; waits for something if `mayBlock`.
+    func take(mayBlock: Bool) -> Delivery {
+        condition.lock()
+        defer { condition.unlock() }
+        while mayBlock, delivery.isEmpty { condition.wait() }
+        defer { delivery = Delivery() }
+        waiting += delivery.jobs.count
+        return delivery
+    }
+
+    /// For the engine's thread: tells how it is doing.
+    func publish(_ status: HostStatus) {
+        locked {
+            current = status
+            waiting = status.queued
+        }
+    }
+
+    private func locked<Value>(_ body: () -> Value) -> Value {
+        condition.lock()
+        defer {
+            condition.signal()
+            condition.unlock()
+        }
+        return body()
+    }
+}

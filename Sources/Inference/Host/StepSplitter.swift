@@ -1,0 +1,108 @@
+internal import GatewayCore
+
+/// Decides, token by token, where a drafted step ends.
+///
+/// A step is cut between tokens, never inside one: the token that completes a boundary belongs to the step as a
+/// whole, so that going on from the step's tokens is exactly what the model would have done in one go. A step never
+/// ends inside a character, and has something in it that is not white space unless the answer ends there. Only a
+/// client's stop string cuts inside a token: the answer is over then.
+struct StepSplitter {
+    enum Verdict: Equatable {
+        case more
+        /// The step ends; its first `tokens` tokens and `text` belong to it.
+        case ends(DraftEnd, tokens: Int, text: String)
+    }
+
+    /// Tokens that may follow `maxTokens` to finish a character.
+    static let maxExtraTokens = 8
+    static let maxStops = 16
+    static let maxStopBytes = 256
+
+    private let matcher: BoundaryMatcher
+    private let maxTokens: Int
+    private let stops: [[UInt8]]
+    /// End of the answer so far: a stop string may have begun there.
+    private var carried: [UInt8]
+    private var bytes: [UInt8] = []
+    /// Length of `bytes` after each token.
+    private var ends: [Int] = []
+    private var checked = 0
+    /// A boundary was met here (tokens), but the text behind it may yet turn out to be a stop string.
+    private var heldBoundary: Int?
+
+    init(
+        boundary: StepBoundary?, stops: [String], maxTokens: Int, answerBytes: [UInt8] = []
+    ) throws(LocalModelError) {
+        matcher = try BoundaryMatcher(boundary)
+        self.stops = stops.map { Array($0.utf8) }.filter { !$0.isEmpty }
+        guard self.stops.count <= Self.maxStops, self.stops.allSatisfy({ $0.count <= Self.maxStopBytes }) else {
+            throw .invalid("at most \(Self.maxStops) stop strings of \(Self.maxStopBytes) bytes")
+        }
+        self.maxTokens = maxTokens
+        carried = Array(answerBytes.suffix(max(0, (self.stops.map(\.count).max() ?? 0) - 1)))
+    }
+
+    /// Takes the bytes of one more token.
+    mutating func push(_ piece: [UInt8]) throws(LocalModelError) -> Verdict {
+        bytes += piece
+        ends.append(bytes.count)
+        if let kept = keptBeforeStop() { return stopped(at: kept) }
+        let isWhole = UTF8Tail.unfinishedCount(bytes) == 0
+        if heldBoundary == nil, isWhole {
+            if try matcher.matches(bytes, from: checked) { heldBoundary = ends.count }
+            checked = bytes.count
+        }
+        if let boundary = heldBoundary, !mayBeginStop(from: boundary) { return cut(.boundary, at: boundary) }
+        if ends.count >= maxTokens {
+            if let boundary = heldBoundary { return cut(.boundary, at: boundary) }
+            if isWhole || ends.count >= maxTokens + Self.maxExtraTokens { return cut(.length, at: ends.count) }
+        }
+        return .more
+    }
+
+    /// The model ended its answer.
+    func finish() -> Verdict {
+        if let boundary = heldBoundary { return cut(.boundary, at: boundary) }
+        return cut(.answer, at: ends.count)
+    }
+
+    /// No room for another token.
+    func exhaust() -> Verdict {
+        if let boundary = heldBoundary { return cut(.boundary, at: boundary) }
+        return cut(.length, at: ends.count)
+    }
+
+    private func cut(_ end: DraftEnd, at tokens: Int) -> Verdict {
+        let length = tokens == 0 ? 0 : ends[tokens - 1]
+        return .ends(end, tokens: tokens, text: String(decoding: bytes[..<length], as: UTF8.self))
+    }
+
+    private func stopped(at length: Int) -> Verdict {
+        let tokens = ends.prefix { $0 <= length }.count
+        return .ends(.answer, tokens: tokens, text: String(decoding: bytes[..<length], as: UTF8.self))
+    }
+
+    /// How many bytes stand before the first stop string; nil without one.
+    private func keptBeforeStop() -> Int? {
+        guard !stops.isEmpty else { return nil }
+        let text = carried + bytes
+        let first = stops.compactMap { stop in
+            // One that lies in the earlier answer as a whole is not this step's.
+            text[min(text.count, max(0, carried.count - stop.count + 1))...].firstRange(of: stop)?.lowerBound
+        }.min()
+        return first.map { max(0, $0 - carried.count) }
+    }
+
+    /// True where the end of the text is the beginning of a stop string that starts at or before the boundary.
+    private func mayBeginStop(from boundary: Int) -> Bool {
+        guard !stops.isEmpty else { return false }
+        let text = carried + bytes
+        let latestStart = carried.count + ends[boundary - 1]
+        return stops.contains { stop in
+            (1..<max(1, stop.count)).contains { length in
+                length <= text.count && text.count - length < latestStart
+                    && text.suffix(length).elementsEqual(stop.prefix(length))
+            }
+        }
+    }
+}

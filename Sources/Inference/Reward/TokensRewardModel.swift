@@ -1,0 +1,120 @@
+package import Foundation
+package import GatewayCore
+internal import Glibc
+
+/// How a model is asked whether a step is right.
+package struct TokensRewardSettings: Hashable, Sendable, Codable {
+    /// Whether `prompt` is a user's message, put into the model's chat template, or the whole prompt as it stands.
+    package enum Form: String, Hashable, Sendable, Codable { case chat, raw }
+
+    package var form: Form = .chat
+    /// With `{question}`, `{answer}` (steps accepted before) and `{step}`.
+    package var prompt = """
+        Question:
+        {question}
+
+        Solution so far:
+        {answer}{step}
+
+        Is the last step of this solution correct? Answer Yes or No.
+        """
+    /// What a good and a bad step are answered with; their first tokens count.
+    package var good = "Yes"
+    package var bad = "No"
+    /// Written behind every step, for models trained on a step marker.
+    package var marker = ""
+    package var calibration: [[Double]] = []
+
+    package init() {}
+
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        form = try values.decodeIfPresent(Form.self, forKey: .form) ?? form
+        prompt = try values.decodeIfPresent(String.self, forKey: .prompt) ?? prompt
+        good = try values.decodeIfPresent(String.self, forKey: .good) ?? good
+        bad = try values.decodeIfPresent(String.self, forKey: .bad) ?? bad
+        marker = try values.decodeIfPresent(String.self, forKey: .marker) ?? marker
+        calibration = try values.decodeIfPresent([[Double]].self, forKey: .calibration) ?? calibration
+    }
+
+    /// Reads `FILE.prm.json` beside a model file; the defaults where there is none.
+    package init(besides file: String) throws(LocalModelError) {
+        let path = file + ".prm.json"
+        self.init()
+        guard access(path, F_OK) == 0 else { return }
+        guard let data = FileManager.default.contents(atPath: path), data.count <= 1 << 20,
+            let settings = try? JSONDecoder().decode(Self.self, from: data), settings.knots != nil
+        else { throw .unavailable("\(path) is not what a tokens reward model's settings look like") }
+        self = settings
+    }
+
+    var knots: Calibration? {
+        guard calibration.allSatisfy({ $0.count == 2 }) else { return nil }
+        return Calibration(knots: calibration.map { Calibration.Knot(raw: $0[0], calibrated: $0[1]) })
+    }
+}
+
+/// A process reward model that is asked: the reward is the probability of the good answer's token against the bad
+/// one's, after the step.
+package struct TokensRewardModel: ProcessRewardModel {
+    private let supervisor: EngineSupervisor
+    private let settings: TokensRewardSettings
+    private let calibration: Calibration
+
+    package init(supervisor: EngineSupervisor, settings: TokensRewardSettings) throws(LocalModelError) {
+        guard let calibration = settings.knots else { throw .unavailable("calibration is not ascending within 0…1") }
+        self.supervisor = supervisor
+        self.settings = settings
+        self.calibration = calibration
+    }
+
+    package var needsHidden: Bool { false }
+
+    package func score(
+        session: UUID, messages: [ChatMessage], answer: [String], draft: StepDraft
+    ) async throws -> ProcessReward {
+        let request = ScoreRequest(
+            session: session.forScoring, prompt: prompt(messages, answer, draft.text), good: settings.good,
+            bad: settings.bad)
+        guard case .score(let good, let bad, _, _) = try await supervisor.call(.score(request)).body else {
+            throw LocalModelError.interrupted
+        }
+        let raw = good + bad > 0 ? good / (good + bad) : 0.5
+        return ProcessReward(raw: raw, calibrated: calibration(raw))
+    }
+
+    private func prompt(_ messages: [ChatMessage], _ answer: [String], _ step: String) -> ScoreRequest.Prompt {
+        let question = messages.filter { $0.role != "system" }.map(\.content).joined(separator: "\n\n")
+        let before = answer.map { $0 + settings.marker }.joined()
+        let values = ["{question}": question, "{answer}": before, "{step}": step + settings.marker]
+        let parts = Self.fill(settings.prompt, values)
+        switch settings.form {
+        case .raw: return .parts(parts)
+        case .chat: return .messages([ChatMessage(role: "user", content: parts.map(\.text).joined())])
+        }
+    }
+
+    /// Puts values in place of their names, in one pass: a name within a value stays text.
+    static func fill(_ template: String, _ values: [String: String]) -> [PromptPart] {
+        var parts: [PromptPart] = []
+        var rest = template[...]
+        while let next = values.compactMap({ name, value in rest.range(of: name).map { ($0, value) } })
+            .min(by: { $0.0.lowerBound < $1.0.lowerBound })
+        {
+            parts.append(PromptPart(text: String(rest[..<next.0.lowerBound]), isInput: false))
+            parts.append(PromptPart(text: next.1, isInput: true))
+            rest = rest[next.0.upperBound...]
+        }
+        parts.append(PromptPart(text: String(rest), isInput: false))
+        return parts.filter { !$0.text.isEmpty }
+    }
+}
+
+extension UUID {
+    /// Scoring reads other prompts than drafting: it keeps a sequence of its own in the same host.
+    var forScoring: UUID {
+        var bytes = uuid
+        bytes.0 ^= 0xA5
+        return UUID(uuid: bytes)
+    }
+}

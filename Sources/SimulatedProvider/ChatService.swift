@@ -1,0 +1,215 @@
+internal import Foundation
+internal import HTTPTypes
+internal import Hummingbird
+internal import Logging
+internal import NIOCore
+internal import ServiceLifecycle
+internal import Synchronization
+
+/// Answers the simulated provider's requests.
+struct ChatService: Sendable {
+    /// Counts the calls that run now.
+    final class InFlight: Sendable {
+        /// One running call; it ends with the last reference to this, however the call ends.
+        final class Slot: Sendable {
+            private let owner: InFlight
+            fileprivate init(owner: InFlight) { self.owner = owner }
+            deinit { owner.count.withLock { $0 -= 1 } }
+        }
+        private let count = Mutex(0)
+        let limit: Int
+        init(limit: Int) { self.limit = limit }
+        var current: Int { count.withLock { $0 } }
+        /// nil: as many calls as allowed run already.
+        func enter() -> Slot? {
+            let isFree = count.withLock {
+                guard $0 < limit else { return false }
+                $0 += 1
+                return true
+            }
+            return isFree ? Slot(owner: self) : nil
+        }
+    }
+
+    let options: SimulatedProviderOptions
+    let bill: SimulatedBill
+    let plan: FaultPlan
+    let solver: SimulatedSolver
+    let inFlight: InFlight
+    let logger: Logger
+
+    /// Longer ids of callers are cut.
+    private static let maxRequestIDBytes = 256
+    static let requestIDHeader = "x-request-id"
+    static let faultHeader = "x-sim-fault"
+
+    init(options: SimulatedProviderOptions, bill: SimulatedBill, logger: Logger) {
+        self.options = options
+        self.bill = bill
+        self.logger = logger
+        plan = FaultPlan(options.faults)
+        solver = SimulatedSolver(seed: options.seed, accuracy: options.accuracy)
+        inFlight = InFlight(limit: options.maxConcurrentCalls)
+    }
+
+    func addRoutes(to router: Router<BasicRequestContext>) {
+        router.get("v1/models") { request, _ in refusal(of: request) ?? models() }
+        router.post("v1/chat/completions") { request, _ in
+            if let refusal = refusal(of: request) { return refusal }
+            return try await chat(request)
+        }
+        router.get("sim/calls") { _, _ in try calls() }
+        router.post("sim/faults") { request, _ in try await setFaults(request) }
+    }
+
+    // MARK: Answers
+
+    private func respond(_ status: HTTPResponse.Status, _ json: String, headers: [String: String] = [:]) -> Response {
+        var fields: HTTPFields = [.contentType: "application/json"]
+        for (name, value) in headers {
+            if let name = HTTPField.Name(name) { fields[name] = value }
+        }
+        return Response(status: status, headers: fields, body: .init(byteBuffer: ByteBuffer(string: json)))
+    }
+
+    private func invalid(_ message: String, status: HTTPResponse.Status = .badRequest, code: String? = nil) -> Response {
+        respond(status, ChatJSON.error(message, type: "invalid_request_error", code: code))
+    }
+
+    /// 401 unless the key is right.
+    private func refusal(of request: Request) -> Response? {
+        guard let key = options.apiKey, request.headers[.authorization] != "Bearer \(key)" else { return nil }
+        return invalid("Incorrect API key provided.", status: .unauthorized, code: "invalid_api_key")
+    }
+
+    private func models() -> Response {
+        respond(.ok, ChatJSON.models(options.models.map(\.name), created: 0))
+    }
+
+    private func header(_ name: String, of request: Request) -> String? {
+        HTTPField.Name(name).flatMap { request.headers[$0] }
+    }
+
+    // MARK: A chat call
+
+    private func chat(_ request: Request) async throws -> Response {
+        let source = request.body
+        guard let buffer = try? await source.collect(upTo: options.maxBodyBytes) else {
+            return invalid("The body is larger than \(options.maxBodyBytes) bytes.", status: .contentTooLarge)
+        }
+        let chat: ChatRequest
+        let own: [SimulatedFault]
+        do {
+            chat = try JSONDecoder().decode(ChatRequest.self, from: Data(buffer.readableBytesView))
+            own = try SimulatedFault.list(header(Self.faultHeader, of: request) ?? "")
+        } catch let error as ChatRequest.Invalid {
+            return invalid(error.message)
+        } catch let error as SimulatedFault.ParseError {
+            return invalid("\(Self.faultHeader): \(error)")
+        } catch {
+            return invalid("The body is no chat-completions request.")
+        }
+        guard let model = options.models.first(where: { $0.name == chat.model }) else {
+            return invalid("The model does not exist.", status: .notFound, code: "model_not_found")
+        }
+        guard let slot = inFlight.enter() else {
+            let body = ChatJSON.error("Too many calls at a time.", type: "server_error", code: "overloaded")
+            return respond(.serviceUnavailable, body, headers: ["retry-after": "1"])
+        }
+        let faults = plan.faults(model: model.name, text: chat.messages.last?.content ?? "", own: own)
+        let call = makeCall(chat, model: model, faults: faults, request: request)
+        return try await answer(call, slot: slot, source: source)
+    }
+
+    private func makeCall(_ chat: ChatRequest, model: SimulatedModel, faults: CallFaults, request: Request) -> ChatCall {
+        let number = bill.nextCall()
+        let full = solver.reply(to: chat.messages, by: model)
+        let id = (header(Self.requestIDHeader, of: request) ?? "").utf8.prefix(Self.maxRequestIDBytes)
+        return ChatCall(
+            number: number, requestID: String(decoding: id, as: UTF8.self), request: chat, model: model,
+            faults: faults, reply: SimulatedReply(full: full, stop: chat.stop, maxTokens: chat.maxTokens),
+            json: ChatJSON(
+                id: "chatcmpl-sim-\(number)", created: Int(Date().timeIntervalSince1970), model: model.name,
+                namesUsage: chat.includesUsage),
+            bill: bill, logger: logger)
+    }
+
+    /// Waits and refuses as the faults say, then answers. The answer's body keeps `slot`.
+    private func answer(_ call: ChatCall, slot: InFlight.Slot, source: RequestBody) async throws -> Response {
+        let id = "sim-\(call.number)"
+        if call.faults.isHanging {
+            try? await wait(.seconds(Self.longestHangSeconds), source: source)
+            return respond(.serviceUnavailable, ChatJSON.error("Gone.", type: "server_error", code: nil))
+        }
+        if call.faults.latency > 0 {
+            do {
+                try await wait(.milliseconds(call.faults.latency), source: source)
+            } catch {
+                try await call.charge(output: 0, finished: false)
+                return respond(.serviceUnavailable, ChatJSON.error("Gone.", type: "server_error", code: nil))
+            }
+        }
+        if let (status, seconds) = call.faults.refusal {
+            return refused(status: status, retryAfterSeconds: seconds, id: id)
+        }
+        let body = call.body()
+        var headers: HTTPFields = [.contentType: call.request.isStream ? "text/event-stream" : "application/json"]
+        if let name = HTTPField.Name(Self.requestIDHeader) { headers[name] = id }
+        return Response(
+            status: .ok, headers: headers,
+            body: ResponseBody { writer in
+                try await body.write(writer)
+                withExtendedLifetime(slot) {}
+            })
+    }
+
+    /// A hang ends when the caller leaves, when the server stops, and at the latest after this time.
+    private static let longestHangSeconds = 86_400
+
+    private func wait(_ time: Duration, source: RequestBody) async throws {
+        try await source.consumeWithCancellationOnInboundClose { _ in
+            try await cancelWhenGracefulShutdown { try await Task.sleep(for: time) }
+        }
+    }
+
+    private func refused(status: Int, retryAfterSeconds: Int, id: String) -> Response {
+        var headers = [Self.requestIDHeader: id]
+        if status != 500 { headers["retry-after"] = String(retryAfterSeconds) }
+        let body =
+            status == 429
+            ? ChatJSON.error("Rate limit reached (simulated).", type: "requests", code: "rate_limit_exceeded")
+            : ChatJSON.error("The server had an error (simulated).", type: "server_error", code: nil)
+        return respond(.init(code: status), body, headers: headers)
+    }
+
+    // MARK: Administration
+
+    private struct Calls: Encodable {
+        var calls: Int
+        var charged: Int
+        var nano_usd: Int64
+        var in_flight: Int
+    }
+
+    private func calls() throws -> Response {
+        let totals = bill.totals
+        let calls = Calls(
+            calls: totals.calls, charged: totals.charged, nano_usd: totals.nanoUSD, in_flight: inFlight.current)
+        return respond(.ok, String(decoding: try JSONEncoder().encode(calls), as: UTF8.self))
+    }
+
+    private struct FaultList: Codable { var faults: [String] }
+
+    private func setFaults(_ request: Request) async throws -> Response {
+        guard let buffer = try? await request.body.collect(upTo: options.maxBodyBytes),
+            let list = try? JSONDecoder().decode(FaultList.self, from: Data(buffer.readableBytesView)),
+            list.faults.count <= FaultPlan.maxFaults
+        else { return invalid(#"Write {"faults": ["KIND[:ARGUMENT][@MATCH]", …]}."#) }
+        do {
+            plan.replace(try list.faults.map { try SimulatedFault(parsing: $0) })
+        } catch let error as SimulatedFault.ParseError {
+            return invalid(error.description)
+        }
+        return respond(.ok, String(decoding: try JSONEncoder().encode(list), as: UTF8.self))
+    }
+}

@@ -1,0 +1,116 @@
+import Foundation
+import GatewayCore
+import Inference
+import Logging
+import Testing
+
+/// Everything that runs the model, one at a time: they would share the cores, and answers depend a little on what
+/// else is in a decode.
+@Suite("With the demo model", .serialized) struct ModelTests {}
+
+/// The demo model and the executable that hosts it.
+enum EngineFixture {
+    struct Missing: Error, CustomStringConvertible {
+        var description: String
+    }
+
+    static let modelName = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+    /// Path of the demo model.
+    static func model() throws -> String {
+        if let path = ProcessInfo.processInfo.environment["GBOOST_DEMO_SLM"] {
+            guard FileManager.default.fileExists(atPath: path) else {
+                throw Missing(description: "GBOOST_DEMO_SLM names \(path), which does not exist: run ops/setup")
+            }
+            return path
+        }
+        return try find(modelName, "the demo model")
+    }
+
+    /// llama.cpp's own command-line tool.
+    static func commandLineTool() throws -> String {
+        if let path = ProcessInfo.processInfo.environment["GBOOST_LLAMA_COMPLETION"] { return path }
+        return try find("bin/llama-completion", "llama.cpp's command-line tool")
+    }
+
+    private static func find(_ name: String, _ what: String) throws -> String {
+        let cache = FileManager.default.homeDirectoryForCurrentUser.appending(path: ".cache/gboost")
+        let files = FileManager.default.enumerator(atPath: cache.path)
+        while let file = files?.nextObject() as? String {
+            if file.hasSuffix("/" + name) { return cache.appending(path: file).path }
+        }
+        throw Missing(description: "\(what) \(name) is not under \(cache.path): run ops/setup")
+    }
+
+    /// The `gboost` executable: named by the environment, or beside the test bundle.
+    static func executable() throws -> String {
+        if let path = ProcessInfo.processInfo.environment["GBOOST_EXECUTABLE"] { return path }
+        let own = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+        var directory = own.deletingLastPathComponent()
+        while directory.path != "/" {
+            let candidate = directory.appending(path: "gboost").path
+            var isDirectory: ObjCBool = false
+            if FileManager.default.fileExists(atPath: candidate, isDirectory: &isDirectory), !isDirectory.boolValue {
+                return candidate
+            }
+            directory.deleteLastPathComponent()
+        }
+        throw Missing(description: "gboost is not built beside \(own.path): swift build --product gboost")
+    }
+
+    static func settings() throws -> EngineSettings {
+        var settings = EngineSettings()
+        settings.executable = try executable()
+        settings.heartbeat = .milliseconds(100)
+        return settings
+    }
+
+    static var quiet: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }) }
+
+    static func record(file: String, name: String = "demo") -> ModelRecord {
+        ModelRecord(
+            id: 1, tenantID: 1, name: name, kind: .slm, file: file, sha256: String(repeating: "a", count: 64))
+    }
+
+    /// Runs `body` with models of its own, and ends their hosts.
+    static func withModels(
+        _ settings: EngineSettings? = nil, _ body: (EngineModels) async throws -> Void
+    ) async throws {
+        let models = try EngineModels(settings: try settings ?? Self.settings(), logger: quiet)
+        do {
+            try await body(models)
+        } catch {
+            await models.shutdown()
+            throw error
+        }
+        await models.shutdown()
+    }
+
+    /// One host for all tests that leave it as they find it; it ends with this process.
+    private static let shared = Result { try EngineModels(settings: settings(), logger: quiet) }
+
+    static func sharedModel() async throws -> EngineModel {
+        EngineModel(supervisor: try await shared.get().supervisor(file: model()))
+    }
+
+    /// Runs `body` with the demo model in a host of its own.
+    static func withModel(
+        _ settings: EngineSettings? = nil, _ body: (EngineModel, EngineSupervisor) async throws -> Void
+    ) async throws {
+        let file = try model()
+        try await withModels(settings) { models in
+            let supervisor = try await models.supervisor(file: file)
+            try await body(EngineModel(supervisor: supervisor), supervisor)
+        }
+    }
+
+    static func request(
+        _ question: String, session: UUID = UUID(), answer: [AnswerSegment] = [], maxTokens: Int = 40,
+        boundary: StepBoundary? = nil, stop: [String] = [], sampling: Sampling = Sampling(),
+        wantsHidden: Bool = false
+    ) -> DraftRequest {
+        DraftRequest(
+            session: session, messages: [ChatMessage(role: "user", content: question)], answer: answer,
+            sampling: sampling, maxTokens: maxTokens, boundary: boundary, stop: stop, wantsHidden: wantsHidden)
+    }
+}

@@ -1,0 +1,136 @@
+import Foundation
+import GatewayCore
+import Inference
+import Testing
+
+extension ModelTests {
+    @Suite("Hosts that die, hang or cannot start")
+    struct HostFailureTests {
+        static let long = EngineFixture.request("Count from one to a thousand in words.", maxTokens: 400)
+
+        @Test("A killed host interrupts its requests, and the next draft works")
+        func killed() async throws {
+            try await EngineFixture.withModel { model, supervisor in
+                _ = try await model.info()
+                let pid = try #require(await supervisor.processID)
+                let draft = Task { try await model.draft(Self.long) }
+                try await waitUntil { try await supervisor.currentStatus().active == 1 }
+                kill(pid, SIGKILL)
+                await #expect(throws: LocalModelError.interrupted) { _ = try await draft.value }
+                let next = try await model.draft(EngineFixture.request("Say hi.", maxTokens: 4))
+                #expect(!next.tokens.isEmpty)
+                #expect(await supervisor.starts == 2)
+                #expect(await supervisor.processID != pid)
+            }
+        }
+
+        @Test("A host that hangs is killed and replaced")
+        func hung() async throws {
+            var settings = try EngineFixture.settings()
+            settings.silenceLimit = .seconds(2)
+            try await EngineFixture.withModel(settings) { model, supervisor in
+                _ = try await model.info()
+                let pid = try #require(await supervisor.processID)
+                let draft = Task { try await model.draft(Self.long) }
+                try await waitUntil { try await supervisor.currentStatus().active == 1 }
+                kill(pid, SIGSTOP)
+                await #expect(throws: LocalModelError.interrupted) { _ = try await draft.value }
+                let next = try await model.draft(EngineFixture.request("Say hi.", maxTokens: 4))
+                #expect(!next.tokens.isEmpty)
+                // The process is gone for good, not just given up.
+                #expect(kill(pid, 0) != 0)
+            }
+        }
+
+        @Test("Cancelling a draft frees its slot")
+        func cancelled() async throws {
+            try await EngineFixture.withModel { model, supervisor in
+                let task = Task { try await model.draft(Self.long) }
+                try await waitUntil { try await supervisor.currentStatus().generatedTokens > 0 }
+                task.cancel()
+                await #expect(throws: CancellationError.self) { _ = try await task.value }
+                try await waitUntil { try await supervisor.currentStatus().active == 0 }
+                let before = try await supervisor.currentStatus().generatedTokens
+                _ = try await model.draft(EngineFixture.request("Say hi.", maxTokens: 2))
+                #expect(try await supervisor.currentStatus().generatedTokens <= before + 3)
+            }
+        }
+
+        @Test("A full queue says so")
+        func overloaded() async throws {
+            var settings = try EngineFixture.settings()
+            settings.maxQueued = 2
+            settings.sequences = 1
+            try await EngineFixture.withModel(settings) { model, supervisor in
+                _ = try await model.info()
+                let tasks = (0..<8).map { _ in Task { try await model.draft(Self.long) } }
+                try await Task.sleep(for: .milliseconds(500))
+                for task in tasks { task.cancel() }
+                var overloaded = 0
+                for task in tasks {
+                    if case .failure(let error as LocalModelError) = await task.result, case .overloaded = error {
+                        overloaded += 1
+                    }
+                }
+                #expect(overloaded >= 4)
+            }
+        }
+
+        @Test("Too long a prompt and a bad pattern are refused with the reason")
+        func refused() async throws {
+            let model = try await EngineFixture.sharedModel()
+            let long = String(repeating: "seven words are in this one sentence ", count: 1300)
+            await #expect {
+                _ = try await model.draft(EngineFixture.request(long))
+            } throws: { error in
+                guard case LocalModelError.contextExceeded(let tokens, let limit) = error else { return false }
+                return tokens > limit && limit == 8192
+            }
+            for pattern in ["(", "", String(repeating: "a", count: 1000)] {
+                await #expect {
+                    _ = try await model.draft(EngineFixture.request("Hi", boundary: .pattern(pattern)))
+                } throws: { error in
+                    if case LocalModelError.invalid = error { true } else { false }
+                }
+            }
+            var empty = EngineFixture.request("Hi")
+            empty.messages = []
+            await #expect(throws: LocalModelError.invalid("the conversation is empty")) {
+                _ = try await model.draft(empty)
+            }
+        }
+
+        @Test("Files that are no models are named in the error", arguments: ["missing", "text", "cut", "header"])
+        func badFiles(kind: String) async throws {
+            let path = FileManager.default.temporaryDirectory.appending(path: "bad-\(kind)-\(UUID()).gguf").path
+            let whole = try #require(FileManager.default.contents(atPath: try EngineFixture.model()))
+            switch kind {
+            case "text": try Data(String(repeating: "no model ", count: 500).utf8).write(to: URL(filePath: path))
+            case "cut": try whole.prefix(whole.count / 3).write(to: URL(filePath: path))
+            case "header":
+                var damaged = Data(whole.prefix(4 << 20))
+                damaged.replaceSubrange(200..<400, with: Data(repeating: 0xFF, count: 200))
+                try damaged.write(to: URL(filePath: path))
+            default: break
+            }
+            defer { try? FileManager.default.removeItem(atPath: path) }
+            try await EngineFixture.withModels { models in
+                await #expect {
+                    let model = try await models.slm(EngineFixture.record(file: path))
+                    _ = try await model.draft(EngineFixture.request("Hi"))
+                } throws: { error in
+                    guard case LocalModelError.unavailable(let text) = error else { return false }
+                    return text.contains(path)
+                }
+            }
+        }
+
+        private func waitUntil(_ condition: () async throws -> Bool) async throws {
+            let deadline = ContinuousClock.now + .seconds(30)
+            while try await !condition() {
+                try #require(ContinuousClock.now < deadline, "waited in vain")
+                try await Task.sleep(for: .milliseconds(10))
+            }
+        }
+    }
+}
