@@ -116,7 +116,8 @@ let package = Package(
             name: "EndToEndTests", dependencies: ["GatewayTesting", "EmbeddedPostgres", "Postgres", subprocess],
             swiftSettings: common),
         .testTarget(
-            name: "GBoostTests", dependencies: ["gboost", "GatewayCore", "Ledger", "EmbeddedPostgres", "GatewayTesting"],
+            name: "GBoostTests",
+            dependencies: ["gboost", "GatewayCore", "Ledger", "Postgres", "Providers", "EmbeddedPostgres"],
             swiftSettings: common),
         .testTarget(name: "TidyTests", swiftSettings: common),
     ])

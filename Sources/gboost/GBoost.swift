@@ -1,6 +1,6 @@
 internal import ArgumentParser
 
-/// The program. Everything it does is a subcommand; every end has one of the statuses of `ExitStatus`.
+/// The program. Everything it does is a subcommand; every end has one of the statuses of `CommandStatus`.
 @main struct GBoost {
     static func main() async {
         let status = await CommandRun.run(Array(CommandLine.arguments.dropFirst()))
@@ -12,7 +12,7 @@ internal import ArgumentParser
 struct GBoostCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gboost",
-        abstract: "A gateway in front of paid LLM APIs: private small models answer, a budget decides what is paid for.",
+        abstract: "A gateway in front of paid LLM APIs: private small models answer, a budget guards what is paid.",
         subcommands: all)
 
     /// Every subcommand, in the order of the help text. The one place to register another.

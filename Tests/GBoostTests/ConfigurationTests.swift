@@ -1,4 +1,5 @@
 import Foundation
+import Providers
 import Testing
 
 @testable import gboost
@@ -35,12 +36,12 @@ import Testing
         #expect(configuration.database.location == .url("postgresql://app@db/gboost"))
         #expect(configuration.database.pool == 4)
         #expect(configuration.providers.map(\.name) == ["openai", "sim"])
-        #expect(configuration.providers[0].apiKey == .environment("OPENAI_API_KEY"))
+        #expect(configuration.providers[0].apiKey?.description == "env:OPENAI_API_KEY")
         #expect(configuration.providers[1].apiKey == nil)
         #expect(configuration.providers[1].idleSeconds == 2.5)
         #expect(configuration.providers[1].firstByteSeconds == 60)
         #expect(configuration.logLevel == .debug)
-        #expect(configuration.secrets.keyPepper == .file(".gboost/pepper"))
+        #expect(configuration.secrets.keyPepper == nil)
     }
 
     @Test("an argument wins over a variable, a variable over the file")
@@ -140,7 +141,7 @@ import Testing
         #expect(again.server == configuration.server)
         #expect(again.providers == configuration.providers)
         #expect(again.inference == configuration.inference)
-        #expect(again.secrets.keyPepper == configuration.secrets.keyPepper)
+        #expect(again.secrets.keyPepper?.description == "file:\(configuration.secrets.pepperPath)")
     }
 
     @Test("one of url and embedded is wanted; on two layers the upper one wins")
@@ -154,7 +155,8 @@ import Testing
         let other = try Self.load(embedded, environment: ["GBOOST_DATABASE_URL": "postgresql://a/b"])
         #expect(other.database.location == .url("postgresql://a/b"))
         let url = "database: { url: 'env:DATABASE_URL' }"
-        #expect(try Self.load(url).database.location == .reference(.environment("DATABASE_URL")))
+        let reference = try SecretReference("env:DATABASE_URL")
+        #expect(try Self.load(url).database.location == .reference(reference))
         let back = try Self.load(url, sets: ["database.embedded=d"])
         #expect(back.database.location == .embedded(path: "d"))
         #expect(!back.describe().contains("DATABASE_URL"))
@@ -165,9 +167,9 @@ import Testing
         let directory = FileManager.default.temporaryDirectory.appending(path: "gboost-pepper-\(UUID())")
         defer { try? FileManager.default.removeItem(at: directory) }
         let path = directory.appending(path: "pepper").path()
-        let named = GatewayConfiguration.Secrets(keyPepper: .file(path), isPepperDefault: false)
+        let named = GatewayConfiguration.Secrets(keyPepper: try SecretReference("file:\(path)"), pepperPath: path)
         #expect(throws: ConfigurationError.self) { try KeyPepper(named) }
-        let automatic = GatewayConfiguration.Secrets(keyPepper: .file(path), isPepperDefault: true)
+        let automatic = GatewayConfiguration.Secrets(keyPepper: nil, pepperPath: path)
         let first = try KeyPepper(automatic).bytes
         #expect(first.count == 64)
         #expect(try KeyPepper(automatic).bytes == first)
@@ -175,7 +177,7 @@ import Testing
         let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
         #expect(mode == 0o600)
         #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path()) == ["pepper"])
-        let short = GatewayConfiguration.Secrets(keyPepper: .environment("P"), isPepperDefault: false)
+        let short = GatewayConfiguration.Secrets(keyPepper: try SecretReference("env:P"), pepperPath: path)
         #expect(throws: ConfigurationError.self) { try KeyPepper(short, environment: ["P": "short"]) }
     }
 }

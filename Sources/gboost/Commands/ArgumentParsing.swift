@@ -23,7 +23,7 @@ enum ArgumentParsing {
     static func instant(_ text: String, option: String) throws(CommandFailure) -> Date {
         let full = text.contains("T") ? text : text + "T00:00:00Z"
         if let date = try? Date(full, strategy: .iso8601) { return date }
-        throw .usage(option, "'\(text)' is neither a day such as 2026-12-01 nor an instant such as 2026-12-01T08:00:00Z")
+        throw .usage(option, "'\(text)' is neither a day (2026-12-01) nor an instant (2026-12-01T08:00:00Z)")
     }
 
     /// "2026-11".

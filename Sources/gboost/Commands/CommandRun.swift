@@ -6,7 +6,7 @@ internal import EmbeddedPostgres
 /// Parses and runs one command line, and says in one line why it failed.
 enum CommandRun {
     /// Off the main actor: a command may block for a moment, and nothing of it belongs to a main thread.
-    @concurrent static func run(_ arguments: [String]) async -> ExitStatus {
+    @concurrent static func run(_ arguments: [String]) async -> CommandStatus {
         do {
             var command = try parse(arguments)
             if var command = command as? any AsyncParsableCommand {
@@ -32,7 +32,7 @@ enum CommandRun {
     }
 
     /// What an error means: its exit status and its text. An empty text: all has been said already.
-    static func outcome(_ error: any Error) -> (status: ExitStatus, text: String) {
+    static func outcome(_ error: any Error) -> (status: CommandStatus, text: String) {
         switch error {
         case let failure as CommandFailure: return (failure.status, failure.message)
         case let error as ConfigurationError: return (.configuration, "configuration: \(error)")
@@ -40,7 +40,7 @@ enum CommandRun {
             return (status(of: error), "\(error)")
         case let error as EmbeddedPostgresError: return (.databaseUnreachable, "\(error)")
         case is CancellationError: return (.failed, "interrupted")
-        case let code as ExitCode: return (ExitStatus(rawValue: code.rawValue) ?? .failed, "")
+        case let code as ExitCode: return (CommandStatus(rawValue: code.rawValue) ?? .failed, "")
         default: break
         }
         switch GBoostCommand.exitCode(for: error) {
@@ -50,7 +50,7 @@ enum CommandRun {
         }
     }
 
-    private static func status(of error: LedgerError) -> ExitStatus {
+    private static func status(of error: LedgerError) -> CommandStatus {
         switch error.code {
         case .unavailable: .databaseUnreachable
         case .invalid: .usage

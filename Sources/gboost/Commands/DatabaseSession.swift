@@ -3,6 +3,7 @@ internal import Foundation
 internal import Ledger
 internal import Logging
 internal import Postgres
+internal import Providers
 
 /// A command's stay in the database: opens it, runs the command, leaves it as it was found.
 ///
@@ -76,13 +77,12 @@ extension GatewayConfiguration {
         case .url(let url): return url
         case .embedded:
             throw ConfigurationError(field: "database.embedded", message: "has no URL before it is started")
-        case .reference(.environment(let name)):
-            if let url = environment[name], !url.isEmpty { return url }
-            throw ConfigurationError(field: "database.url", message: "the variable \(name) is not set")
-        case .reference(.file(let path)):
-            let text = try? String(contentsOfFile: path, encoding: .utf8)
-            if let url = text?.trimmingCharacters(in: .whitespacesAndNewlines), !url.isEmpty { return url }
-            throw ConfigurationError(field: "database.url", message: "the file \(path) cannot be read or is empty")
+        case .reference(let reference):
+            do {
+                return try reference.resolve(environment: environment).revealed
+            } catch {
+                throw ConfigurationError(field: "database.url", message: "\(error)")
+            }
         }
     }
 }

@@ -27,6 +27,6 @@ struct DoctorCommand: AsyncParsableCommand {
         } else {
             CommandOutput.print(Finding.render(findings))
         }
-        if !isHealthy { throw ExitCode(ExitStatus.failed.rawValue) }
+        if !isHealthy { throw ExitCode(CommandStatus.failed.rawValue) }
     }
 }

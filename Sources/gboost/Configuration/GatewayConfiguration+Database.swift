@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Providers
 
 extension GatewayConfiguration {
     /// Exactly one of `url` and `embedded`; given on two layers, the upper one wins, so that a variable can point a
@@ -21,7 +22,7 @@ extension GatewayConfiguration {
         }
         guard let embedded else {
             throw layers.failure(
-                "database", "neither 'url' nor 'embedded' is given; for a start: --set database.embedded=.gboost/postgres")
+                "database", "neither 'url' nor 'embedded' is given; for a start: embedded: .gboost/postgres")
         }
         return Database(location: .embedded(path: embedded), pool: pool)
     }
@@ -29,9 +30,10 @@ extension GatewayConfiguration {
     private static func location(
         _ url: String, _ layers: ConfigurationLayers
     ) throws(ConfigurationError) -> DatabaseLocation {
-        if let reference = SecretReference(url) { return .reference(reference) }
+        if let reference = try? SecretReference(url) { return .reference(reference) }
         guard url.hasPrefix("postgresql://") || url.hasPrefix("postgres://") else {
-            throw layers.failure("database.url", "is neither a postgresql:// URL nor a reference (env:NAME, file:/path)")
+            throw layers.failure(
+                "database.url", "is neither a postgresql:// URL nor a reference (env:NAME, file:/path)")
         }
         if case .environment = layers.origin("database.url") { return .url(url) }
         guard redacted(url) == url else {
@@ -52,7 +54,7 @@ extension GatewayConfiguration {
 
     /// A PostgreSQL URL without its passwords. A URL in an unexpected form loses everything after its scheme.
     package static func redacted(_ url: String) -> String {
-        guard let scheme = url.range(of: "://") else { return SecretReference(url) == nil ? "redacted" : url }
+        guard let scheme = url.range(of: "://") else { return (try? SecretReference(url)) == nil ? "redacted" : url }
         let head = url[..<scheme.upperBound]
         var rest = String(url[scheme.upperBound...])
         // libpq ends the user part at the first '@' before the path; a raw '@' in a password would break both.

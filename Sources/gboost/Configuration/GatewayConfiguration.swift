@@ -1,4 +1,5 @@
 internal import Foundation
+package import Providers
 
 /// Everything the process is told at its start. Tenants, keys, budgets, routes, models and prices are not here: they
 /// live in PostgreSQL.
@@ -56,10 +57,10 @@ package struct GatewayConfiguration: Sendable {
         package var migrations: String
     }
     package struct Secrets: Hashable, Sendable {
-        /// Key of the hash under which API keys are stored.
-        package var keyPepper: SecretReference
-        /// True: nobody named it, so it is made on first use.
-        package var isPepperDefault: Bool
+        /// Key of the hash under which API keys are stored; nil: nobody named one, so it is in `pepperPath`.
+        package var keyPepper: SecretReference?
+        /// File that a pepper which nobody named is kept in, and made in on first use.
+        package var pepperPath: String
     }
     package struct Limits: Hashable, Sendable {
         /// Held for where a direct request names no `max_tokens`.
@@ -179,8 +180,9 @@ extension GatewayConfiguration {
 
     private static func secrets(_ layers: inout ConfigurationLayers) throws(ConfigurationError) -> Secrets {
         let given = try secret("secrets.key_pepper", &layers)
-        if given == nil { layers.show("file:\(defaultPepperPath)", insteadOf: "secrets.key_pepper") }
-        return Secrets(keyPepper: given ?? .file(defaultPepperPath), isPepperDefault: given == nil)
+        let path = URL(filePath: defaultPepperPath).standardizedFileURL.path()
+        if given == nil { layers.show("file:\(path)", insteadOf: "secrets.key_pepper") }
+        return Secrets(keyPepper: given, pepperPath: path)
     }
 
     /// A reference to a secret. The text of a literal one is in no message.
@@ -188,9 +190,10 @@ extension GatewayConfiguration {
         _ key: String, _ layers: inout ConfigurationLayers
     ) throws(ConfigurationError) -> SecretReference? {
         guard let text = try layers.text(key) else { return nil }
-        guard let reference = SecretReference(text) else {
+        do {
+            return try SecretReference(text)
+        } catch {
             throw layers.failure(key, "a secret is given by reference only: env:NAME or file:/path")
         }
-        return reference
     }
 }

@@ -1,4 +1,5 @@
-internal import FoundationEssentials
+internal import Foundation
+internal import Providers
 
 /// The key under which API keys are hashed. Without it the hashes in the database are of no use to a thief, and
 /// with another one no key is known any more: every gateway of one database needs the same.
@@ -11,34 +12,24 @@ package struct KeyPepper: Sendable {
 
     /// Reads the pepper. The default file is made on first use; a named one never is, since a mistyped path would
     /// quietly make every key unknown.
-    package init(_ secrets: GatewayConfiguration.Secrets, environment: [String: String]? = nil)
-        throws(ConfigurationError)
-    {
-        if secrets.isPepperDefault, case .file(let path) = secrets.keyPepper {
-            try Self.makeIfMissing(path)
+    package init(
+        _ secrets: GatewayConfiguration.Secrets, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws(ConfigurationError) {
+        let text: String
+        do {
+            if secrets.keyPepper == nil { try Self.makeIfMissing(secrets.pepperPath) }
+            let reference = try secrets.keyPepper ?? SecretReference("file:\(secrets.pepperPath)")
+            text = try reference.resolve(environment: environment).revealed
+        } catch let error as ConfigurationError {
+            throw error
+        } catch {
+            throw ConfigurationError(field: "secrets.key_pepper", message: "\(error)")
         }
-        let text = try Self.text(secrets.keyPepper, environment: environment ?? ProcessInfo.processInfo.environment)
-        let trimmed = Array(text.utf8).split { $0 == 0x0a || $0 == 0x0d || $0 == 0x20 }.first ?? []
-        guard trimmed.count >= Self.minBytes else {
+        guard text.utf8.count >= Self.minBytes else {
             throw ConfigurationError(
-                field: "secrets.key_pepper", message: "\(secrets.keyPepper) has fewer than \(Self.minBytes) characters")
+                field: "secrets.key_pepper", message: "has fewer than \(Self.minBytes) characters")
         }
-        bytes = Array(trimmed)
-    }
-
-    private static func text(
-        _ reference: SecretReference, environment: [String: String]
-    ) throws(ConfigurationError) -> String {
-        switch reference {
-        case .environment(let name):
-            if let value = environment[name] { return value }
-            throw ConfigurationError(field: "secrets.key_pepper", message: "the variable \(name) is not set")
-        case .file(let path):
-            if let data = try? Data(contentsOf: URL(filePath: path)), let text = String(data: data, encoding: .utf8) {
-                return text
-            }
-            throw ConfigurationError(field: "secrets.key_pepper", message: "the file \(path) cannot be read")
-        }
+        bytes = Array(text.utf8)
     }
 
     /// Written in a private directory and then linked: whoever comes second finds the first one's whole file, and

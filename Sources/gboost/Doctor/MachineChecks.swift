@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Providers
 
 /// The doctor's look at the machine and at the configuration, without the database.
 struct MachineChecks {
@@ -12,10 +13,8 @@ struct MachineChecks {
     func run() -> [Finding] { secrets() + providers() + disk() + [port(), engine(), memory(), migrations()] }
 
     func secrets() -> [Finding] {
-        let reference = configuration.secrets.keyPepper
-        if configuration.secrets.isPepperDefault, case .file(let path) = reference,
-            !FileManager.default.fileExists(atPath: path)
-        {
+        let path = configuration.secrets.pepperPath
+        if configuration.secrets.keyPepper == nil, !FileManager.default.fileExists(atPath: path) {
             return [
                 .warning(
                     "key pepper", "\(path) is not there yet; it is made on first use",
@@ -27,12 +26,14 @@ struct MachineChecks {
         } catch {
             return [.problem("key pepper", error.message, remedy: "set secrets.key_pepper to env:NAME or file:/path")]
         }
-        return [.ok("key pepper", "readable")] + (looseFile(reference).map { [$0] } ?? [])
+        return [.ok("key pepper", "readable")] + (looseFile().map { [$0] } ?? [])
     }
 
-    private func looseFile(_ reference: SecretReference) -> Finding? {
-        guard case .file(let path) = reference,
-            let mode = try? FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int,
+    private func looseFile() -> Finding? {
+        let reference = configuration.secrets.keyPepper?.description ?? "file:\(configuration.secrets.pepperPath)"
+        guard reference.hasPrefix("file:") else { return nil }
+        let path = String(reference.dropFirst("file:".count))
+        guard let mode = try? FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int,
             mode & 0o077 != 0
         else { return nil }
         return .warning("key pepper", "\(path) can be read by others", remedy: "chmod 600 \(path)")
@@ -58,17 +59,14 @@ struct MachineChecks {
                     ? .ok(check, "\(provider.baseURL), no key")
                     : .warning(check, "has no api_key", remedy: "set api_key to env:NAME or file:/path")
             }
-            guard reference.isResolvable(environment) else {
-                return .problem(check, "its key \(reference) is not there or empty", remedy: Self.remedy(reference))
+            do {
+                _ = try reference.resolve(environment: environment)
+            } catch {
+                return .problem(
+                    check, "its key: \(error)",
+                    remedy: "put the key there, readable by the gateway alone")
             }
             return .ok(check, "\(provider.baseURL), key at \(reference)")
-        }
-    }
-
-    private static func remedy(_ reference: SecretReference) -> String {
-        switch reference {
-        case .environment(let name): "set \(name) in the gateway's environment"
-        case .file(let path): "write the key to \(path), readable by the gateway alone"
         }
     }
 

@@ -1,10 +1,29 @@
 internal import Foundation
+internal import Synchronization
 
 /// Where a command's result goes: text for people, one JSON document for scripts. Errors go to standard error as one
 /// line; nothing else is ever printed there except progress on a terminal.
 enum CommandOutput {
-    static func print(_ text: String) { write(text, to: FileHandle.standardOutput) }
-    static func printError(_ text: String) { write(text, to: FileHandle.standardError) }
+    /// Takes what a test's commands would print.
+    @TaskLocal static var capture: Capture?
+
+    final class Capture: Sendable {
+        private let text = Mutex((output: "", errors: ""))
+        var output: String { text.withLock { $0.output } }
+        var errors: String { text.withLock { $0.errors } }
+        func add(output: String) { text.withLock { $0.output += output } }
+        func add(error: String) { text.withLock { $0.errors += error } }
+    }
+
+    static func print(_ text: String) {
+        if let capture { return capture.add(output: text) }
+        write(text, to: FileHandle.standardOutput)
+    }
+
+    static func printError(_ text: String) {
+        if let capture { return capture.add(error: text) }
+        write(text, to: FileHandle.standardError)
+    }
 
     static func print(json value: some Encodable) throws { print(try json(value) + "\n") }
 

@@ -106,7 +106,8 @@ struct EscalationsCommand: AsyncParsableCommand {
     private static func number(_ value: Double?) -> String {
         guard let value else { return "" }
         guard value.isFinite else { return value < 0 ? "-∞" : "∞" }
-        return value.formatted(.number.precision(.significantDigits(1...5)).grouping(.never).locale(.init(identifier: "en_US_POSIX")))
+        let style = FloatingPointFormatStyle<Double>(locale: Locale(identifier: "en_US_POSIX"))
+        return value.formatted(style.precision(.significantDigits(1...5)).grouping(.never))
     }
 
     struct List: AsyncParsableCommand {

@@ -8,7 +8,9 @@ struct TenantCommand: AsyncParsableCommand {
         subcommands: [Create.self, List.self, Show.self, Suspend.self, Resume.self, Delete.self])
 
     static func table(_ tenants: [TenantInfo]) -> String {
-        var table = TextTable([.init("ID", .right), .init("NAME"), .init("TIME ZONE"), .init("CREATED"), .init("STATE")])
+        var table = TextTable([
+            .init("ID", .right), .init("NAME"), .init("TIME ZONE"), .init("CREATED"), .init("STATE"),
+        ])
         table.rows = tenants.map { tenant in
             [
                 String(tenant.id), tenant.name, tenant.timeZone, CommandOutput.time(tenant.createdAt),

@@ -1,5 +1,5 @@
 /// Why a command ends the way it does; the numbers are part of the product's face.
-enum ExitStatus: Int32, Hashable, Sendable {
+enum CommandStatus: Int32, Hashable, Sendable {
     case done = 0
     case failed = 1
     case usage = 2
@@ -9,9 +9,9 @@ enum ExitStatus: Int32, Hashable, Sendable {
 
 /// A failure with its exit status and its one line.
 struct CommandFailure: Error, Hashable, Sendable, CustomStringConvertible {
-    var status: ExitStatus
+    var status: CommandStatus
     var message: String
-    init(_ message: String, status: ExitStatus = .failed) {
+    init(_ message: String, status: CommandStatus = .failed) {
         self.message = message
         self.status = status
     }
