@@ -29,10 +29,10 @@ struct DemoClient: Sendable {
         let body = try JSONSerialization.data(withJSONObject: [
             "model": model, "messages": [["role": "user", "content": question]], "max_tokens": 400, "temperature": 0,
         ])
-        var headers = [("Authorization", "Bearer \(key)"), ("Content-Type", "application/json")]
-        if let valueUSD { headers.append(("x-gboost-value-usd", valueUSD)) }
+        var headers = [(name: "Authorization", value: "Bearer \(key)"), (name: "Content-Type", value: "application/json")]
+        if let valueUSD { headers.append((name: "x-gboost-value-usd", value: valueUSD)) }
         var request = CurlRequest(
-            method: "POST", url: "http://127.0.0.1:\(port)/v1/chat/completions", headers: headers, body: Array(body))
+            url: "http://127.0.0.1:\(port)/v1/chat/completions", headers: headers, body: Array(body))
         request.timeouts.firstByte = .seconds(300)
         request.timeouts.idle = .seconds(300)
         let response = try await curl.open(request)

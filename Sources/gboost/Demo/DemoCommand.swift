@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Foundation
+internal import Ledger
 internal import Logging
 internal import ServiceLifecycle
 internal import SimulatedProvider

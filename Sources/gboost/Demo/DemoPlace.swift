@@ -1,5 +1,6 @@
 internal import EmbeddedPostgres
 internal import Foundation
+internal import Inference
 
 /// Where the demo keeps its things: one directory, and the cache of what is expensive to make.
 struct DemoPlace: Sendable {
