@@ -39,6 +39,19 @@ require_space() {
     [ "$free" -ge "$2" ] || die "the disk under $1 has $free MB free, and $3 needs $2 MB"
 }
 
+# run_long LOG COMMAND…: a long command that ends when this script is told to, rather than going on as an orphan.
+run_long() {
+    local log="$1" child status=0
+    shift
+    "$@" >>"$log" 2>&1 </dev/null &
+    child=$!
+    # shellcheck disable=SC2064
+    trap "kill $child 2>/dev/null; wait $child; exit 143" TERM INT HUP
+    wait "$child" || status=$?
+    trap - TERM INT HUP
+    return "$status"
+}
+
 # failed WHAT LOG: why a long command ended badly, the full disk first, since it hides behind any other message.
 failed() {
     local free
