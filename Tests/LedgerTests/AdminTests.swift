@@ -15,7 +15,13 @@ struct AdminTests {
     func fields() async throws {
         try await LedgerFixture.with { f in
             let admin = f.admin
-            #expect(await failure { _ = try await admin.createTenant(name: "a", timeZone: "CET+1") }?.field == "time-zone")
+            for zone in ["CET+1", "CET", "Europe/Berlim", "Europe/Berlin1", "", "+02:00"] {
+                let error = await failure { _ = try await admin.createTenant(name: "a", timeZone: zone) }
+                #expect(error?.field == "time-zone", "\(zone)")
+            }
+            for (index, zone) in ["Etc/GMT-14", "America/Port-au-Prince", "America/Argentina/Ushuaia"].enumerated() {
+                _ = try await admin.createTenant(name: "z\(index)", timeZone: zone)
+            }
             #expect(await failure { _ = try await admin.createTenant(name: "a b") }?.field == "name")
             #expect(await failure { _ = try await admin.createTenant(name: "acme") }?.code == .conflict)
             #expect(await failure { _ = try await admin.tenant(named: "none") }?.code == .notFound)
