@@ -74,7 +74,7 @@ extension AdminStore {
 
     /// Writes the event of a change. Secrets have no place in `before` and `after`.
     func note(
-        _ action: String, _ subject: String, tenantID: Int64?, before: (any Encodable)? = nil,
+        _ action: String, _ subject: (name: String, tenantID: Int64?), before: (any Encodable)? = nil,
         after: (any Encodable)? = nil, _ transaction: PostgresTransaction
     ) async throws {
         let old = try before.map { PostgresJSON(try LedgerJSON.text($0)) }
@@ -82,7 +82,8 @@ extension AdminStore {
         _ = try await transaction.query(
             """
             insert into events (tenant_id, actor, action, subject, before, after)
-            values (\(optional: tenantID), \(actor), \(action), \(subject), \(optional: old), \(optional: new))
+            values (\(optional: subject.tenantID), \(actor), \(action), \(subject.name), \(optional: old),
+              \(optional: new))
             """)
     }
 
