@@ -80,7 +80,7 @@ extension AdminStore {
                 _ = try await transaction.query("select gboost_set_limit(\(id), \(draft.limit.rawValue))")
                 let after = try await budget(id, transaction)
                 try await note(
-                    "budget.set", after.state.scope, tenantID: tenant.id, before: before, after: after, transaction)
+                    "budget.set", (after.state.scope, tenant.id), before: before, after: after, transaction)
                 return after
             }
             let rows = try await transaction.query(
@@ -95,7 +95,7 @@ extension AdminStore {
                 throw LedgerError(.database, "no budget was made")
             }
             let after = try await budget(id, transaction)
-            try await note("budget.set", after.state.scope, tenantID: tenant.id, after: after, transaction)
+            try await note("budget.set", (after.state.scope, tenant.id), after: after, transaction)
             return after
         }
     }
@@ -116,7 +116,7 @@ extension AdminStore {
             _ = try await transaction.query("select gboost_top_up(\(id), \(draft.limit.rawValue))")
             let after = try await budget(id, transaction)
             try await note(
-                "budget.top-up", after.state.scope, tenantID: tenant.id, before: before, after: after, transaction)
+                "budget.top-up", (after.state.scope, tenant.id), before: before, after: after, transaction)
             return after
         }
     }

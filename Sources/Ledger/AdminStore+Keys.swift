@@ -52,6 +52,7 @@ package struct KeyDraft: Sendable {
 }
 
 extension AdminStore {
+    /// Makes a key, whose secret is shown this once.
     package func createKey(_ draft: KeyDraft) async throws(LedgerError) -> NewKey {
         if let end = draft.expiresAt, end <= Date() {
             throw LedgerError(.invalid, field: "expires", "lies in the past")
@@ -71,11 +72,12 @@ extension AdminStore {
             ).rows
             guard let row = rows.first else { throw LedgerError(.database, "no key was made") }
             let info = try KeyInfo(row)
-            try await note("key.create", "key:\(info.id)", tenantID: tenant.id, after: info, transaction)
+            try await note("key.create", ("key:\(info.id)", tenant.id), after: info, transaction)
             return NewKey(info: info, secret: secret)
         }
     }
 
+    /// A tenant's keys, revoked ones too.
     package func keys(tenant: String) async throws(LedgerError) -> [KeyInfo] {
         try await reading { transaction in
             let owner = try await self.tenant(tenant, transaction)
@@ -100,7 +102,7 @@ extension AdminStore {
                 where id = \(id)
                 """)
             let (after, _) = try await lockedKey(id, transaction)
-            try await note("key.rotate", "key:\(id)", tenantID: tenantID, before: before, after: after, transaction)
+            try await note("key.rotate", ("key:\(id)", tenantID), before: before, after: after, transaction)
             return NewKey(info: after, secret: secret)
         }
     }
@@ -113,7 +115,7 @@ extension AdminStore {
             _ = try await transaction.query(
                 "update api_keys set revoked_at = coalesce(revoked_at, now()) where id = \(id)")
             let (after, _) = try await lockedKey(id, transaction)
-            try await note("key.revoke", "key:\(id)", tenantID: tenantID, before: before, after: after, transaction)
+            try await note("key.revoke", ("key:\(id)", tenantID), before: before, after: after, transaction)
             return after
         }
     }

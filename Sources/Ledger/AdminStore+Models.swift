@@ -51,11 +51,12 @@ extension AdminStore {
                 throw LedgerError(.conflict, field: "name", "\(draft.tenant) has a model \(draft.name) already")
             }
             let model = try ModelRecord(row)
-            try await note("model.add", model.name, tenantID: tenant.id, after: model, transaction)
+            try await note("model.add", (model.name, tenant.id), after: model, transaction)
             return model
         }
     }
 
+    /// A tenant's models by name.
     package func models(tenant: String) async throws(LedgerError) -> [ModelRecord] {
         try await reading { transaction in
             let owner = try await self.tenant(tenant, transaction)
@@ -84,7 +85,7 @@ extension AdminStore {
             guard let row = rows.first else {
                 throw LedgerError(.notFound, field: "model", "\(tenant) has no model \(name)")
             }
-            try await note("model.remove", name, tenantID: owner.id, before: try ModelRecord(row), transaction)
+            try await note("model.remove", (name, owner.id), before: try ModelRecord(row), transaction)
         }
     }
 

@@ -70,7 +70,7 @@ extension AdminStore {
                 throw LedgerError(.conflict, field: "effective-at", "\(model) has a price from that moment already")
             }
             let info = try Self.info(row)
-            try await note("price.set", model.description, tenantID: nil, after: info, transaction)
+            try await note("price.set", (model.description, nil), after: info, transaction)
             return info
         }
     }

@@ -129,6 +129,7 @@ extension AdminStore {
 
 /// What the ledger shows to monitoring, as of one moment.
 package struct LedgerGauges: Sendable, Hashable {
+    /// One budget in its current period.
     package struct Budget: Sendable, Hashable {
         package var tenant: String
         package var state: BudgetState

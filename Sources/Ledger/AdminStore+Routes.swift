@@ -22,6 +22,7 @@ package struct RouteDraft: Sendable {
 }
 
 extension AdminStore {
+    /// Adds a boosted route. Its models must be there, and of the right kind.
     package func addRoute(_ draft: RouteDraft) async throws(LedgerError) -> RouteRecord {
         if draft.prm == nil, draft.settings.strategy == .stepwise || draft.settings.strategy == .cascade {
             throw LedgerError(.invalid, field: "prm", "strategy \(draft.settings.strategy.rawValue) needs a PRM")
@@ -43,11 +44,12 @@ extension AdminStore {
                 throw LedgerError(.conflict, field: "name", "\(draft.tenant) has a route \(draft.name) already")
             }
             let route = try RouteRecord(row)
-            try await note("route.add", route.name, tenantID: tenant.id, after: route, transaction)
+            try await note("route.add", (route.name, tenant.id), after: route, transaction)
             return route
         }
     }
 
+    /// A tenant's routes by name.
     package func routes(tenant: String) async throws(LedgerError) -> [RouteRecord] {
         try await reading { transaction in
             let owner = try await self.tenant(tenant, transaction)
@@ -56,6 +58,7 @@ extension AdminStore {
         }
     }
 
+    /// Removes a route: its name is unknown to clients from then on.
     package func removeRoute(_ name: String, tenant: String) async throws(LedgerError) {
         try await changing { transaction in
             let owner = try await lockedTenant(tenant, transaction)
@@ -65,7 +68,7 @@ extension AdminStore {
             guard let row = rows.first else {
                 throw LedgerError(.notFound, field: "route", "\(tenant) has no route \(name)")
             }
-            try await note("route.remove", name, tenantID: owner.id, before: try? RouteRecord(row), transaction)
+            try await note("route.remove", (name, owner.id), before: try? RouteRecord(row), transaction)
         }
     }
 }

@@ -20,6 +20,7 @@ package enum SpendGrouping: String, Sendable, Codable, CaseIterable {
 
 /// A month's spend in the tenant's time zone. A call counts where its hold was taken. Sums are exact.
 package struct SpendReport: Sendable, Codable, Hashable {
+    /// One team, key, model, day or route.
     package struct Row: Sendable, Codable, Hashable {
         package var name: String
         package var nanoUSD: Int64

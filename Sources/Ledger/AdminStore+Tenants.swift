@@ -32,6 +32,7 @@ package struct TeamInfo: Sendable, Codable, Hashable {
 }
 
 extension AdminStore {
+    /// Makes a tenant. Its budgets' periods are cut in its time zone.
     package func createTenant(name: String, timeZone: String = "UTC") async throws(LedgerError) -> TenantInfo {
         try await changing { transaction in
             try await requireTimeZone(timeZone, transaction)
@@ -45,11 +46,12 @@ extension AdminStore {
                 throw LedgerError(.conflict, field: "name", "there is a tenant \(name) already")
             }
             let tenant = try TenantInfo(row)
-            try await note("tenant.create", name, tenantID: tenant.id, after: tenant, transaction)
+            try await note("tenant.create", (name, tenant.id), after: tenant, transaction)
             return tenant
         }
     }
 
+    /// All tenants by name.
     package func tenants() async throws(LedgerError) -> [TenantInfo] {
         try await reading { transaction in
             try await transaction.query("select * from tenants where deleted_at is null order by name").rows
@@ -57,6 +59,7 @@ extension AdminStore {
         }
     }
 
+    /// The tenant of that name.
     package func tenant(named name: String) async throws(LedgerError) -> TenantInfo {
         try await reading { try await tenant(name, $0) }
     }
@@ -75,7 +78,7 @@ extension AdminStore {
             guard let row = rows.first else { throw LedgerError(.notFound, field: "tenant", "it is gone") }
             let after = try TenantInfo(row)
             let action = isSuspended ? "tenant.suspend" : "tenant.resume"
-            try await note(action, name, tenantID: before.id, before: before, after: after, transaction)
+            try await note(action, (name, before.id), before: before, after: after, transaction)
             return after
         }
     }
@@ -87,10 +90,11 @@ extension AdminStore {
             _ = try await transaction.query("update tenants set deleted_at = now() where id = \(before.id)")
             _ = try await transaction.query(
                 "update api_keys set revoked_at = now() where tenant_id = \(before.id) and revoked_at is null")
-            try await note("tenant.delete", name, tenantID: before.id, before: before, transaction)
+            try await note("tenant.delete", (name, before.id), before: before, transaction)
         }
     }
 
+    /// Makes a team, which may have keys and a budget.
     package func createTeam(name: String, tenant: String) async throws(LedgerError) -> TeamInfo {
         try await changing { transaction in
             let owner = try await lockedTenant(tenant, transaction)
@@ -104,11 +108,12 @@ extension AdminStore {
                 throw LedgerError(.conflict, field: "name", "\(tenant) has a team \(name) already")
             }
             let team = try TeamInfo(row)
-            try await note("team.create", name, tenantID: owner.id, after: team, transaction)
+            try await note("team.create", (name, owner.id), after: team, transaction)
             return team
         }
     }
 
+    /// A tenant's teams by name.
     package func teams(tenant: String) async throws(LedgerError) -> [TeamInfo] {
         try await reading { transaction in
             let owner = try await self.tenant(tenant, transaction)

@@ -97,14 +97,17 @@ package final class CatalogStore: Catalog {
         return try check(key)
     }
 
+    /// The tenant's route of that name.
     package func route(_ name: String, tenantID: Int64) async -> RouteRecord? {
         snapshot.routes[CatalogSnapshot.Name(tenantID: tenantID, name: name)]
     }
 
+    /// The tenant's routes by name.
     package func routes(tenantID: Int64) async -> [RouteRecord] {
         snapshot.routes.values.filter { $0.tenantID == tenantID }.sorted { $0.name < $1.name }
     }
 
+    /// The tenant's model of that name.
     package func model(_ name: String, tenantID: Int64) async -> ModelRecord? {
         snapshot.models[CatalogSnapshot.Name(tenantID: tenantID, name: name)]
     }

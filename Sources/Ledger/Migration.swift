@@ -46,6 +46,7 @@ package struct Migration: Hashable, Sendable {
 
 /// A migration as the files and the database know it.
 package struct MigrationStatus: Hashable, Sendable, Codable {
+    /// Where file and database stand.
     package enum State: String, Sendable, Codable {
         case applied
         case pending

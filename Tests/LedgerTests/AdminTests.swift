@@ -15,11 +15,18 @@ struct AdminTests {
     func fields() async throws {
         try await LedgerFixture.with { f in
             let admin = f.admin
-            #expect(await failure { _ = try await admin.createTenant(name: "a", timeZone: "CET+1") }?.field == "time-zone")
+            for zone in ["CET+1", "CET", "Europe/Berlim", "Europe/Berlin1", "", "+02:00"] {
+                let error = await failure { _ = try await admin.createTenant(name: "a", timeZone: zone) }
+                #expect(error?.field == "time-zone", "\(zone)")
+            }
+            for (index, zone) in ["Etc/GMT-14", "America/Port-au-Prince", "America/Argentina/Ushuaia"].enumerated() {
+                _ = try await admin.createTenant(name: "z\(index)", timeZone: zone)
+            }
             #expect(await failure { _ = try await admin.createTenant(name: "a b") }?.field == "name")
             #expect(await failure { _ = try await admin.createTenant(name: "acme") }?.code == .conflict)
             #expect(await failure { _ = try await admin.tenant(named: "none") }?.code == .notFound)
-            #expect(await failure { _ = try await admin.createKey(KeyDraft(tenant: "acme", team: "x")) }?.field == "team")
+            let teamless = KeyDraft(tenant: "acme", team: "x")
+            #expect(await failure { _ = try await admin.createKey(teamless) }?.field == "team")
             let past = KeyDraft(tenant: "acme", expiresAt: .distantPast)
             #expect(await failure { _ = try await admin.createKey(past) }?.field == "expires")
             let negative = BudgetDraft(tenant: "acme", limit: NanoUSD(-1))
@@ -44,7 +51,8 @@ struct AdminTests {
             let headless = ModelDraft(tenant: "acme", name: "p", kind: .prm, file: file, rewardKind: .sharedHead)
             #expect(await failure { _ = try await f.admin.addModel(headless) }?.field == "base")
             _ = try await f.admin.addModel(
-                ModelDraft(tenant: "acme", name: "judge", kind: .prm, file: file, base: "small", rewardKind: .sharedHead))
+                ModelDraft(
+                    tenant: "acme", name: "judge", kind: .prm, file: file, base: "small", rewardKind: .sharedHead))
             var draft = RouteDraft(
                 tenant: "acme", name: "math", slm: "judge", prm: "judge", llm: LedgerFixture.model,
                 settings: RouteSettings())
@@ -64,7 +72,8 @@ struct AdminTests {
             try await f.admin.removeRoute("math", tenant: "acme")
             try await f.admin.removeModel("judge", tenant: "acme")
             #expect(try await f.admin.models(tenant: "acme").map(\.name) == ["small"])
-            #expect(try await f.admin.events(tenant: "acme").prefix(2).map(\.action) == ["model.remove", "route.remove"])
+            let latest = try await f.admin.events(tenant: "acme").prefix(2).map(\.action)
+            #expect(latest == ["model.remove", "route.remove"])
         }
     }
 

@@ -6,7 +6,9 @@ import Testing
 
 @Suite("The catalog's snapshot")
 struct CatalogTests {
-    private func store(_ f: LedgerFixture, now: @escaping @Sendable () -> Date = { Date() }) async throws -> CatalogStore {
+    private func store(
+        _ f: LedgerFixture, now: @escaping @Sendable () -> Date = { Date() }
+    ) async throws -> CatalogStore {
         let hasher = try KeyHasher(pepper: Array("a pepper for tests".utf8))
         let store = CatalogStore(pool: f.pool, hasher: hasher, logger: .quiet, now: now)
         try await store.refresh()

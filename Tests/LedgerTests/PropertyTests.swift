@@ -149,8 +149,8 @@ struct PropertyTests {
             let budgets = plain.budgets.map(\.id)
             let rows = try await f.pool.query(
                 """
-                select p.*, (select coalesce(sum(amount), 0) from ledger_entries e where e.tenant_id = \(caller.tenant.id)
-                  and p.id = any (e.periods))::bigint as posted,
+                select p.*, (select coalesce(sum(amount), 0) from ledger_entries e
+                    where e.tenant_id = \(caller.tenant.id) and p.id = any (e.periods))::bigint as posted,
                   (select count(*) from escalations where tenant_id = \(caller.tenant.id)) as records
                 from budget_periods p where p.id / 100000000 = any (\(budgets))
                 """

@@ -73,7 +73,8 @@ struct RaceTests {
                 }
                 try await group.waitForAll()
             }
-            #expect(try await f.number("select deadlocks from pg_stat_database where datname = current_database()") == 0)
+            let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()"
+            #expect(try await f.number(deadlocks) == 0)
             #expect(ledger.counters.unavailable == 0 && ledger.journalDepth.records == 0)
             #expect(try await f.violations() == 0)
         }

@@ -80,7 +80,9 @@ struct RecoveryTests {
             #expect(try await first.reserve(f.reservation(100)).isGranted)
             #expect(await second.recover() == RecoverySummary())
             try await f.run(
-                "update gateways set heartbeat_at = now() - interval '2 min' where incarnation = '\(first.incarnation)'")
+                """
+                update gateways set heartbeat_at = now() - interval '2 min' where incarnation = '\(first.incarnation)'
+                """)
             #expect(await first.recover() == RecoverySummary())
             #expect(await second.recover()?.unreconciled.count == 1)
             #expect(try await f.number("select settled from budget_periods") == 100)

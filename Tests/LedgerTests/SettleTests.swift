@@ -141,8 +141,8 @@ struct SettleTests {
                         let call = f.reservation(10)
                         guard (try? await ledger.reserve(call))?.isGranted == true else { return }
                         // Every third one first fails after it has drawn a number.
-                        let bad = "select gboost_settle('\(call.id.request)', 0::int2, 0::int2, 'completed', 7, null, null,"
-                        let rest = " '{\"kind\": \"none\", \"reason\": \"\"}', '\(ledger.incarnation)')"
+                        let bad = "select gboost_settle('\(call.id.request)', 0::int2, 0::int2, 'completed', 7,"
+                        let rest = " null, null, '{\"kind\": \"none\", \"reason\": \"\"}', '\(ledger.incarnation)')"
                         if index % 3 == 0 { await #expect(throws: PostgresError.self) { try await f.run(bad + rest) } }
                         await ledger.settle(.of(call.id, 7))
                     }
