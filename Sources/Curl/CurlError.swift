@@ -33,6 +33,7 @@ package struct CurlError: Error, Hashable, Sendable, CustomStringConvertible {
         case configuration
     }
 
+    /// What happened.
     package var code: Code
     /// libcurl's own code; 0 where the failure was not libcurl's.
     package var curlCode: Int32
@@ -48,6 +49,7 @@ package struct CurlError: Error, Hashable, Sendable, CustomStringConvertible {
         self.requestWasSent = requestWasSent
     }
 
+    /// For the log.
     package var description: String {
         "\(code): \(message) (curl \(curlCode), request \(requestWasSent ? "sent" : "not sent"))"
     }

@@ -30,12 +30,15 @@ package struct CurlTimeouts: Hashable, Sendable {
 
 /// One HTTP call.
 package struct CurlRequest: Sendable {
+    /// What is asked of the server.
     package var method: CurlMethod
     /// Absolute, `http` or `https`, without user information.
     package var url: String
     /// In the order in which they are sent. Headers that frame the message are refused: they are libcurl's.
     package var headers: [(name: String, value: String)]
+    /// Sent as it is, with its length; a GET has none.
     package var body: [UInt8]
+    /// How long the call may wait.
     package var timeouts: CurlTimeouts
     /// High-water mark: with more than this unread, the socket is no longer read and TCP holds the peer back.
     package var maxBufferedBytes: Int

@@ -33,6 +33,7 @@ package final class ScriptedPeer: Sendable {
         package var connection: Int
         /// Request line and header lines, without the blank line.
         package var head: String
+        /// Empty where only the head was read.
         package var body: [UInt8]
         /// The value of a header line, in whatever case.
         package func header(_ name: String) -> String? {
@@ -88,6 +89,7 @@ package final class ScriptedPeer: Sendable {
 
     /// "http://127.0.0.1:PORT"
     package var url: String { "http://127.0.0.1:\(port)" }
+    /// Requests read so far, in the order of arrival.
     package var requests: [Request] { state.withLock { $0.requests } }
     /// Connections accepted so far.
     package var connections: Int { state.withLock { $0.connections } }
@@ -102,10 +104,12 @@ package final class ScriptedPeer: Sendable {
     /// Closes every connection and the port.
     package func stop() {
         state.withLock { s in
+            // Once: after it the listener's number may be another socket's.
+            guard !s.isStopped else { return }
             s.isStopped = true
+            shutdown(listener, CInt(SHUT_RDWR))
             for descriptor in s.open { shutdown(descriptor, CInt(SHUT_RDWR)) }
         }
-        shutdown(listener, CInt(SHUT_RDWR))
     }
 
     /// Waits until `isThere` holds; false after ten seconds.
@@ -122,8 +126,12 @@ package final class ScriptedPeer: Sendable {
     private func acceptAll() {
         while true {
             let descriptor = accept(listener, nil, nil)
-            if descriptor < 0, errno == EINTR || errno == ECONNABORTED { continue }
-            guard descriptor >= 0 else { break }
+            guard descriptor >= 0 else {
+                // Out of descriptors for the moment, or stopped.
+                if state.withLock({ $0.isStopped }) { break }
+                usleep(1000)
+                continue
+            }
             var one: CInt = 1
             unsafe setsockopt(descriptor, CInt(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<CInt>.size))
             let (number, script, isStopped) = state.withLock { s in
@@ -190,7 +198,10 @@ package final class ScriptedPeer: Sendable {
     private func readMore(_ descriptor: CInt, _ bytes: inout [UInt8]) -> Bool {
         guard bytes.count < Self.maxRequestBytes else { return false }
         var piece = [UInt8](repeating: 0, count: 64 * 1024)
-        let count = unsafe piece.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, $0.count, 0) }
+        var count: Int
+        repeat {
+            count = unsafe piece.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, $0.count, 0) }
+        } while count < 0 && errno == EINTR
         guard count > 0 else { return false }
         bytes.append(contentsOf: piece[..<count])
         return true
@@ -202,6 +213,7 @@ package final class ScriptedPeer: Sendable {
             let count = unsafe bytes[sent...].withUnsafeBytes {
                 unsafe send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))
             }
+            if count < 0, errno == EINTR { continue }
             guard count > 0 else { return false }
             sent += count
             state.withLock { $0.bytesWritten += count }
@@ -230,7 +242,10 @@ package final class ScriptedPeer: Sendable {
     private func hang(_ descriptor: CInt) {
         // Asking only for hang-ups: bytes that arrive stay in the kernel.
         var watched = pollfd(fd: descriptor, events: Int16(truncatingIfNeeded: 0x2000), revents: 0)
-        while unsafe poll(&watched, 1, -1) == 0 {}
+        while true {
+            let count = unsafe poll(&watched, 1, -1)
+            if count > 0 || count < 0 && errno != EINTR { return }
+        }
     }
 }
 

@@ -87,7 +87,9 @@ struct JournalFile: ~Copyable {
     /// Keeps a record aside that the database refuses for good.
     func quarantine(_ line: [UInt8]) throws { try Self.append([line], to: directory + "/journal.refused") }
 
+    /// Unlocks by name: a child that is just being forked shares the lock's descriptor until it has become its program.
     func close() {
+        _ = flock(lock.fileDescriptor, LOCK_UN)
         try? handle.close()
         try? lock.close()
     }

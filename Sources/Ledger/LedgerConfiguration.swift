@@ -52,4 +52,5 @@ package struct RecoverySummary: Hashable, Sendable {
     package var voided: [String] = []
     /// Holds posted in full, each named "request/step/attempt".
     package var unreconciled: [String] = []
+    package init() {}
 }

@@ -244,7 +244,10 @@ actor PoolCore {
                 try? await Task.sleep(for: limit)
                 self.finishDraining()
             }
-            await withCheckedContinuation { drained.append($0); perform() }
+            await withCheckedContinuation { waiter in
+                drained.append(waiter)
+                perform()
+            }
             timer.cancel()
         }
         guard !hasEnded else { return }

@@ -46,7 +46,6 @@ struct PoolSchedule {
     private var nextSlot = 0
     private var shared = Fifo<Waiter>()
     private var exclusive = Fifo<Waiter>()
-    private var wantsGrowth = false
     private var failures = 0
     private var lastFailure: PostgresError?
     private var isProbing = false
@@ -104,9 +103,15 @@ struct PoolSchedule {
 
     /// Callers that have waited too long.
     mutating func expire(now: Instant) -> [Ticket] {
+        Self.expired(&shared, now: now) + Self.expired(&exclusive, now: now)
+    }
+
+    private static func expired(_ queue: inout Fifo<Waiter>, now: Instant) -> [Ticket] {
         var tickets: [Ticket] = []
-        while let first = shared.first, first.due <= now { _ = shared.popFirst(); tickets.append(first.ticket) }
-        while let first = exclusive.first, first.due <= now { _ = exclusive.popFirst(); tickets.append(first.ticket) }
+        while let first = queue.first, first.due <= now {
+            _ = queue.popFirst()
+            tickets.append(first.ticket)
+        }
         return tickets
     }
 
@@ -170,14 +175,18 @@ struct PoolSchedule {
         return nil
     }
 
+    /// Whether a statement may be sent behind others. Not while a connection can still be made: a new one takes
+    /// milliseconds, what is under way may take seconds.
+    private var mayPipeline: Bool { !isReachable || (connecting == 0 && slots.count >= limits.size) }
+
     /// The least busy connection that takes statements.
     private mutating func takeShared() -> SlotID? {
-        var best: (id: SlotID, inFlight: Int)?
-        for (id, slot) in slots where slot.takesShared && slot.inFlight < limits.maxPipelined {
-            if slot.inFlight < best?.inFlight ?? .max { best = (id, slot.inFlight) }
+        let depth = mayPipeline ? limits.maxPipelined : 1
+        var best: (inFlight: Int, id: SlotID)?
+        for (id, slot) in slots where slot.takesShared && slot.inFlight < depth {
+            if (slot.inFlight, id) < best ?? (.max, .max) { best = (slot.inFlight, id) }
         }
         guard let best else { return nil }
-        if best.inFlight > 0 { wantsGrowth = true }
         slots[best.id]?.inFlight += 1
         return best.id
     }
@@ -188,11 +197,9 @@ struct PoolSchedule {
         return id
     }
 
-    /// One connection for every caller that needs its own, one more for those who share.
+    /// One connection for every caller who waits, up to the limit.
     private mutating func grow() -> SlotID? {
-        let wanted = exclusive.count + (shared.isEmpty && !wantsGrowth ? 0 : 1)
-        wantsGrowth = false
-        guard isReachable, connecting < wanted, slots.count < limits.size else { return nil }
+        guard isReachable, connecting < waiting, slots.count < limits.size else { return nil }
         return addSlot()
     }
 

@@ -24,7 +24,7 @@ package actor PostgresConnection {
         var notified: @Sendable (_ payload: String) -> Void = { _ in }
     }
 
-    package typealias Answer = Result<PostgresResult, PostgresError>
+    typealias Answer = Result<PostgresResult, PostgresError>
 
     /// A statement under way.
     struct Entry {

@@ -9,6 +9,7 @@ package struct SecretReference: Hashable, Sendable, CustomStringConvertible {
 
     /// Why a reference gives no secret. Names the place, never what stands there.
     package struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
+        /// For the operator.
         package let description: String
     }
 
@@ -61,7 +62,10 @@ package struct Secret: Sendable, CustomStringConvertible, CustomDebugStringConve
     package init(_ value: String) { self.value = value }
     /// The secret itself: for the wire only.
     package var revealed: String { value }
+    /// Shows nothing.
     package var description: String { "[secret]" }
+    /// Shows nothing.
     package var debugDescription: String { "[secret]" }
+    /// Shows nothing, to `dump` either.
     package var customMirror: Mirror { Mirror(self, children: [:]) }
 }

@@ -56,7 +56,13 @@ struct ChatService: Sendable {
         router.get("v1/models") { request, _ in refusal(of: request) ?? models() }
         router.post("v1/chat/completions") { request, _ in
             if let refusal = refusal(of: request) { return refusal }
-            return try await chat(request)
+            let own = header(Self.faultHeader, of: request) ?? ""
+            guard plan.mayWait || SimulatedFault.waitingKinds.contains(where: own.contains) else {
+                return try await chat(request, body: request.body)
+            }
+            // Notices the caller's leaving, at the price of the connection. It must own the body from its first
+            // byte on: begun after the body was read, it traps when the caller leaves.
+            return try await request.body.consumeWithCancellationOnInboundClose { try await chat(request, body: $0) }
         }
         router.get("sim/calls") { _, _ in try calls() }
         router.post("sim/faults") { request, _ in try await setFaults(request) }
@@ -92,9 +98,8 @@ struct ChatService: Sendable {
 
     // MARK: A chat call
 
-    private func chat(_ request: Request) async throws -> Response {
-        let source = request.body
-        guard let buffer = try? await source.collect(upTo: options.maxBodyBytes) else {
+    private func chat(_ request: Request, body: RequestBody) async throws -> Response {
+        guard let buffer = try? await body.collect(upTo: options.maxBodyBytes) else {
             return invalid("The body is larger than \(options.maxBodyBytes) bytes.", status: .contentTooLarge)
         }
         let chat: ChatRequest
@@ -118,7 +123,7 @@ struct ChatService: Sendable {
         }
         let faults = plan.faults(model: model.name, text: chat.messages.last?.content ?? "", own: own)
         let call = makeCall(chat, model: model, faults: faults, request: request)
-        return try await answer(call, slot: slot, source: source)
+        return try await answer(call, slot: slot)
     }
 
     private func makeCall(_ chat: ChatRequest, model: SimulatedModel, faults: CallFaults, request: Request) -> ChatCall {
@@ -135,18 +140,18 @@ struct ChatService: Sendable {
     }
 
     /// Waits and refuses as the faults say, then answers. The answer's body keeps `slot`.
-    private func answer(_ call: ChatCall, slot: InFlight.Slot, source: RequestBody) async throws -> Response {
+    private func answer(_ call: ChatCall, slot: InFlight.Slot) async throws -> Response {
         let id = "sim-\(call.number)"
         if call.faults.isHanging {
-            try? await wait(.seconds(Self.longestHangSeconds), source: source)
-            return respond(.serviceUnavailable, ChatJSON.error("Gone.", type: "server_error", code: nil))
+            try? await wait(.seconds(Self.longestHangSeconds))
+            return gone()
         }
         if call.faults.latency > 0 {
             do {
-                try await wait(.milliseconds(call.faults.latency), source: source)
+                try await wait(.milliseconds(call.faults.latency))
             } catch {
                 try await call.charge(output: 0, finished: false)
-                return respond(.serviceUnavailable, ChatJSON.error("Gone.", type: "server_error", code: nil))
+                return gone()
             }
         }
         if let (status, seconds) = call.faults.refusal {
@@ -166,10 +171,14 @@ struct ChatService: Sendable {
     /// A hang ends when the caller leaves, when the server stops, and at the latest after this time.
     private static let longestHangSeconds = 86_400
 
-    private func wait(_ time: Duration, source: RequestBody) async throws {
-        try await source.consumeWithCancellationOnInboundClose { _ in
-            try await cancelWhenGracefulShutdown { try await Task.sleep(for: time) }
-        }
+    /// Closes the connection of a call that was waiting when its caller left or the server stopped: failing the body
+    /// closes both directions at once, so that a stop need not wait for the caller to close its own.
+    private func gone() -> Response {
+        Response(status: .serviceUnavailable, body: ResponseBody { _ in throw ChatCall.Cut() })
+    }
+
+    private func wait(_ time: Duration) async throws {
+        try await cancelWhenGracefulShutdown { try await Task.sleep(for: time) }
     }
 
     private func refused(status: Int, retryAfterSeconds: Int, id: String) -> Response {

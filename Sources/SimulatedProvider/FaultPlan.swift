@@ -10,9 +10,7 @@ struct CallFaults: Hashable, Sendable {
     var isHeadOnly = false
     var isHanging = false
     var isGarbage = false
-    var refusal: (status: Int, retryAfterSeconds: Int)? {
-        get { refusalStatus.map { ($0, retryAfterSeconds) } }
-    }
+    var refusal: (status: Int, retryAfterSeconds: Int)? { refusalStatus.map { ($0, retryAfterSeconds) } }
     private var refusalStatus: Int?
     private var retryAfterSeconds = 1
     var usage = Usage.normal
@@ -53,6 +51,18 @@ final class FaultPlan: Sendable {
     private static func entry(_ fault: SimulatedFault) -> Entry {
         if case .refuse(_, let times, _) = fault.kind { return Entry(fault: fault, remaining: times) }
         return Entry(fault: fault, remaining: nil)
+    }
+
+    /// Whether a call may have to wait for its response's head.
+    var mayWait: Bool {
+        entries.withLock {
+            $0.contains {
+                switch $0.fault.kind {
+                case .latency, .hang: true
+                default: false
+                }
+            }
+        }
     }
 
     /// Puts other faults in force, with fresh counts.

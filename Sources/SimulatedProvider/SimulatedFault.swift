@@ -53,6 +53,8 @@ package struct SimulatedFault: Hashable, Sendable {
         "500[:TIMES]", "503[:TIMES[:RETRY_SECONDS]]", "hang", "no-usage", "usage-twice", "usage-with-choices",
         "zero-usage", "garbage", "overcharge[:TOKENS]",
     ]
+    /// Names of the faults that keep a caller waiting for the response's head.
+    static let waitingKinds = ["latency", "hang"]
     /// Longer waits are refused: they are hangs.
     package static let maxMilliseconds = 600_000
     private static let defaultOvercharge = 1_000

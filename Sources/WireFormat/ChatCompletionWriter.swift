@@ -32,9 +32,10 @@ package struct ChatCompletionWriter: Sendable {
         writer.key("choices")
     }
 
-    private static func append(_ text: StaticString, to out: inout [UInt8]) {
-        out.append(contentsOf: String(describing: text).utf8)
-    }
+    private static func append(_ text: String, to out: inout [UInt8]) { out.append(contentsOf: text.utf8) }
+
+    private static let contentHead = Array(#"[{"index":0,"delta":{"content":"#.utf8)
+    private static let contentTail = Array("},\"finish_reason\":null}]}\n\n".utf8)
 
     /// Appends the first event of a stream, which names the role.
     package func appendRole(to out: inout [UInt8]) {
@@ -47,10 +48,9 @@ package struct ChatCompletionWriter: Sendable {
     /// Appends an event with a piece of the answer.
     package func appendContent(_ text: String, to out: inout [UInt8]) {
         out.append(contentsOf: chunkHead)
-        Self.append(#"[{"index":0,"delta":{"content":"#, to: &out)
+        out.append(contentsOf: Self.contentHead)
         JSONWriter.append(text, to: &out)
-        Self.append(#"},"finish_reason":null}]}"#, to: &out)
-        Self.append("\n\n", to: &out)
+        out.append(contentsOf: Self.contentTail)
     }
 
     /// Appends the event that says how the answer ended: "stop", "length", …, with the gateway's own facts beside it

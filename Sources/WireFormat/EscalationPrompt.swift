@@ -19,6 +19,7 @@ package struct EscalationPrompt: Hashable, Sendable {
     package struct Message: Hashable, Sendable {
         /// "system", "user" or "assistant".
         package var role: String
+        /// Plain text.
         package var content: String
         package init(role: String, content: String) {
             self.role = role
@@ -46,6 +47,7 @@ package struct EscalationPrompt: Hashable, Sendable {
 
     /// The model's name at the provider.
     package var model: String
+    /// The conversation as the client gave it.
     package var messages: [Message]
     /// Each with the boundary that ended it, exactly as accepted.
     package var acceptedSteps: [String]
@@ -55,6 +57,7 @@ package struct EscalationPrompt: Hashable, Sendable {
     package var sendsStop: Bool
     /// Exactly what the hold was taken for.
     package var maxTokens: Int
+    /// nil: the provider's default.
     package var temperature: Double?
 
     package init(
@@ -124,6 +127,7 @@ extension EscalationPrompt {
         package var question: String
         /// The accepted steps, as they were accepted.
         package var steps: String
+        /// What is wanted.
         package var ask: Ask
         package init(question: String, steps: String, ask: Ask) {
             self.question = question

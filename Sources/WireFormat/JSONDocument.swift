@@ -102,6 +102,7 @@ package struct JSONValue: Sendable {
     private func isKey(_ child: Int, equalTo key: String) -> Bool {
         let node = document.nodes[child]
         let inside = document.bytes[(node.start + 1)..<(node.end - 1)]
-        return node.hasEscapes ? JSONText.decode(inside).elementsEqual(key.utf8) : inside.elementsEqual(key.utf8)
+        if node.hasEscapes { return JSONText.decode(inside).elementsEqual(key.utf8) }
+        return inside.count == key.utf8.count && inside.elementsEqual(key.utf8)
     }
 }

@@ -22,6 +22,10 @@ struct JSONScanner {
     private var position = 0
     private(set) var nodes: [JSONNode] = []
 
+    private static let trueWord = Array("true".utf8)
+    private static let falseWord = Array("false".utf8)
+    private static let nullWord = Array("null".utf8)
+
     init(_ bytes: [UInt8], limits: JSONLimits) {
         self.bytes = bytes
         self.limits = limits
@@ -76,9 +80,9 @@ struct JSONScanner {
         case UInt8(ascii: "{"): try scanObject(depth: depth)
         case UInt8(ascii: "["): try scanArray(depth: depth)
         case UInt8(ascii: "\""): try scanString()
-        case UInt8(ascii: "t"): try scanWord("true", .yes)
-        case UInt8(ascii: "f"): try scanWord("false", .no)
-        case UInt8(ascii: "n"): try scanWord("null", .null)
+        case UInt8(ascii: "t"): try scanWord(Self.trueWord, .yes)
+        case UInt8(ascii: "f"): try scanWord(Self.falseWord, .no)
+        case UInt8(ascii: "n"): try scanWord(Self.nullWord, .null)
         case UInt8(ascii: "-"), 0x30...0x39: try scanNumber()
         default: throw malformed("A JSON value is missing")
         }
@@ -121,21 +125,50 @@ struct JSONScanner {
         if depth <= limits.uniqueKeyDepth { try checkUniqueKeys(of: index) }
     }
 
+    /// Small objects are compared pair by pair, which allocates nothing; large ones through a set.
+    private static let maxKeysComparedByPair = 24
+
     private func checkUniqueKeys(of object: Int) throws(WireFormatError) {
-        var seen: Set<[UInt8]> = []
+        var keys: [Int] = []
+        var isPlain = true
         var key = object + 1
         while key < nodes[object].next {
-            let node = nodes[key]
-            let inside = bytes[(node.start + 1)..<(node.end - 1)]
-            // Decoded keys are compared: "max_tokens" and "max\u005ftokens" are the same one.
-            let name = node.hasEscapes ? JSONText.decode(inside) : Array(inside)
-            guard seen.insert(name).inserted else {
-                throw WireFormatError(
-                    .duplicateKey, "A key occurs twice in one object, at byte \(node.start).",
-                    param: object == 0 ? String(decoding: name.prefix(64), as: UTF8.self) : nil, offset: node.start)
-            }
+            keys.append(key)
+            isPlain = isPlain && !nodes[key].hasEscapes
             key = nodes[key + 1].next
         }
+        if isPlain, keys.count <= Self.maxKeysComparedByPair {
+            for (index, key) in keys.enumerated() {
+                for earlier in keys[..<index] where isSameText(nodes[earlier], nodes[key]) {
+                    throw duplicate(key, in: object)
+                }
+            }
+            return
+        }
+        var seen: Set<[UInt8]> = []
+        for key in keys where !seen.insert(name(of: nodes[key])).inserted { throw duplicate(key, in: object) }
+    }
+
+    private func isSameText(_ one: JSONNode, _ other: JSONNode) -> Bool {
+        let count = one.end - one.start
+        guard count == other.end - other.start else { return false }
+        let span = bytes.span
+        for offset in 0..<count where span[one.start + offset] != span[other.start + offset] { return false }
+        return true
+    }
+
+    /// Decoded, since "max_tokens" and "max\u005ftokens" are the same key.
+    private func name(of node: JSONNode) -> [UInt8] {
+        let inside = bytes[(node.start + 1)..<(node.end - 1)]
+        return node.hasEscapes ? JSONText.decode(inside) : Array(inside)
+    }
+
+    private func duplicate(_ key: Int, in object: Int) -> WireFormatError {
+        let start = nodes[key].start
+        let name = String(decoding: name(of: nodes[key]).prefix(64), as: UTF8.self)
+        return WireFormatError(
+            .duplicateKey, "A key occurs twice in one object, at byte \(start).", param: object == 0 ? name : nil,
+            offset: start)
     }
 
     private mutating func scanArray(depth: Int) throws(WireFormatError) {
@@ -160,11 +193,10 @@ struct JSONScanner {
         }
     }
 
-    private mutating func scanWord(_ word: StaticString, _ kind: JSONKind) throws(WireFormatError) {
+    private mutating func scanWord(_ word: [UInt8], _ kind: JSONKind) throws(WireFormatError) {
         let index = try open(kind)
-        let text = String(describing: word).utf8
-        guard bytes[position...].starts(with: text) else { throw malformed("An unknown word stands") }
-        position += text.count
+        guard bytes[position...].starts(with: word) else { throw malformed("An unknown word stands") }
+        position += word.count
         close(index)
     }
 
@@ -200,8 +232,8 @@ extension JSONScanner {
         let index = try open(.string)
         position += 1
         while true {
-            let byte = try peek()
-            switch byte {
+            position = endOfPlainText(from: position)
+            switch try peek() {
             case UInt8(ascii: "\""):
                 position += 1
                 return close(index)
@@ -209,7 +241,6 @@ extension JSONScanner {
                 nodes[index].hasEscapes = true
                 try skipEscape()
             case 0..<0x20: throw malformed("A control character stands unescaped in a string")
-            case 0x20..<0x80: position += 1
             default:
                 let length = JSONText.lengthOfScalar(in: bytes, at: position)
                 guard length > 0 else {
@@ -219,6 +250,18 @@ extension JSONScanner {
                 position += length
             }
         }
+    }
+
+    /// Skips printable ASCII up to a quote or backslash: nearly all bytes of nearly all texts, so on locals.
+    private func endOfPlainText(from start: Int) -> Int {
+        let span = bytes.span
+        var index = start
+        while index < span.count {
+            let byte = span[index]
+            guard byte >= 0x20, byte < 0x80, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") else { break }
+            index += 1
+        }
+        return index
     }
 
     private mutating func skipEscape() throws(WireFormatError) {

@@ -36,12 +36,11 @@ enum JSONText {
         out.reserveCapacity(inside.count)
         var index = inside.startIndex
         while index < inside.endIndex {
-            let byte = inside[index]
-            guard byte == UInt8(ascii: "\\") else {
-                out.append(byte)
-                index += 1
-                continue
-            }
+            let rest = inside[index...]
+            let backslash = rest.firstIndex(of: UInt8(ascii: "\\")) ?? inside.endIndex
+            out.append(contentsOf: rest[..<backslash])
+            guard backslash < inside.endIndex else { break }
+            index = backslash
             let kind = inside[index + 1]
             index += 2
             switch kind {

@@ -22,6 +22,8 @@ package struct SSEEvent: Hashable, Sendable {
 package struct SSEParser: Sendable {
     /// Default bound of one event.
     package static let defaultMaxEventBytes = 4 * 1024 * 1024
+    private static let dataField = Array("data".utf8)
+    private static let eventField = Array("event".utf8)
     private let maxEventBytes: Int
     /// Bytes of the unfinished event.
     private var pending: [UInt8] = []
@@ -43,6 +45,8 @@ package struct SSEParser: Sendable {
         var events: [SSEEvent] = []
         var eventStart = 0
         while scanned < pending.count {
+            if !wasCarriageReturn { scanned = lineEnd(from: scanned) }
+            guard scanned < pending.count else { break }
             let byte = pending[scanned]
             scanned += 1
             if byte == 0x0A, wasCarriageReturn {
@@ -78,6 +82,13 @@ package struct SSEParser: Sendable {
         return event.data.isEmpty ? nil : event
     }
 
+    private func lineEnd(from start: Int) -> Int {
+        let span = pending.span
+        var index = start
+        while index < span.count, span[index] != 0x0A, span[index] != 0x0D { index += 1 }
+        return index
+    }
+
     private func checkBound(_ count: Int) throws(WireFormatError) {
         guard count <= maxEventBytes else {
             throw WireFormatError(.limitExceeded, "An event of the stream is longer than \(maxEventBytes) bytes.")
@@ -104,11 +115,11 @@ package struct SSEParser: Sendable {
         let field = line[..<colon]
         var value = line[min(colon + 1, line.endIndex)...]
         if value.first == 0x20 { value = value.dropFirst() }
-        if field.elementsEqual("data".utf8) {
+        if field.elementsEqual(Self.dataField) {
             if hasData { data.append(0x0A) }
             hasData = true
             data.append(contentsOf: value)
-        } else if field.elementsEqual("event".utf8) {
+        } else if field.elementsEqual(Self.eventField) {
             name = String(decoding: value, as: UTF8.self)
         }
         return false

@@ -92,7 +92,14 @@ struct LedgerFixture: Sendable {
 
     /// One number out of the database.
     func number(_ sql: String) async throws -> Int64? {
-        try await pool.query(PostgresStatement(trusted: "select (\(sql))::bigint as n")).rows.first?.getOptional("n")
+        let statement = PostgresStatement(trusted: "select (\(sql))::bigint as n")
+        // A server just started again: the pool finds out in its own time.
+        for _ in 0..<100 where await !isReachable { try await Task.sleep(for: .milliseconds(50)) }
+        return try await pool.query(statement).rows.first?.getOptional("n")
+    }
+
+    private var isReachable: Bool {
+        get async { (try? await pool.checkHealth()) != nil }
     }
 
     func run(_ sql: String) async throws { _ = try await pool.query(PostgresStatement(trusted: sql)) }

@@ -126,15 +126,16 @@ struct ReserveTests {
             // Held up by a lock, so that the cancellation comes while the statement is under way.
             #expect(try await ledger.reserve(f.reservation(1)).isGranted)
             let call = f.reservation(7)
-            try await f.pool.transaction { transaction in
+            let cancelled = try await f.pool.transaction { transaction in
                 _ = try await transaction.query("select 1 from budget_periods for update")
                 let task = Task { try await ledger.reserve(call) }
                 while try await f.number("select count(*) from pg_locks where not granted") == 0 {
                     try await Task.sleep(for: .milliseconds(5))
                 }
                 task.cancel()
-                Task { await #expect(throws: LedgerUnavailable.self) { try await task.value } }
+                return task
             }
+            await #expect(throws: LedgerUnavailable.self) { try await cancelled.value }
             await ledger.drain()
             #expect(try await f.number("select count(*) from holds where state = 'd'") == 1)
             #expect(try await f.number("select count(*) from ledger_entries where kind = 'release'") == 1)
@@ -146,11 +147,12 @@ struct ReserveTests {
     func tooLate() async throws {
         try await LedgerFixture.with { f in
             var configuration = LedgerConfiguration(instance: "impatient")
-            configuration.reserveTimeout = .milliseconds(300)
+            configuration.reserveTimeout = .seconds(1)
+            configuration.settleTimeout = .seconds(20)
             let journal = try SettlementJournal(directory: temporaryDirectory())
             let ledger = await PostgresLedger.start(
                 pool: f.pool, journal: journal, configuration: configuration, logger: .quiet)
-            #expect(try await ledger.reserve(f.reservation(1)).isGranted)
+            #expect(try await f.ledger().reserve(f.reservation(1)).isGranted)
             let call = f.reservation(7)
             try await f.pool.transaction { transaction in
                 _ = try await transaction.query("select 1 from budget_periods for update")

@@ -12,10 +12,12 @@ struct ConfigurationTests {
         return ["\(value)", String(reflecting: value), String(describing: [value]), dumped]
     }
 
-    @Test("the password is in no description, mirror or dump", arguments: [
-        "postgresql://bob:p4ss%20w0rd@db.example:6432/ledger?sslmode=require",
-        "host=db.example port=6432 user=bob password='p4ss w0rd' dbname=ledger",
-    ])
+    @Test(
+        "the password is in no description, mirror or dump",
+        arguments: [
+            "postgresql://bob:p4ss%20w0rd@db.example:6432/ledger?sslmode=require",
+            "host=db.example port=6432 user=bob password='p4ss w0rd' dbname=ledger",
+        ])
     func passwordHidden(url: String) throws {
         let configuration = try PostgresConfiguration(url: url)
         for text in shown(configuration) {
@@ -29,10 +31,12 @@ struct ConfigurationTests {
         #expect(configuration.scrub("no: p4ss w0rd, p4ss w0rd") == "no: …, …")
     }
 
-    @Test("a URL that cannot be read is refused without quoting it", arguments: [
-        "postgresql://bob:p4ss%zz@host/db", "nonsense p4ss", "postgresql://bob:p4ss@[::1/db", "a\0p4ss",
-        "postgresql://h/db?p4ss=1",
-    ])
+    @Test(
+        "a URL that cannot be read is refused without quoting it",
+        arguments: [
+            "postgresql://bob:p4ss%zz@host/db", "nonsense p4ss", "postgresql://bob:p4ss@[::1/db", "a\0p4ss",
+            "postgresql://h/db?p4ss=1",
+        ])
     func invalid(url: String) {
         let error = #expect(throws: PostgresError.self) { try PostgresConfiguration(url: url) }
         #expect(error?.code == .invalidConfiguration && error?.message.contains("p4ss") == false)
@@ -65,7 +69,7 @@ struct ConfigurationTests {
 
     @Test("limits that make no sense are refused when the pool connects")
     func limits() async throws {
-        let pool = try makePool(url: "postgresql:///x?host=/nowhere") { $0.statementTimeout = .zero }
+        let pool = try makePool(url: "postgresql:///x?host=/nowhere", .set(\.statementTimeout, .zero))
         #expect(try await failure { _ = try await pool.query("SELECT 1") }.code == .invalidConfiguration)
         await pool.close()
     }

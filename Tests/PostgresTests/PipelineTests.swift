@@ -87,7 +87,7 @@ struct PipelineTests {
 
     @Test("more texts than are kept prepared still all work, and the server holds no more than that")
     func eviction() async throws {
-        try await withPool(size: 1, configure: { $0.maxPreparedStatements = 8 }) { pool in
+        try await withPool(size: 1, .set(\.maxPreparedStatements, 8)) { pool in
             for round in 0..<4 {
                 for text in 0..<20 {
                     for _ in 0..<2 {

@@ -86,7 +86,7 @@ struct PoolTests {
 
     @Test("a caller waits no longer than the acquire timeout")
     func acquireTimeout() async throws {
-        try await withPool(size: 1, configure: { $0.acquireTimeout = .milliseconds(1500) }) { pool in
+        try await withPool(size: 1, .set(\.acquireTimeout, .milliseconds(1500))) { pool in
             try await holding(pool, count: 1) {
                 let error = try await failure { _ = try await pool.query("SELECT 1") }
                 #expect(error.code == .poolExhausted)
@@ -98,7 +98,7 @@ struct PoolTests {
 
     @Test("more statements than the pipeline's limit wait in the pool and are all answered")
     func pipelineLimit() async throws {
-        try await withPool(size: 1, configure: { $0.maxPipelined = 4 }) { pool in
+        try await withPool(size: 1, .set(\.maxPipelined, 4)) { pool in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for number in 0..<200 {
                     group.addTask {
@@ -114,7 +114,9 @@ struct PoolTests {
     @Test("closing waits for what is under way, then refuses")
     func closing() async throws {
         try await withPool(size: 2) { pool in
-            let slow = Task { try await pool.query("SELECT 5 AS v FROM pg_sleep(0.2)").rows[0].get("v", as: Int.self) }
+            let slow = Task {
+                try await pool.query("SELECT 5 AS v FROM pg_sleep(0.2)").rows[0].get("v", as: Int.self)
+            }
             try await eventually("it runs") { await pool.statistics.inFlight == 1 }
             await pool.close()
             #expect(try await slow.value == 5)

@@ -6,11 +6,11 @@ import Testing
 
 /// Runs `body` with a pool on a database of its own, both gone afterwards.
 func withPool(
-    size: Int = 4, maxWaiting: Int = 1000, function: String = #function,
-    configure: (inout PostgresConfiguration) -> Void = { _ in }, _ body: (PostgresPool) async throws -> Void
+    size: Int = 4, maxWaiting: Int = 1000, _ setting: PoolSetting? = nil, function: String = #function,
+    _ body: (PostgresPool) async throws -> Void
 ) async throws {
     let database = try await ScratchDatabase.make(function: function)
-    let pool = try makePool(url: database.url, size: size, maxWaiting: maxWaiting, configure: configure)
+    let pool = try makePool(url: database.url, size: size, maxWaiting: maxWaiting, setting)
     do {
         try await body(pool)
         await pool.close()
@@ -22,12 +22,21 @@ func withPool(
     }
 }
 
+/// One setting of the configuration that a test needs other than usual.
+struct PoolSetting {
+    let apply: (inout PostgresConfiguration) -> Void
+
+    static func set<Value>(_ path: WritableKeyPath<PostgresConfiguration, Value>, _ value: Value) -> PoolSetting {
+        PoolSetting { $0[keyPath: path] = value }
+    }
+}
+
 /// A pool that logs nothing.
 func makePool(
-    url: String, size: Int = 4, maxWaiting: Int = 1000, configure: (inout PostgresConfiguration) -> Void = { _ in }
+    url: String, size: Int = 4, maxWaiting: Int = 1000, _ setting: PoolSetting? = nil
 ) throws -> PostgresPool {
     var configuration = try PostgresConfiguration(url: url)
-    configure(&configuration)
+    setting?.apply(&configuration)
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     return PostgresPool(configuration: configuration, size: size, maxWaiting: maxWaiting, logger: logger)
 }

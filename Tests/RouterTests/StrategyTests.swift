@@ -119,6 +119,18 @@ struct StrategyTests {
         #expect(strategy.next(.emitted) == .finish(Finish(reason: .stop, degraded: .providerUnavailable)))
     }
 
+    @Test("A reply that breaks off before the client saw any of it is dropped", arguments: StrategyKind.allCases)
+    func brokenUnseen(_ kind: StrategyKind) throws {
+        var strategy = Self.make(kind) { $0.maxResamples = 0 }
+        var action = strategy.next(.start)
+        if kind != .direct { action = strategy.next(Self.drafted("a", 0.1, .answer)) }
+        guard case .escalate = action else { throw Unexpected() }
+        action = strategy.next(.wrote(LLMReply(text: "The answer is 1", end: .interrupted, tokens: 4)))
+        if kind == .direct { action = strategy.next(Self.drafted("a", nil, .answer)) }
+        #expect(Self.emitted(action) == "slm: a")
+        #expect(strategy.next(.emitted) == .finish(Finish(reason: .stop, degraded: .providerUnavailable)))
+    }
+
     @Test("Stepwise: an SLM that goes round in circles is taken for poor, and stopped where nobody helps")
     func circles() throws {
         var strategy = Self.make(.stepwise) { $0.escalationForbidden = true }

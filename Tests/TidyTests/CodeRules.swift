@@ -2,7 +2,7 @@
 enum CodeRules {
     static func check(_ file: SourceFile) -> [Violation] {
         guard file.isSwift else { return [] }
-        let stripped = StrippedSwift(file.text)
+        let stripped = file.stripped
         return banned(file, stripped.code) + purity(file, stripped.code) + sql(file, stripped.literals)
             + names(file) + leftovers(file)
     }

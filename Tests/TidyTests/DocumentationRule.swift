@@ -37,7 +37,7 @@ enum DocumentationRule {
 
     private static func declarations(_ file: SourceFile) -> [Declaration] {
         let lines = file.lines
-        let code = StrippedSwift(file.text).code.split(separator: "\n", omittingEmptySubsequences: false)
+        let code = file.stripped.code.split(separator: "\n", omittingEmptySubsequences: false)
         return code.enumerated().compactMap { index, line in
             var words = line.split(whereSeparator: \.isWhitespace).map(String.init)[...]
             words = words.drop { $0.hasPrefix("@") }

@@ -9,14 +9,15 @@ struct FunctionScanner {
     }
 
     private(set) var functions: [Function] = []
-    private let code: [Character]
+    private static let newline = UInt8(ascii: "\n")
+    private let code: [UInt8]
     private let lineOf: [Int]
 
     init(_ stripped: String) {
-        code = Array(stripped)
+        code = Array(stripped.utf8)
         var line = 1
-        lineOf = code.map { character in
-            defer { if character.isNewline { line += 1 } }
+        lineOf = code.map { byte in
+            defer { if byte == Self.newline { line += 1 } }
             return line
         }
         scan()
@@ -25,46 +26,56 @@ struct FunctionScanner {
     private mutating func scan() {
         var index = 0
         while index < code.count {
-            guard isWordStart(index) else {
+            guard isPartOfWord(index) else {
                 index += 1
                 continue
             }
-            let word = self.word(at: index)
-            let isMember = index > 0 && code[index - 1] == "."
+            let start = index
+            while isPartOfWord(index) { index += 1 }
+            guard index - start == 4 else { continue }
+            let word = text(start..<index)
             if word == "func" {
-                record(nameAt: skipBlanks(index + 4))
-            } else if word == "init", !isMember {
-                record(nameAt: index)
+                record(nameAt: skipBlanks(index))
+            } else if word == "init", start == 0 || code[start - 1] != UInt8(ascii: ".") {
+                record(nameAt: start)
             }
-            index += word.count
         }
     }
 
     private func isPartOfWord(_ index: Int) -> Bool {
-        code.indices.contains(index) && (code[index].isLetter || code[index].isNumber || code[index] == "_")
+        guard index < code.count else { return false }
+        switch code[index] {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), 0x80...:
+            return true
+        default:
+            return false
+        }
     }
 
-    private func isWordStart(_ index: Int) -> Bool { isPartOfWord(index) && !isPartOfWord(index - 1) }
+    private func text(_ range: Range<Int>) -> String { String(decoding: code[range], as: UTF8.self) }
 
     private func word(at start: Int) -> String {
         var end = start
         while isPartOfWord(end) { end += 1 }
-        return String(code[start..<end])
+        return text(start..<end)
     }
+
+    private func isBlank(_ byte: UInt8) -> Bool { byte == UInt8(ascii: " ") || byte == Self.newline }
 
     private func skipBlanks(_ start: Int) -> Int {
         var index = start
-        while index < code.count, code[index].isWhitespace { index += 1 }
+        while index < code.count, isBlank(code[index]) { index += 1 }
         return index
     }
 
     private mutating func record(nameAt start: Int) {
-        guard start < code.count, let open = code[start...].firstIndex(of: "("), let close = match(open) else { return }
-        let name = code[start..<open].prefix { $0 != "<" && !$0.isWhitespace && $0 != "?" && $0 != "!" }
-        // `init` is also a word in calls: a declaration's parameter list follows at once, and has a colon or is empty.
-        let list = code[(open + 1)..<close]
+        guard start < code.count, let open = code[start...].firstIndex(of: UInt8(ascii: "(")), let close = match(open)
+        else { return }
+        // Generic parameters follow the name, and `init` may be failable.
+        let name = text(start..<open).prefix { $0 != "<" && $0 != " " && $0 != "?" && $0 != "!" }
         let function = Function(
-            name: String(name), line: lineOf[start], parameterCount: parameterCount(list),
+            name: String(name), line: lineOf[start], parameterCount: parameterCount(text((open + 1)..<close)),
             lineCount: body(after: close).map { lineOf[$0] - lineOf[start] + 1 } ?? 1)
         functions.append(function)
     }
@@ -74,8 +85,8 @@ struct FunctionScanner {
         var depth = 0
         for index in open..<code.count {
             switch code[index] {
-            case "(", "[", "{": depth += 1
-            case ")", "]", "}":
+            case UInt8(ascii: "("), UInt8(ascii: "["), UInt8(ascii: "{"): depth += 1
+            case UInt8(ascii: ")"), UInt8(ascii: "]"), UInt8(ascii: "}"):
                 depth -= 1
                 if depth == 0 { return index }
             default: break
@@ -84,7 +95,7 @@ struct FunctionScanner {
         return nil
     }
 
-    private func parameterCount(_ list: ArraySlice<Character>) -> Int {
+    private func parameterCount(_ list: String) -> Int {
         guard list.contains(where: { !$0.isWhitespace }) else { return 0 }
         var depth = 0
         var count = 1
@@ -107,10 +118,10 @@ struct FunctionScanner {
         var index = close + 1
         while index < code.count {
             switch code[index] {
-            case "{": return match(index)
-            case "}": return nil
-            case "(", "[": index = match(index) ?? code.count
-            case let character where character.isNewline && !continues(after: index): return nil
+            case UInt8(ascii: "{"): return match(index)
+            case UInt8(ascii: "}"): return nil
+            case UInt8(ascii: "("), UInt8(ascii: "["): index = match(index) ?? code.count
+            case Self.newline where !continues(after: index): return nil
             default: break
             }
             index += 1
@@ -122,8 +133,9 @@ struct FunctionScanner {
     private func continues(after newline: Int) -> Bool {
         let next = skipBlanks(newline)
         guard next < code.count else { return false }
-        if code[next] == "{" || code[next] == "-" { return true }
-        return ["where", "async", "throws", "rethrows"].contains(word(at: next))
-            || String(code[..<newline].suffix(3)).hasSuffix("->") || code[newline - 1] == ","
+        if code[next] == UInt8(ascii: "{") || code[next] == UInt8(ascii: "-") { return true }
+        if ["where", "async", "throws", "rethrows"].contains(word(at: next)) { return true }
+        let line = code[..<newline]
+        return line.last == UInt8(ascii: ",") || line.suffix(2).elementsEqual("->".utf8)
     }
 }

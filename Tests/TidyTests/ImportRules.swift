@@ -15,7 +15,7 @@ enum ImportRules {
         "GatewayServer": [
             "GatewayCore", "WireFormat", "Router", "Ledger", "Providers", "Inference", "Hummingbird",
             "ServiceLifecycle",
-            "Logging", "NIOCore", "HTTPTypes",
+            "UnixSignals", "Logging", "NIOCore", "HTTPTypes", "Crypto",
         ],
         "GatewayTesting": ["GatewayCore", "EmbeddedPostgres"],
         "SimulatedProvider": [
@@ -25,7 +25,7 @@ enum ImportRules {
         "gboost": [
             "GatewayServer", "SimulatedProvider", "GatewayTesting", "EmbeddedPostgres", "GatewayCore", "Router",
             "Ledger", "Postgres", "Providers", "Curl", "Inference", "WireFormat", "ServiceLifecycle", "Logging",
-            "ArgumentParser", "Configuration",
+            "UnixSignals", "ArgumentParser", "Configuration", "Crypto", "Yams",
         ],
     ]
 
@@ -41,7 +41,7 @@ enum ImportRules {
     static func check(_ file: SourceFile) -> [Violation] {
         guard file.isSwift, file.isSource, let target = file.target else { return [] }
         var found: [Violation] = []
-        let code = StrippedSwift(file.text).code.split(separator: "\n", omittingEmptySubsequences: false)
+        let code = file.stripped.code.split(separator: "\n", omittingEmptySubsequences: false)
         for (index, line) in code.enumerated() {
             let words = line.split(whereSeparator: \.isWhitespace).map(String.init)
             guard let keyword = words.firstIndex(of: "import"), words[..<keyword].allSatisfy(isPrefix) else { continue }

@@ -31,7 +31,7 @@ enum SizeRules {
     }
 
     static func functions(_ file: SourceFile) -> [Violation] {
-        FunctionScanner(StrippedSwift(file.text).code).functions.flatMap { function -> [Violation] in
+        FunctionScanner(file.stripped.code).functions.flatMap { function -> [Violation] in
             var found: [Violation] = []
             if function.lineCount > functionLines {
                 let message = "\(function.name) has \(function.lineCount) lines of \(functionLines)"

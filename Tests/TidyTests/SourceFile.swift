@@ -1,8 +1,16 @@
 /// One file of the checkout, as the rules see it.
 struct SourceFile {
     /// Relative to the checkout, with forward slashes.
-    var path: String
-    var text: String
+    let path: String
+    let text: String
+    /// The text as code; empty for anything but Swift.
+    let stripped: StrippedSwift
+
+    init(path: String, text: String) {
+        self.path = path
+        self.text = text
+        stripped = StrippedSwift(path.hasSuffix(".swift") ? text : "")
+    }
 
     var lines: [Substring] { text.split(separator: "\n", omittingEmptySubsequences: false) }
     var name: String { path.split(separator: "/").last.map(String.init) ?? path }

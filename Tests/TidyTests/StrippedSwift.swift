@@ -1,6 +1,6 @@
 /// Swift text with its comments and the insides of its strings blanked out, so that rules about code see code only.
 ///
-/// Lines and columns stay where they were. A lexer small enough to trust: it knows line and nested block comments,
+/// Lines stay where they were. A lexer small enough to trust: it knows line and nested block comments,
 /// plain, raw and multi-line strings, and code inside interpolations. It does not know regular-expression literals.
 struct StrippedSwift {
     /// A string literal: the line it starts on, and its text with interpolations left out.
@@ -12,31 +12,29 @@ struct StrippedSwift {
     private(set) var code = ""
     private(set) var literals: [Literal] = []
 
-    private let input: [Character]
+    private let input: [UInt8]
+    private var output: [UInt8] = []
     private var position = 0
     private var line = 1
 
     init(_ text: String) {
-        input = Array(text)
-        code.reserveCapacity(text.utf8.count)
+        input = Array(text.utf8)
+        output.reserveCapacity(input.count)
         readCode(untilParenthesis: false)
+        code = String(decoding: output, as: UTF8.self)
     }
 
     private func looksAt(_ text: String) -> Bool {
-        var index = position
-        for character in text {
-            guard index < input.count, input[index] == character else { return false }
-            index += 1
-        }
-        return true
+        input[position...].starts(with: text.utf8)
     }
 
-    /// Moves past characters, keeping them or putting blanks in their place.
+    private var isAtLineEnd: Bool { input[position] == UInt8(ascii: "\n") }
+
+    /// Moves past bytes, keeping them or putting blanks in their place.
     private mutating func advance(_ count: Int = 1, blank: Bool) {
         for _ in 0..<count where position < input.count {
-            let character = input[position]
-            if character.isNewline { line += 1 }
-            code.append(blank && !character.isNewline ? " " : character)
+            if isAtLineEnd { line += 1 }
+            output.append(blank && !isAtLineEnd ? UInt8(ascii: " ") : input[position])
             position += 1
         }
     }
@@ -44,20 +42,28 @@ struct StrippedSwift {
     private mutating func readCode(untilParenthesis: Bool) {
         var depth = 0
         while position < input.count {
-            if looksAt("//") {
-                while position < input.count, !input[position].isNewline { advance(blank: true) }
-            } else if looksAt("/*") {
+            // The byte decides first: this loop runs over every byte of the checkout, in a debug build.
+            switch input[position] {
+            case UInt8(ascii: "/") where looksAt("//"):
+                while position < input.count, !isAtLineEnd { advance(blank: true) }
+                continue
+            case UInt8(ascii: "/") where looksAt("/*"):
                 readBlockComment()
-            } else if let hashes = stringStart() {
-                readString(hashes: hashes)
-            } else {
-                if input[position] == "(" { depth += 1 }
-                if input[position] == ")" {
-                    if untilParenthesis, depth == 0 { return }
-                    depth -= 1
+                continue
+            case UInt8(ascii: "\""), UInt8(ascii: "#"):
+                if let hashes = stringStart() {
+                    readString(hashes: hashes)
+                    continue
                 }
-                advance(blank: false)
+            case UInt8(ascii: "("):
+                depth += 1
+            case UInt8(ascii: ")"):
+                if untilParenthesis, depth == 0 { return }
+                depth -= 1
+            default:
+                break
             }
+            advance(blank: false)
         }
     }
 
@@ -79,8 +85,8 @@ struct StrippedSwift {
     /// How many `#` stand before the quote here, or nil where no string starts.
     private func stringStart() -> Int? {
         var index = position
-        while index < input.count, input[index] == "#" { index += 1 }
-        return index < input.count && input[index] == "\"" ? index - position : nil
+        while index < input.count, input[index] == UInt8(ascii: "#") { index += 1 }
+        return index < input.count && input[index] == UInt8(ascii: "\"") ? index - position : nil
     }
 
     private mutating func readString(hashes: Int) {
@@ -89,7 +95,7 @@ struct StrippedSwift {
         advance(hashes, blank: false)
         let quote = looksAt("\"\"\"") ? "\"\"\"" : "\""
         advance(quote.count, blank: false)
-        var text = ""
+        var text: [UInt8] = []
         while position < input.count {
             if looksAt(quote + marks) {
                 advance(quote.count + hashes, blank: false)
@@ -98,7 +104,7 @@ struct StrippedSwift {
                 advance(hashes + 2, blank: false)
                 readCode(untilParenthesis: true)
                 advance(blank: false)
-                text += "?"
+                text.append(UInt8(ascii: "?"))
             } else if hashes == 0, looksAt("\\") {
                 text.append(contentsOf: input[position..<min(position + 2, input.count)])
                 advance(2, blank: true)
@@ -107,6 +113,6 @@ struct StrippedSwift {
                 advance(blank: true)
             }
         }
-        literals.append(Literal(line: start, text: text))
+        literals.append(Literal(line: start, text: String(decoding: text, as: UTF8.self)))
     }
 }

@@ -17,7 +17,7 @@ install_llama() {
     source="$work/vendor/llama.cpp"
     # No repository around the sources: the build would write that one's commit into the library.
     { GIT_DIR=/nonexistent cmake -S "$source" -B "$work/build" -G Ninja "${llama_flags[@]}" &&
-        nice cmake --build "$work/build" --target llama llama-common llama-completion; } >>"$log" 2>&1 </dev/null ||
+        cmake --build "$work/build" --target llama llama-common llama-completion; } >>"$log" 2>&1 </dev/null ||
         failed "building llama.cpp" "$log"
     stage_llama "$source" "$work/build" "$work/stage" >>"$log" 2>&1 || failed "installing llama.cpp" "$log"
     mv -T -- "$work/stage" "$prefix"

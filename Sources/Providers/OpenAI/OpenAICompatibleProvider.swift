@@ -4,15 +4,18 @@ internal import WireFormat
 
 /// Settings of one OpenAI-compatible API.
 package struct OpenAIProviderSettings: Sendable {
+    /// As the configuration and model references name it.
     package var name: String
     /// Up to and with the version, e.g. "https://host/v1"; a slash at its end does not matter.
     package var baseURL: String
     /// nil: no `Authorization` is sent.
     package var apiKey: Secret?
+    /// Of one call; the total bounds an answer that never ends.
     package var timeouts = CurlTimeouts(
         connect: .seconds(10), firstByte: .seconds(120), idle: .seconds(60), total: .seconds(900))
     /// High-water mark of what arrived and was not passed on.
     package var maxBufferedBytes = 64 * 1024
+    /// A whole answer, or a whole stream.
     package var maxResponseBytes = 64 * 1024 * 1024
     /// One event of a stream.
     package var maxEventBytes = 4 * 1024 * 1024
@@ -41,6 +44,7 @@ package struct OpenAICompatibleProvider: PaidProvider {
         redaction = Redaction(settings.apiKey)
     }
 
+    /// As the configuration names it.
     package var name: String { settings.name }
 
     /// Sends the call and waits for the response head.

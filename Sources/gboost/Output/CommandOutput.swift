@@ -46,3 +46,11 @@ enum CommandOutput {
         try? file.write(contentsOf: Data(text.utf8))
     }
 }
+
+extension CommandOutput {
+    /// Progress on a terminal; nothing where nobody watches.
+    static func progress(_ what: String, _ done: Int, of total: Int) {
+        guard isatty(STDERR_FILENO) == 1 else { return }
+        printError("\r\(what): \(done) of \(total)\(done == total ? "\n" : "")")
+    }
+}

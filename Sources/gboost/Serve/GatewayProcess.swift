@@ -125,10 +125,10 @@ struct GatewayProcess: Sendable {
         return providers
     }
 
-    private static func secret(of provider: GatewayConfiguration.Provider) throws -> Secret? {
+    private static func secret(of provider: GatewayConfiguration.Provider) throws -> Providers.Secret? {
         guard let reference = provider.apiKey else { return nil }
         do {
-            return try SecretReference("\(reference)").resolve()
+            return try Providers.SecretReference("\(reference)").resolve()
         } catch {
             throw ConfigurationError(field: "providers.\(provider.name).api_key", message: "\(error)")
         }
@@ -145,10 +145,10 @@ extension GatewayProcess {
     /// Serves until SIGTERM, SIGINT or cancellation. In-flight answers finish first, then the ledger is flushed, then
     /// the engines and the database go.
     /// - Parameters:
-    ///   - others: services that stop before the gateway does.
+    ///   - others: services that start after the gateway and stop before it.
     ///   - announce: called with the port once the gateway listens.
     func run(
-        others: [any Service] = [], announce: @escaping @Sendable (Int) async -> Void
+        others: [ServiceGroupConfiguration.ServiceConfiguration] = [], announce: @escaping @Sendable (Int) async -> Void
     ) async throws {
         let server = GatewayApplication.server(
             services, address: GatewayAddress(host: configuration.server.host, port: configuration.server.port),
@@ -157,7 +157,8 @@ extension GatewayProcess {
         let background = BackgroundService(process: self)
         // Services stop in reverse order: the server first, the background work last.
         var group = ServiceGroupConfiguration(
-            services: [background, drain, server] + others, gracefulShutdownSignals: [.sigterm, .sigint],
+            services: [.init(service: background), .init(service: drain), .init(service: server)] + others,
+            gracefulShutdownSignals: [.sigterm, .sigint],
             logger: logger)
         group.maximumGracefulShutdownDuration = .seconds(configuration.server.drainSeconds + 30)
         do {

@@ -1,3 +1,4 @@
+internal import GatewayCore
 internal import GatewayServer
 internal import Inference
 internal import Ledger
