@@ -18,9 +18,9 @@ struct GBoostCommand: AsyncParsableCommand {
     /// Every subcommand, in the order of the help text. The one place to register another.
     private static var all: [any ParsableCommand.Type] {
         [
-            ServeCommand.self, DemoCommand.self, MigrateCommand.self, TenantCommand.self, TeamCommand.self, KeyCommand.self, BudgetCommand.self,
-            ModelCommand.self, RouteCommand.self, PriceCommand.self, SpendCommand.self, EscalationsCommand.self,
-            HoldsCommand.self, PRMCommand.self, DoctorCommand.self,
+            ServeCommand.self, DemoCommand.self, MigrateCommand.self, TenantCommand.self, TeamCommand.self,
+            KeyCommand.self, BudgetCommand.self, ModelCommand.self, RouteCommand.self, PriceCommand.self,
+            SpendCommand.self, EscalationsCommand.self, HoldsCommand.self, PRMCommand.self, DoctorCommand.self,
             SimulateProviderCommand.self, EngineHostCommand.self,
         ]
     }

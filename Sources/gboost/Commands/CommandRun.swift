@@ -5,12 +5,13 @@ internal import EmbeddedPostgres
 
 /// Parses and runs one command line, and says in one line why it failed.
 enum CommandRun {
-    /// Off the main actor: a command may block for a moment, and nothing of it belongs to a main thread.
-    @concurrent static func run(_ arguments: [String]) async -> CommandStatus {
+    /// Runs a command and says how it ended. A command that blocks for good (an engine host) does so on the caller's
+    /// thread, the main one, and takes none from the cooperative pool; the others run in that pool.
+    static func run(_ arguments: [String]) async -> CommandStatus {
         do {
             var command = try parse(arguments)
-            if var command = command as? any AsyncParsableCommand {
-                try await command.run()
+            if let command = command as? any AsyncParsableCommand {
+                try await perform(command)
             } else {
                 try command.run()
             }
@@ -24,6 +25,11 @@ enum CommandRun {
             }
             return status
         }
+    }
+
+    @concurrent private static func perform(_ command: sending any AsyncParsableCommand) async throws {
+        var command = command
+        try await command.run()
     }
 
     /// The command that the arguments name, with its options.

@@ -38,7 +38,7 @@ enum DatabaseSession {
     ) async throws -> R {
         do {
             var settings = try PostgresConfiguration(url: url)
-            settings.applicationName = "gboost-command"
+            settings.applicationName = "gboost-command-\(ProcessInfo.processInfo.processIdentifier)"
             settings.acquireTimeout = patience
             settings.connectTimeout = min(settings.connectTimeout, patience)
             settings.statementTimeout = .seconds(60)
@@ -62,7 +62,7 @@ enum DatabaseSession {
         let others = try? await pool.query(
             """
             select count(*) as others from pg_stat_activity
-            where backend_type = 'client backend' and application_name <> 'gboost-command'
+            where backend_type = 'client backend' and application_name <> current_setting('application_name')
             """)
         return (try? others?.rows.first?.get("others", as: Int64.self)).map { $0 > 0 } ?? false
     }

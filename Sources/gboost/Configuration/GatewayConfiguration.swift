@@ -4,6 +4,7 @@ package import Providers
 /// Everything the process is told at its start. Tenants, keys, budgets, routes, models and prices are not here: they
 /// live in PostgreSQL.
 package struct GatewayConfiguration: Sendable {
+    /// The HTTP side.
     package struct Server: Hashable, Sendable {
         package var host: String
         /// 0 lets the system choose.
@@ -18,17 +19,19 @@ package struct GatewayConfiguration: Sendable {
     }
     /// Where PostgreSQL is.
     package enum DatabaseLocation: Hashable, Sendable {
-        /// A libpq URL, possibly with a password from the environment: never print it, see `redactedDatabase`.
+        /// A libpq URL, possibly with a password from the environment: never print it, see `redacted`.
         case url(String)
         /// The URL stands in an environment variable or a file.
         case reference(SecretReference)
         /// Data directory of a cluster that the gateway starts by itself.
         case embedded(path: String)
     }
+    /// PostgreSQL, and how many connections to it.
     package struct Database: Hashable, Sendable {
         package var location: DatabaseLocation
         package var pool: Int
     }
+    /// What the engine hosts may use.
     package struct Inference: Hashable, Sendable {
         /// Most that all engine hosts together may hold of models and caches.
         package var memoryBytes: Int64
@@ -39,7 +42,9 @@ package struct GatewayConfiguration: Sendable {
         /// Program that engine hosts run; nil: this one.
         package var executable: String?
     }
+    /// The wires that are spoken to providers.
     package enum ProviderKind: String, Hashable, Sendable, CaseIterable { case openai }
+    /// A paid API.
     package struct Provider: Hashable, Sendable {
         package var name: String
         package var kind: ProviderKind
@@ -50,18 +55,21 @@ package struct GatewayConfiguration: Sendable {
         package var firstByteSeconds: Double
         package var idleSeconds: Double
     }
+    /// Where the ledger keeps what is not in the database.
     package struct Ledger: Hashable, Sendable {
         /// Directory of the settlements that wait for the database.
         package var journal: String
-        /// Directory of the SQL files; nil: those beside the program.
+        /// Directory of the SQL files.
         package var migrations: String
     }
+    /// What keys are hashed with.
     package struct Secrets: Hashable, Sendable {
         /// Key of the hash under which API keys are stored; nil: nobody named one, so it is in `pepperPath`.
         package var keyPepper: SecretReference?
         /// File that a pepper which nobody named is kept in, and made in on first use.
         package var pepperPath: String
     }
+    /// Bounds of a request, beside those of its body.
     package struct Limits: Hashable, Sendable {
         /// Held for where a direct request names no `max_tokens`.
         package var defaultMaxTokens: Int
@@ -69,6 +77,7 @@ package struct GatewayConfiguration: Sendable {
         package var maxMaxTokens: Int
         package var maxMessages: Int
     }
+    /// From which level on the log is written.
     package enum LogLevel: String, Hashable, Sendable, CaseIterable {
         case trace, debug, info, notice, warning, error, critical
     }
