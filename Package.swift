@@ -31,7 +31,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
-        .package(url: "https://github.com/apple/swift-configuration", exact: "1.4.0", traits: ["YAML"]),
+        .package(url: "https://github.com/apple/swift-configuration", exact: "1.4.0", traits: []),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
         .package(url: "https://github.com/apple/swift-async-algorithms", exact: "1.1.4"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess", exact: "1.0.2", traits: []),
@@ -58,7 +59,7 @@ let package = Package(
             name: "GatewayServer",
             dependencies: [
                 "GatewayCore", "WireFormat", "Router", "Ledger", "Providers", "Inference", hummingbird, lifecycle,
-                log, nio, .product(name: "HTTPTypes", package: "swift-http-types"),
+                log, nio, crypto, .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: strict),
         .target(name: "GatewayTesting", dependencies: ["GatewayCore", "EmbeddedPostgres"], swiftSettings: strict),
@@ -72,10 +73,12 @@ let package = Package(
         .executableTarget(
             name: "gboost",
             dependencies: [
-                "GatewayServer", "SimulatedProvider", "GatewayTesting", "EmbeddedPostgres", "GatewayCore", "Router", "Ledger", "Postgres",
-                "Providers", "Curl", "Inference", "WireFormat", lifecycle, log,
+                "GatewayServer", "SimulatedProvider", "GatewayTesting", "EmbeddedPostgres", "GatewayCore", "Router",
+                "Ledger", "Postgres", "Providers", "Curl", "Inference", "WireFormat", lifecycle, log, crypto,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Configuration", package: "swift-configuration"),
+                .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: strict),
 
@@ -83,7 +86,7 @@ let package = Package(
         .testTarget(
             name: "EmbeddedPostgresTests", dependencies: ["EmbeddedPostgres", "GatewayTesting"], swiftSettings: common),
         .testTarget(
-            name: "PostgresTests", dependencies: ["Postgres", "EmbeddedPostgres", "GatewayTesting"],
+            name: "PostgresTests", dependencies: ["Postgres", "EmbeddedPostgres", "GatewayTesting", log],
             swiftSettings: common),
         .testTarget(name: "CurlTests", dependencies: ["Curl", "GatewayTesting"], swiftSettings: common),
         .testTarget(name: "WireFormatTests", dependencies: ["WireFormat"], swiftSettings: common),
@@ -105,11 +108,16 @@ let package = Package(
             name: "GatewayServerTests",
             dependencies: [
                 "GatewayServer", "GatewayCore", "WireFormat", "Router", "GatewayTesting",
-                .product(name: "HummingbirdTesting", package: "hummingbird"),
+                .product(name: "HummingbirdTesting", package: "hummingbird"), crypto, log, hummingbird,
+                .product(name: "HTTPTypes", package: "swift-http-types"), nio,
             ],
             swiftSettings: common),
         .testTarget(
             name: "EndToEndTests", dependencies: ["GatewayTesting", "EmbeddedPostgres", "Postgres", subprocess],
+            swiftSettings: common),
+        .testTarget(
+            name: "GBoostTests",
+            dependencies: ["gboost", "GatewayCore", "Ledger", "Postgres", "Providers", "EmbeddedPostgres"],
             swiftSettings: common),
         .testTarget(name: "TidyTests", swiftSettings: common),
     ])

@@ -15,6 +15,7 @@ package struct ModelReference: Hashable, Sendable, Codable, CustomStringConverti
     package var description: String { "\(provider)/\(model)" }
 }
 
+/// A customer: keys, models, budgets and the audit belong to exactly one.
 package struct Tenant: Hashable, Sendable, Codable {
     package var id: Int64
     package var name: String
@@ -41,6 +42,7 @@ package struct Caller: Hashable, Sendable {
     }
 }
 
+/// What a tenant's model file is for.
 package enum ModelKind: String, Hashable, Sendable, Codable { case slm, prm, adapter }
 
 /// How a process reward is read (design: PRM kinds).

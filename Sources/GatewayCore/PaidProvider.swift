@@ -41,6 +41,7 @@ package struct PaidResult: Hashable, Sendable {
 
 /// Why a paid call failed.
 package struct ProviderError: Error, Hashable, Sendable {
+    /// How far the call got, which says whether it can have been charged.
     package enum Code: String, Hashable, Sendable {
         /// No connection: no byte of the request was sent, so nothing can have been charged.
         case unreachable

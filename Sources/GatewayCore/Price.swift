@@ -68,6 +68,24 @@ extension ModelPrice {
         ])
     }
 
+    /// The most output tokens whose upper bound, with this input, is within `amount`; nil: not even none.
+    package func affordableOutput(inputTokens: Int64, within amount: NanoUSD) -> Int64? {
+        guard let base = upperBound(inputTokens: inputTokens, maxOutputTokens: 0), base <= amount else { return nil }
+        let rate = max(outputPicoPerToken, reasoningPicoPerToken ?? 0)
+        guard rate > 0 else { return Int64.max }
+        // Binary search by the bound itself: rounding and overflow are then its affair alone.
+        var (low, high) = (Int64(0), Int64.max / rate)
+        while low < high {
+            let middle = low + (high - low) / 2 + 1
+            if let bound = upperBound(inputTokens: inputTokens, maxOutputTokens: middle), bound <= amount {
+                low = middle
+            } else {
+                high = middle - 1
+            }
+        }
+        return low
+    }
+
     private func sum(_ parts: [(tokens: Int64, rate: Int64)]) -> NanoUSD? {
         var pico: Int64 = 0
         for part in parts {

@@ -22,11 +22,12 @@ package struct RouteSettings: Hashable, Sendable, Codable {
     /// Sampling temperature of a resample when the request itself is greedy: another try must be able to differ.
     package var resampleTemperature = 0.7
     /// Value ω of a right answer, in USD; a request may override it by header.
-    package var valueUSD = 0.002
+    package var valueUSD = 0.02
     /// Shadow price λ of the budget: utility per dollar. 1 spends a dollar wherever it buys a dollar of value.
     package var shadowPrice = 1.0
-    /// Price ν of latency, in USD per second.
-    package var latencyUSDPerSecond = 0.0
+    /// Price ν of latency, in USD per second. Not zero by default: it is also what keeps the SLM, whose tries cost no
+    /// budget, from trying good steps again (here from p ≈ 0.93 on).
+    package var latencyUSDPerSecond = 0.00002
     /// Prior of q̂_LLM: the probability that the LLM, writing the rest, ends right.
     package var llmSuccessPrior = 0.92
     /// Prior of Δ_step, as the share of the doubt (1 − p) that one LLM-written step removes.

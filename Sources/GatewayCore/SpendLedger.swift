@@ -72,6 +72,8 @@ package enum ReservationOutcome: Hashable, Sendable {
     case noBudget
     /// Key revoked, expired, or tenant suspended since the snapshot.
     case callerRejected
+    /// The price is not, or no longer, in force for this model.
+    case priceUnknown
 }
 
 /// How a paid call ended.

@@ -16,12 +16,14 @@ package protocol ThreadWait: AnyObject, Sendable {
 /// A serial executor with a thread of its own, so that an actor may own a C library's handles without locks and
 /// without ever blocking Swift's cooperative pool.
 ///
-/// The thread ends after `stop()`, once the jobs already queued have run.
+/// The thread ends after `stop()`, once no job is queued. A job that comes later (an actor's last goodbyes) starts it
+/// again for as long as that takes: no job is ever lost, which would hang whoever waits for it.
 package final class ThreadExecutor: SerialExecutor {
     private struct State {
         var jobs: [UnownedJob] = []
         var isStopping = false
         var isIdle = false
+        var hasEnded = false
     }
 
     private let state = Mutex(State())
@@ -36,6 +38,10 @@ package final class ThreadExecutor: SerialExecutor {
     package init(name: String, wait: any ThreadWait) {
         self.name = String(name.prefix(15))
         self.waiting = wait
+        start()
+    }
+
+    private func start() {
         var id = pthread_t()
         let context = Unmanaged.passRetained(self).toOpaque()
         let code = pthread_create(
@@ -51,15 +57,28 @@ package final class ThreadExecutor: SerialExecutor {
 
     package func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
-        let mustWake = state.withLock { s in
+        // The caller does not own this object: what keeps it alive may be the job itself, which the thread can have
+        // run and freed before this function is through.
+        let held = Unmanaged.passRetained(self).toOpaque()
+        defer { Self.letGo(held) }
+        let (mustWake, mustStart) = state.withLock { s in
             s.jobs.append(job)
-            defer { s.isIdle = false }
-            return s.isIdle
+            defer {
+                s.isIdle = false
+                s.hasEnded = false
+            }
+            return (s.isIdle, s.hasEnded)
         }
-        if mustWake { waiting.wake() }
+        if mustStart { start() } else if mustWake { waiting.wake() }
     }
 
-    /// Lets the thread end after the jobs that are queued now.
+    /// Apart and never inlined, or the optimizer pairs it with the retain and removes both.
+    @inline(never)
+    private static func letGo(_ held: UnsafeMutableRawPointer) {
+        Unmanaged<ThreadExecutor>.fromOpaque(held).release()
+    }
+
+    /// Lets the thread end as soon as no job is queued.
     package func stop() {
         state.withLock { $0.isStopping = true }
         waiting.wake()
@@ -84,7 +103,10 @@ package final class ThreadExecutor: SerialExecutor {
             let stopped = state.withLock { s in
                 swap(&s.jobs, &batch)
                 s.isIdle = batch.isEmpty
-                return s.isStopping && batch.isEmpty
+                s.hasEnded = s.isStopping && batch.isEmpty
+                // Under the same lock: a thread's number may be used again once it has ended, also by the next one.
+                if s.hasEnded { thread.withLock { $0 = nil } }
+                return s.hasEnded
             }
             if stopped { return }
             for job in batch { job.runSynchronously(on: asUnownedSerialExecutor()) }

@@ -19,6 +19,7 @@ package struct EscalationPrompt: Hashable, Sendable {
     package struct Message: Hashable, Sendable {
         /// "system", "user" or "assistant".
         package var role: String
+        /// Plain text.
         package var content: String
         package init(role: String, content: String) {
             self.role = role
@@ -46,6 +47,7 @@ package struct EscalationPrompt: Hashable, Sendable {
 
     /// The model's name at the provider.
     package var model: String
+    /// The conversation as the client gave it.
     package var messages: [Message]
     /// Each with the boundary that ended it, exactly as accepted.
     package var acceptedSteps: [String]
@@ -55,6 +57,7 @@ package struct EscalationPrompt: Hashable, Sendable {
     package var sendsStop: Bool
     /// Exactly what the hold was taken for.
     package var maxTokens: Int
+    /// nil: the provider's default.
     package var temperature: Double?
 
     package init(
@@ -82,43 +85,38 @@ package struct EscalationPrompt: Hashable, Sendable {
 
     /// The complete body of a chat-completions request, as `PaidCall.body` wants it.
     package func body(for ask: Ask, stream: Bool) -> [UInt8] {
-        var json: [UInt8] = []
-        json.append(contentsOf: #"{"model":"#.utf8)
-        Self.appendString(model, to: &json)
-        json.append(contentsOf: #","messages":["#.utf8)
-        for (index, message) in messages(for: ask).enumerated() {
-            json.append(contentsOf: (index == 0 ? #"{"role":"# : #",{"role":"#).utf8)
-            Self.appendString(message.role, to: &json)
-            json.append(contentsOf: #","content":"#.utf8)
-            Self.appendString(message.content, to: &json)
-            json.append(UInt8(ascii: "}"))
+        var json = JSONWriter(reserving: 1024)
+        json.beginObject()
+        json.member("model", model)
+        json.key("messages")
+        json.beginArray()
+        for message in messages(for: ask) {
+            json.beginObject()
+            json.member("role", message.role)
+            json.member("content", message.content)
+            json.endObject()
         }
-        json.append(contentsOf: "],\"max_tokens\":\(maxTokens)".utf8)
-        if let temperature, temperature.isFinite { json.append(contentsOf: ",\"temperature\":\(temperature)".utf8) }
+        json.endArray()
+        json.member("max_tokens", Int64(maxTokens))
+        if let temperature, temperature.isFinite {
+            json.key("temperature")
+            json.double(temperature)
+        }
         if ask == .step, sendsStop, let separator, !separator.isEmpty {
-            json.append(contentsOf: #","stop":["#.utf8)
-            Self.appendString(separator, to: &json)
-            json.append(UInt8(ascii: "]"))
+            json.key("stop")
+            json.beginArray()
+            json.string(separator)
+            json.endArray()
         }
-        if stream { json.append(contentsOf: #","stream":true,"stream_options":{"include_usage":true}"#.utf8) }
-        json.append(UInt8(ascii: "}"))
-        return json
-    }
-
-    private static func appendString(_ text: String, to json: inout [UInt8]) {
-        let digits = Array("0123456789abcdef".utf8)
-        json.append(UInt8(ascii: "\""))
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "\""), UInt8(ascii: "\\"): json.append(contentsOf: [UInt8(ascii: "\\"), byte])
-            case 0x0A: json.append(contentsOf: #"\n"#.utf8)
-            case 0..<0x20:
-                json.append(contentsOf: #"\u00"#.utf8)
-                json.append(contentsOf: [digits[Int(byte >> 4)], digits[Int(byte & 15)]])
-            default: json.append(byte)
-            }
+        if stream {
+            json.member("stream", true)
+            json.key("stream_options")
+            json.beginObject()
+            json.member("include_usage", true)
+            json.endObject()
         }
-        json.append(UInt8(ascii: "\""))
+        json.endObject()
+        return json.bytes
     }
 }
 
@@ -129,7 +127,13 @@ extension EscalationPrompt {
         package var question: String
         /// The accepted steps, as they were accepted.
         package var steps: String
+        /// What is wanted.
         package var ask: Ask
+        package init(question: String, steps: String, ask: Ask) {
+            self.question = question
+            self.steps = steps
+            self.ask = ask
+        }
     }
 
     /// Takes a last message apart again; nil: it is not an escalation's. What a simulated provider reads.

@@ -1,3 +1,27 @@
+internal import ArgumentParser
+
+/// The program. Everything it does is a subcommand; every end has one of the statuses of `CommandStatus`.
 @main struct GBoost {
-    static func main() { print("gboost") }
+    static func main() async {
+        let status = await CommandRun.run(Array(CommandLine.arguments.dropFirst()))
+        GBoostCommand.exit(withError: ExitCode(status.rawValue))
+    }
+}
+
+/// The root of the command tree.
+struct GBoostCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gboost",
+        abstract: "A gateway in front of paid LLM APIs: private small models answer, a budget guards what is paid.",
+        subcommands: all)
+
+    /// Every subcommand, in the order of the help text. The one place to register another.
+    private static var all: [any ParsableCommand.Type] {
+        [
+            ServeCommand.self, DemoCommand.self, MigrateCommand.self, TenantCommand.self, TeamCommand.self, KeyCommand.self, BudgetCommand.self,
+            ModelCommand.self, RouteCommand.self, PriceCommand.self, SpendCommand.self, EscalationsCommand.self,
+            HoldsCommand.self, PRMCommand.self, DoctorCommand.self,
+            SimulateProviderCommand.self, EngineHostCommand.self,
+        ]
+    }
 }

@@ -11,7 +11,8 @@ extension ModelTests {
             "The three primary colours are", "In 1969, the first man", "To make a cup of tea, you",
             "The largest planet in the solar system", "2, 4, 8, 16,", "Dear Sir or Madam,",
             "The mitochondrion is", "A triangle has", "Shakespeare wrote", "The quick brown fox",
-            "Photosynthesis is the process by which", "#include <stdio.h>", "SELECT name FROM", "My favourite season is",
+            "Photosynthesis is the process by which", "#include <stdio.h>", "SELECT name FROM",
+            "My favourite season is",
             "The opposite of hot is", "Q: What is 7 times 6?\nA:",
         ]
         static let tokens = Int(ProcessInfo.processInfo.environment["GBOOST_EQUALITY_TOKENS"] ?? "") ?? 24
@@ -30,13 +31,13 @@ extension ModelTests {
                 let theirs = try await run(
                     tool,
                     [
-                        "-m", file, "-p", prompt, "-n", "\(Self.tokens)", "--temp", "0", "-no-cnv", "--no-display-prompt",
-                        "--simple-io", "-t", "1", "--no-warmup",
+                        "-m", file, "-p", prompt, "-n", "\(Self.tokens)", "--temp", "0", "-no-cnv",
+                        "--no-display-prompt", "--simple-io", "-t", "1", "--no-warmup",
                     ])
                 if isSame(theirs, draft.text) {
                     equal += 1
                 } else {
-                    Issue.record("\(prompt)\n engine: \(draft.text.debugDescription)\n tool: \(theirs.debugDescription)")
+                    Issue.record("\(prompt): engine \(draft.text.debugDescription), tool \(theirs.debugDescription)")
                 }
             }
             print("equal to the command-line tool: \(equal) of \(Self.prompts.count), \(Self.tokens) tokens each")

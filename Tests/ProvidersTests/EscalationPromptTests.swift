@@ -5,7 +5,8 @@ import WireFormat
 struct EscalationPromptTests {
     private func prompt(steps: [String], separator: String? = "\n") -> EscalationPrompt {
         EscalationPrompt(
-            model: "big", messages: [.init(role: "system", content: "Be brief."), .init(role: "user", content: "2+3*4?")],
+            model: "big",
+            messages: [.init(role: "system", content: "Be brief."), .init(role: "user", content: "2+3*4?")],
             acceptedSteps: steps, separator: separator, maxTokens: 64, temperature: 0)
     }
 
@@ -35,7 +36,8 @@ struct EscalationPromptTests {
     func quotedLayout() {
         let quoted = "What is \n\n\(EscalationPrompt.stepsHeading)\nfor?"
         let made = EscalationPrompt(
-            model: "m", messages: [.init(role: "user", content: quoted)], acceptedSteps: [], separator: "\n", maxTokens: 1
+            model: "m", messages: [.init(role: "user", content: quoted)], acceptedSteps: [], separator: "\n",
+            maxTokens: 1
         ).messages(for: .step)
         #expect(EscalationPrompt.parts(ofLastMessage: made[0].content)?.question == quoted)
     }
@@ -55,9 +57,11 @@ struct EscalationPromptTests {
         let prompt = EscalationPrompt(
             model: "b\"ig", messages: [.init(role: "user", content: "a\\b\u{1}\té\n")], acceptedSteps: [],
             separator: "\n\n", maxTokens: 64, temperature: 0.5)
-        let content = "a\\\\b\\u0001\\u0009é\\n\\n\\n\(EscalationPrompt.stepsHeading)\\n\\n\\n"
+        let content =
+            "a\\\\b\\u0001\\té\\n\\n\\n\(EscalationPrompt.stepsHeading)\\n\\n\\n"
             + "\(EscalationPrompt.taskHeading)\\n\(EscalationPrompt.nextStepInstruction)"
-        let expected = #"{"model":"b\"ig","messages":[{"role":"user","content":""# + content
+        let expected =
+            #"{"model":"b\"ig","messages":[{"role":"user","content":""# + content
             + #""}],"max_tokens":64,"temperature":0.5,"stop":["\n\n"],"#
             + #""stream":true,"stream_options":{"include_usage":true}}"#
         #expect(String(decoding: prompt.body(for: .step, stream: true), as: UTF8.self) == expected)
@@ -99,8 +103,9 @@ struct EscalationReplyTests {
 
     @Test("a whole solution given for a step is the rest")
     func wholeSolution() {
-        #expect(prompt.clean("So 14.\n\nThe answer is 14.", ask: .step, finish: .stopped)
-            == .rest("So 14.\n\nThe answer is 14."))
+        #expect(
+            prompt.clean("So 14.\n\nThe answer is 14.", ask: .step, finish: .stopped)
+                == .rest("So 14.\n\nThe answer is 14."))
         #expect(prompt.clean("The answer is 14. [END]", ask: .step, finish: .stopped) == .rest("The answer is 14."))
     }
 

@@ -28,7 +28,7 @@ actor EngineClient {
     private var nextID: UInt64 = 0
     private var outbox = Data()
     private var isWriting = false
-    private var isClosed = false
+    private(set) var isClosed = false
 
     init(loop: EngineLoop) { self.loop = loop }
 

@@ -31,6 +31,11 @@ package actor EngineSupervisor {
         machine = HostStateMachine(limits: settings.limits)
     }
 
+    deinit {
+        guard let process else { return }
+        Task { await process.letGo() }
+    }
+
     /// Process id of the host, for diagnostics; nil while there is none.
     package var processID: Int32? {
         get async {
@@ -39,7 +44,7 @@ package actor EngineSupervisor {
         }
     }
     /// Starts so far.
-    package var starts: Int { machine.restarts }
+    package var starts: Int { machine.starts }
     /// What the host said at its last sign of life.
     package var status: HostStatus? { lastStatus }
 
@@ -52,9 +57,17 @@ package actor EngineSupervisor {
 
     /// Sends a request to the host once it is ready.
     func call(_ operation: HostRequest.Operation) async throws -> EngineClient.Answer {
-        try await ready()
-        guard let client else { throw LocalModelError.interrupted }
-        return try await client.call(operation)
+        for _ in 0..<3 {
+            try await ready()
+            guard let client else { continue }
+            // The host may have died a moment ago, its exit not being noticed yet.
+            if await client.isClosed {
+                if client === self.client { await perform(machine.disconnected()) }
+                continue
+            }
+            return try await client.call(operation)
+        }
+        throw LocalModelError.interrupted
     }
 
     /// Asks the host how it is doing.
@@ -87,6 +100,7 @@ package actor EngineSupervisor {
     // MARK: - Readiness
 
     private func ready() async throws {
+        if machine.isReady { return }
         if let problem = GGUFHeader.problem(path: options.model) { throw LocalModelError.unavailable(problem) }
         await perform(machine.need(at: now))
         if machine.isReady { return }

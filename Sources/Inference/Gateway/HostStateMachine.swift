@@ -37,8 +37,10 @@ struct HostStateMachine: Sendable {
 
     let limits: Limits
     private(set) var phase = Phase.idle
-    private(set) var restarts = 0
+    /// Starts so far.
+    private(set) var starts = 0
     private var failures = 0
+    private var readySince: Duration?
     private var lastAnswer = Duration.zero
     private var lastProgress = Duration.zero
     private var lastDecodes: UInt64 = 0
@@ -61,6 +63,7 @@ struct HostStateMachine: Sendable {
     mutating func becameReady(at now: Duration) {
         guard case .starting = phase else { return }
         phase = .ready(since: now)
+        readySince = now
         lastAnswer = now
         lastProgress = now
         lastDecodes = 0
@@ -72,6 +75,12 @@ struct HostStateMachine: Sendable {
         let isWorking = status.active + status.queued > 0
         if !isWorking || status.decodes != lastDecodes { lastProgress = now }
         lastDecodes = status.decodes
+    }
+
+    /// The host has closed its connection: it is dead, or as good as that.
+    mutating func disconnected() -> Action {
+        guard case .ready = phase else { return .none }
+        return end("closed its connection")
     }
 
     /// Time has passed.
@@ -88,13 +97,15 @@ struct HostStateMachine: Sendable {
     /// The process is gone.
     mutating func exited(_ exit: HostExit, text: String, at now: Duration) -> Action {
         if phase == .stopped { return .none }
-        if case .ready(let since) = phase, now - since > limits.healthy { failures = 0 }
+        if let readySince, now - readySince > limits.healthy { failures = 0 }
+        readySince = nil
         if exit == .code(EngineHost.badModelCode) {
             phase = .failed(reason: text, until: now + limits.badModelRetry)
             return .refuse(text)
         }
         failures += 1
         let wasStarting = if case .starting = phase { true } else { false }
+        lastDecodes = 0
         phase = .waiting(until: now + backoff)
         // Callers wait through a restart, but not through one failed start after another.
         return wasStarting && failures >= 3 ? .refuse("engine host does not start: \(text)") : .none
@@ -109,7 +120,7 @@ struct HostStateMachine: Sendable {
 
     private mutating func spawn(_ now: Duration) -> Action {
         phase = .starting(since: now)
-        restarts += 1
+        starts += 1
         return .spawn
     }
 

@@ -12,7 +12,9 @@ extension Engine {
         }
     }
 
-    private func prepare(_ job: EngineJob, _ request: DraftRequest, raw: String?) throws(LocalModelError) -> EngineWork {
+    private func prepare(
+        _ job: EngineJob, _ request: DraftRequest, raw: String?
+    ) throws(LocalModelError) -> EngineWork {
         guard request.maxTokens > 0 else { throw .invalid("a draft needs room for one token") }
         let prompt: [Int32]
         if let raw {

@@ -43,7 +43,7 @@ extension Engine {
         while slot.inBatch < limit, slot.inBatch < slot.pending {
             let position = slot.evaluated + slot.inBatch
             let isOutput = position == slot.tokens.count - 1 || probes.contains(position)
-            // One output is kept for the last token of every other sequence.
+            // More outputs than reserved would end the process: the rest waits for the next decode.
             if isOutput, context.outputRoom == 0 { return }
             let index = context.add(
                 slot.tokens[position], position: position, sequence: slot.sequence, isOutput: isOutput)
@@ -79,19 +79,12 @@ extension Engine {
         }
         switch work.kind {
         case .draft(let draft):
-            let hidden = work.hidden[last.position] ?? []
-            if draft.made.isEmpty || draft.result != nil {
-                let row = Array(UnsafeBufferPointer(start: logits, count: model.vocabularySize))
-                slot.keep(EngineSlot.Tail(position: last.position, logits: row, hidden: hidden))
-            }
+            if draft.made.isEmpty || draft.result != nil { keepTail(slot, work, at: last.position, logits) }
             if draft.result != nil { return deliver(slot, work, draft) }
             advance(slot, work, draft, logits, scan)
         case .score(let good, let bad):
-            let body = HostReply.Body.score(
-                good: Double(exp(logits[Int(good)] - scan.logSumExp)),
-                bad: Double(exp(logits[Int(bad)] - scan.logSumExp)),
-                promptTokens: work.tokens.count, reusedTokens: work.reused)
-            finish(slot, body)
+            keepTail(slot, work, at: last.position, logits)
+            finish(slot, score(work, good, bad, logits, scan))
         case .probe(let positions):
             let rows = positions.compactMap { work.hidden[$0] }
             guard rows.count == positions.count else { return finish(slot, .failed(.interrupted)) }
@@ -99,13 +92,31 @@ extension Engine {
         }
     }
 
+    private func keepTail(_ slot: EngineSlot, _ work: EngineWork, at position: Int, _ logits: UnsafePointer<Float>) {
+        let row = Array(UnsafeBufferPointer(start: logits, count: model.vocabularySize))
+        slot.keep(EngineSlot.Tail(position: position, logits: row, hidden: work.hidden[position] ?? []))
+    }
+
+    private func score(
+        _ work: EngineWork, _ good: Int32, _ bad: Int32, _ logits: UnsafePointer<Float>, _ scan: LogitsScan
+    ) -> HostReply.Body {
+        .score(
+            good: Double(exp(logits[Int(good)] - scan.logSumExp)), bad: Double(exp(logits[Int(bad)] - scan.logSumExp)),
+            promptTokens: work.tokens.count, reusedTokens: work.reused)
+    }
+
     /// Goes on from logits that were kept.
     func advance(_ slot: EngineSlot, from tail: EngineSlot.Tail) {
-        guard let work = slot.work, case .draft(let draft) = work.kind else { return }
+        guard let work = slot.work else { return }
         work.hidden = [tail.position: tail.hidden]
         tail.logits.withUnsafeBufferPointer { row in
             guard let logits = row.baseAddress else { return }
-            advance(slot, work, draft, logits, LogitsScan(logits, count: row.count))
+            let scan = LogitsScan(logits, count: row.count)
+            switch work.kind {
+            case .draft(let draft): advance(slot, work, draft, logits, scan)
+            case .score(let good, let bad): finish(slot, score(work, good, bad, logits, scan))
+            case .probe: break
+            }
         }
     }
 

@@ -122,20 +122,17 @@ final class Engine {
         slot.session = work.session
         slot.work = work
         var common = slot.sharedPrefix(with: work.tokens)
+        // Hidden states are not kept: what is asked for is evaluated again.
         if case .probe(let positions) = work.kind { common = min(common, positions.first ?? common) }
         if common == work.tokens.count {
             let tail = slot.tail(at: common - 1)
-            if tail == nil || (work.wantsHidden && tail?.hidden.isEmpty == true) || !isDraft(work) { common -= 1 }
+            if tail == nil || (work.wantsHidden && tail?.hidden.isEmpty == true) { common -= 1 }
         }
         trim(slot, to: common)
         slot.tokens = work.tokens
         work.reused = slot.evaluated
         touch(slot)
         if slot.pending == 0, let tail = slot.tail(at: slot.evaluated - 1) { advance(slot, from: tail) }
-    }
-
-    private func isDraft(_ work: EngineWork) -> Bool {
-        if case .draft = work.kind { true } else { false }
     }
 
     private func sibling(of work: EngineWork) -> EngineSlot? {
@@ -159,6 +156,8 @@ final class Engine {
         slot.tokens = Array(slot.tokens.prefix(slot.evaluated))
         touch(slot)
         if slot.isOrphaned { free(slot) }
+        // Whoever reads the answer and asks for the status next shall find it done.
+        publish()
         work.job.reply(body, hidden)
     }
 

@@ -13,8 +13,8 @@ package struct EngineHostOptions: Hashable, Sendable {
     package var contextTokens = 8192
     /// Sequences kept at the same time, busy or waiting for their session's next step. At most 256.
     package var sequences = 16
-    /// Tokens evaluated by one decode.
-    package var batchTokens = 2048
+    /// Tokens evaluated by one decode: cancellation and the watchdog's progress wait for no longer than that.
+    package var batchTokens = 512
     /// Prompt tokens in one decode while other sequences generate: what the next token of these waits for.
     package var promptChunk = 64
     /// Outputs in one decode beyond one a sequence (hidden states at the ends of given steps).

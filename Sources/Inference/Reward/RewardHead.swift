@@ -21,7 +21,7 @@ package struct RewardHeadFailure: Error, CustomStringConvertible, Hashable {
 /// | `bias` | number |
 /// | `calibration` | ascending list of [raw, calibrated], both 0…1; may be empty |
 /// | `metrics` | numbers by name, for people |
-/// | `seed` | of the training |
+/// | `seed` | of the training, 0…2⁶³−1 |
 ///
 /// Raw score = sigmoid(weights · ((hidden − mean) / scale) + bias); calibrated = linear interpolation of the knots.
 package struct RewardHead: Hashable, Sendable {
@@ -76,7 +76,7 @@ package struct RewardHead: Hashable, Sendable {
         var scale: String
         var calibration: [[Double]]
         var metrics: [String: Double]
-        var seed: UInt64
+        var seed: Int64
     }
 
     /// Reads a head file and checks every field.
@@ -117,6 +117,7 @@ package struct RewardHead: Hashable, Sendable {
         let isHex = file.base_sha256.count == 64 && file.base_sha256.allSatisfy { "0123456789abcdef".contains($0) }
         try check(isHex, "base_sha256", "is not 64 lower-case hex digits")
         try check(file.bias.isFinite, "bias", "is not finite")
+        try check(file.seed >= 0, "seed", "is below 0")
         weights = try Self.floats(file.weights, "weights", file.n_embd)
         mean = try Self.floats(file.mean, "mean", file.n_embd)
         scale = try Self.floats(file.scale, "scale", file.n_embd)
@@ -131,7 +132,7 @@ package struct RewardHead: Hashable, Sendable {
         baseSHA256 = file.base_sha256
         bias = file.bias
         metrics = file.metrics
-        seed = file.seed
+        seed = UInt64(file.seed)
     }
 
     /// The bytes of the head's file; the same head gives the same bytes.
@@ -140,7 +141,7 @@ package struct RewardHead: Hashable, Sendable {
             format: Self.format, base_sha256: baseSHA256, n_embd: weights.count, kind: "linear",
             weights: Data(floats: weights).base64EncodedString(), bias: bias,
             mean: Data(floats: mean).base64EncodedString(), scale: Data(floats: scale).base64EncodedString(),
-            calibration: calibration.knots.map { [$0.raw, $0.calibrated] }, metrics: metrics, seed: seed)
+            calibration: calibration.knots.map { [$0.raw, $0.calibrated] }, metrics: metrics, seed: Int64(clamping: seed))
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
         return try encoder.encode(file)
@@ -154,7 +155,9 @@ package struct RewardHead: Hashable, Sendable {
             throw RewardHeadFailure("field \"\(field)\" has \(data.count) bytes, not the \(4 * count) of n_embd floats")
         }
         let values = data.floats
-        guard values.allSatisfy(\.isFinite) else { throw RewardHeadFailure("field \"\(field)\" has a value not finite") }
+        guard values.allSatisfy(\.isFinite) else {
+            throw RewardHeadFailure("field \"\(field)\" has a value that is not finite")
+        }
         return values
     }
 

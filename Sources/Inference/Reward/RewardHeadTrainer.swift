@@ -39,7 +39,9 @@ package struct RewardHeadTrainer: Sendable {
         guard rows.allSatisfy({ $0.hidden.count == width && $0.hidden.allSatisfy(\.isFinite) }) else {
             throw Failure(description: "hidden states differ in length or are not finite")
         }
-        guard rows.allSatisfy({ (0...1).contains($0.label) }) else { throw Failure(description: "labels must be 0…1") }
+        guard rows.allSatisfy({ (0...1).contains($0.label) }) else {
+            throw Failure(description: "labels must be 0…1")
+        }
         guard rows.contains(where: { $0.label > 0.5 }), rows.contains(where: { $0.label <= 0.5 }) else {
             throw Failure(description: "labels are all alike")
         }

@@ -1,0 +1,182 @@
+internal import CLibCurl
+internal import CLinux
+internal import Glibc
+
+/// Everything that touches `CURLM *`. Confined to the curl thread.
+final class CurlEngine {
+    private let multi: UnsafeMutableRawPointer
+    private let configuration: CurlConfiguration
+    private let sockets: SocketInterest
+    private var idle: [EasyHandle] = []
+    private var transfers: [ObjectIdentifier: CurlTransfer] = [:]
+    /// When libcurl wants to be called even if no socket fires.
+    private var timerAt: Milliseconds?
+    /// No call's time is up before this moment: a lower bound, so that arrivals need not move it.
+    private var nextDeadline: Milliseconds?
+    private var finished = 0
+
+    /// Nil: libcurl has no memory.
+    init?(epoll: CInt, configuration: CurlConfiguration) {
+        guard let multi = curl_multi_init() else { return nil }
+        self.multi = multi
+        self.configuration = configuration
+        sockets = SocketInterest(epoll: epoll)
+        let me = Unmanaged.passUnretained(self).toOpaque()
+        _ = clibcurl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, max(1, configuration.maxIdleConnections))
+        _ = clibcurl_multi_set_long(multi, CURLMOPT_PIPELINING, Int(CURLPIPE_NOTHING))
+        _ = clibcurl_multi_set_pointer(multi, CURLMOPT_SOCKETDATA, me)
+        _ = clibcurl_multi_set_pointer(multi, CURLMOPT_TIMERDATA, me)
+        _ = clibcurl_multi_set_socket(multi) { _, descriptor, what, context, _ in
+            guard let context else { return 0 }
+            Unmanaged<CurlEngine>.fromOpaque(context).takeUnretainedValue().sockets.change(descriptor, to: what)
+            return 0
+        }
+        _ = clibcurl_multi_set_timer(multi) { _, milliseconds, context in
+            guard let context else { return 0 }
+            Unmanaged<CurlEngine>.fromOpaque(context).takeUnretainedValue().setTimer(milliseconds)
+            return 0
+        }
+    }
+
+    func close() {
+        idle = []
+        curl_multi_cleanup(multi)
+    }
+
+    private func setTimer(_ milliseconds: Int) {
+        timerAt = milliseconds < 0 ? nil : .now() + .milliseconds(milliseconds)
+    }
+
+    func perform(_ command: CurlThread.Command) {
+        switch command {
+        case .start(let call): start(call)
+        case .unpause(let call): transfers[ObjectIdentifier(call)]?.unpause()
+        case .cancel(let call):
+            if let transfer = transfers[ObjectIdentifier(call)] { remove(transfer) }
+        }
+    }
+
+    func fire(_ descriptor: CInt, _ events: UInt32) {
+        guard sockets.isWanted(descriptor) else { return sockets.drop(descriptor) }
+        var mask: CInt = 0
+        var running: CInt = 0
+        if events & EPOLLIN.rawValue != 0 { mask |= CURL_CSELECT_IN }
+        if events & EPOLLOUT.rawValue != 0 { mask |= CURL_CSELECT_OUT }
+        if events & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0 { mask |= CURL_CSELECT_ERR }
+        curl_multi_socket_action(multi, descriptor, mask, &running)
+    }
+
+    /// Does what is due now. Returns how many calls ended since the last time.
+    func settle() -> Int {
+        let now = Milliseconds.now()
+        if let at = timerAt, at <= now {
+            timerAt = nil
+            var running: CInt = 0
+            curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running)
+        }
+        var left: CInt = 0
+        while let message = curl_multi_info_read(multi, &left) {
+            let result = clibcurl_message_result(message)
+            guard message.pointee.msg == CURLMSG_DONE, let context = clibcurl_private(message.pointee.easy_handle)
+            else { continue }
+            end(Unmanaged<CurlTransfer>.fromOpaque(context).takeUnretainedValue(), result)
+        }
+        if let at = nextDeadline, at <= now { expire(now) }
+        defer { finished = 0 }
+        return finished
+    }
+
+    /// How long epoll may sleep. -1: until something happens.
+    func waitMilliseconds() -> CInt {
+        guard let at = [timerAt, nextDeadline].compactMap({ $0 }).min() else { return -1 }
+        return CInt(clamping: max(0, at.count - Milliseconds.now().count))
+    }
+
+    /// Ends all calls. Returns how many.
+    func failAll(_ code: CurlError.Code, _ message: String) -> Int {
+        for transfer in Array(transfers.values) {
+            transfer.call.fail(CurlError(code, message: message, requestWasSent: true))
+            remove(transfer)
+        }
+        defer { finished = 0 }
+        return finished
+    }
+
+    private func start(_ call: CurlCall) {
+        // Cancelled before it began.
+        guard !call.isEnded else {
+            finished += 1
+            return
+        }
+        guard let easy = idle.popLast() ?? EasyHandle(configuration, sockets: sockets) else {
+            call.fail(CurlError(.configuration, message: "libcurl refuses its options", requestWasSent: false))
+            finished += 1
+            return
+        }
+        let transfer = CurlTransfer(call, easy: easy, maxHeadBytes: configuration.maxHeadBytes)
+        transfers[ObjectIdentifier(call)] = transfer
+        let code = transfer.prepare()
+        guard code == CURLE_OK, curl_multi_add_handle(multi, easy.raw) == CURLM_OK else {
+            return end(transfer, code == CURLE_OK ? CURLE_FAILED_INIT : code)
+        }
+        watch(transfer, .now())
+    }
+
+    /// Takes the transfer out of libcurl and hands its handle back to the pool.
+    private func remove(_ transfer: CurlTransfer) {
+        guard transfers.removeValue(forKey: ObjectIdentifier(transfer.call)) != nil else { return }
+        curl_multi_remove_handle(multi, transfer.easy.raw)
+        transfer.clean()
+        if idle.count < configuration.maxIdleConnections { idle.append(transfer.easy) }
+        finished += 1
+    }
+
+    private func end(_ transfer: CurlTransfer, _ result: CURLcode) {
+        let error = result == CURLE_OK ? nil : failure(of: transfer, result)
+        // Out of libcurl first: whoever is woken may count on it.
+        remove(transfer)
+        if let error { transfer.call.fail(error) } else { transfer.call.finish() }
+    }
+
+    private func failure(of transfer: CurlTransfer, _ result: CURLcode) -> CurlError {
+        let wasSent = transfer.call.wasSent
+        let text = transfer.easy.lastMessage
+        let fallback = String(cString: curl_easy_strerror(result))
+        var message = text.isEmpty ? fallback : text
+        let code: CurlError.Code
+        switch (transfer.verdict, result) {
+        case (.interrupted?, _):
+            code = .interrupted
+            message = "a kept connection ended without an answer; the request is not sent twice"
+        case (let verdict?, _): code = verdict
+        case (nil, CURLE_URL_MALFORMAT), (nil, CURLE_UNSUPPORTED_PROTOCOL):
+            code = wasSent ? .interrupted : .invalidRequest  // a peer that does not speak HTTP ends so, too
+        case (nil, CURLE_SSL_CACERT_BADFILE): code = .configuration
+        default: code = wasSent ? .interrupted : .unreachable
+        }
+        return CurlError(code, curlCode: Int32(bitPattern: result.rawValue), message: message, requestWasSent: wasSent)
+    }
+
+    // MARK: Clocks
+
+    private func watch(_ transfer: CurlTransfer, _ now: Milliseconds) {
+        guard let at = transfer.nextCheck(now) else { return }
+        nextDeadline = nextDeadline.map { min($0, at) } ?? at
+    }
+
+    private func expire(_ now: Milliseconds) {
+        nextDeadline = nil
+        for transfer in Array(transfers.values) {
+            guard let deadline = transfer.deadline, deadline.at <= now else {
+                watch(transfer, now)
+                continue
+            }
+            let phase = deadline.phase
+            remove(transfer)
+            transfer.call.fail(
+                CurlError(
+                    .timeout(phase), curlCode: Int32(bitPattern: CURLE_OPERATION_TIMEDOUT.rawValue),
+                    message: "no \(phase.rawValue) in time", requestWasSent: true))
+        }
+    }
+}

@@ -1,0 +1,45 @@
+internal import Subprocess
+
+/// One run of an outside program: a fixed environment, bounded output, optionally another account.
+struct Command: Sendable {
+    /// What a program may print before the run is given up.
+    static let outputLimit = 256 * 1024
+
+    struct Outcome: Sendable {
+        var succeeded: Bool
+        /// Standard output and standard error, in the order they came.
+        var text: String
+    }
+
+    var program: String
+    var arguments: [String]
+    /// The account to run as; nil keeps this process's.
+    var account: ServerAccount?
+    /// Where to run. A directory the account cannot enter makes PostgreSQL's programs complain.
+    var directory = "/"
+    var input = ""
+
+    init(_ program: String, _ arguments: String...) {
+        self.program = program
+        self.arguments = arguments
+    }
+
+    func run() async throws -> Outcome {
+        var options = PlatformOptions()
+        if let account, account != .current {
+            options.userID = account.uid
+            options.groupID = account.gid
+            options.supplementaryGroups = [account.gid]
+        }
+        // Nothing of the caller's environment: PGHOST, PGOPTIONS or LC_ALL would change what the programs do.
+        let environment = Environment.custom([
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
+            "HOME": directory, "PSQLRC": "/dev/null",
+        ])
+        let result = try await Subprocess.run(
+            .name("env"), arguments: Arguments(["-C", directory, program] + arguments), environment: environment,
+            platformOptions: options, input: .string(input), output: .string(limit: Self.outputLimit),
+            error: .combinedWithOutput)
+        return Outcome(succeeded: result.terminationStatus.isSuccess, text: result.standardOutput)
+    }
+}

@@ -1,0 +1,85 @@
+/// Keeps calls from a provider that is down: after some failures in a row it lets none through for a while, then one
+/// to try, and opens the way again when that one succeeds.
+///
+/// A pure state machine: the caller passes a monotonic time and reports how each admitted call ended.
+package struct CircuitBreaker: Hashable, Sendable {
+    /// When it trips and how long it stays so.
+    package struct Settings: Hashable, Sendable {
+        /// Failures in a row that trip it.
+        package var failureThreshold = 5
+        package var openDuration: Duration = .seconds(10)
+        /// A trial that is not reported within this time is taken for lost and another let through.
+        package var trialTimeout: Duration = .seconds(120)
+        package init() {}
+    }
+    /// For metrics.
+    package enum State: String, Hashable, Sendable {
+        case closed, open
+        case halfOpen = "half_open"
+    }
+
+    /// Permission for one call; hand it back with its end. Permissions from before the breaker tripped do not count.
+    package struct Permit: Hashable, Sendable { fileprivate let generation: UInt64 }
+
+    private enum Phase: Hashable, Sendable {
+        case closed(failures: Int)
+        case open(until: Duration)
+        case halfOpen(trialEnds: Duration)
+    }
+
+    private let settings: Settings
+    private var phase = Phase.closed(failures: 0)
+    /// Counts changes of phase.
+    private var generation: UInt64 = 0
+
+    package init(_ settings: Settings = Settings()) { self.settings = settings }
+
+    package var state: State {
+        switch phase {
+        case .closed: .closed
+        case .open: .open
+        case .halfOpen: .halfOpen
+        }
+    }
+
+    /// Whether a call may be made at `now` (time since any fixed point); nil: not now.
+    package mutating func admit(now: Duration) -> Permit? {
+        switch phase {
+        case .closed: break
+        case .open(let until), .halfOpen(let until):
+            guard now >= until else { return nil }
+            change(to: .halfOpen(trialEnds: now + settings.trialTimeout))
+        }
+        return Permit(generation: generation)
+    }
+
+    /// Reports the end of an admitted call. Failures are what says that the provider is down: no connection, broken
+    /// exchanges, status 5xx; a refusal such as 400 or 429 is a sign of life.
+    package mutating func finished(_ permit: Permit, succeeded: Bool, now: Duration) {
+        guard permit.generation == generation else { return }
+        switch (phase, succeeded) {
+        case (.closed, true): phase = .closed(failures: 0)
+        case (.closed(let failures), false):
+            if failures + 1 >= max(settings.failureThreshold, 1) {
+                change(to: .open(until: now + settings.openDuration))
+            } else {
+                phase = .closed(failures: failures + 1)
+            }
+        case (.halfOpen, true): change(to: .closed(failures: 0))
+        case (.halfOpen, false): change(to: .open(until: now + settings.openDuration))
+        case (.open, _): return
+        }
+    }
+
+    /// Reports that an admitted call was given up before it said anything about the provider (the client left, no
+    /// hold was granted): a trial makes room for another.
+    package mutating func abandoned(_ permit: Permit, now: Duration) {
+        guard permit.generation == generation, case .halfOpen = phase else { return }
+        change(to: .open(until: now))
+    }
+
+    private mutating func change(to phase: Phase) {
+        self.phase = phase
+        generation += 1
+    }
+}

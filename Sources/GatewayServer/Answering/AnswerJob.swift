@@ -1,0 +1,94 @@
+internal import Crypto
+internal import FoundationEssentials
+internal import GatewayCore
+internal import HTTPTypes
+internal import WireFormat
+
+/// Head of an answer on its way to the client.
+struct AnswerHead: Sendable {
+    var headers: HTTPFields
+    /// nil for streams.
+    var contentLength: Int?
+}
+
+/// One request that is being answered: who, what, and where the answer goes.
+struct AnswerJob: Sendable {
+    let services: GatewayServices
+    let caller: Caller
+    let chat: ChatCompletionRequest
+    let options: RequestOptions
+    let requestID: UUID
+    let startedAt: ContinuousClock.Instant
+    let startedOn: Date
+    let stream: AnswerStream<AnswerHead>
+
+    var requestIDText: String { requestID.uuidString.lowercased() }
+    var hop: PaidHop {
+        PaidHop(
+            catalog: services.catalog, ledger: services.ledger, providers: services.providers,
+            metrics: services.metrics, logger: services.logger)
+    }
+    /// Keyed hash for the audit: says whether two texts are the same, not what they are.
+    func contentHash(_ bytes: some Sequence<UInt8>) -> String {
+        HMAC<SHA256>.authenticationCode(for: Array(bytes), using: services.contentKey).map(Self.hex).joined()
+    }
+    static func hex(_ byte: UInt8) -> String {
+        let text = String(byte, radix: 16)
+        return byte < 16 ? "0" + text : text
+    }
+
+    /// The writer of this request's own completions.
+    var writer: ChatCompletionWriter {
+        ChatCompletionWriter(
+            id: "chatcmpl-\(requestIDText)", created: Int64(startedOn.timeIntervalSince1970), model: chat.model)
+    }
+
+    static let streamHeaders: HTTPFields = [
+        .contentType: "text/event-stream; charset=utf-8", .cacheControl: "no-cache",
+    ]
+
+    /// Delivers a whole body, with everything known as headers.
+    func deliver(_ body: [UInt8], summary: AnswerReport) async {
+        var headers = summary.headers
+        headers[.contentType] = "application/json"
+        stream.begin(AnswerHead(headers: headers, contentLength: body.count))
+        _ = await stream.write(body)
+        stream.finish()
+    }
+
+    /// Milliseconds since the request came, less what was spent waiting for others.
+    func overhead(waiting: Duration) -> Double {
+        let own = ContinuousClock.now - startedAt - waiting
+        return max(0, own / .milliseconds(1))
+    }
+
+    /// Ends the request with a refusal instead of an answer.
+    func refuse(_ refusal: GatewayRefusal, route: String?) async {
+        var refusal = refusal
+        refusal.isCounted = true
+        stream.fail(refusal)
+        await record(nil, route: route, status: refusal.status)
+    }
+
+    /// Metrics and the request's row, at the very end.
+    func record(_ summary: AnswerReport?, route: String?, status: Int) async {
+        let elapsed = ContinuousClock.now - startedAt
+        let registry = services.metrics.registry
+        let tenant = caller.tenant.name
+        registry.add("gboost_requests_total", 1, [tenant, summary == nil ? "" : chat.model, String(status)])
+        if let summary {
+            registry.observe("gboost_request_seconds", elapsed / .seconds(1), [summary.servedBy.rawValue])
+            if let degraded = summary.degraded { registry.add("gboost_degraded_total", 1, [degraded.rawValue]) }
+            registry.add("gboost_tokens_total", Double(summary.slmInputTokens), [tenant, "slm_input"])
+            registry.add("gboost_tokens_total", Double(summary.slmOutputTokens), [tenant, "slm_output"])
+        }
+        await services.ledger.record(
+            RequestRecord(
+                id: requestID, tenantID: caller.tenant.id, teamID: caller.teamID, keyID: caller.keyID,
+                model: String(chat.model.prefix(256)), route: route, servedBy: summary?.servedBy, status: status,
+                steps: summary?.steps.count ?? 0, escalations: summary?.escalations ?? 0,
+                degraded: summary?.degraded, slmInputTokens: summary?.slmInputTokens ?? 0,
+                slmOutputTokens: summary?.slmOutputTokens ?? 0, costNanoUSD: summary?.cost.rawValue ?? 0,
+                startedAt: startedOn, milliseconds: Int64(elapsed / .milliseconds(1))))
+    }
+}

@@ -1,0 +1,114 @@
+internal import GatewayCore
+internal import HTTPTypes
+internal import Router
+internal import WireFormat
+
+/// What a boosted answer consists of so far, and its way to the client.
+struct AnswerProgress {
+    let job: AnswerJob
+    private(set) var text = ""
+    private(set) var trace: [StepTrace] = []
+    private(set) var hasBegun = false
+    /// What an escalation wrote, until its step is emitted.
+    var pending: WrittenByLLM?
+    var cost = NanoUSD.zero
+    /// Time spent waiting for paid calls and for the SLM.
+    var waited = Duration.zero
+    private var promptTokens = 0
+    private var slmTokens = 0
+    private var slmInput = 0
+    private var answerTokens = 0
+    private var llmSteps = 0
+
+    init(job: AnswerJob) { self.job = job }
+
+    /// Counts a draft, accepted or not: the SLM's work is reported, though it costs no budget.
+    mutating func note(_ draft: StepDraft, isFirst: Bool) {
+        if isFirst { promptTokens = draft.promptTokens }
+        slmInput += draft.promptTokens - draft.reusedTokens
+        slmTokens += draft.tokens.count
+    }
+
+    mutating func append(_ step: EmittedStep) {
+        text += step.text
+        var entry = StepTrace(index: step.index, source: .slm, text: step.text, reward: step.reward)
+        switch step.source {
+        case .slm:
+            entry.action = .accept
+            if case .tokens(let tokens) = step.segment { answerTokens += tokens.count }
+        case .llm:
+            llmSteps += 1
+            entry.source = .llm
+            entry.action = pending?.plan.kind == .step ? .llmStep : .llmRest
+            entry.reward = pending?.plan.reward
+            entry.reason = pending?.plan.decision.reason
+            entry.cost = pending?.cost
+            answerTokens += pending?.reply.tokens ?? 0
+            pending = nil
+        }
+        trace.append(entry)
+    }
+
+    var servedBy: ServedBy { llmSteps == 0 ? .slm : llmSteps == trace.count ? .llm : .mixed }
+
+    /// Sends a settled step to a streaming client. False: the client has left.
+    mutating func send(_ text: String) async -> Bool {
+        guard job.chat.isStream else { return true }
+        var out: [UInt8] = []
+        if !hasBegun {
+            job.stream.begin(AnswerHead(headers: AnswerJob.streamHeaders))
+            job.writer.appendRole(to: &out)
+            let elapsed = ContinuousClock.now - job.startedAt
+            job.services.metrics.registry.observe(
+                "gboost_first_byte_seconds", elapsed / .seconds(1), [servedBy.rawValue])
+            hasBegun = true
+        }
+        job.writer.appendContent(text, to: &out)
+        return await job.stream.write(out)
+    }
+
+    func report(
+        servedBy: ServedBy, degraded: DegradedReason?, budget: BudgetState?, finishReason: String
+    ) -> AnswerReport {
+        var report = AnswerReport(requestID: job.requestIDText, servedBy: servedBy)
+        report.steps = trace
+        report.escalations = llmSteps
+        report.cost = cost
+        report.budget = budget
+        report.degraded = degraded
+        report.finishReason = finishReason
+        report.promptTokens = Int64(promptTokens)
+        report.completionTokens = Int64(answerTokens)
+        report.slmInputTokens = Int64(slmInput)
+        report.slmOutputTokens = Int64(slmTokens)
+        report.overheadMilliseconds = job.overhead(waiting: waited)
+        return report
+    }
+
+    /// Ends the answer: the stream's last chunks, or the whole body.
+    mutating func close(_ report: AnswerReport) async {
+        let usage = TokenCounts(
+            prompt: report.promptTokens, cached: 0, completion: report.completionTokens, reasoning: 0)
+        guard job.chat.isStream else {
+            let body = job.writer.completion(
+                text: text, finishReason: report.finishReason, usage: usage, gboost: report.json)
+            return await job.deliver(body, summary: report)
+        }
+        var out: [UInt8] = []
+        if !hasBegun {
+            job.stream.begin(AnswerHead(headers: AnswerJob.streamHeaders))
+            job.writer.appendRole(to: &out)
+            hasBegun = true
+        }
+        if job.chat.includesUsage {
+            job.writer.appendFinish(report.finishReason, to: &out)
+            job.writer.appendUsage(usage, gboost: report.json, to: &out)
+        } else {
+            // Clients that did not ask for usage may not expect a chunk without choices.
+            job.writer.appendFinish(report.finishReason, gboost: report.json, to: &out)
+        }
+        ChatCompletionWriter.appendDone(to: &out)
+        _ = await job.stream.write(out)
+        job.stream.finish()
+    }
+}

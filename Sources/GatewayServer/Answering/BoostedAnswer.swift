@@ -1,0 +1,184 @@
+internal import FoundationEssentials
+internal import GatewayCore
+internal import HTTPTypes
+internal import Router
+internal import WireFormat
+
+/// Answers a request of a boosted route: performs what the strategy says, step by step.
+struct BoostedAnswer: Sendable {
+    let job: AnswerJob
+    let route: RouteRecord
+    let strategy: StrategyKind
+
+    /// Drafts that an engine's restart may cost before the SLM counts as failed.
+    private static let interruptedTries = 3
+
+    /// Runs to the end: the client's answer and the money of every escalation. Never throws.
+    func run() async {
+        var state = AnswerProgress(job: job)
+        let models = RouteModels(catalog: job.services.catalog, models: job.services.models, route: route)
+        async let first = SpendingView.load(job: job, route: route)
+        var spending = await first
+        var context = StrategyContext(
+            settings: route.settings, sampling: sampling, maxTokens: job.chat.outputLimit,
+            valueUSD: job.options.valueUSD)
+        context.hasLocalModel = true
+        var machine = makeStrategy(strategy, context)
+        var action = machine.next(.start)
+        while true {
+            switch action {
+            case .draft(let plan):
+                if plan.attempt > 0 { count(.resample) }
+                action = machine.next(await draft(plan, models: models, spending: spending, state: &state))
+            case .escalate(let plan):
+                action = machine.next(await escalate(plan, models: models, spending: &spending, state: &state))
+            case .emit(let step):
+                guard await emit(step, state: &state) else { return await leave(state, models: models) }
+                action = machine.next(.emitted)
+            case .finish(let finish):
+                await models.end(session: job.requestID)
+                return await self.finish(finish, machine.summary, spending: spending, state: &state)
+            }
+        }
+    }
+
+    private var sampling: Sampling {
+        var sampling = Sampling(temperature: job.chat.temperature ?? 0, topP: job.chat.topP ?? 1)
+        // Without a seed of the client's every request draws its own numbers, and its retries the same ones.
+        let id = job.requestID.uuid
+        let own = UInt32(id.12) << 24 | UInt32(id.13) << 16 | UInt32(id.14) << 8 | UInt32(id.15)
+        sampling.seed = job.chat.seed.map { UInt32(truncatingIfNeeded: $0) } ?? own
+        return sampling
+    }
+
+    private func count(_ action: StepAction) {
+        job.services.metrics.registry.add("gboost_decisions_total", 1, [job.caller.tenant.name, action.rawValue])
+    }
+
+    // MARK: Drafting
+
+    private func draft(
+        _ plan: DraftPlan, models: RouteModels, spending: SpendingView, state: inout AnswerProgress
+    ) async -> StrategyEvent {
+        do {
+            let prm = plan.wantsReward ? await models.prm() : nil
+            let request = DraftRequest(
+                session: job.requestID, messages: messages, answer: plan.answer, sampling: plan.sampling,
+                maxTokens: plan.maxTokens, boundary: plan.boundary, stop: job.chat.stop,
+                wantsHidden: prm?.needsHidden ?? false)
+            let draft = try await self.draft(request, models: models)
+            state.note(draft, isFirst: plan.step == 0 && plan.attempt == 0)
+            let reward = try? await prm?.score(
+                session: job.requestID, messages: messages, answer: plan.texts, draft: draft)
+            if let reward {
+                job.services.metrics.registry.observe(
+                    "gboost_step_reward", reward.calibrated, [job.caller.tenant.name])
+            }
+            let outlook = spending.outlook(inputTokens: prompt(plan.texts, maxTokens: 1).inputBound(.rest))
+            return .drafted(draft, reward: reward, outlook: outlook)
+        } catch let error as LocalModelError {
+            return .draftFailed(error)
+        } catch {
+            return .draftFailed(.unavailable("\(error)"))
+        }
+    }
+
+    /// One draft; an engine that died with it is asked again when it is back.
+    private func draft(_ request: DraftRequest, models: RouteModels) async throws -> StepDraft {
+        var tries = 0
+        while true {
+            do {
+                return try await models.slm().draft(request)
+            } catch LocalModelError.interrupted where tries + 1 < Self.interruptedTries {
+                tries += 1
+            }
+        }
+    }
+
+    private var messages: [ChatMessage] {
+        job.chat.messages.map { ChatMessage(role: $0.role == "developer" ? "system" : $0.role, content: $0.text) }
+    }
+
+    // MARK: Escalating
+
+    private func prompt(_ texts: [String], maxTokens: Int) -> EscalationPrompt {
+        let separator: String? =
+            switch route.settings.boundary {
+            case .newline: "\n"
+            case .blankLine: "\n\n"
+            case .pattern: nil
+            }
+        return EscalationPrompt(
+            model: route.llm.model, messages: messages.map { .init(role: $0.role, content: $0.content) },
+            acceptedSteps: texts, separator: separator, maxTokens: maxTokens, temperature: job.chat.temperature ?? 0)
+    }
+
+    private func escalate(
+        _ plan: EscalationPlan, models: RouteModels, spending: inout SpendingView, state: inout AnswerProgress
+    ) async -> StrategyEvent {
+        count(plan.kind == .step ? .llmStep : .llmRest)
+        let escalation = Escalation(
+            job: job, route: route, plan: plan, prompt: prompt(plan.texts, maxTokens: plan.maxTokens),
+            hashes: await models.hashes())
+        let clock = ContinuousClock.now
+        let outcome = await escalation.run(ceiling: spending.ceilingLeft)
+        state.waited += ContinuousClock.now - clock
+        switch outcome {
+        case .written(let written):
+            state.pending = written
+            spending.spent(written.cost, budget: written.budget)
+            state.cost = state.cost.adding(written.cost) ?? state.cost
+            return .wrote(written.reply)
+        case .refused(let refusal, let cost):
+            spending.spent(cost, budget: nil)
+            state.cost = state.cost.adding(cost) ?? state.cost
+            return .refused(refusal)
+        }
+    }
+
+    // MARK: The client
+
+    private func emit(_ step: EmittedStep, state: inout AnswerProgress) async -> Bool {
+        if step.source == .slm { count(.accept) }
+        state.append(step)
+        return await state.send(step.text)
+    }
+
+    /// The client has left: nothing more is drafted or paid for. What was paid is settled already.
+    private func leave(_ state: AnswerProgress, models: RouteModels) async {
+        await models.end(session: job.requestID)
+        job.stream.finish()
+        let report = state.report(servedBy: state.servedBy, degraded: nil, budget: nil, finishReason: "stop")
+        await job.record(report, route: route.name, status: 499)
+    }
+
+    private func finish(
+        _ finish: Finish, _ summary: AnswerSummary, spending: SpendingView, state: inout AnswerProgress
+    ) async {
+        let reason: String
+        switch finish.reason {
+        case .stop: reason = "stop"
+        case .length: reason = "length"
+        case .localModelFailed(let error): return await fail(.localModel(error), state: state)
+        case .refused(let refusal): return await fail(spending.refusal ?? .budgetRefused(refusal), state: state)
+        case .outOfTurn: return await fail(.unexpected(StrategyOutOfTurn()), state: state)
+        }
+        let degraded = finish.degraded ?? spending.withheld
+        let report = state.report(
+            servedBy: summary.servedBy ?? .slm, degraded: degraded, budget: spending.budget, finishReason: reason)
+        await state.close(report)
+        await job.record(report, route: route.name, status: 200)
+    }
+
+    private func fail(_ refusal: GatewayRefusal, state: AnswerProgress) async {
+        guard state.hasBegun else { return await job.refuse(refusal, route: route.name) }
+        var out: [UInt8] = []
+        ChatCompletionWriter.appendError(refusal.envelope, to: &out)
+        _ = await job.stream.write(out)
+        job.stream.finish()
+        await job.record(nil, route: route.name, status: refusal.status)
+    }
+}
+
+/// The strategy was told something that does not answer its last action: a defect of the driver.
+struct StrategyOutOfTurn: Error {}

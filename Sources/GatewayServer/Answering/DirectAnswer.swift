@@ -1,0 +1,183 @@
+internal import Crypto
+internal import FoundationEssentials
+internal import GatewayCore
+internal import HTTPTypes
+internal import WireFormat
+
+/// Answers a request by one paid call, bytes passed through, under the same ledger as everything else.
+struct DirectAnswer: Sendable {
+    let job: AnswerJob
+    let model: ModelReference
+    /// Name of the boosted route, when an SLM could not take the request.
+    let route: String?
+    /// Why the request came here, for the audit.
+    let reason: String
+
+    /// Runs to the end: the client's answer and the money. Never throws; a refusal goes to the client.
+    func run() async {
+        do {
+            let held = try await job.hop.hold(plan())
+            await send(held)
+        } catch let refusal as PaidRefusal {
+            await refuse(refusal.refusal)
+        } catch let refusal as GatewayRefusal {
+            await refuse(refusal)
+        } catch {
+            await refuse(.unexpected(error))
+        }
+    }
+
+    private func plan() throws -> PaidPlan {
+        guard let inputTokens = PromptBound.inputTokens(job.chat) else {
+            throw GatewayRefusal.invalidRequest(
+                "The highest cost of images, audio and files cannot be bounded yet, so they are not sent.",
+                parameter: "messages")
+        }
+        let limits = job.services.limits
+        let perChoice = job.chat.outputLimit.map(Int64.init) ?? limits.defaultMaxTokens
+        let choices = Int64(job.chat.n)
+        let (wanted, overflow) = perChoice.multipliedReportingOverflow(by: choices)
+        guard !overflow else { throw GatewayRefusal.invalidRequest("max_tokens is too large.", parameter: "max_tokens") }
+        // A client that named a bound gets it or a refusal; a default may shrink to what the budget allows.
+        let least = job.chat.outputLimit == nil ? min(wanted, limits.leastDirectTokens * choices) : wanted
+        return PaidPlan(
+            id: HoldID(request: job.requestID, step: 0, attempt: 0), caller: job.caller, route: route, model: model,
+            kind: .direct, inputTokens: inputTokens, maxOutputTokens: wanted, leastOutputTokens: least,
+            ceiling: job.options.maxCost)
+    }
+
+    private func escalation(answerHash: String?) -> EscalationRecord {
+        EscalationRecord(
+            kind: .direct, reason: reason, promptHash: job.contentHash(job.chat.body), answerHash: answerHash)
+    }
+
+    private func send(_ held: HeldCall) async {
+        let started = ContinuousClock.now
+        do {
+            let body = try job.chat.paidBody(
+                model: model.model, maxTokens: Int(held.maxOutputTokens) / job.chat.n,
+                limitField: job.chat.maxCompletionTokens == nil ? .maxTokens : .maxCompletionTokens)
+            let call = PaidCall(
+                model: model, body: body, isStream: job.chat.isStream, requestID: job.requestIDText)
+            let exchange = try await job.hop.open(held, call: call, escalation: escalation(answerHash: nil))
+            if job.chat.isStream {
+                await forward(exchange, held: held, started: started)
+            } else {
+                await deliver(exchange, held: held, started: started)
+            }
+        } catch let error as WireFormatError {
+            await job.hop.release(held, escalation: escalation(answerHash: nil))
+            await refuse(GatewayRefusal(error))
+        } catch let refusal as PaidRefusal {
+            await refuse(refusal.refusal)
+        } catch {
+            await refuse(.unexpected(error))
+        }
+    }
+
+    // MARK: Without a stream
+
+    private func deliver(_ exchange: any PaidExchange, held: HeldCall, started: ContinuousClock.Instant) async {
+        var body: [UInt8] = []
+        var hash = HMAC<SHA256>(key: job.services.contentKey)
+        var failure: ProviderError?
+        do {
+            while let chunk = try await exchange.next() {
+                body += chunk.bytes
+                hash.update(data: Array(chunk.text.utf8))
+            }
+        } catch {
+            failure = PaidHop.providerError(error)
+        }
+        let waited = ContinuousClock.now - started
+        let result = await exchange.result
+        let summary = await settle(held, result: result, failure: failure, hash: hash, waited: waited)
+        if let failure { return await refuse(.upstream(failure)) }
+        if let document = try? JSONDocument(body), var editor = try? JSONObjectEditor(document) {
+            editor.set("gboost", json: summary.json)
+            body = editor.bytes
+        }
+        await job.deliver(body, summary: summary)
+        await job.record(summary, route: route, status: 200)
+    }
+
+    // MARK: Streaming
+
+    private func forward(_ exchange: any PaidExchange, held: HeldCall, started: ContinuousClock.Instant) async {
+        var tail = StreamTail(choices: job.chat.n, wantsUsage: job.chat.includesUsage)
+        var hash = HMAC<SHA256>(key: job.services.contentKey)
+        var failure: ProviderError?
+        var hasBegun = false
+        var hasClient = true
+        do {
+            while hasClient, let chunk = try await exchange.next() {
+                if !hasBegun { begin(held) }
+                hasBegun = true
+                hash.update(data: Array(chunk.text.utf8))
+                let bytes = tail.pass(chunk.bytes)
+                if !bytes.isEmpty { hasClient = await job.stream.write(bytes) }
+            }
+        } catch {
+            failure = PaidHop.providerError(error)
+        }
+        // Client gone: the provider goes on charging, so its usage is read before the hold is settled.
+        let result = hasClient ? await exchange.result : await exchange.drain(seconds: job.services.limits.drainSeconds)
+        let waited = ContinuousClock.now - started
+        let summary = await settle(held, result: result, failure: failure, hash: hash, waited: waited)
+        if let failure {
+            guard hasBegun else { return await refuse(.upstream(failure)) }
+            var out: [UInt8] = []
+            ChatCompletionWriter.appendError(GatewayRefusal.upstream(failure).envelope, to: &out)
+            _ = await job.stream.write(out)
+        } else {
+            if !hasBegun { begin(held) }
+            _ = await job.stream.write(tail.finish(gboost: summary.json))
+        }
+        job.stream.finish()
+        await job.record(summary, route: route, status: failure == nil ? 200 : 502)
+    }
+
+    private func begin(_ held: HeldCall) {
+        var headers = AnswerJob.streamHeaders
+        headers[.servedBy] = ServedBy.llm.rawValue
+        headers[.budgetRemainingUSD] = held.budget.remaining.usdString
+        job.stream.begin(AnswerHead(headers: headers))
+        let elapsed = ContinuousClock.now - job.startedAt
+        job.services.metrics.registry.observe(
+            "gboost_first_byte_seconds", elapsed / .seconds(1), [ServedBy.llm.rawValue])
+    }
+
+    // MARK: Both
+
+    private func settle(
+        _ held: HeldCall, result: PaidResult, failure: ProviderError?, hash: HMAC<SHA256>, waited: Duration
+    ) async -> AnswerReport {
+        let answer = hash.finalize().map(AnswerJob.hex).joined()
+        let cost = await job.hop.settle(
+            held, result: result, failure: failure, escalation: escalation(answerHash: answer))
+        job.services.metrics.registry.observe("gboost_provider_seconds", waited / .seconds(1), [model.provider])
+        var summary = AnswerReport(requestID: job.requestIDText, servedBy: .llm)
+        summary.cost = cost
+        summary.escalations = route == nil ? 0 : 1
+        summary.budget = held.budget.after(hold: held.amount, cost: cost)
+        summary.finishReason = result.finishReason ?? "stop"
+        summary.promptTokens = result.usage?.input ?? 0
+        summary.completionTokens = result.usage?.output ?? 0
+        summary.overheadMilliseconds = job.overhead(waiting: waited)
+        return summary
+    }
+
+    private func refuse(_ refusal: GatewayRefusal) async {
+        await job.refuse(refusal, route: route)
+    }
+}
+
+extension BudgetState {
+    /// The state once this request's own hold has become its cost; what others did meanwhile is not in it.
+    func after(hold: NanoUSD, cost: NanoUSD) -> BudgetState {
+        var state = self
+        state.held = held.subtracting(hold) ?? held
+        state.settled = settled.adding(cost) ?? settled
+        return state
+    }
+}

@@ -1,0 +1,126 @@
+internal import GatewayCore
+internal import Router
+internal import WireFormat
+
+/// What an escalation brought.
+struct WrittenByLLM: Sendable {
+    var plan: EscalationPlan
+    var reply: LLMReply
+    var cost: NanoUSD
+    /// The tightest budget after it.
+    var budget: BudgetState
+}
+
+/// How an escalation ended.
+enum EscalationOutcome: Sendable {
+    case written(WrittenByLLM)
+    /// Nothing came of it. A call that broke may have been charged for all the same.
+    case refused(EscalationRefusal, cost: NanoUSD = .zero)
+}
+
+/// One paid step or rest of a boosted answer: hold, call, settle, check what came.
+struct Escalation: Sendable {
+    let job: AnswerJob
+    let route: RouteRecord
+    let plan: EscalationPlan
+    let prompt: EscalationPrompt
+    let hashes: (slm: String?, prm: String?)
+
+    private var ask: EscalationPrompt.Ask { plan.kind == .step ? .step : .rest }
+
+    /// - Parameter ceiling: what the request may still spend by its own header.
+    func run(ceiling: NanoUSD?) async -> EscalationOutcome {
+        guard !route.settings.escalationForbidden else { return .refused(.priceUnknown) }
+        do {
+            let held = try await job.hop.hold(paidPlan(ceiling: ceiling))
+            return await call(held)
+        } catch {
+            return .refused(Self.refusal(error))
+        }
+    }
+
+    private func paidPlan(ceiling: NanoUSD?) -> PaidPlan {
+        let wanted = Int64(plan.maxTokens)
+        return PaidPlan(
+            id: HoldID(request: job.requestID, step: Int16(clamping: plan.step), attempt: 0), caller: job.caller,
+            route: route.name, model: route.llm, kind: plan.kind, inputTokens: prompt.inputBound(ask),
+            maxOutputTokens: wanted, leastOutputTokens: min(wanted, job.services.limits.leastEscalationTokens),
+            ceiling: ceiling)
+    }
+
+    private func call(_ held: HeldCall) async -> EscalationOutcome {
+        var prompt = self.prompt
+        prompt.maxTokens = Int(held.maxOutputTokens)
+        let body = prompt.body(for: ask, stream: false)
+        let call = PaidCall(model: route.llm, body: body, isStream: false, requestID: job.requestIDText)
+        let promptHash = job.contentHash(body)
+        let started = ContinuousClock.now
+        var text = ""
+        var failure: ProviderError?
+        var result = PaidResult()
+        do {
+            let exchange = try await job.hop.open(held, call: call, escalation: record(promptHash, answer: nil))
+            do {
+                while failure == nil, let chunk = try await exchange.next() {
+                    text += chunk.text
+                    if text.utf8.count > job.services.limits.maxEscalationBytes {
+                        failure = ProviderError(code: .interrupted, message: "the reply is too long")
+                    }
+                }
+            } catch {
+                failure = PaidHop.providerError(error)
+            }
+            result = await exchange.result
+        } catch {
+            return .refused(Self.refusal(error))  // settled by `open`
+        }
+        let cost = await job.hop.settle(
+            held, result: result, failure: failure, escalation: record(promptHash, answer: text))
+        job.services.metrics.registry.observe(
+            "gboost_provider_seconds", (ContinuousClock.now - started) / .seconds(1), [route.llm.provider])
+        if failure != nil { return .refused(.providerUnavailable, cost: cost) }
+        return .written(
+            WrittenByLLM(
+                plan: plan, reply: reply(text, result: result), cost: cost,
+                budget: held.budget.after(hold: held.amount, cost: cost)))
+    }
+
+    /// The provider's text as the strategy takes it. A useless one is empty: the strategy goes on with its draft.
+    private func reply(_ text: String, result: PaidResult) -> LLMReply {
+        let tokens = Int(result.usage?.output ?? 0)
+        let finish = EscalationPrompt.Finish(reason: result.finishReason)
+        switch prompt.clean(text, ask: ask, finish: finish) {
+        case .refused: return LLMReply(text: "", end: .step, tokens: tokens)
+        case .step(let step): return stopped(LLMReply(text: step, end: .step, tokens: tokens))
+        case .rest(let rest):
+            return stopped(LLMReply(text: rest, end: finish == .cut ? .length : .answer, tokens: tokens))
+        }
+    }
+
+    /// The client's own stop strings hold for LLM-written text too.
+    private func stopped(_ reply: LLMReply) -> LLMReply {
+        let cuts = job.chat.stop.compactMap { reply.text.firstRange(of: $0)?.lowerBound }
+        guard let cut = cuts.min() else { return reply }
+        var reply = reply
+        reply.text = String(reply.text[..<cut])
+        reply.end = .answer
+        return reply
+    }
+
+    private func record(_ promptHash: String, answer: String?) -> EscalationRecord {
+        EscalationRecord(
+            kind: plan.kind, rewardRaw: plan.reward?.raw, rewardCalibrated: plan.reward?.calibrated,
+            shadowPrice: plan.decision.shadowPrice, actions: plan.decision.estimates, reason: plan.decision.reason,
+            slmSHA256: hashes.slm, prmSHA256: hashes.prm, promptHash: promptHash,
+            answerHash: answer.map { job.contentHash($0.utf8) })
+    }
+
+    private static func refusal(_ error: any Error) -> EscalationRefusal {
+        switch (error as? PaidRefusal)?.degraded {
+        case .priceUnknown?: .priceUnknown
+        case .ledgerUnavailable?: .ledgerUnavailable
+        case .budgetExhausted?: .budgetExhausted
+        case .providerUnavailable?, .rewardUnavailable?, nil: .providerUnavailable
+        }
+    }
+}

@@ -1,0 +1,230 @@
+internal import GatewayCore
+internal import Logging
+
+/// A paid call that is wanted: everything that decides about its hold.
+struct PaidPlan: Sendable {
+    var id: HoldID
+    var caller: Caller
+    var route: String?
+    var model: ModelReference
+    var kind: EscalationKind
+    /// Proven upper bound of the prompt's tokens.
+    var inputTokens: Int64
+    /// Output tokens wanted, over all choices.
+    var maxOutputTokens: Int64
+    /// The call may be made smaller down to this; equal to `maxOutputTokens` where it may not.
+    var leastOutputTokens: Int64
+    /// What the request may still spend by its own header.
+    var ceiling: NanoUSD?
+}
+
+/// A plan with a committed hold: it may be sent, with exactly `maxOutputTokens`.
+struct HeldCall: Sendable {
+    var plan: PaidPlan
+    var price: ModelPrice
+    var amount: NanoUSD
+    var maxOutputTokens: Int64
+    /// The tightest budget after this hold.
+    var budget: BudgetState
+}
+
+/// Why no paid call is made.
+enum PaidRefusal: Error, Sendable {
+    case priceUnknown(ModelReference)
+    case ledger(LedgerUnavailable)
+    case budget(BudgetState)
+    case noBudget
+    case ceiling(NanoUSD, needed: NanoUSD)
+    case callerRejected
+    case provider(ProviderError)
+
+    /// As the caller of a direct model is told.
+    var refusal: GatewayRefusal {
+        switch self {
+        case .priceUnknown(let model): .priceUnknown(model)
+        case .ledger(let error): .ledgerUnavailable(error.reason)
+        case .budget(let state): .budgetExceeded(state)
+        case .noBudget: .noBudget
+        case .ceiling(let ceiling, let needed): .ceilingExceeded(ceiling, needed: needed)
+        case .callerRejected: .invalidKey
+        case .provider(let error): .upstream(error)
+        }
+    }
+
+    /// As the answer of a boosted route says it.
+    var degraded: DegradedReason {
+        switch self {
+        case .priceUnknown: .priceUnknown
+        case .ledger: .ledgerUnavailable
+        case .budget, .noBudget, .ceiling, .callerRejected: .budgetExhausted
+        case .provider: .providerUnavailable
+        }
+    }
+}
+
+/// The paid hop: hold, send, read usage, settle. The only place that calls a provider.
+struct PaidHop: Sendable {
+    let catalog: any Catalog
+    let ledger: any SpendLedger
+    let providers: [String: any PaidProvider]
+    let metrics: GatewayMetrics
+    let logger: Logger
+
+    /// Takes a hold for the plan's highest possible cost, smaller where the budget is short and the plan allows it.
+    func hold(_ plan: PaidPlan) async throws(PaidRefusal) -> HeldCall {
+        guard let price = await catalog.price(plan.model), providers[plan.model.provider] != nil else {
+            count(plan, denied: "price_unknown")
+            throw .priceUnknown(plan.model)
+        }
+        var output = plan.maxOutputTokens
+        if let ceiling = plan.ceiling {
+            output = min(output, try Self.affordable(ceiling, plan: plan, price: price))
+        }
+        while true {
+            guard let amount = price.upperBound(inputTokens: plan.inputTokens, maxOutputTokens: output) else {
+                throw .priceUnknown(plan.model)
+            }
+            let reservation = Reservation(
+                id: plan.id, caller: plan.caller, route: plan.route, model: plan.model, priceID: price.id,
+                amount: amount)
+            switch try await reserve(reservation) {
+            case .granted(let tightest):
+                metrics.registry.add("gboost_in_flight_paid_calls", 1)
+                return HeldCall(plan: plan, price: price, amount: amount, maxOutputTokens: output, budget: tightest)
+            case .refused(let state):
+                // The amount left may shrink again before the next try, so the loop ends by itself: every round asks
+                // for less.
+                let fitting = Self.outputTokens(within: state.remaining, plan: plan, price: price) ?? 0
+                guard fitting >= plan.leastOutputTokens, fitting < output, fitting > 0 else {
+                    count(plan, denied: "budget")
+                    throw .budget(state)
+                }
+                output = fitting
+            case .noBudget:
+                count(plan, denied: "no_budget")
+                throw .noBudget
+            case .priceUnknown:
+                count(plan, denied: "price_unknown")
+                throw .priceUnknown(plan.model)
+            case .callerRejected:
+                count(plan, denied: "caller")
+                throw .callerRejected
+            }
+        }
+    }
+
+    private func reserve(_ reservation: Reservation) async throws(PaidRefusal) -> ReservationOutcome {
+        do {
+            return try await ledger.reserve(reservation)
+        } catch {
+            metrics.registry.add(
+                "gboost_reservations_denied_total", 1, [reservation.caller.tenant.name, "ledger_unavailable"])
+            throw .ledger(error)
+        }
+    }
+
+    /// Sends a held call. A failure is settled here.
+    func open(
+        _ held: HeldCall, call: PaidCall, escalation: EscalationRecord
+    ) async throws(PaidRefusal) -> any PaidExchange {
+        guard let provider = providers[held.plan.model.provider] else {
+            await release(held, escalation: escalation)
+            throw .priceUnknown(held.plan.model)
+        }
+        do {
+            return try await provider.open(call)
+        } catch {
+            let failure = Self.providerError(error)
+            await settle(held, result: PaidResult(), failure: failure, escalation: escalation)
+            throw .provider(failure)
+        }
+    }
+
+    /// Posts the end of a call that was opened, exactly once.
+    /// - Parameter failure: nil for an exchange that ended properly.
+    /// - Returns: what was posted.
+    @discardableResult
+    func settle(
+        _ held: HeldCall, result: PaidResult, failure: ProviderError?, escalation: EscalationRecord
+    ) async -> NanoUSD {
+        metrics.registry.add("gboost_in_flight_paid_calls", -1)
+        let (outcome, amount) = Self.charge(held, result: result, failure: failure)
+        let settlement = Settlement(
+            id: held.plan.id, outcome: outcome, amount: amount, usage: result.usage,
+            providerRequestID: result.providerRequestID ?? failure?.providerRequestID, escalation: escalation)
+        await ledger.settle(settlement)
+        count(held.plan, outcome: outcome, amount: amount, usage: result.usage)
+        if let failure {
+            metrics.registry.add(
+                "gboost_provider_errors_total", 1, [held.plan.model.provider, failure.code.rawValue])
+            logger.warning(
+                "paid call failed",
+                metadata: [
+                    "hold": "\(held.plan.id)", "model": "\(held.plan.model)", "code": "\(failure.code.rawValue)",
+                    "status": "\(failure.status ?? 0)", "posted_usd": "\(amount)",
+                ])
+        }
+        return amount
+    }
+
+    /// Gives back the hold of a call that was never sent.
+    func release(_ held: HeldCall, escalation: EscalationRecord) async {
+        await settle(
+            held, result: PaidResult(),
+            failure: ProviderError(code: .unreachable, message: "the call was not sent"), escalation: escalation)
+    }
+
+    /// What a call costs, by what is known at its end.
+    static func charge(
+        _ held: HeldCall, result: PaidResult, failure: ProviderError?
+    ) -> (CallOutcome, NanoUSD) {
+        if let usage = result.usage, let amount = held.price.charge(usage) { return (.completed, amount) }
+        if let failure, !failure.mayHaveCharged { return (.failed, .zero) }
+        return (.estimated, held.amount)
+    }
+
+    static func providerError(_ error: any Error) -> ProviderError {
+        error as? ProviderError
+            ?? ProviderError(code: .interrupted, message: "the call was given up: \(type(of: error))")
+    }
+
+    // MARK: What fits
+
+    private static func affordable(
+        _ ceiling: NanoUSD, plan: PaidPlan, price: ModelPrice
+    ) throws(PaidRefusal) -> Int64 {
+        let fitting = outputTokens(within: ceiling, plan: plan, price: price) ?? 0
+        guard fitting > 0, fitting >= min(plan.leastOutputTokens, plan.maxOutputTokens) else {
+            let needed = price.upperBound(inputTokens: plan.inputTokens, maxOutputTokens: plan.leastOutputTokens)
+            throw .ceiling(ceiling, needed: needed ?? NanoUSD(.max))
+        }
+        return fitting
+    }
+
+    /// The most output tokens whose hold is within `amount`; nil where not even the prompt is.
+    static func outputTokens(within amount: NanoUSD, plan: PaidPlan, price: ModelPrice) -> Int64? {
+        guard let prompt = price.upperBound(inputTokens: plan.inputTokens, maxOutputTokens: 0), prompt <= amount,
+            let room = amount.subtracting(prompt)
+        else { return nil }
+        let rate = max(price.outputPicoPerToken, price.reasoningPicoPerToken ?? 0)
+        guard rate > 0 else { return plan.maxOutputTokens }
+        let (pico, overflow) = room.rawValue.multipliedReportingOverflow(by: 1000)
+        let tokens = overflow ? room.rawValue / rate * 1000 : pico / rate
+        return min(tokens, plan.maxOutputTokens)
+    }
+
+    // MARK: Metrics
+
+    private func count(_ plan: PaidPlan, denied reason: String) {
+        metrics.registry.add("gboost_reservations_denied_total", 1, [plan.caller.tenant.name, reason])
+    }
+
+    private func count(_ plan: PaidPlan, outcome: CallOutcome, amount: NanoUSD, usage: TokenUsage?) {
+        let tenant = plan.caller.tenant.name
+        metrics.registry.add("gboost_escalations_total", 1, [tenant, plan.kind.rawValue, outcome.rawValue])
+        metrics.registry.add("gboost_cost_nano_usd_total", Double(amount.rawValue), [tenant, "\(plan.model)"])
+        guard let usage else { return }
+        metrics.registry.add("gboost_tokens_total", Double(usage.input), [tenant, "llm_input"])
+        metrics.registry.add("gboost_tokens_total", Double(usage.output), [tenant, "llm_output"])
+    }
+}

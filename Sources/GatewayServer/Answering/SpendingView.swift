@@ -1,0 +1,80 @@
+internal import GatewayCore
+internal import Router
+internal import WireFormat
+
+/// What this request knows about price and budget: read once from the ledger, then kept up by its own escalations.
+///
+/// For the router's arithmetic and the headers only. Whether a call may be made is decided by its hold.
+struct SpendingView: Sendable {
+    private(set) var price: ModelPrice?
+    private(set) var budget: BudgetState?
+    private(set) var ceilingLeft: NanoUSD?
+    private var isLedgerAway = false
+    /// Least that an escalation could be held for.
+    private var leastCost: NanoUSD?
+
+    static func load(job: AnswerJob, route: RouteRecord) async -> SpendingView {
+        var view = SpendingView()
+        view.ceilingLeft = job.options.maxCost
+        view.price = await job.services.catalog.price(route.llm)
+        view.leastCost = view.price?.upperBound(
+            inputTokens: PromptBound.inputTokens(bodyBytes: job.chat.body.count, messages: job.chat.messages.count),
+            maxOutputTokens: job.services.limits.leastEscalationTokens)
+        do {
+            view.budget = try await job.services.ledger.remaining(job.caller)
+        } catch {
+            view.isLedgerAway = true
+        }
+        return view
+    }
+
+    /// An escalation was paid; `budget` is the tightest one after it, where its answer came.
+    mutating func spent(_ cost: NanoUSD, budget: BudgetState?) {
+        ceilingLeft = ceilingLeft.map { $0.subtracting(cost) ?? .zero }
+        guard let budget else { return }
+        self.budget = budget
+        isLedgerAway = false
+    }
+
+    func outlook(inputTokens: Int64) -> SpendingOutlook {
+        let left = [budget?.remaining, ceilingLeft].compactMap(\.self).min()
+        return SpendingOutlook(price: price, remaining: left, inputTokenBound: Int(clamping: inputTokens))
+    }
+
+    /// Why no escalation could have been made in this request, whether or not one was wanted: a client is told.
+    var withheld: DegradedReason? {
+        if isLedgerAway { return .ledgerUnavailable }
+        guard let leastCost else { return .priceUnknown }
+        guard let budget else { return .budgetExhausted }
+        return budget.remaining < leastCost ? .budgetExhausted : nil
+    }
+
+    /// The refusal with its budget named, where that is known.
+    var refusal: GatewayRefusal? {
+        guard withheld == .budgetExhausted else { return nil }
+        return budget.map { .budgetExceeded($0) } ?? .noBudget
+    }
+}
+
+extension GatewayRefusal {
+    /// A refused escalation without an SLM to answer instead.
+    static func budgetRefused(_ refusal: EscalationRefusal) -> GatewayRefusal {
+        switch refusal {
+        case .budgetExhausted: .noBudget
+        case .ledgerUnavailable: .ledgerUnavailable("escalation refused")
+        case .providerUnavailable:
+            .upstream(ProviderError(code: .unreachable, message: "the provider cannot be reached"))
+        case .priceUnknown:
+            GatewayRefusal(
+                status: 400, type: "invalid_request_error", code: "price_unknown",
+                message: "The route's paid model has no price in force.", parameter: "model")
+        }
+    }
+}
+
+extension EscalationPrompt {
+    /// Proven upper bound of the input tokens of this prompt.
+    func inputBound(_ ask: Ask) -> Int64 {
+        PromptBound.inputTokens(bodyBytes: body(for: ask, stream: false).count, messages: messages.count + 1)
+    }
+}

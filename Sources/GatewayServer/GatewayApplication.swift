@@ -1,0 +1,47 @@
+internal import GatewayCore
+package import Hummingbird
+internal import Logging
+internal import NIOCore
+package import ServiceLifecycle
+
+/// Where the server listens.
+package struct GatewayAddress: Sendable {
+    package var host: String
+    /// 0: any free port, told to `onRunning`.
+    package var port: Int
+    package init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+}
+
+/// Puts the endpoints together.
+package enum GatewayApplication {
+    /// Connections that may wait to be accepted.
+    private static let backlog = 1024
+
+    /// All routes and middleware over `services`.
+    package static func router(_ services: GatewayServices) -> Router<GatewayContext> {
+        let router = Router(context: GatewayContext.self)
+        router.add(middleware: RefusalMiddleware(metrics: services.metrics))
+        HealthEndpoints(services: services).register(on: router)
+        let authenticated = router.group("/v1").add(middleware: AuthenticationMiddleware(catalog: services.catalog))
+        ModelsEndpoint(services: services).register(on: authenticated)
+        ChatCompletionsEndpoint(services: services).register(on: authenticated)
+        return router
+    }
+
+    /// The server as a service. Its graceful shutdown stops accepting and lets running requests end.
+    /// - Parameter onRunning: called with the bound port once the server listens.
+    package static func server(
+        _ services: GatewayServices, address: GatewayAddress,
+        onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
+    ) -> some Service {
+        Application(
+            router: router(services),
+            configuration: .init(
+                address: .hostname(address.host, port: address.port), serverName: nil, backlog: backlog),
+            onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? address.port) },
+            logger: services.logger)
+    }
+}

@@ -1,0 +1,34 @@
+internal import HTTPTypes
+internal import Hummingbird
+internal import NIOCore
+internal import WireFormat
+
+extension GatewayRefusal {
+    /// A body that could not be read.
+    init(_ error: WireFormatError) {
+        self = .invalidRequest(error.message, parameter: error.param)
+        code = error.code.rawValue
+    }
+
+    /// As OpenAI's clients read it.
+    var envelope: ErrorEnvelope {
+        var json: [UInt8]?
+        if !metadata.isEmpty {
+            var writer = JSONWriter()
+            writer.beginObject()
+            for (name, value) in metadata { writer.member(name, value) }
+            writer.endObject()
+            json = writer.bytes
+        }
+        return ErrorEnvelope(message: message, type: type, code: code, param: parameter, metadata: json)
+    }
+
+    /// The whole HTTP response.
+    func response() -> Response {
+        var headers: HTTPFields = [.contentType: "application/json"]
+        if let retryAfterSeconds { headers[.retryAfter] = String(retryAfterSeconds) }
+        if let shouldRetry { headers[.shouldRetry] = shouldRetry ? "true" : "false" }
+        return Response(
+            status: .init(code: status), headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: envelope.body)))
+    }
+}

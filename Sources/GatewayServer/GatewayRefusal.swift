@@ -1,0 +1,154 @@
+internal import FoundationEssentials
+package import GatewayCore
+
+/// A request that is turned away or that failed: the one error type between a handler and the client.
+///
+/// `message` is for the client and holds no internals; `logText` is for the operator's log.
+package struct GatewayRefusal: Error, Sendable {
+    /// HTTP status.
+    package var status: Int
+    /// `error.type` of the OpenAI envelope.
+    package var type: String
+    /// `error.code`.
+    package var code: String
+    package var message: String
+    /// Name of the field at fault, where there is one.
+    package var parameter: String?
+    /// `error.metadata`: strings only, so that amounts stay exact decimals.
+    package var metadata: [(name: String, value: String?)] = []
+    /// Sent as `retry-after`, in seconds.
+    package var retryAfterSeconds: Int?
+    /// False tells the official clients not to send the request again.
+    package var shouldRetry: Bool?
+    /// For the log, where it says more than `message`.
+    package var logText: String?
+    /// Set by an answer that has counted and recorded its own request already.
+    var isCounted = false
+
+    package init(status: Int, type: String, code: String, message: String, parameter: String? = nil) {
+        self.status = status
+        self.type = type
+        self.code = code
+        self.message = message
+        self.parameter = parameter
+    }
+}
+
+extension GatewayRefusal {
+    package static let invalidKey = GatewayRefusal(
+        status: 401, type: "authentication_error", code: "invalid_api_key",
+        message: "The API key is missing, unknown, expired or revoked.")
+
+    package static func invalidRequest(_ message: String, parameter: String?, status: Int = 400) -> GatewayRefusal {
+        GatewayRefusal(
+            status: status, type: "invalid_request_error", code: "invalid_request", message: message,
+            parameter: parameter)
+    }
+
+    package static func unknownModel(_ name: String) -> GatewayRefusal {
+        GatewayRefusal(
+            status: 404, type: "invalid_request_error", code: "model_not_found",
+            message: "There is no route or model named '\(name.prefix(200))' for this key.", parameter: "model")
+    }
+
+    package static func priceUnknown(_ model: ModelReference) -> GatewayRefusal {
+        GatewayRefusal(
+            status: 400, type: "invalid_request_error", code: "price_unknown",
+            message: "The model '\(model)' has no price in force, so it is not called. Set one with 'gboost price set'.",
+            parameter: "model")
+    }
+
+    package static func budgetExceeded(_ state: BudgetState) -> GatewayRefusal {
+        var refusal = GatewayRefusal(
+            status: 429, type: "budget_exceeded", code: "budget_exceeded",
+            message: "The budget of \(state.scope) for \(state.period) does not allow this call.")
+        refusal.metadata = [
+            ("scope", state.scope), ("period", state.period), ("limit_usd", state.limit.usdString),
+            ("spent_usd", state.settled.usdString), ("held_usd", state.held.usdString),
+            ("resets_at", state.resetsAt?.formatted(.iso8601)),
+        ]
+        refusal.shouldRetry = false
+        return refusal
+    }
+
+    package static let noBudget: GatewayRefusal = {
+        var refusal = GatewayRefusal(
+            status: 429, type: "budget_exceeded", code: "budget_exceeded",
+            message: "This tenant has no budget for paid calls.")
+        refusal.metadata = [("scope", nil), ("limit_usd", "0.000000000")]
+        refusal.shouldRetry = false
+        return refusal
+    }()
+
+    package static func ceilingExceeded(_ ceiling: NanoUSD, needed: NanoUSD) -> GatewayRefusal {
+        var refusal = GatewayRefusal(
+            status: 429, type: "budget_exceeded", code: "budget_exceeded",
+            message: "The call may cost more than x-gboost-max-cost-usd allows.")
+        refusal.metadata = [
+            ("scope", "request"), ("limit_usd", ceiling.usdString), ("needed_usd", needed.usdString),
+        ]
+        refusal.shouldRetry = false
+        return refusal
+    }
+
+    package static func ledgerUnavailable(_ reason: String) -> GatewayRefusal {
+        var refusal = GatewayRefusal(
+            status: 503, type: "ledger_unavailable", code: "ledger_unavailable",
+            message: "The ledger cannot be reached, so no paid call is made.")
+        refusal.retryAfterSeconds = 5
+        refusal.logText = reason
+        return refusal
+    }
+
+    package static func upstream(_ error: ProviderError) -> GatewayRefusal {
+        let isTimeout = error.code == .interrupted && error.message.contains("timed out")
+        var refusal = GatewayRefusal(
+            status: isTimeout ? 504 : 502, type: "upstream_error", code: "upstream_error",
+            message: "The provider failed: \(error.message)")
+        refusal.metadata = [
+            ("provider_status", error.status.map(String.init)), ("provider_request_id", error.providerRequestID),
+        ]
+        refusal.retryAfterSeconds = error.retryAfterSeconds
+        return refusal
+    }
+
+    package static func overloaded(retryAfterSeconds: Int) -> GatewayRefusal {
+        var refusal = GatewayRefusal(
+            status: 503, type: "overloaded_error", code: "overloaded_error",
+            message: "Too many requests are waiting for this model.")
+        refusal.retryAfterSeconds = retryAfterSeconds
+        return refusal
+    }
+
+    /// The error of a local model that no escalation could make good.
+    package static func localModel(_ error: LocalModelError) -> GatewayRefusal {
+        switch error {
+        case .unavailable(let why):
+            var refusal = GatewayRefusal(
+                status: 503, type: "server_error", code: "model_unavailable",
+                message: "The model of this route cannot be loaded.")
+            refusal.logText = why
+            return refusal
+        case .interrupted:
+            var refusal = GatewayRefusal(
+                status: 503, type: "server_error", code: "model_interrupted",
+                message: "The model's engine stopped while it was answering.")
+            refusal.retryAfterSeconds = 2
+            return refusal
+        case .overloaded(let seconds): return .overloaded(retryAfterSeconds: seconds)
+        case .contextExceeded(let tokens, let limit):
+            return GatewayRefusal(
+                status: 400, type: "invalid_request_error", code: "context_length_exceeded",
+                message: "The conversation has \(tokens) tokens; the model takes \(limit).", parameter: "messages")
+        case .invalid(let why): return .invalidRequest(why, parameter: nil)
+        }
+    }
+
+    /// Anything that no one mapped: a defect, said as such.
+    package static func unexpected(_ error: any Error) -> GatewayRefusal {
+        var refusal = GatewayRefusal(
+            status: 500, type: "server_error", code: "internal_error", message: "The gateway failed.")
+        refusal.logText = "\(error)"
+        return refusal
+    }
+}

@@ -1,0 +1,60 @@
+package import Crypto
+package import GatewayCore
+package import Logging
+
+/// Bounds of one gateway process. Every one is configurable.
+package struct GatewayLimits: Sendable {
+    /// Largest request body, in bytes.
+    package var maxBodyBytes = 16 * 1024 * 1024
+    /// Requests answered at the same time; further ones get 503 with `retry-after`.
+    package var maxRequests = 512
+    /// Output tokens held for when a direct call names no `max_tokens`.
+    package var defaultMaxTokens: Int64 = 4096
+    /// A direct call without `max_tokens` is made smaller to fit a short budget, down to this.
+    package var leastDirectTokens: Int64 = 256
+    /// An escalation is made smaller to fit a short budget, down to this.
+    package var leastEscalationTokens: Int64 = 32
+    /// How long a provider's stream is read on for its usage after the client has left.
+    package var drainSeconds = 30.0
+    /// Bytes of an LLM-written step or rest that are taken.
+    package var maxEscalationBytes = 256 * 1024
+    package init() {}
+}
+
+/// Everything a request handler works with. Made once, at start.
+package struct GatewayServices: Sendable {
+    package var catalog: any Catalog
+    package var ledger: any SpendLedger
+    package var models: any LocalModels
+    /// Configured paid APIs by name.
+    package var providers: [String: any PaidProvider]
+    package var metrics: GatewayMetrics
+    package var limits: GatewayLimits
+    /// Key of the hashes of prompts and answers in the audit.
+    package var contentKey: SymmetricKey
+    package var logger: Logger
+    /// Whether the database answered lately, and what else is not ready; empty means ready.
+    package var notReady: @Sendable () async -> [String]
+    /// Fills the gauges that come from the ledger, at a scrape.
+    package var refreshGauges: @Sendable (GatewayMetrics) async -> Void
+    package let activity = Activity()
+
+    package init(
+        catalog: any Catalog, ledger: any SpendLedger, models: any LocalModels,
+        providers: [String: any PaidProvider], metrics: GatewayMetrics = GatewayMetrics(),
+        limits: GatewayLimits = GatewayLimits(), contentKey: SymmetricKey, logger: Logger,
+        notReady: @escaping @Sendable () async -> [String] = { [] },
+        refreshGauges: @escaping @Sendable (GatewayMetrics) async -> Void = { _ in }
+    ) {
+        self.catalog = catalog
+        self.ledger = ledger
+        self.models = models
+        self.providers = providers
+        self.metrics = metrics
+        self.limits = limits
+        self.contentKey = contentKey
+        self.logger = logger
+        self.notReady = notReady
+        self.refreshGauges = refreshGauges
+    }
+}

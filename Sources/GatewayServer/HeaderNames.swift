@@ -1,0 +1,22 @@
+internal import HTTPTypes
+
+extension HTTPField.Name {
+    /// Makes a name from a literal that is known to be a valid token.
+    private static func named(_ name: String) -> HTTPField.Name {
+        guard let field = HTTPField.Name(name) else { preconditionFailure("not a header name: \(name)") }
+        return field
+    }
+    static let xAPIKey = named("x-api-key")
+    static let shouldRetry = named("x-should-retry")
+    static let requestID = named("x-gboost-request-id")
+    static let servedBy = named("x-gboost-served-by")
+    static let steps = named("x-gboost-steps")
+    static let escalations = named("x-gboost-escalations")
+    static let costUSD = named("x-gboost-cost-usd")
+    static let budgetRemainingUSD = named("x-gboost-budget-remaining-usd")
+    static let degraded = named("x-gboost-degraded")
+    static let overheadMilliseconds = named("x-gboost-overhead-ms")
+    static let strategy = named("x-gboost-strategy")
+    static let maxCostUSD = named("x-gboost-max-cost-usd")
+    static let valueUSD = named("x-gboost-value-usd")
+}

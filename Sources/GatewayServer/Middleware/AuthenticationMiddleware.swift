@@ -1,0 +1,37 @@
+internal import GatewayCore
+internal import HTTPTypes
+internal import Hummingbird
+
+/// Puts the caller of a presented key into the context, or ends the request with 401.
+///
+/// The key comes as `Authorization: Bearer gb-…` or as `x-api-key`. No answer says which of unknown, expired or
+/// revoked it was.
+struct AuthenticationMiddleware: RouterMiddleware {
+    typealias Context = GatewayContext
+    /// Longer keys are not looked at: ours are far shorter.
+    static let maxKeyBytes = 512
+    let catalog: any Catalog
+
+    @concurrent func handle(
+        _ request: Request, context: GatewayContext, next: @concurrent (Request, GatewayContext) async throws -> Response
+    ) async throws -> Response {
+        guard let key = Self.key(in: request.headers) else { throw GatewayRefusal.invalidKey }
+        var context = context
+        do {
+            context.caller = try await catalog.authenticate(key)
+        } catch {
+            throw GatewayRefusal.invalidKey
+        }
+        return try await next(request, context)
+    }
+
+    static func key(in headers: HTTPFields) -> String? {
+        var key = headers[.xAPIKey]
+        if let authorization = headers[.authorization] {
+            let parts = authorization.split(separator: " ", maxSplits: 1)
+            if parts.count == 2, parts[0].lowercased() == "bearer" { key = String(parts[1]) }
+        }
+        guard let key, !key.isEmpty, key.utf8.count <= maxKeyBytes else { return nil }
+        return key
+    }
+}

@@ -1,0 +1,51 @@
+internal import FoundationEssentials
+internal import GatewayCore
+internal import HTTPTypes
+internal import Hummingbird
+internal import Logging
+
+/// The single place where an error becomes a response; also puts the request id on every answer.
+struct RefusalMiddleware: RouterMiddleware {
+    typealias Context = GatewayContext
+    let metrics: GatewayMetrics
+
+    @concurrent func handle(
+        _ request: Request, context: GatewayContext, next: @concurrent (Request, GatewayContext) async throws -> Response
+    ) async throws -> Response {
+        var response: Response
+        do {
+            response = try await next(request, context)
+        } catch let refusal as GatewayRefusal {
+            response = respond(to: refusal, context: context)
+        } catch let error as HTTPError where error.status == .notFound {
+            let refusal = GatewayRefusal(
+                status: 404, type: "invalid_request_error", code: "unknown_path",
+                message: "There is nothing at \(request.uri.path).")
+            response = respond(to: refusal, context: context)
+        } catch let error as HTTPError where error.status.code < 500 {
+            let refusal = GatewayRefusal.invalidRequest(
+                error.body ?? error.status.reasonPhrase, parameter: nil, status: Int(error.status.code))
+            response = respond(to: refusal, context: context)
+        } catch {
+            response = respond(to: .unexpected(error), context: context)
+        }
+        response.headers[.requestID] = context.requestID.uuidString.lowercased()
+        return response
+    }
+
+    private func respond(to refusal: GatewayRefusal, context: GatewayContext) -> Response {
+        if let text = refusal.logText {
+            context.logger.warning(
+                "request refused",
+                metadata: [
+                    "request": "\(context.requestID.uuidString.lowercased())", "code": "\(refusal.code)",
+                    "why": "\(text)",
+                ])
+        }
+        if !refusal.isCounted {
+            let tenant = context.caller?.tenant.name ?? ""
+            metrics.registry.add("gboost_requests_total", 1, [tenant, "", String(refusal.status)])
+        }
+        return refusal.response()
+    }
+}

@@ -1,0 +1,137 @@
+internal import Synchronization
+
+/// Counters, gauges and histograms in the Prometheus text format.
+///
+/// A fixed set of families declared in `GatewayMetrics`; the number of label combinations of one family is bounded, so
+/// that no client can grow the registry by inventing names.
+package final class MetricsRegistry: Sendable {
+    package enum Kind: String, Sendable { case counter, gauge, histogram }
+
+    /// Label values in the order of the family's label names.
+    package typealias Labels = [String]
+
+    private struct Histogram {
+        var counts: [UInt64]
+        var sum = 0.0
+        var count: UInt64 = 0
+    }
+    private struct Family {
+        let kind: Kind
+        let help: String
+        let labels: [String]
+        let bounds: [Double]
+        var values: [Labels: Double] = [:]
+        var histograms: [Labels: Histogram] = [:]
+    }
+
+    /// Label combinations of one family; further ones are counted under "other".
+    package static let maxSeriesPerFamily = 2_000
+    private let families = Mutex<[String: Family]>([:])
+
+    package init() {}
+
+    /// Declares a family. `bounds` are the upper bounds of a histogram's buckets, rising.
+    package func declare(
+        _ name: String, _ kind: Kind, help: String, labels: [String] = [], bounds: [Double] = []
+    ) {
+        families.withLock { families in
+            guard families[name] == nil else { return }
+            families[name] = Family(kind: kind, help: help, labels: labels, bounds: bounds)
+        }
+    }
+
+    /// Adds to a counter or gauge.
+    package func add(_ name: String, _ amount: Double = 1, _ labels: Labels = []) {
+        update(name, labels) { family, labels in family.values[labels, default: 0] += amount }
+    }
+
+    /// Sets a gauge.
+    package func set(_ name: String, _ value: Double, _ labels: Labels = []) {
+        update(name, labels) { family, labels in family.values[labels] = value }
+    }
+
+    /// Forgets the values of a gauge, before it is filled anew at a scrape.
+    package func reset(_ name: String) {
+        families.withLock { $0[name]?.values = [:] }
+    }
+
+    /// Puts one observation into a histogram.
+    package func observe(_ name: String, _ value: Double, _ labels: Labels = []) {
+        update(name, labels) { family, labels in
+            let bounds = family.bounds
+            var histogram = family.histograms[labels] ?? Histogram(counts: Array(repeating: 0, count: bounds.count))
+            if let bucket = bounds.firstIndex(where: { value <= $0 }) { histogram.counts[bucket] += 1 }
+            histogram.sum += value
+            histogram.count += 1
+            family.histograms[labels] = histogram
+        }
+    }
+
+    /// The current value of a counter or gauge; for tests and health.
+    package func value(_ name: String, _ labels: Labels = []) -> Double? {
+        families.withLock { $0[name]?.values[labels] }
+    }
+
+    private func update(_ name: String, _ labels: Labels, _ body: (inout Family, Labels) -> Void) {
+        families.withLock { families in
+            guard var family = families[name], family.labels.count == labels.count else { return }
+            families[name] = nil  // no copy of the dictionaries while they are changed
+            let isKnown = family.values[labels] != nil || family.histograms[labels] != nil
+            let isFull = family.values.count + family.histograms.count >= Self.maxSeriesPerFamily
+            body(&family, isKnown || !isFull ? labels : labels.map { _ in "other" })
+            families[name] = family
+        }
+    }
+
+    /// The whole registry in the text exposition format, version 0.0.4.
+    package func render() -> String {
+        let snapshot = families.withLock { $0 }
+        var text = ""
+        for (name, family) in snapshot.sorted(by: { $0.key < $1.key }) {
+            text += "# HELP \(name) \(family.help)\n# TYPE \(name) \(family.kind.rawValue)\n"
+            for (labels, value) in family.values.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+                text += "\(name)\(Self.labelText(family.labels, labels)) \(Self.number(value))\n"
+            }
+            for (labels, histogram) in family.histograms.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+                text += Self.lines(name, family, labels, histogram)
+            }
+        }
+        return text
+    }
+
+    private static func lines(_ name: String, _ family: Family, _ labels: Labels, _ histogram: Histogram) -> String {
+        var text = ""
+        var cumulative: UInt64 = 0
+        for (bound, count) in zip(family.bounds, histogram.counts) {
+            cumulative += count
+            text += "\(name)_bucket\(labelText(family.labels + ["le"], labels + [number(bound)])) \(cumulative)\n"
+        }
+        text += "\(name)_bucket\(labelText(family.labels + ["le"], labels + ["+Inf"])) \(histogram.count)\n"
+        text += "\(name)_sum\(labelText(family.labels, labels)) \(number(histogram.sum))\n"
+        text += "\(name)_count\(labelText(family.labels, labels)) \(histogram.count)\n"
+        return text
+    }
+
+    private static func number(_ value: Double) -> String {
+        value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : String(value)
+    }
+
+    private static func labelText(_ names: [String], _ values: Labels) -> String {
+        guard !names.isEmpty else { return "" }
+        let pairs = zip(names, values).map { name, value in "\(name)=\"\(escape(value))\"" }
+        return "{" + pairs.joined(separator: ",") + "}"
+    }
+
+    private static func escape(_ value: String) -> String {
+        var text = ""
+        for character in value {
+            switch character {
+            case "\\": text += "\\\\"
+            case "\"": text += "\\\""
+            case "\n": text += "\\n"
+            default: text.append(character)
+            }
+        }
+        return text
+    }
+}

@@ -1,0 +1,139 @@
+package import Foundation
+internal import Postgres
+
+/// A key, as lists show it: never the secret, nor its hash.
+package struct KeyInfo: Sendable, Codable, Hashable {
+    package var id: Int64
+    package var name: String
+    package var team: String?
+    /// The secret's first characters.
+    package var prefix: String
+    package var createdAt: Date
+    package var rotatedAt: Date?
+    package var expiresAt: Date?
+    package var revokedAt: Date?
+
+    init(_ row: PostgresRow) throws(PostgresError) {
+        id = try row.get("id")
+        name = try row.get("name")
+        team = try row.getOptional("team")
+        prefix = try row.get("prefix")
+        createdAt = try row.get("created_at")
+        rotatedAt = try row.getOptional("rotated_at")
+        expiresAt = try row.getOptional("expires_at")
+        revokedAt = try row.getOptional("revoked_at")
+    }
+}
+
+/// A key just made: the only moment at which its secret is known.
+package struct NewKey: Sendable {
+    package var info: KeyInfo
+    /// "gb-…". To be shown once, and never to be logged.
+    package var secret: String
+}
+
+extension NewKey: CustomStringConvertible, CustomReflectable {
+    package var description: String { "NewKey(\(info.id))" }
+    package var customMirror: Mirror { Mirror(self, children: ["info": info]) }
+}
+
+/// What a new key is to be.
+package struct KeyDraft: Sendable {
+    package var tenant: String
+    package var team: String?
+    package var name: String
+    package var expiresAt: Date?
+    package init(tenant: String, team: String? = nil, name: String = "", expiresAt: Date? = nil) {
+        self.tenant = tenant
+        self.team = team
+        self.name = name
+        self.expiresAt = expiresAt
+    }
+}
+
+extension AdminStore {
+    package func createKey(_ draft: KeyDraft) async throws(LedgerError) -> NewKey {
+        if let end = draft.expiresAt, end <= Date() {
+            throw LedgerError(.invalid, field: "expires", "lies in the past")
+        }
+        let (secret, hash) = try newSecret()
+        return try await changing { transaction in
+            let tenant = try await lockedTenant(draft.tenant, transaction)
+            var team: Int64?
+            if let name = draft.team { team = try await teamID(name, tenant: tenant, transaction) }
+            let rows = try await transaction.query(
+                """
+                insert into api_keys (tenant_id, team_id, name, prefix, hash, expires_at)
+                values (\(tenant.id), \(optional: team), \(draft.name), \(KeyHasher.displayPrefix(of: secret)), \(hash),
+                  \(optional: draft.expiresAt))
+                returning *, \(optional: draft.team) as team
+                """
+            ).rows
+            guard let row = rows.first else { throw LedgerError(.database, "no key was made") }
+            let info = try KeyInfo(row)
+            try await note("key.create", "key:\(info.id)", tenantID: tenant.id, after: info, transaction)
+            return NewKey(info: info, secret: secret)
+        }
+    }
+
+    package func keys(tenant: String) async throws(LedgerError) -> [KeyInfo] {
+        try await reading { transaction in
+            let owner = try await self.tenant(tenant, transaction)
+            return try await transaction.query(
+                """
+                select k.*, m.name as team from api_keys k left join teams m on m.id = k.team_id
+                where k.tenant_id = \(owner.id) order by k.id
+                """
+            ).rows.map { try KeyInfo($0) }
+        }
+    }
+
+    /// Gives a key a new secret; the old one stops at once. Id, budget and history stay.
+    package func rotateKey(_ id: Int64) async throws(LedgerError) -> NewKey {
+        let (secret, hash) = try newSecret()
+        return try await changing { transaction in
+            let (before, tenantID) = try await lockedKey(id, transaction)
+            guard before.revokedAt == nil else { throw LedgerError(.conflict, field: "key", "key \(id) is revoked") }
+            _ = try await transaction.query(
+                """
+                update api_keys set hash = \(hash), prefix = \(KeyHasher.displayPrefix(of: secret)), rotated_at = now()
+                where id = \(id)
+                """)
+            let (after, _) = try await lockedKey(id, transaction)
+            try await note("key.rotate", "key:\(id)", tenantID: tenantID, before: before, after: after, transaction)
+            return NewKey(info: after, secret: secret)
+        }
+    }
+
+    /// Turns a key away from now on: in the database at once, in gateways' snapshots within a second.
+    @discardableResult
+    package func revokeKey(_ id: Int64) async throws(LedgerError) -> KeyInfo {
+        try await changing { transaction in
+            let (before, tenantID) = try await lockedKey(id, transaction)
+            _ = try await transaction.query(
+                "update api_keys set revoked_at = coalesce(revoked_at, now()) where id = \(id)")
+            let (after, _) = try await lockedKey(id, transaction)
+            try await note("key.revoke", "key:\(id)", tenantID: tenantID, before: before, after: after, transaction)
+            return after
+        }
+    }
+
+    private func newSecret() throws(LedgerError) -> (secret: String, hash: [UInt8]) {
+        let secret = KeyHasher.newSecret()
+        guard let hash = hasher.hash(secret) else { throw LedgerError(.invalid, "the key cannot be hashed") }
+        return (secret, hash)
+    }
+
+    private func lockedKey(
+        _ id: Int64, _ transaction: PostgresTransaction
+    ) async throws -> (info: KeyInfo, tenantID: Int64) {
+        let rows = try await transaction.query(
+            """
+            select k.*, (select name from teams m where m.id = k.team_id) as team from api_keys k
+            where k.id = \(id) for no key update of k
+            """
+        ).rows
+        guard let row = rows.first else { throw LedgerError(.notFound, field: "key", "there is no key \(id)") }
+        return (try KeyInfo(row), try row.get("tenant_id"))
+    }
+}

@@ -1,0 +1,163 @@
+internal import Crypto
+internal import Dispatch
+internal import Foundation
+package import GatewayCore
+internal import Postgres
+
+/// What a new model is to be.
+package struct ModelDraft: Sendable {
+    package var tenant: String
+    package var name: String
+    package var kind: ModelKind
+    /// Path of the file, as the gateways see it.
+    package var file: String
+    /// The SLM that an adapter or a shared head belongs to.
+    package var base: String?
+    /// PRMs only.
+    package var rewardKind: RewardKind?
+    package var isPinned: Bool
+    package init(
+        tenant: String, name: String, kind: ModelKind, file: String, base: String? = nil,
+        rewardKind: RewardKind? = nil, isPinned: Bool = false
+    ) {
+        self.tenant = tenant
+        self.name = name
+        self.kind = kind
+        self.file = file
+        self.base = base
+        self.rewardKind = rewardKind
+        self.isPinned = isPinned
+    }
+}
+
+extension AdminStore {
+    /// Registers a model's file, with the SHA-256 that it has now.
+    package func addModel(_ draft: ModelDraft) async throws(LedgerError) -> ModelRecord {
+        try Self.check(draft)
+        let path = URL(fileURLWithPath: draft.file).standardizedFileURL.path
+        let file = try await FileDigest.of(path)
+        return try await changing { transaction in
+            let tenant = try await lockedTenant(draft.tenant, transaction)
+            if let base = draft.base { try await requireSLM(base, "base", tenant, transaction) }
+            let rows = try await transaction.query(
+                """
+                insert into models (tenant_id, name, kind, file, sha256, bytes, base, reward_kind, pinned)
+                values (\(tenant.id), \(draft.name), \(draft.kind.rawValue), \(path), \(file.sha256), \(file.bytes),
+                  \(optional: draft.base), \(optional: draft.rewardKind?.rawValue), \(draft.isPinned))
+                on conflict (tenant_id, name) do nothing returning *
+                """
+            ).rows
+            guard let row = rows.first else {
+                throw LedgerError(.conflict, field: "name", "\(draft.tenant) has a model \(draft.name) already")
+            }
+            let model = try ModelRecord(row)
+            try await note("model.add", model.name, tenantID: tenant.id, after: model, transaction)
+            return model
+        }
+    }
+
+    package func models(tenant: String) async throws(LedgerError) -> [ModelRecord] {
+        try await reading { transaction in
+            let owner = try await self.tenant(tenant, transaction)
+            return try await transaction.query("select * from models where tenant_id = \(owner.id) order by name").rows
+                .map { try ModelRecord($0) }
+        }
+    }
+
+    /// Forgets a model; its file stays. Refused while a route or another model needs it.
+    package func removeModel(_ name: String, tenant: String) async throws(LedgerError) {
+        try await changing { transaction in
+            let owner = try await lockedTenant(tenant, transaction)
+            let users = try await transaction.query(
+                """
+                select 'route ' || name as user from routes
+                where tenant_id = \(owner.id) and (slm = \(name) or prm = \(name))
+                union all select 'model ' || name from models where tenant_id = \(owner.id) and base = \(name)
+                """
+            ).rows.map { try $0.get("user", as: String.self) }
+            guard users.isEmpty else {
+                throw LedgerError(.conflict, field: "model", "\(name) is needed by \(users.joined(separator: ", "))")
+            }
+            let rows = try await transaction.query(
+                "delete from models where tenant_id = \(owner.id) and name = \(name) returning *"
+            ).rows
+            guard let row = rows.first else {
+                throw LedgerError(.notFound, field: "model", "\(tenant) has no model \(name)")
+            }
+            try await note("model.remove", name, tenantID: owner.id, before: try ModelRecord(row), transaction)
+        }
+    }
+
+    func requireSLM(
+        _ name: String, _ field: String, _ tenant: TenantInfo, _ transaction: PostgresTransaction
+    ) async throws {
+        try await requireModel(name, .slm, field, (tenant, transaction))
+    }
+
+    func requireModel(
+        _ name: String, _ kind: ModelKind, _ field: String, _ place: (TenantInfo, PostgresTransaction)
+    ) async throws {
+        let (tenant, transaction) = place
+        let rows = try await transaction.query(
+            "select kind from models where tenant_id = \(tenant.id) and name = \(name)"
+        ).rows
+        guard let row = rows.first else {
+            throw LedgerError(.notFound, field: field, "\(tenant.name) has no model \(name)")
+        }
+        let found = try row.get("kind", as: String.self)
+        guard found == kind.rawValue else {
+            throw LedgerError(.invalid, field: field, "model \(name) is of kind \(found), not \(kind.rawValue)")
+        }
+    }
+
+    private static func check(_ draft: ModelDraft) throws(LedgerError) {
+        switch draft.kind {
+        case .prm:
+            guard let reward = draft.rewardKind else {
+                throw LedgerError(.invalid, field: "reward-kind", "a PRM needs one: tokens or shared-head")
+            }
+            if reward == .sharedHead, draft.base == nil {
+                throw LedgerError(.invalid, field: "base", "a shared head needs the SLM it belongs to")
+            }
+        case .adapter:
+            guard draft.base != nil else {
+                throw LedgerError(.invalid, field: "base", "an adapter needs the SLM it belongs to")
+            }
+            fallthrough
+        case .slm:
+            if draft.rewardKind != nil { throw LedgerError(.invalid, field: "reward-kind", "is for PRMs only") }
+        }
+    }
+}
+
+/// A file's SHA-256, read piece by piece on a thread that may block.
+package enum FileDigest {
+    private static let pieceBytes = 4 << 20
+
+    /// Lower-case hex SHA-256 and length of a file; an empty one is an error.
+    package static func of(_ path: String) async throws(LedgerError) -> (sha256: String, bytes: Int64) {
+        let result: Result<(sha256: String, bytes: Int64), LedgerError> = await withCheckedContinuation { done in
+            DispatchQueue.global(qos: .utility).async { done.resume(returning: read(path)) }
+        }
+        return try result.get()
+    }
+
+    private static func read(_ path: String) -> Result<(sha256: String, bytes: Int64), LedgerError> {
+        guard let file = FileHandle(forReadingAtPath: path) else {
+            return .failure(LedgerError(.invalid, field: "file", "cannot read \(path)"))
+        }
+        defer { try? file.close() }
+        var hash = SHA256()
+        var bytes: Int64 = 0
+        do {
+            while let piece = try file.read(upToCount: pieceBytes), !piece.isEmpty {
+                hash.update(data: piece)
+                bytes += Int64(piece.count)
+            }
+        } catch {
+            return .failure(LedgerError(.invalid, field: "file", "cannot read \(path)"))
+        }
+        guard bytes > 0 else { return .failure(LedgerError(.invalid, field: "file", "\(path) is empty")) }
+        return .success((hexadecimal(hash.finalize()), bytes))
+    }
+}

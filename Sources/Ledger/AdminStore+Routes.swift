@@ -1,0 +1,71 @@
+package import GatewayCore
+internal import Postgres
+
+/// What a new route is to be.
+package struct RouteDraft: Sendable {
+    package var tenant: String
+    package var name: String
+    package var slm: String
+    package var prm: String?
+    package var llm: ModelReference
+    package var settings: RouteSettings
+    package init(
+        tenant: String, name: String, slm: String, prm: String?, llm: ModelReference, settings: RouteSettings
+    ) {
+        self.tenant = tenant
+        self.name = name
+        self.slm = slm
+        self.prm = prm
+        self.llm = llm
+        self.settings = settings
+    }
+}
+
+extension AdminStore {
+    package func addRoute(_ draft: RouteDraft) async throws(LedgerError) -> RouteRecord {
+        if draft.prm == nil, draft.settings.strategy == .stepwise || draft.settings.strategy == .cascade {
+            throw LedgerError(.invalid, field: "prm", "strategy \(draft.settings.strategy.rawValue) needs a PRM")
+        }
+        let settings = try draft.settings.jsonText()
+        return try await changing { transaction in
+            let tenant = try await lockedTenant(draft.tenant, transaction)
+            try await requireModel(draft.slm, .slm, "slm", (tenant, transaction))
+            if let prm = draft.prm { try await requireModel(prm, .prm, "prm", (tenant, transaction)) }
+            let rows = try await transaction.query(
+                """
+                insert into routes (tenant_id, name, slm, prm, llm_provider, llm_model, settings)
+                values (\(tenant.id), \(draft.name), \(draft.slm), \(optional: draft.prm), \(draft.llm.provider),
+                  \(draft.llm.model), \(PostgresJSON(settings)))
+                on conflict (tenant_id, name) do nothing returning *
+                """
+            ).rows
+            guard let row = rows.first else {
+                throw LedgerError(.conflict, field: "name", "\(draft.tenant) has a route \(draft.name) already")
+            }
+            let route = try RouteRecord(row)
+            try await note("route.add", route.name, tenantID: tenant.id, after: route, transaction)
+            return route
+        }
+    }
+
+    package func routes(tenant: String) async throws(LedgerError) -> [RouteRecord] {
+        try await reading { transaction in
+            let owner = try await self.tenant(tenant, transaction)
+            return try await transaction.query("select * from routes where tenant_id = \(owner.id) order by name").rows
+                .map { try RouteRecord($0) }
+        }
+    }
+
+    package func removeRoute(_ name: String, tenant: String) async throws(LedgerError) {
+        try await changing { transaction in
+            let owner = try await lockedTenant(tenant, transaction)
+            let rows = try await transaction.query(
+                "delete from routes where tenant_id = \(owner.id) and name = \(name) returning *"
+            ).rows
+            guard let row = rows.first else {
+                throw LedgerError(.notFound, field: "route", "\(tenant) has no route \(name)")
+            }
+            try await note("route.remove", name, tenantID: owner.id, before: try? RouteRecord(row), transaction)
+        }
+    }
+}

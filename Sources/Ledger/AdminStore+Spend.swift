@@ -1,0 +1,138 @@
+internal import Foundation
+internal import GatewayCore
+internal import Postgres
+
+/// What a spend report is broken down by.
+package enum SpendGrouping: String, Sendable, Codable, CaseIterable {
+    case team, key, model, day, route
+
+    /// The row's name in SQL. Constant text.
+    var label: String {
+        switch self {
+        case .team: "coalesce((select m.name from teams m where m.id = e.team_id), '(no team)')"
+        case .key: "'key:' || e.key_id"
+        case .model: "p.provider || '/' || p.model"
+        case .day: "to_char(e.taken_at at time zone t.time_zone, 'YYYY-MM-DD')"
+        case .route: "coalesce(e.route, '(direct)')"
+        }
+    }
+}
+
+/// A month's spend in the tenant's time zone. A call counts where its hold was taken. Sums are exact.
+package struct SpendReport: Sendable, Codable, Hashable {
+    package struct Row: Sendable, Codable, Hashable {
+        package var name: String
+        package var nanoUSD: Int64
+        /// Of that, posted in full by recovery without knowing the charge.
+        package var unreconciledNanoUSD: Int64
+        package var calls: Int64
+        package var inputTokens: Int64
+        package var outputTokens: Int64
+        enum CodingKeys: String, CodingKey {
+            case name
+            case nanoUSD = "nano_usd"
+            case unreconciledNanoUSD = "unreconciled_nano_usd"
+            case calls
+            case inputTokens = "input_tokens"
+            case outputTokens = "output_tokens"
+        }
+    }
+    package var tenant: String
+    package var month: String
+    package var by: SpendGrouping
+    /// The tenant's monthly budget: the cap in force. Nil without one.
+    package var limitNanoUSD: Int64?
+    package var settledNanoUSD: Int64
+    package var heldNanoUSD: Int64
+    package var rows: [Row]
+    enum CodingKeys: String, CodingKey {
+        case tenant
+        case month
+        case by
+        case limitNanoUSD = "limit_nano_usd"
+        case settledNanoUSD = "settled_nano_usd"
+        case heldNanoUSD = "held_nano_usd"
+        case rows
+    }
+}
+
+extension AdminStore {
+    /// - Parameter month: "2026-11"; nil is the current month where the tenant is.
+    package func spend(
+        tenant name: String, month: String? = nil, by grouping: SpendGrouping = .model
+    ) async throws(LedgerError) -> SpendReport {
+        if let month { try Self.checkMonth(month) }
+        return try await reading { transaction in
+            let tenant = try await self.tenant(name, transaction)
+            let span = try await monthSpan(month, tenant, transaction)
+            let rows = try await transaction.query(
+                """
+                select \(unescaped: grouping.label) as name, sum(e.amount)::bigint as amount,
+                  coalesce(sum(e.amount) filter (where h.unreconciled), 0)::bigint as unreconciled,
+                  count(*) filter (where e.kind <> 'adjustment') as calls,
+                  coalesce(sum(e.input_tokens), 0)::bigint as input, coalesce(sum(e.output_tokens), 0)::bigint as output
+                from ledger_entries e join tenants t on t.id = e.tenant_id join prices p on p.id = e.price_id
+                left join holds h on e.kind = 'unreconciled' and h.request_id = e.request_id and h.step = e.step
+                  and h.attempt = e.attempt
+                where e.tenant_id = \(tenant.id) and e.taken_at >= \(span.start) and e.taken_at < \(span.end)
+                group by 1 order by 1
+                """
+            ).rows.map { row in
+                SpendReport.Row(
+                    name: try row.get("name"), nanoUSD: try row.get("amount"),
+                    unreconciledNanoUSD: try row.get("unreconciled"), calls: try row.get("calls"),
+                    inputTokens: try row.get("input"), outputTokens: try row.get("output"))
+            }
+            var settled = NanoUSD.zero
+            for row in rows {
+                guard let sum = settled.adding(NanoUSD(row.nanoUSD)) else {
+                    throw LedgerError(.database, "the sum of the month does not fit")
+                }
+                settled = sum
+            }
+            let cap = try await cap(tenant, month: span.name, transaction)
+            return SpendReport(
+                tenant: name, month: span.name, by: grouping, limitNanoUSD: cap?.limit,
+                settledNanoUSD: settled.rawValue, heldNanoUSD: cap?.held ?? 0, rows: rows)
+        }
+    }
+
+    // MARK: - For the other files
+
+    static func checkMonth(_ month: String) throws(LedgerError) {
+        let parts = month.split(separator: "-", omittingEmptySubsequences: false)
+        guard parts.count == 2, parts[0].utf8.count == 4, parts[1].utf8.count == 2, let year = Int(parts[0]),
+            let number = Int(parts[1]), year >= 1970, (1...12).contains(number)
+        else { throw LedgerError(.invalid, field: "month", "\(month) is not a month like 2026-11") }
+    }
+
+    /// A month's name, first moment and end in the tenant's time zone; the current month when none is named.
+    func monthSpan(
+        _ month: String?, _ tenant: TenantInfo, _ transaction: PostgresTransaction
+    ) async throws -> (name: String, start: Date, end: Date) {
+        let rows = try await transaction.query(
+            """
+            select to_char(m, 'YYYY-MM') as name, (m at time zone \(tenant.timeZone)) as first,
+              ((m + interval '1 month') at time zone \(tenant.timeZone)) as last
+            from (select coalesce(to_timestamp(\(optional: month), 'YYYY-MM')::timestamp,
+              date_trunc('month', now() at time zone \(tenant.timeZone))) as m) x
+            """
+        ).rows
+        guard let row = rows.first else { throw LedgerError(.database, "no month") }
+        return (try row.get("name"), try row.get("first"), try row.get("last"))
+    }
+
+    private func cap(
+        _ tenant: TenantInfo, month: String, _ transaction: PostgresTransaction
+    ) async throws -> (limit: Int64, held: Int64)? {
+        let suffix = month.filter { $0 != "-" } + "00"
+        let rows = try await transaction.query(
+            """
+            select coalesce(p.lim, b.limit_n) as lim, coalesce(p.held, 0) as held from budgets b
+            left join budget_periods p on p.id = b.id * 100000000 + \(suffix)::bigint
+            where b.tenant_id = \(tenant.id) and b.team_id is null and b.key_id is null and b.cycle = 'month'
+            """
+        ).rows
+        return try rows.first.map { (try $0.get("lim"), try $0.get("held")) }
+    }
+}

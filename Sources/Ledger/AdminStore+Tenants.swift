@@ -1,0 +1,148 @@
+package import Foundation
+internal import Postgres
+
+/// A tenant, as lists show it.
+package struct TenantInfo: Sendable, Codable, Hashable {
+    package var id: Int64
+    package var name: String
+    package var timeZone: String
+    package var createdAt: Date
+    package var suspendedAt: Date?
+
+    init(_ row: PostgresRow) throws(PostgresError) {
+        id = try row.get("id")
+        name = try row.get("name")
+        timeZone = try row.get("time_zone")
+        createdAt = try row.get("created_at")
+        suspendedAt = try row.getOptional("suspended_at")
+    }
+}
+
+/// A team of a tenant.
+package struct TeamInfo: Sendable, Codable, Hashable {
+    package var id: Int64
+    package var name: String
+    package var createdAt: Date
+
+    init(_ row: PostgresRow) throws(PostgresError) {
+        id = try row.get("id")
+        name = try row.get("name")
+        createdAt = try row.get("created_at")
+    }
+}
+
+extension AdminStore {
+    package func createTenant(name: String, timeZone: String = "UTC") async throws(LedgerError) -> TenantInfo {
+        try await changing { transaction in
+            try await requireTimeZone(timeZone, transaction)
+            let rows = try await transaction.query(
+                """
+                insert into tenants (name, time_zone) values (\(name), \(timeZone))
+                on conflict (name) where deleted_at is null do nothing returning *
+                """
+            ).rows
+            guard let row = rows.first else {
+                throw LedgerError(.conflict, field: "name", "there is a tenant \(name) already")
+            }
+            let tenant = try TenantInfo(row)
+            try await note("tenant.create", name, tenantID: tenant.id, after: tenant, transaction)
+            return tenant
+        }
+    }
+
+    package func tenants() async throws(LedgerError) -> [TenantInfo] {
+        try await reading { transaction in
+            try await transaction.query("select * from tenants where deleted_at is null order by name").rows
+                .map { try TenantInfo($0) }
+        }
+    }
+
+    package func tenant(named name: String) async throws(LedgerError) -> TenantInfo {
+        try await reading { try await tenant(name, $0) }
+    }
+
+    /// Suspends a tenant (its keys are turned away, its data stays), or ends the suspension.
+    @discardableResult
+    package func setTenantSuspended(_ isSuspended: Bool, tenant name: String) async throws(LedgerError) -> TenantInfo {
+        try await changing { transaction in
+            let before = try await lockedTenant(name, transaction)
+            let rows = try await transaction.query(
+                """
+                update tenants set suspended_at = case when \(isSuspended) then coalesce(suspended_at, now()) end
+                where id = \(before.id) returning *
+                """
+            ).rows
+            guard let row = rows.first else { throw LedgerError(.notFound, field: "tenant", "it is gone") }
+            let after = try TenantInfo(row)
+            let action = isSuspended ? "tenant.suspend" : "tenant.resume"
+            try await note(action, name, tenantID: before.id, before: before, after: after, transaction)
+            return after
+        }
+    }
+
+    /// Deletes a tenant: keys stop working and its name is free again; ledger and audit stay.
+    package func deleteTenant(_ name: String) async throws(LedgerError) {
+        try await changing { transaction in
+            let before = try await lockedTenant(name, transaction)
+            _ = try await transaction.query("update tenants set deleted_at = now() where id = \(before.id)")
+            _ = try await transaction.query(
+                "update api_keys set revoked_at = now() where tenant_id = \(before.id) and revoked_at is null")
+            try await note("tenant.delete", name, tenantID: before.id, before: before, transaction)
+        }
+    }
+
+    package func createTeam(name: String, tenant: String) async throws(LedgerError) -> TeamInfo {
+        try await changing { transaction in
+            let owner = try await lockedTenant(tenant, transaction)
+            let rows = try await transaction.query(
+                """
+                insert into teams (tenant_id, name) values (\(owner.id), \(name))
+                on conflict (tenant_id, name) do nothing returning *
+                """
+            ).rows
+            guard let row = rows.first else {
+                throw LedgerError(.conflict, field: "name", "\(tenant) has a team \(name) already")
+            }
+            let team = try TeamInfo(row)
+            try await note("team.create", name, tenantID: owner.id, after: team, transaction)
+            return team
+        }
+    }
+
+    package func teams(tenant: String) async throws(LedgerError) -> [TeamInfo] {
+        try await reading { transaction in
+            let owner = try await self.tenant(tenant, transaction)
+            return try await transaction.query("select * from teams where tenant_id = \(owner.id) order by name").rows
+                .map { try TeamInfo($0) }
+        }
+    }
+
+    // MARK: - For the other files
+
+    func tenant(_ name: String, _ transaction: PostgresTransaction) async throws -> TenantInfo {
+        let rows = try await transaction.query(
+            "select * from tenants where name = \(name) and deleted_at is null"
+        ).rows
+        guard let row = rows.first else { throw LedgerError(.notFound, field: "tenant", "there is no tenant \(name)") }
+        return try TenantInfo(row)
+    }
+
+    /// Changes to one tenant happen one after the other.
+    func lockedTenant(_ name: String, _ transaction: PostgresTransaction) async throws -> TenantInfo {
+        let rows = try await transaction.query(
+            "select * from tenants where name = \(name) and deleted_at is null for no key update"
+        ).rows
+        guard let row = rows.first else { throw LedgerError(.notFound, field: "tenant", "there is no tenant \(name)") }
+        return try TenantInfo(row)
+    }
+
+    func teamID(_ name: String, tenant: TenantInfo, _ transaction: PostgresTransaction) async throws -> Int64 {
+        let rows = try await transaction.query(
+            "select id from teams where tenant_id = \(tenant.id) and name = \(name)"
+        ).rows
+        guard let row = rows.first else {
+            throw LedgerError(.notFound, field: "team", "\(tenant.name) has no team \(name)")
+        }
+        return try row.get("id")
+    }
+}

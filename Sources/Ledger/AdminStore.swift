@@ -1,0 +1,98 @@
+package import Foundation
+package import Postgres
+
+/// Everything that operators change and look at. Every change writes an event in its own transaction.
+///
+/// Errors name the field that is wrong. Names are unique in their tenant.
+package struct AdminStore: Sendable {
+    let pool: PostgresPool
+    let hasher: KeyHasher
+    /// Who acts, for the events: "cli:root", "admin-key:ops".
+    let actor: String
+
+    package init(pool: PostgresPool, hasher: KeyHasher, actor: String) {
+        self.pool = pool
+        self.hasher = hasher
+        self.actor = actor
+    }
+}
+
+/// One administrative action, as it happened.
+package struct EventInfo: Sendable, Codable {
+    package var id: Int64
+    package var at: Date
+    package var actor: String
+    package var action: String
+    package var subject: String
+    /// JSON of what there was.
+    package var before: String?
+    /// JSON of what there is now.
+    package var after: String?
+}
+
+extension AdminStore {
+    /// The latest administrative actions, newest first.
+    package func events(tenant: String? = nil, limit: Int = 100) async throws(LedgerError) -> [EventInfo] {
+        try await reading { transaction in
+            let id = if let tenant { try await self.tenant(tenant, transaction).id } else { Int64?.none }
+            let rows = try await transaction.query(
+                """
+                select id, at, actor, action, subject, before::text as before, after::text as after from events
+                where \(optional: id) is null or tenant_id = \(optional: id) order by id desc limit \(limit)
+                """
+            ).rows
+            return try rows.map { row in
+                EventInfo(
+                    id: try row.get("id"), at: try row.get("at"), actor: try row.get("actor"),
+                    action: try row.get("action"), subject: try row.get("subject"),
+                    before: try row.getOptional("before"), after: try row.getOptional("after"))
+            }
+        }
+    }
+
+    // MARK: - For the other files
+
+    /// A change: one transaction, errors told apart.
+    func changing<R: Sendable>(_ body: (PostgresTransaction) async throws -> R) async throws(LedgerError) -> R {
+        try await translated { try await pool.transaction(body) }
+    }
+
+    /// A report: one moment of the database.
+    func reading<R: Sendable>(_ body: (PostgresTransaction) async throws -> R) async throws(LedgerError) -> R {
+        try await translated { try await pool.transaction(isolation: .repeatableRead, body) }
+    }
+
+    private func translated<R>(_ body: () async throws -> R) async throws(LedgerError) -> R {
+        do { return try await body() } catch let error as LedgerError {
+            throw error
+        } catch let error as PostgresError {
+            throw LedgerError(error)
+        } catch {
+            throw LedgerError(.database, "\(error)")
+        }
+    }
+
+    /// Writes the event of a change. Secrets have no place in `before` and `after`.
+    func note(
+        _ action: String, _ subject: String, tenantID: Int64?, before: (any Encodable)? = nil,
+        after: (any Encodable)? = nil, _ transaction: PostgresTransaction
+    ) async throws {
+        let old = try before.map { PostgresJSON(try LedgerJSON.text($0)) }
+        let new = try after.map { PostgresJSON(try LedgerJSON.text($0)) }
+        _ = try await transaction.query(
+            """
+            insert into events (tenant_id, actor, action, subject, before, after)
+            values (\(optional: tenantID), \(actor), \(action), \(subject), \(optional: old), \(optional: new))
+            """)
+    }
+
+    /// Only names that PostgreSQL knows: an abbreviation or an offset has no daylight saving time.
+    func requireTimeZone(_ name: String, _ transaction: PostgresTransaction) async throws {
+        let rows = try await transaction.query(
+            "select exists (select from pg_timezone_names where name = \(name)) as known"
+        ).rows
+        guard try rows.first?.get("known", as: Bool.self) == true else {
+            throw LedgerError(.invalid, field: "time-zone", "\(name) is not a time zone: use a name like Europe/Berlin")
+        }
+    }
+}

@@ -1,0 +1,142 @@
+internal import Foundation
+internal import GatewayCore
+internal import Postgres
+
+/// Tenants, keys, routes, models and prices as of one moment.
+struct CatalogSnapshot: Sendable {
+    struct Key: Sendable {
+        var caller: Caller
+        var expiresAt: Date?
+        var isRevoked: Bool
+    }
+    struct Name: Hashable, Sendable {
+        var tenantID: Int64
+        var name: String
+    }
+    struct PriceVersion: Sendable {
+        var price: ModelPrice
+        var effectiveAt: Date
+    }
+
+    var version: Int64 = 0
+    /// By the keyed hash of the secret.
+    var keys: [[UInt8]: Key] = [:]
+    var routes: [Name: RouteRecord] = [:]
+    var models: [Name: ModelRecord] = [:]
+    /// Versions by rising effectiveAt; those to come are among them, so that they take effect on time.
+    var prices: [ModelReference: [PriceVersion]] = [:]
+    /// Routes that a newer gateway may have written: left out, so that one of them does not hide all the others.
+    var unreadableRoutes: [String] = []
+
+    func price(_ model: ModelReference, at now: Date) -> ModelPrice? {
+        prices[model]?.last { $0.effectiveAt <= now }?.price
+    }
+}
+
+extension CatalogSnapshot {
+    static let versionStatement: PostgresStatement = "select version from catalog_version"
+
+    /// Reads everything; `transaction` must show one moment (repeatable read).
+    static func load(_ transaction: PostgresTransaction) async throws -> CatalogSnapshot {
+        var snapshot = CatalogSnapshot()
+        snapshot.version = try await transaction.query(versionStatement).rows.first?.get("version") ?? 0
+        try await snapshot.loadKeys(transaction)
+        try await snapshot.loadModels(transaction)
+        try await snapshot.loadRoutes(transaction)
+        try await snapshot.loadPrices(transaction)
+        return snapshot
+    }
+
+    private mutating func loadKeys(_ transaction: PostgresTransaction) async throws {
+        let result = try await transaction.query(
+            """
+            select k.id, k.team_id, k.hash, k.expires_at, k.revoked_at is not null as revoked, t.id as tenant_id,
+              t.name, t.time_zone, t.suspended_at is not null as suspended
+            from api_keys k join tenants t on t.id = k.tenant_id where t.deleted_at is null
+            """)
+        for row in result.rows {
+            let tenant = Tenant(
+                id: try row.get("tenant_id"), name: try row.get("name"), timeZone: try row.get("time_zone"),
+                isSuspended: try row.get("suspended"))
+            let caller = Caller(tenant: tenant, teamID: try row.getOptional("team_id"), keyID: try row.get("id"))
+            keys[try row.get("hash", as: [UInt8].self)] = Key(
+                caller: caller, expiresAt: try row.getOptional("expires_at"), isRevoked: try row.get("revoked"))
+        }
+    }
+
+    private mutating func loadModels(_ transaction: PostgresTransaction) async throws {
+        let result = try await transaction.query(
+            """
+            select m.* from models m join tenants t on t.id = m.tenant_id where t.deleted_at is null order by m.id
+            """)
+        for row in result.rows {
+            let model = try ModelRecord(row)
+            models[Name(tenantID: model.tenantID, name: model.name)] = model
+        }
+    }
+
+    private mutating func loadRoutes(_ transaction: PostgresTransaction) async throws {
+        let result = try await transaction.query(
+            """
+            select r.* from routes r join tenants t on t.id = r.tenant_id where t.deleted_at is null order by r.id
+            """)
+        for row in result.rows {
+            guard let route = try? RouteRecord(row) else {
+                unreadableRoutes.append(try row.get("name"))
+                continue
+            }
+            routes[Name(tenantID: route.tenantID, name: route.name)] = route
+        }
+    }
+
+    private mutating func loadPrices(_ transaction: PostgresTransaction) async throws {
+        // The version in force and those to come.
+        let result = try await transaction.query(
+            """
+            select p.* from prices p where not exists (
+              select from prices q where q.provider = p.provider and q.model = p.model
+                and q.effective_at > p.effective_at and q.effective_at <= now())
+            order by p.effective_at
+            """)
+        for row in result.rows {
+            let price = try ModelPrice(row)
+            prices[price.model, default: []].append(
+                PriceVersion(price: price, effectiveAt: try row.get("effective_at")))
+        }
+    }
+}
+
+extension ModelRecord {
+    init(_ row: PostgresRow) throws {
+        let kind = try row.get("kind", as: String.self)
+        guard let kind = ModelKind(rawValue: kind) else { throw PostgresError(.decoding, "model kind \(kind)") }
+        self.init(
+            id: try row.get("id"), tenantID: try row.get("tenant_id"), name: try row.get("name"), kind: kind,
+            file: try row.get("file"), sha256: try row.get("sha256"), base: try row.getOptional("base"),
+            rewardKind: try row.getOptional("reward_kind", as: String.self).flatMap { RewardKind(rawValue: $0) },
+            isPinned: try row.get("pinned"))
+    }
+}
+
+extension RouteRecord {
+    init(_ row: PostgresRow) throws {
+        let model = ModelReference(provider: try row.get("llm_provider"), model: try row.get("llm_model"))
+        self.init(
+            id: try row.get("id"), tenantID: try row.get("tenant_id"), name: try row.get("name"),
+            slm: try row.get("slm"), prm: try row.getOptional("prm"), llm: model,
+            settings: try RouteSettings(json: try row.get("settings", as: PostgresJSON.self).text))
+    }
+}
+
+extension ModelPrice {
+    init(_ row: PostgresRow) throws {
+        self.init(
+            id: try row.get("id"),
+            model: ModelReference(provider: try row.get("provider"), model: try row.get("model")),
+            inputPicoPerToken: try row.get("input_pico"),
+            cachedInputPicoPerToken: try row.getOptional("cached_input_pico"),
+            outputPicoPerToken: try row.get("output_pico"),
+            reasoningPicoPerToken: try row.getOptional("reasoning_pico"),
+            perCall: NanoUSD(try row.get("per_call_nano", as: Int64.self)))
+    }
+}

@@ -1,0 +1,140 @@
+package import Foundation
+package import GatewayCore
+package import Logging
+package import Postgres
+internal import Synchronization
+
+/// The catalog as a snapshot that follows the database within a second and outlives its absence.
+///
+/// A stale snapshot cannot spend money: whoever pays asks the database, which looks the key up again.
+package final class CatalogStore: Catalog {
+    /// How often the database is asked whether anything changed.
+    package static let pollInterval = Duration.milliseconds(500)
+    /// An unknown key asks at once, but all of them together not more often than this.
+    private static let missInterval = Duration.milliseconds(250)
+    /// How long an unknown key waits for that answer.
+    private static let missTimeout = Duration.milliseconds(500)
+    private static let refreshTimeout = Duration.seconds(5)
+
+    private struct Held: Sendable {
+        var snapshot = CatalogSnapshot()
+        var isLoaded = false
+        var checkedAt: ContinuousClock.Instant?
+    }
+
+    private let pool: PostgresPool
+    private let hasher: KeyHasher
+    private let logger: Logger
+    private let now: @Sendable () -> Date
+    private let held = Mutex(Held())
+
+    /// Call `refresh()` once, then keep `run()` running.
+    package init(
+        pool: PostgresPool, hasher: KeyHasher, logger: Logger, now: @escaping @Sendable () -> Date = { Date() }
+    ) {
+        self.pool = pool
+        self.hasher = hasher
+        self.logger = logger
+        self.now = now
+    }
+
+    /// Follows the database until the task is cancelled.
+    package func run() async {
+        var wasAway = false
+        while !Task.isCancelled {
+            do {
+                try await refresh()
+                if wasAway { logger.info("the catalog follows the database again") }
+                wasAway = false
+            } catch {
+                if !wasAway { logger.warning("the catalog stays as it is", metadata: ["reason": "\(error)"]) }
+                wasAway = true
+            }
+            do { try await Task.sleep(for: Self.pollInterval) } catch { return }
+        }
+    }
+
+    /// Reads the database if anything changed. Throws when it cannot be read; the snapshot stays.
+    package func refresh() async throws(LedgerError) {
+        let known = held.withLock { $0.isLoaded ? $0.snapshot.version : -1 }
+        let result = await bounded(Self.refreshTimeout) { [pool] () async throws(PostgresError) in
+            let row = try await pool.query(CatalogSnapshot.versionStatement).rows.first
+            if try row?.get("version", as: Int64.self) == known { return CatalogSnapshot?.none }
+            do {
+                return try await pool.transaction(isolation: .repeatableRead) { try await CatalogSnapshot.load($0) }
+            } catch let error as PostgresError { throw error } catch {
+                throw PostgresError(.decoding, "the catalog cannot be read: \(error)")
+            }
+        }
+        switch result {
+        case .failure(let error): throw LedgerError(error)
+        case .success(let fresh):
+            if let names = fresh?.unreadableRoutes, !names.isEmpty {
+                logger.error("routes are left out: their settings cannot be read", metadata: ["routes": "\(names)"])
+            }
+            held.withLock { held in
+                held.checkedAt = .now
+                // Another refresh may have been quicker with something newer.
+                guard let fresh, !held.isLoaded || fresh.version > held.snapshot.version else { return }
+                held.snapshot = fresh
+                held.isLoaded = true
+            }
+        }
+    }
+
+    /// Whether it has ever been read: without it no key is known.
+    package var isLoaded: Bool { held.withLock { $0.isLoaded } }
+
+    private var snapshot: CatalogSnapshot { held.withLock { $0.snapshot } }
+
+    // MARK: - Catalog
+
+    package func authenticate(_ presentedKey: String) async throws(AuthenticationFailure) -> Caller {
+        guard let hash = hasher.hash(presentedKey) else { throw .unknownKey }
+        if let key = snapshot.keys[hash] { return try check(key) }
+        await refreshAfterMiss()
+        guard let key = snapshot.keys[hash] else { throw .unknownKey }
+        return try check(key)
+    }
+
+    package func route(_ name: String, tenantID: Int64) async -> RouteRecord? {
+        snapshot.routes[CatalogSnapshot.Name(tenantID: tenantID, name: name)]
+    }
+
+    package func routes(tenantID: Int64) async -> [RouteRecord] {
+        snapshot.routes.values.filter { $0.tenantID == tenantID }.sorted { $0.name < $1.name }
+    }
+
+    package func model(_ name: String, tenantID: Int64) async -> ModelRecord? {
+        snapshot.models[CatalogSnapshot.Name(tenantID: tenantID, name: name)]
+    }
+
+    package func models() async -> [ModelRecord] { snapshot.models.values.sorted { $0.id < $1.id } }
+
+    package func price(_ model: ModelReference) async -> ModelPrice? { snapshot.price(model, at: now()) }
+
+    package func pricedModels() async -> [ModelReference] {
+        let snapshot = snapshot
+        let time = now()
+        return snapshot.prices.keys.filter { snapshot.price($0, at: time) != nil }
+            .sorted { $0.description < $1.description }
+    }
+
+    private func check(_ key: CatalogSnapshot.Key) throws(AuthenticationFailure) -> Caller {
+        if key.isRevoked { throw .revoked }
+        if let end = key.expiresAt, end <= now() { throw .expired }
+        if key.caller.tenant.isSuspended { throw .tenantSuspended }
+        return key.caller
+    }
+
+    /// A key made a moment ago must work at once; someone who tries keys must not drive the database.
+    private func refreshAfterMiss() async {
+        let isDue = held.withLock { held in
+            if let last = held.checkedAt, .now - last < Self.missInterval { return false }
+            held.checkedAt = .now
+            return true
+        }
+        guard isDue else { return }
+        _ = await bounded(Self.missTimeout) { () async throws(PostgresError) in try? await self.refresh() }
+    }
+}

@@ -1,0 +1,155 @@
+internal import Foundation
+
+/// The journal's directory and files: plain blocking I/O, called on the journal's own queue only.
+///
+/// `lock` is held by flock for the life of the process, so that one process writes; `identity` names the journal in
+/// the database; `journal.jsonl` is only appended to, and replaced as a whole when much of it has been replayed.
+struct JournalFile: ~Copyable {
+    let identity: UUID
+    private let directory: String
+    private let lock: FileHandle
+    private var handle: FileHandle
+    /// Bytes of whole lines in the file.
+    private(set) var bytes: Int
+    /// What an earlier process left, and how many lines of it could not be read.
+    let found: (records: [JournalRecord], damaged: Int)
+
+    private var path: String { Self.path(in: directory) }
+    private static func path(in directory: String) -> String { directory + "/journal.jsonl" }
+
+    /// Opens the journal and reads what an earlier process left. A torn last line is cut off; lines that are damaged
+    /// in the middle are kept aside in `journal.damaged` and counted.
+    static func open(directory: String) throws(LedgerError) -> JournalFile {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+            let lock = try openFile(directory + "/lock")
+            guard flock(lock.fileDescriptor, LOCK_EX | LOCK_NB) == 0 else {
+                throw LedgerError(.journal, "the journal in \(directory) is in use by another gateway")
+            }
+            let identity = try identity(in: directory)
+            let (records, kept, damaged) = try read(path(in: directory))
+            if !damaged.isEmpty { try append(damaged, to: directory + "/journal.damaged") }
+            let handle = try openFile(path(in: directory))
+            var file = JournalFile(
+                identity: identity, directory: directory, lock: lock, handle: handle, bytes: kept,
+                found: (records, damaged.count))
+            if damaged.isEmpty { try file.cut() } else { try file.replace(with: records.map { try $0.line() }) }
+            try syncDirectory(directory)
+            return file
+        } catch let error as LedgerError {
+            throw error
+        } catch {
+            throw LedgerError(.journal, "cannot open the journal in \(directory): \(error.localizedDescription)")
+        }
+    }
+
+    private init(
+        identity: UUID, directory: String, lock: FileHandle, handle: FileHandle, bytes: Int,
+        found: (records: [JournalRecord], damaged: Int)
+    ) {
+        self.found = found
+        self.identity = identity
+        self.directory = directory
+        self.lock = lock
+        self.handle = handle
+        self.bytes = bytes
+    }
+
+    /// Writes lines and syncs them. After a failure the file is cut back to the lines it had.
+    mutating func append(_ lines: [UInt8]) throws {
+        do {
+            try handle.seek(toOffset: UInt64(bytes))
+            try handle.write(contentsOf: Data(lines))
+            try handle.synchronize()
+            bytes += lines.count
+        } catch {
+            try? cut()
+            throw error
+        }
+    }
+
+    /// Replaces the file by one with these lines, in one step.
+    mutating func replace(with lines: [[UInt8]]) throws {
+        let fresh = path + ".new"
+        try? FileManager.default.removeItem(atPath: fresh)
+        let new = try Self.openFile(fresh)
+        let content = Data(lines.joined())
+        try new.write(contentsOf: content)
+        try new.synchronize()
+        guard unsafe rename(fresh, path) == 0 else { throw CocoaError(.fileWriteUnknown) }
+        try Self.syncDirectory(directory)
+        try? handle.close()
+        handle = new
+        bytes = content.count
+    }
+
+    /// Keeps a record aside that the database refuses for good.
+    func quarantine(_ line: [UInt8]) throws { try Self.append([line], to: directory + "/journal.refused") }
+
+    /// Unlocks by name: a child that is just being forked shares the lock's descriptor until it has become its program.
+    func close() {
+        _ = flock(lock.fileDescriptor, LOCK_UN)
+        try? handle.close()
+        try? lock.close()
+    }
+
+    // MARK: -
+
+    private mutating func cut() throws {
+        try handle.truncate(atOffset: UInt64(bytes))
+        try handle.synchronize()
+    }
+
+    private static func read(_ path: String) throws -> (records: [JournalRecord], bytes: Int, damaged: [[UInt8]]) {
+        guard FileManager.default.fileExists(atPath: path) else { return ([], 0, []) }
+        let content = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+        guard let end = content.lastIndex(of: UInt8(ascii: "\n")) else { return ([], 0, []) }
+        var records: [JournalRecord] = []
+        var damaged: [[UInt8]] = []
+        for line in content[..<end].split(separator: UInt8(ascii: "\n")) {
+            if let record = JournalRecord(line: line) { records.append(record) } else {
+                damaged.append(Array(line) + [UInt8(ascii: "\n")])
+            }
+        }
+        return (records, end + 1, damaged)
+    }
+
+    private static func append(_ lines: [[UInt8]], to path: String) throws {
+        let file = try openFile(path)
+        try file.seekToEnd()
+        try file.write(contentsOf: Data(lines.joined()))
+        try file.synchronize()
+        try file.close()
+    }
+
+    private static func identity(in directory: String) throws -> UUID {
+        let path = directory + "/identity"
+        if let text = try? String(contentsOfFile: path, encoding: .utf8), let known = UUID(uuidString: text) {
+            return known
+        }
+        let fresh = UUID()
+        let file = try openFile(path + ".new")
+        try file.write(contentsOf: Data(fresh.uuidString.utf8))
+        try file.synchronize()
+        try file.close()
+        guard unsafe rename(path + ".new", path) == 0 else { throw CocoaError(.fileWriteUnknown) }
+        return fresh
+    }
+
+    /// Opens for reading and writing, made with mode 0600 if need be.
+    private static func openFile(_ path: String) throws -> FileHandle {
+        let descriptor = unsafe Foundation.open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else {
+            throw NSError(domain: NSPOSIXErrorDomain, code: Int(errno), userInfo: [NSFilePathErrorKey: path])
+        }
+        return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    }
+
+    private static func syncDirectory(_ path: String) throws {
+        let descriptor = unsafe Foundation.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw CocoaError(.fileReadUnknown) }
+        defer { Foundation.close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw CocoaError(.fileWriteUnknown) }
+    }
+}

@@ -1,0 +1,74 @@
+package import Postgres
+
+/// What went wrong in the ledger's administration, its migrations or its journal.
+///
+/// `message` is for the person who asked: it names the field or the file, and holds no secret.
+package struct LedgerError: Error, Sendable {
+    /// The kind of failure, for exit codes and HTTP statuses.
+    package enum Code: String, Sendable {
+        /// What was named does not exist.
+        case notFound
+        /// It exists already, or something else still refers to it.
+        case conflict
+        /// A value makes no sense; `field` names it.
+        case invalid
+        /// The database cannot be reached, or gave no answer in time.
+        case unavailable
+        /// Migrations: a changed, missing or failing file, or a database newer than the files.
+        case migration
+        /// The settlement journal cannot be opened or written.
+        case journal
+        /// The database refused; `underlying` says why.
+        case database
+    }
+
+    package let code: Code
+    /// The field that is wrong, as commands and the admin API spell it.
+    package let field: String?
+    package let message: String
+    package let underlying: PostgresError?
+
+    package init(_ code: Code, field: String? = nil, _ message: String, underlying: PostgresError? = nil) {
+        self.code = code
+        self.field = field
+        self.message = message
+        self.underlying = underlying
+    }
+}
+
+extension LedgerError: CustomStringConvertible {
+    package var description: String {
+        let cause = underlying.map { " (\($0))" } ?? ""
+        return "\(field.map { "\($0): " } ?? "")\(message)\(cause)"
+    }
+}
+
+extension LedgerError {
+    /// A database error, told apart by what it means to the person who asked.
+    init(_ error: PostgresError) {
+        switch (error.code, error.sqlState) {
+        case (.connection, _), (.timeout, _), (.poolExhausted, _), (.cancelled, _):
+            self.init(.unavailable, "the database cannot be reached", underlying: error)
+        case (_, "23505"?):
+            self.init(.conflict, "it exists already", underlying: error)
+        case (_, "23503"?):
+            self.init(.conflict, "what it refers to is missing, or something still refers to it", underlying: error)
+        case (_, "23514"?):
+            self.init(.invalid, Self.field(ofConstraint: error.constraint), "the value is not allowed", error)
+        case (_, "42P01"?), (_, "42883"?):
+            self.init(.migration, "the database's schema is missing or old: run gboost migrate", underlying: error)
+        default:
+            self.init(.database, "the database refused", underlying: error)
+        }
+    }
+
+    private init(_ code: Code, _ field: String?, _ message: String, _ underlying: PostgresError) {
+        self.init(code, field: field, message, underlying: underlying)
+    }
+
+    /// "tenants_name_check" names the field "name".
+    private static func field(ofConstraint name: String?) -> String? {
+        guard let parts = name?.split(separator: "_"), parts.count >= 3, parts.last == "check" else { return nil }
+        return parts.dropFirst().dropLast().joined(separator: "_")
+    }
+}

@@ -1,0 +1,177 @@
+internal import Foundation
+internal import Logging
+internal import Postgres
+internal import Synchronization
+
+extension PostgresLedger {
+    private static let replayBatch = 64
+    private static let recoveryBatch = 500
+    private static let partitionInterval = Duration.seconds(6 * 3600)
+
+    /// Heartbeat, journal, recovery and partitions, until the task is cancelled.
+    package func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.repeating(self.configuration.heartbeatInterval) { _ = await self.beat() } }
+            group.addTask { await self.repeating(self.configuration.replayInterval) { await self.catchUpIfNeeded() } }
+            group.addTask {
+                let start = ContinuousClock.now
+                await self.repeating(self.configuration.sweepInterval) {
+                    // Right after an outage every gateway looks silent: give them time to be heard again.
+                    guard ContinuousClock.now - start > self.configuration.gatewayTTL, self.wasReachable() else {
+                        return
+                    }
+                    _ = await self.recover()
+                }
+            }
+            group.addTask {
+                await self.repeating(Self.partitionInterval) { await self.makePartitions() }
+            }
+        }
+    }
+
+    /// Registration, journal, predecessors' holds. True when all of it is done.
+    func catchUp() async -> Bool {
+        guard await beat(), await replay(), await recover() != nil else { return false }
+        await makePartitions()
+        isRecovered.withLock { $0 = true }
+        return true
+    }
+
+    private func catchUpIfNeeded() async {
+        if isRecovered.withLock({ $0 }) {
+            if journal.depth.records > 0 || homeless.withLock({ !$0.isEmpty }) { _ = await replay() }
+        } else {
+            _ = await catchUp()
+        }
+    }
+
+    /// Says that this gateway lives; registers it if need be. False when the database did not hear it.
+    func beat() async -> Bool {
+        let statement: PostgresStatement =
+            "select gboost_heartbeat(\(incarnation), \(configuration.instance), \(journal.identity))"
+        let result = await bounded(configuration.settleTimeout) { [pool] () async throws(PostgresError) in
+            _ = try await pool.query(statement)
+        }
+        switch result {
+        case .success:
+            reachability.withLock { $0.heard() }
+            return true
+        case .failure(let error):
+            reachability.withLock { $0.missed() }
+            logger.debug("no heartbeat", metadata: ["reason": "\(error)"])
+            return false
+        }
+    }
+
+    private func wasReachable() -> Bool {
+        reachability.withLock { $0.isSteady(for: configuration.gatewayTTL) }
+    }
+
+    /// Hands the journal to the database. False when the database is away.
+    func replay() async -> Bool {
+        for record in homeless.withLock({ list in defer { list = [] }; return list }) { await post(record) }
+        while true {
+            let batch = await journal.pending(limit: Self.replayBatch)
+            if batch.isEmpty { return true }
+            var done: Set<UInt64> = []
+            for entry in batch {
+                let result = await bounded(configuration.settleTimeout) { () async throws(PostgresError) in
+                    try await self.apply(entry.record)
+                }
+                switch result {
+                case .success: done.insert(entry.number)
+                case .failure(let error) where Self.isFinal(error):
+                    tally.withLock { $0.quarantined += 1 }
+                    logger.critical("the database refuses a record of the journal", metadata: ["reason": "\(error)"])
+                    await journal.quarantine(entry)
+                case .failure:
+                    tally.withLock { $0.replayed += done.count }
+                    await journal.acknowledge(done)
+                    return false
+                }
+            }
+            tally.withLock { $0.replayed += done.count }
+            await journal.acknowledge(done)
+        }
+    }
+
+    /// Ends the holds of gateways that are gone: never dispatched → voided; dispatched → posted in full, marked
+    /// unreconciled and named. Nil when the database is away.
+    package func recover() async -> RecoverySummary? {
+        var summary = RecoverySummary()
+        let ttl = Int64(configuration.gatewayTTL / .milliseconds(1))
+        let interval: PostgresStatement =
+            """
+            select request_id, step, attempt from gboost_orphans(
+              \(incarnation), \(journal.identity), \(ttl) * interval '1 ms', \(Int32(Self.recoveryBatch)))
+            """
+        do {
+            while true {
+                let orphans = try await pool.query(interval).rows
+                for row in orphans { try await recover(row, ttl: ttl, &summary) }
+                if orphans.count < Self.recoveryBatch { break }
+            }
+            _ = try await pool.query(
+                "select gboost_mark_recovered(\(incarnation), \(journal.identity), \(ttl) * interval '1 ms')")
+        } catch {
+            logger.warning("recovery is put off", metadata: ["reason": "\(error)"])
+            return nil
+        }
+        return summary
+    }
+
+    private func recover(
+        _ row: PostgresRow, ttl: Int64, _ summary: inout RecoverySummary
+    ) async throws(PostgresError) {
+        let request = try row.get("request_id", as: UUID.self)
+        let (step, attempt) = (try row.get("step", as: Int16.self), try row.get("attempt", as: Int16.self))
+        let result = try await pool.query(
+            """
+            select gboost_recover(\(request), \(step), \(attempt), \(incarnation), \(journal.identity),
+              \(ttl) * interval '1 ms') as verdict
+            """)
+        let name = "\(request.uuidString.lowercased())/\(step)/\(attempt)"
+        switch try result.rows.first?.get("verdict", as: String.self) {
+        case "voided":
+            summary.voided.append(name)
+            tally.withLock { $0.voided += 1 }
+        case "unreconciled":
+            summary.unreconciled.append(name)
+            tally.withLock { $0.unreconciled += 1 }
+            logger.warning("a dead gateway's call is posted in full, unreconciled", metadata: ["hold": "\(name)"])
+        default: break
+        }
+    }
+
+    private func makePartitions() async {
+        do { _ = try await pool.query("select gboost_ensure_partitions()") } catch {
+            logger.warning("partitions are not made", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    private func repeating(_ interval: Duration, _ body: () async -> Void) async {
+        while !Task.isCancelled {
+            do { try await Task.sleep(for: interval) } catch { return }
+            await body()
+        }
+    }
+
+    /// SQLSTATE classes that say something of the server's state and nothing of the record's: connection, transaction,
+    /// rollback, schema, resources, operator, system.
+    private static let passingClasses: Set<Substring> = ["08", "25", "40", "42", "53", "55", "57", "58", "XX"]
+
+    /// Whether trying again cannot help, because the record itself is refused. It must not hold up the others.
+    private static func isFinal(_ error: PostgresError) -> Bool {
+        if error.code == .encoding || error.code == .decoding { return true }
+        guard error.code == .server, let state = error.sqlState else { return false }
+        return !passingClasses.contains(state.prefix(2))
+    }
+}
+
+/// Since when the database has answered every heartbeat.
+struct Reachability {
+    private var since: ContinuousClock.Instant?
+    mutating func heard() { since = since ?? .now }
+    mutating func missed() { since = nil }
+    func isSteady(for time: Duration) -> Bool { since.map { .now - $0 > time } ?? false }
+}

@@ -1,0 +1,152 @@
+package import Foundation
+package import GatewayCore
+package import Logging
+package import Postgres
+internal import Synchronization
+
+/// The paid hop's bookkeeping in PostgreSQL.
+///
+/// Every decision about money is one call of an SQL function. This class adds what the database cannot do for itself:
+/// deadlines, retries under the same hold id, the journal for when it is away, and the recovery of what dead
+/// gateways left behind.
+package final class PostgresLedger: SpendLedger {
+    let pool: PostgresPool
+    let journal: SettlementJournal
+    let configuration: LedgerConfiguration
+    let logger: Logger
+    /// Names this process in the database: its holds are its own until it is dead.
+    package let incarnation = UUID()
+    let inFlight = WorkInFlight()
+    let tally = Mutex(LedgerCounters())
+    let isRecovered = Mutex(false)
+    let reachability = Mutex(Reachability())
+    /// Settlements that neither the database nor the disk would take.
+    let homeless = Mutex<[JournalRecord]>([])
+    /// More than this many are not kept in memory; recovery posts their holds in full.
+    static let homelessLimit = 10_000
+
+    private init(
+        pool: PostgresPool, journal: SettlementJournal, configuration: LedgerConfiguration, logger: Logger
+    ) {
+        self.pool = pool
+        self.journal = journal
+        self.configuration = configuration
+        self.logger = logger
+    }
+
+    /// Registers this process, replays the journal, then recovers the holds of its predecessors, in that order: a
+    /// settlement that waits in the journal knows better than recovery what a call cost.
+    ///
+    /// With the database away it returns all the same, and `run()` does these things later: local models must answer
+    /// in the meantime.
+    /// - Parameter pool: its statement timeout should be that of `configuration.reserveTimeout`.
+    package static func start(
+        pool: PostgresPool, journal: SettlementJournal, configuration: LedgerConfiguration, logger: Logger
+    ) async -> PostgresLedger {
+        let ledger = PostgresLedger(pool: pool, journal: journal, configuration: configuration, logger: logger)
+        if journal.damagedLines > 0 {
+            logger.critical(
+                "lines of the journal are damaged and kept aside", metadata: ["lines": "\(journal.damagedLines)"])
+        }
+        _ = await ledger.catchUp()
+        return ledger
+    }
+
+    package var counters: LedgerCounters { tally.withLock { $0 } }
+    /// What waits in the journal.
+    package var journalDepth: JournalDepth { journal.depth }
+
+    // MARK: - Settling
+
+    package func settle(_ settlement: Settlement) async { await post(.settlement(settlement)) }
+
+    package func record(_ request: RequestRecord) async { await post(.request(request)) }
+
+    /// Waits until every settlement is in the database or on disk, then says goodbye, so that other gateways need
+    /// not wait for this one's silence. For SIGTERM, after the last request has ended.
+    package func drain(within limit: Duration = .seconds(10)) async {
+        let deadline = ContinuousClock.now + limit
+        _ = await bounded(limit) { () async throws(PostgresError) in await self.inFlight.finished() }
+        while journal.depth.records > 0 || hasHomeless, ContinuousClock.now < deadline {
+            guard await replay() else { break }
+        }
+        guard journal.depth.records == 0, !hasHomeless else {
+            logger.warning("settlements stay in the journal", metadata: ["records": "\(journal.depth.records)"])
+            return await journal.close()
+        }
+        let statement: PostgresStatement = "select gboost_stop_gateway(\(incarnation))"
+        _ = await bounded(configuration.settleTimeout) { [pool] () async throws(PostgresError) in
+            _ = try await pool.query(statement)
+        }
+        await journal.close()
+    }
+
+    private var hasHomeless: Bool { homeless.withLock { !$0.isEmpty } }
+
+    /// Hands a record to the database, or to the journal. In a task of its own: the caller's may be cancelled, as
+    /// its client has left.
+    func post(_ record: JournalRecord) async {
+        inFlight.enter()
+        await Task {
+            await self.store(record)
+            self.inFlight.leave()
+        }.value
+    }
+
+    private func store(_ record: JournalRecord) async {
+        let result = await bounded(configuration.settleTimeout) { () async throws(PostgresError) in
+            try await self.apply(record)
+        }
+        if case .failure(let failure) = result { await keep(record, because: "\(failure)") }
+    }
+
+    /// Writes a record to the journal.
+    func keep(_ record: JournalRecord, because reason: String) async {
+        do {
+            try await journal.append(record)
+            tally.withLock { $0.journaled += 1 }
+            logger.info("a record waits in the journal", metadata: ["reason": "\(reason)"])
+        } catch {
+            let isKept = record.isMoney && homeless.withLock { list in
+                guard list.count < Self.homelessLimit else { return false }
+                list.append(record)
+                return true
+            }
+            logger.critical(
+                "neither the database nor the journal takes a record",
+                metadata: ["database": "\(reason)", "journal": "\(error)", "kept in memory": "\(isKept)"])
+        }
+    }
+
+    /// Does what a record says, in the database. Idempotent.
+    func apply(_ record: JournalRecord) async throws(PostgresError) {
+        switch record {
+        case .settlement(let settlement):
+            let result = try await pool.query(try LedgerStatements.settle(settlement, gateway: incarnation))
+            try note(settlement, result)
+        case .abandonment(let abandonment):
+            _ = try await pool.query(LedgerStatements.abandon(abandonment, gateway: incarnation))
+        case .request(let request):
+            _ = try await pool.query(LedgerStatements.insert(request))
+        }
+    }
+
+    private func note(_ settlement: Settlement, _ result: PostgresResult) throws(PostgresError) {
+        guard let row = result.rows.first else { throw PostgresError(.decoding, "gboost_settle returned no row") }
+        let verdict = try row.get("verdict", as: String.self)
+        let isAlarm = try row.get("alarm", as: Bool.self)
+        tally.withLock { tally in
+            if verdict == "settled" || verdict == "adjusted" { tally.settled += 1 }
+            if isAlarm { tally.alarms += 1 }
+        }
+        if isAlarm {
+            logger.critical(
+                "the provider charged more than was held; posted in full",
+                metadata: ["hold": "\(settlement.id)", "charge": "\(settlement.amount)"])
+        }
+        if verdict == "unknown" || verdict == "voided" {
+            logger.critical(
+                "a settlement has no open hold", metadata: ["hold": "\(settlement.id)", "verdict": "\(verdict)"])
+        }
+    }
+}

@@ -1,0 +1,188 @@
+internal import Dispatch
+package import Foundation
+internal import Synchronization
+
+/// Settlements that the database could not take yet, on disk, synced before `append` returns.
+///
+/// What one sync costs is shared by all records that wait for it. Replaying is idempotent, so a record is only
+/// struck out in memory and leaves the file when much of it has been replayed.
+package final class SettlementJournal: Sendable {
+    /// The most that the file may hold.
+    package static let defaultMaximumBytes = 64 << 20
+    /// Requests only fill this share: what is left is for money.
+    private static let requestShare = 2
+    /// From here on no new hold is taken: its settlement might not fit.
+    private static let fullShare = (numerator: 9, denominator: 10)
+    /// A file smaller than this is not worth rewriting.
+    private static let compactionBytes = 1 << 20
+
+    /// A record in the journal, with the number to strike it out by.
+    struct Entry: Sendable {
+        let number: UInt64
+        let record: JournalRecord
+        let bytes: Int
+    }
+
+    private struct Waiting: Sendable {
+        let record: JournalRecord
+        let line: [UInt8]
+        let done: CheckedContinuation<Result<Void, LedgerError>, Never>
+    }
+
+    private struct State: ~Copyable {
+        var file: JournalFile
+        var entries: [Entry] = []
+        var next: UInt64 = 0
+        var isClosed = false
+    }
+
+    private let queue = DispatchQueue(label: "gboost.journal")
+    private let state: Mutex<State>
+    private let waiting = Mutex<[Waiting]>([])
+    private let depths: Mutex<JournalDepth>
+    private let maximumBytes: Int
+    /// Names this journal in the database: its holder is the only process that can settle what it took.
+    package let identity: UUID
+    /// Lines that could not be read when it was opened.
+    package let damagedLines: Int
+
+    /// Opens or makes the journal in `directory`; fails when another process has it.
+    package init(directory: String, maximumBytes: Int = defaultMaximumBytes) throws(LedgerError) {
+        let file = try JournalFile.open(directory: directory)
+        identity = file.identity
+        damagedLines = file.found.damaged
+        self.maximumBytes = maximumBytes
+        var entries: [Entry] = []
+        for (index, record) in file.found.records.enumerated() {
+            entries.append(Entry(number: UInt64(index), record: record, bytes: (try? record.line().count) ?? 0))
+        }
+        depths = Mutex(JournalDepth(records: entries.count, bytes: file.bytes))
+        state = Mutex(State(file: file, entries: entries, next: UInt64(entries.count)))
+    }
+
+    /// Writes a record and returns once it is on disk.
+    func append(_ record: JournalRecord) async throws(LedgerError) {
+        let line: [UInt8]
+        do { line = try record.line() } catch { throw LedgerError(.journal, "a record cannot be written as JSON") }
+        let result = await withCheckedContinuation { done in
+            waiting.withLock { $0.append(Waiting(record: record, line: line, done: done)) }
+            queue.async { self.flush() }
+        }
+        try result.get()
+    }
+
+    /// The oldest records.
+    func pending(limit: Int) async -> [Entry] {
+        await withCheckedContinuation { done in
+            queue.async { done.resume(returning: self.state.withLock { Array($0.entries.prefix(limit)) }) }
+        }
+    }
+
+    /// Strikes out what the database has taken.
+    func acknowledge(_ numbers: Set<UInt64>) async {
+        await withCheckedContinuation { done in
+            queue.async {
+                self.state.withLock { self.strike(numbers, &$0) }
+                done.resume()
+            }
+        }
+    }
+
+    /// Puts a record aside that the database refuses for good, and strikes it out.
+    func quarantine(_ entry: Entry) async {
+        await withCheckedContinuation { done in
+            queue.async {
+                self.state.withLock { state in
+                    guard let line = try? entry.record.line(), (try? state.file.quarantine(line)) != nil else { return }
+                    self.strike([entry.number], &state)
+                }
+                done.resume()
+            }
+        }
+    }
+
+    /// How much is waiting, for metrics.
+    package var depth: JournalDepth { depths.withLock { $0 } }
+
+    /// True when it may not have room for another settlement.
+    var isNearlyFull: Bool {
+        depth.bytes >= maximumBytes / Self.fullShare.denominator * Self.fullShare.numerator
+    }
+
+    /// Writes what waits and gives the lock up.
+    func close() async {
+        await withCheckedContinuation { done in
+            queue.async {
+                self.flush()
+                self.state.withLock { state in
+                    guard !state.isClosed else { return }
+                    state.isClosed = true
+                    state.file.close()
+                }
+                done.resume()
+            }
+        }
+    }
+
+    // MARK: - On the queue
+
+    private func flush() {
+        let batch = waiting.withLock { waiting in
+            defer { waiting = [] }
+            return waiting
+        }
+        guard !batch.isEmpty else { return }
+        let results = state.withLock { write(batch, &$0) }
+        for (item, result) in zip(batch, results) { item.done.resume(returning: result) }
+    }
+
+    private func write(_ batch: [Waiting], _ state: inout State) -> [Result<Void, LedgerError>] {
+        guard !state.isClosed else { return batch.map { _ in .failure(LedgerError(.journal, "it is closed")) } }
+        var bytes = state.file.bytes
+        let fits = batch.map { item in
+            let limit = item.record.isMoney ? maximumBytes : maximumBytes / Self.requestShare
+            guard bytes + item.line.count <= limit else { return false }
+            bytes += item.line.count
+            return true
+        }
+        let accepted = zip(batch, fits).filter(\.1).map(\.0)
+        do {
+            if !accepted.isEmpty { try state.file.append(accepted.flatMap(\.line)) }
+        } catch {
+            let failure = LedgerError(.journal, "cannot write: \(error.localizedDescription)")
+            return batch.map { _ in .failure(failure) }
+        }
+        for item in accepted {
+            state.entries.append(Entry(number: state.next, record: item.record, bytes: item.line.count))
+            state.next += 1
+        }
+        note(state)
+        return fits.map { $0 ? .success(()) : .failure(LedgerError(.journal, "it is full")) }
+    }
+
+    private func strike(_ numbers: Set<UInt64>, _ state: inout State) {
+        guard !state.isClosed, !numbers.isEmpty else { return }
+        state.entries.removeAll { numbers.contains($0.number) }
+        let live = state.entries.reduce(0) { $0 + $1.bytes }
+        let isWorthwhile = state.file.bytes > Self.compactionBytes && live < state.file.bytes / 2
+        if state.entries.isEmpty || isWorthwhile {
+            // A failure leaves the old file, which only means that some records will be replayed again.
+            let lines = state.entries.compactMap { try? $0.record.line() }
+            if lines.count == state.entries.count { try? state.file.replace(with: lines) }
+        }
+        note(state)
+    }
+
+    private func note(_ state: borrowing State) {
+        let depth = JournalDepth(records: state.entries.count, bytes: state.file.bytes)
+        depths.withLock { $0 = depth }
+    }
+}
+
+/// What the journal holds.
+package struct JournalDepth: Hashable, Sendable {
+    /// Records that the database has not taken yet.
+    package var records: Int
+    /// Size of the file.
+    package var bytes: Int
+}

@@ -1,0 +1,154 @@
+package import FoundationEssentials
+
+/// One parameter as it goes over the wire: its type and its value in PostgreSQL's text format (bytea: binary).
+package struct PostgresBind: Sendable {
+    enum Value: Sendable {
+        case null
+        case text(String)
+        case binary([UInt8])
+        /// Cannot be sent; the text says why, without the value.
+        case invalid(String)
+    }
+    let type: UInt32
+    let value: Value
+}
+
+/// A value that can be a statement's parameter.
+///
+/// A type of your own conforms by handing on the `postgresBind` of what it wraps.
+package protocol PostgresBindable {
+    /// The object identifier of the parameter's type in PostgreSQL, known even when the value is NULL.
+    static var postgresType: UInt32 { get }
+    /// The parameter.
+    var postgresBind: PostgresBind { get }
+}
+
+/// A `PostgresBindable` that has an array type of its own in PostgreSQL.
+package protocol PostgresArrayElement: PostgresBindable {
+    /// The object identifier of the array type.
+    static var postgresArrayType: UInt32 { get }
+    /// The array as one parameter.
+    static func postgresBind(array: [Self]) -> PostgresBind
+}
+
+extension PostgresArrayElement {
+    package static func postgresBind(array: [Self]) -> PostgresBind {
+        PostgresArrayText.bind(array.map { $0.postgresBind.value }, type: postgresArrayType)
+    }
+}
+
+extension Bool: PostgresArrayElement {
+    package static var postgresType: UInt32 { 16 }
+    package static var postgresArrayType: UInt32 { 1000 }
+    package var postgresBind: PostgresBind { PostgresBind(type: Self.postgresType, value: .text(self ? "t" : "f")) }
+}
+
+extension Int16: PostgresArrayElement {
+    package static var postgresType: UInt32 { 21 }
+    package static var postgresArrayType: UInt32 { 1005 }
+    package var postgresBind: PostgresBind { PostgresBind(type: Self.postgresType, value: .text(String(self))) }
+}
+
+extension Int32: PostgresArrayElement {
+    package static var postgresType: UInt32 { 23 }
+    package static var postgresArrayType: UInt32 { 1007 }
+    package var postgresBind: PostgresBind { PostgresBind(type: Self.postgresType, value: .text(String(self))) }
+}
+
+extension Int64: PostgresArrayElement {
+    package static var postgresType: UInt32 { 20 }
+    package static var postgresArrayType: UInt32 { 1016 }
+    package var postgresBind: PostgresBind { PostgresBind(type: Self.postgresType, value: .text(String(self))) }
+}
+
+/// `Int` is sent as `bigint`.
+extension Int: PostgresArrayElement {
+    package static var postgresType: UInt32 { 20 }
+    package static var postgresArrayType: UInt32 { 1016 }
+    package var postgresBind: PostgresBind { PostgresBind(type: Self.postgresType, value: .text(String(self))) }
+}
+
+extension Double: PostgresArrayElement {
+    package static var postgresType: UInt32 { 701 }
+    package static var postgresArrayType: UInt32 { 1022 }
+    package var postgresBind: PostgresBind { PostgresBind(type: Self.postgresType, value: .text(text(of: self))) }
+}
+
+extension Float: PostgresArrayElement {
+    package static var postgresType: UInt32 { 700 }
+    package static var postgresArrayType: UInt32 { 1021 }
+    package var postgresBind: PostgresBind { PostgresBind(type: Self.postgresType, value: .text(text(of: self))) }
+}
+
+/// PostgreSQL spells the special values its own way.
+private func text(of value: some BinaryFloatingPoint & LosslessStringConvertible) -> String {
+    if value.isNaN { return "NaN" }
+    if value.isInfinite { return value > 0 ? "Infinity" : "-Infinity" }
+    return String(value)
+}
+
+/// Sent as `text`. A string with a zero byte cannot be stored by PostgreSQL: the statement fails before it is sent.
+extension String: PostgresArrayElement {
+    package static var postgresType: UInt32 { 25 }
+    package static var postgresArrayType: UInt32 { 1009 }
+    package var postgresBind: PostgresBind { PostgresBind(type: Self.postgresType, value: .text(self)) }
+}
+
+extension UUID: PostgresArrayElement {
+    package static var postgresType: UInt32 { 2950 }
+    package static var postgresArrayType: UInt32 { 2951 }
+    package var postgresBind: PostgresBind { PostgresBind(type: Self.postgresType, value: .text(uuidString)) }
+}
+
+/// Sent as `timestamptz`, rounded to its microseconds.
+extension Date: PostgresArrayElement {
+    package static var postgresType: UInt32 { 1184 }
+    package static var postgresArrayType: UInt32 { 1185 }
+    package var postgresBind: PostgresBind {
+        guard let text = PostgresTimestamp.text(of: self) else {
+            return PostgresBind(type: Self.postgresType, value: .invalid("a date out of timestamptz's range"))
+        }
+        return PostgresBind(type: Self.postgresType, value: .text(text))
+    }
+}
+
+/// JSON text, sent as `jsonb`.
+package struct PostgresJSON: PostgresArrayElement, Sendable, Equatable {
+    /// The JSON text.
+    package let text: String
+    package init(_ text: String) { self.text = text }
+    package static var postgresType: UInt32 { 3802 }
+    package static var postgresArrayType: UInt32 { 3807 }
+    package var postgresBind: PostgresBind { PostgresBind(type: Self.postgresType, value: .text(text)) }
+}
+
+extension Optional: PostgresBindable where Wrapped: PostgresBindable {
+    package static var postgresType: UInt32 { Wrapped.postgresType }
+    package var postgresBind: PostgresBind {
+        self?.postgresBind ?? PostgresBind(type: Self.postgresType, value: .null)
+    }
+}
+
+extension Optional: PostgresArrayElement where Wrapped: PostgresArrayElement {
+    package static var postgresArrayType: UInt32 { Wrapped.postgresArrayType }
+}
+
+/// `[UInt8]` is a `bytea`, not an array of small numbers: a byte has no type of its own in PostgreSQL.
+extension UInt8: PostgresArrayElement {
+    package static var postgresType: UInt32 { 21 }
+    package static var postgresArrayType: UInt32 { 17 }
+    package var postgresBind: PostgresBind { Int16(self).postgresBind }
+    package static func postgresBind(array: [UInt8]) -> PostgresBind {
+        PostgresBind(type: postgresArrayType, value: .binary(array))
+    }
+}
+
+extension Array: PostgresBindable where Element: PostgresArrayElement {
+    package static var postgresType: UInt32 { Element.postgresArrayType }
+    package var postgresBind: PostgresBind { Element.postgresBind(array: self) }
+}
+
+/// `[[UInt8]]` is a `bytea[]`.
+extension Array: PostgresArrayElement where Element == UInt8 {
+    package static var postgresArrayType: UInt32 { 1001 }
+}

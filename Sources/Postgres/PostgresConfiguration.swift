@@ -1,0 +1,131 @@
+internal import CLibPQ
+internal import Glibc
+
+/// Where PostgreSQL is and how long to wait for it.
+///
+/// Read from a libpq URL (`postgresql://user:password@host:5432/db?sslmode=verify-full`) or conninfo text. The
+/// password is never part of a description, a dump or an error.
+package struct PostgresConfiguration: Sendable {
+    /// The longest a connection attempt may take, name resolution and TLS included.
+    package var connectTimeout: Duration
+    /// The longest a statement may run. The server ends it then; should the server not answer either, the caller is
+    /// told `timeout` a grace period later, and the connection is dropped.
+    package var statementTimeout: Duration
+    /// Shown in `pg_stat_activity`.
+    package var applicationName: String
+    /// The most statements that may be under way on one connection.
+    package var maxPipelined: Int
+    /// The most prepared statements kept per connection; 0 turns them off (for a pooler in between).
+    package var maxPreparedStatements: Int
+    /// How long an open transaction may sit idle before the server ends its connection.
+    package var idleInTransactionTimeout: Duration
+    /// How long a caller may wait for a connection of the pool.
+    package var acquireTimeout: Duration
+    /// The longest pause between two attempts to reach a server that is away.
+    package var maxBackoff: Duration
+
+    /// Keywords and values as libpq read them. Private: the password is among them.
+    private let settings: [String: String]
+
+    /// Reads a connection URL or conninfo text.
+    ///
+    /// The parser's own message is not passed on, since it quotes pieces of the text, possibly of the password.
+    package init(url: String) throws(PostgresError) {
+        guard !url.utf8.contains(0), let options = PQconninfoParse(url, nil) else {
+            throw PostgresError(.invalidConfiguration, "the database URL cannot be read")
+        }
+        defer { PQconninfoFree(options) }
+        var settings: [String: String] = [:]
+        var option = options
+        while let keyword = option.pointee.keyword {
+            if let value = option.pointee.val { settings[String(cString: keyword)] = String(cString: value) }
+            option += 1
+        }
+        self.settings = settings
+        connectTimeout = settings["connect_timeout"].flatMap { Int($0) }.map { .seconds($0) } ?? .seconds(5)
+        if connectTimeout <= .zero { connectTimeout = .seconds(5) }
+        statementTimeout = .seconds(10)
+        applicationName = settings["application_name"] ?? "gboost"
+        maxPipelined = 256
+        maxPreparedStatements = 128
+        idleInTransactionTimeout = .seconds(30)
+        acquireTimeout = .seconds(10)
+        maxBackoff = .seconds(2)
+    }
+
+    /// How much longer than the statement timeout the client waits, so that the server's own answer comes first.
+    var timeoutGrace: Duration { min(.seconds(1), max(.milliseconds(100), statementTimeout / 4)) }
+
+    /// Throws when a limit makes no sense.
+    func validate() throws(PostgresError) {
+        guard connectTimeout > .zero, statementTimeout > .zero, acquireTimeout > .zero, maxBackoff > .zero,
+            idleInTransactionTimeout > .zero, maxPipelined > 0, maxPreparedStatements >= 0
+        else { throw PostgresError(.invalidConfiguration, "a timeout or limit of the database is not positive") }
+    }
+
+    /// The hosts to try, in order. A Unix socket's directory and a numeric address need no resolution.
+    var endpoints: [(host: String, port: String, needsResolution: Bool)] {
+        guard settings["hostaddr"] == nil, let host = settings["host"] ?? Self.environment("PGHOST") else { return [] }
+        let hosts = host.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        let port = settings["port"] ?? Self.environment("PGPORT") ?? ""
+        let ports = port.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        return hosts.enumerated().map { index, host in
+            let port = ports.count == 1 ? ports[0] : index < ports.count ? ports[index] : ""
+            let isName = !host.isEmpty && !host.hasPrefix("/") && !host.hasPrefix("@")
+            return (host, port, isName && !NameResolver.isNumeric(host))
+        }
+    }
+
+    private static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+
+    /// `message` without the password, should libpq ever quote it.
+    func scrub(_ message: String) -> String {
+        guard let password = settings["password"], !password.isEmpty, message.contains(password) else { return message }
+        return message.split(separator: password, omittingEmptySubsequences: false).joined(separator: "…")
+    }
+
+    /// What libpq is given: everything from the URL, and what this module rests on.
+    /// - Parameter addresses: host, numeric address ("" for a socket) and port of each candidate.
+    func keywords(addresses: [(host: String, address: String, port: String)]) -> [(String, String)] {
+        var all = settings
+        all.removeValue(forKey: "connect_timeout")
+        all["application_name"] = applicationName
+        all["client_encoding"] = "UTF8"
+        all["gssencmode"] = settings["gssencmode"] ?? "disable"
+        all["keepalives_idle"] = settings["keepalives_idle"] ?? "30"
+        all["keepalives_interval"] = settings["keepalives_interval"] ?? "10"
+        all["keepalives_count"] = settings["keepalives_count"] ?? "3"
+        if !addresses.isEmpty {
+            all["host"] = addresses.map(\.host).joined(separator: ",")
+            all["hostaddr"] = addresses.map(\.address).joined(separator: ",")
+            all["port"] = addresses.map(\.port).joined(separator: ",")
+        }
+        // As start-up options rather than statements: no round trip, and RESET returns to them.
+        let session = [
+            "DateStyle=ISO", "TimeZone=UTC", "IntervalStyle=iso_8601", "bytea_output=hex", "extra_float_digits=1",
+            "standard_conforming_strings=on", "client_min_messages=warning",
+            "statement_timeout=\(statementTimeout.wholeMilliseconds)",
+            "idle_in_transaction_session_timeout=\(idleInTransactionTimeout.wholeMilliseconds)",
+        ]
+        let own = session.map { "-c \($0)" }.joined(separator: " ")
+        all["options"] = settings["options"].map { "\($0) \(own)" } ?? own
+        return all.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    }
+}
+
+extension PostgresConfiguration: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// Host, port, database and user; never the password.
+    package var description: String {
+        let shown = ["host", "hostaddr", "port", "dbname", "user", "sslmode"]
+        return shown.compactMap { key in settings[key].map { "\(key)=\($0)" } }.joined(separator: " ")
+    }
+    package var debugDescription: String { description }
+    package var customMirror: Mirror { Mirror(self, children: ["description": description]) }
+}
+
+extension Duration {
+    /// Rounded up, at least 1: PostgreSQL takes 0 for "no limit".
+    var wholeMilliseconds: Int64 {
+        max(1, components.seconds * 1000 + (components.attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
+    }
+}

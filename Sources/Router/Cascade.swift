@@ -1,0 +1,157 @@
+internal import GatewayCore
+
+/// The SLM drafts the whole answer, every step is scored, and one decision is made: all of it, or the LLM from
+/// scratch. Nothing is emitted before the decision.
+package struct Cascade: Strategy {
+    /// How the rewards of the steps become one.
+    package enum Aggregate: String, Hashable, Sendable, Codable { case minimum, product, last }
+
+    private enum Phase: Hashable, Sendable {
+        case ready
+        case drafting(maxTokens: Int)
+        case escalating
+        /// The drafted steps go out one by one.
+        case emitting(from: Int, then: Finish.Reason)
+        case emittingReply(then: Finish.Reason)
+        case finished(Finish)
+    }
+
+    private let aggregate: Aggregate
+    /// The answer as it goes out.
+    private var answer: Answer
+    /// The answer as it is drafted.
+    private var drafted: Answer
+    private var steps: [EmittedStep] = []
+    private var draftEnding: Finish.Reason = .stop
+    private var promptTokens = 0
+    private var outlook = SpendingOutlook()
+    private var phase = Phase.ready
+    private var fallback: Stepwise?
+
+    package init(_ context: StrategyContext, aggregate: Aggregate = .minimum) {
+        answer = Answer(context)
+        drafted = Answer(context)
+        self.aggregate = aggregate
+    }
+
+    package var summary: AnswerSummary { fallback?.summary ?? answer.summary }
+    private var settings: RouteSettings { answer.context.settings }
+
+    package mutating func next(_ event: StrategyEvent) -> StrategyAction {
+        if fallback != nil { return fallback?.next(event) ?? finish(.outOfTurn) }
+        switch (phase, event) {
+        case (.finished(let finish), _): return .finish(finish)
+        case (.ready, .start): return draft()
+        case (.drafting(let maxTokens), .drafted(let draft, let reward, let outlook)):
+            return add(draft, reward: reward, maxTokens: maxTokens, outlook: outlook)
+        case (.drafting, .draftFailed(let error)):
+            draftEnding = .localModelFailed(error)
+            guard !settings.escalationForbidden else { return emitDraft(from: 0) }
+            return escalate(
+                Decision(action: .llmRest, shadowPrice: settings.shadowPrice, reason: "local_model_failed"),
+                reward: nil)
+        case (.escalating, .wrote(let reply)): return take(reply)
+        case (.escalating, .refused(let refusal)):
+            answer.degrade(refusal.degraded)
+            return emitDraft(from: 0)
+        case (.emitting(let index, _), .emitted): return emitDraft(from: index)
+        case (.emittingReply(let reason), .emitted): return finish(reason)
+        default: return finish(.outOfTurn)
+        }
+    }
+
+    private mutating func finish(_ reason: Finish.Reason) -> StrategyAction {
+        let finish = Finish(reason: reason, degraded: answer.summary.degraded)
+        phase = .finished(finish)
+        return .finish(finish)
+    }
+
+    private mutating func draft() -> StrategyAction {
+        let plan = drafted.draftPlan(attempt: 0, wantsReward: true)
+        phase = .drafting(maxTokens: plan.maxTokens)
+        return .draft(plan)
+    }
+
+    private mutating func add(
+        _ draft: StepDraft, reward: ProcessReward?, maxTokens: Int, outlook: SpendingOutlook
+    ) -> StrategyAction {
+        self.outlook = outlook
+        if steps.isEmpty { promptTokens = draft.promptTokens }
+        let goesRound = drafted.repetitions(of: draft.text) >= Stepwise.fatalRepetitions
+        if !draft.text.isEmpty, !goesRound { steps.append(drafted.settle(draft, reward: reward)) }
+        let isStuck = draft.text.isEmpty || goesRound || draft.end == .length && draft.tokens.count < maxTokens
+        switch draft.end {
+        case .answer: draftEnding = .stop
+        case .length, .boundary:
+            guard isStuck || drafted.isFull else { return self.draft() }
+            draftEnding = .length
+        }
+        return decide()
+    }
+
+    private mutating func decide() -> StrategyAction {
+        let rewards = steps.compactMap(\.reward)
+        guard rewards.count == steps.count, let reward = combine(rewards) else {
+            answer.degrade(.rewardUnavailable)
+            return emitDraft(from: 0)
+        }
+        let observation = StepObservation(
+            reward: reward, depth: 0, resamplesUsed: 0, draftEnd: draftEnding == .stop ? .answer : .length,
+            contextTokens: promptTokens, inputTokenBound: outlook.inputTokenBound, price: outlook.price,
+            remaining: outlook.remaining, valueUSD: answer.context.valueUSD,
+            barred: [.resample: .notOffered, .llmStep: .notOffered])
+        let decision = answer.context.controller.decide(observation, settings: settings)
+        if decision.action == .llmRest { return escalate(decision, reward: reward) }
+        if let reason = answer.context.withheld(observation, decision) { answer.degrade(reason) }
+        return emitDraft(from: 0)
+    }
+
+    /// nil: nothing to combine, or not a number among them. An empty draft is surely wrong.
+    private func combine(_ rewards: [ProcessReward]) -> ProcessReward? {
+        guard !rewards.contains(where: { $0.calibrated.isNaN || $0.raw.isNaN }) else { return nil }
+        guard let last = rewards.last else { return ProcessReward(raw: 0, calibrated: 0) }
+        switch aggregate {
+        case .last: return last
+        case .minimum: return rewards.min { $0.calibrated < $1.calibrated }
+        case .product:
+            return rewards.reduce(ProcessReward(raw: 1, calibrated: 1)) {
+                ProcessReward(raw: $0.raw * $1.raw, calibrated: $0.calibrated * $1.calibrated)
+            }
+        }
+    }
+
+    private mutating func escalate(_ decision: Decision, reward: ProcessReward?) -> StrategyAction {
+        phase = .escalating
+        return .escalate(
+            EscalationPlan(
+                kind: .rest, step: 0, texts: [],
+                maxTokens: answer.escalationTokens(.rest, outlook, contextTokens: promptTokens), decision: decision,
+                reward: reward, rejected: steps.map(\.text).joined()))
+    }
+
+    private mutating func take(_ reply: LLMReply) -> StrategyAction {
+        answer.summary.escalations += 1
+        let isInterrupted = reply.end == .interrupted
+        if isInterrupted { answer.degrade(.providerUnavailable) }
+        if reply.text.isEmpty || isInterrupted && !reply.wasStreamed { return emitDraft(from: 0) }
+        let step = answer.settle(reply, text: reply.text)
+        if isInterrupted {
+            // The client has part of the LLM's answer: the SLM goes on from that, not from its own draft.
+            var local = Stepwise(continuing: answer)
+            let action = local.next(.start)
+            fallback = local
+            return action
+        }
+        let ending: Finish.Reason = reply.end == .length ? .length : .stop
+        if reply.wasStreamed { return finish(ending) }
+        phase = .emittingReply(then: ending)
+        return .emit(step)
+    }
+
+    private mutating func emitDraft(from index: Int) -> StrategyAction {
+        guard index < steps.count else { return finish(draftEnding) }
+        phase = .emitting(from: index + 1, then: draftEnding)
+        answer.summary.slmSteps += 1
+        return .emit(steps[index])
+    }
+}

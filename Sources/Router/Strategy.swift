@@ -1,0 +1,254 @@
+package import GatewayCore
+
+/// How a request is answered: a state machine that says what to do next and is told what came of it.
+///
+/// It does nothing itself. The driver performs the action and reports it with the matching event, until `.finish`:
+///
+/// ```swift
+/// var strategy = makeStrategy(settings.strategy, StrategyContext(settings: settings, sampling: sampling))
+/// var action = strategy.next(.start)
+/// loop: while true {
+///     switch action {
+///     case .draft(let plan):
+///         do {
+///             let draft = try await slm.draft(request(for: plan))     // answer, sampling, maxTokens, boundary: plan's
+///             let reward = plan.wantsReward ? try? await prm.score(…, answer: plan.texts, draft: draft) : nil
+///             action = strategy.next(.drafted(draft, reward: reward, outlook: await outlook()))
+///         } catch let error as LocalModelError { action = strategy.next(.draftFailed(error)) }
+///     case .escalate(let plan):
+///         switch await pay(plan) {                                     // reserve, call, settle
+///         case .success(let reply): action = strategy.next(.wrote(reply))
+///         case .failure(let refusal): action = strategy.next(.refused(refusal))
+///         }
+///     case .emit(let step):
+///         try await client.send(step.text)
+///         action = strategy.next(.emitted)
+///     case .finish(let finish): break loop
+///     }
+/// }
+/// ```
+///
+/// What holds: steps are emitted in order and never taken back; a draft that was not accepted is never emitted; the
+/// number of drafts and escalations is bounded by the settings; a refused escalation does not end the answer while
+/// there is an SLM. An event that does not answer the last action ends it with `.outOfTurn`.
+package protocol Strategy: Sendable {
+    /// Takes what happened, gives what to do next. After `.finish` it only ever gives the same `.finish`.
+    mutating func next(_ event: StrategyEvent) -> StrategyAction
+    /// What the answer consists of by now.
+    var summary: AnswerSummary { get }
+}
+
+/// What happened.
+package enum StrategyEvent: Hashable, Sendable {
+    case start
+    /// Answers `.draft`. `reward` is nil where it could not be had; it is not read where it was not wanted.
+    case drafted(StepDraft, reward: ProcessReward?, outlook: SpendingOutlook)
+    /// Answers `.draft`: the SLM gave nothing.
+    case draftFailed(LocalModelError)
+    /// Answers `.escalate`: the LLM wrote something.
+    case wrote(LLMReply)
+    /// Answers `.escalate`: no call was made, or it gave nothing.
+    case refused(EscalationRefusal)
+    /// Answers `.emit`.
+    case emitted
+}
+
+/// What to do next.
+package enum StrategyAction: Hashable, Sendable {
+    case draft(DraftPlan)
+    case escalate(EscalationPlan)
+    case emit(EmittedStep)
+    case finish(Finish)
+}
+
+/// What a paid call would meet now.
+package struct SpendingOutlook: Hashable, Sendable {
+    /// Price in force; nil: unknown.
+    package var price: ModelPrice?
+    /// The least of: what is left of the budget, what is left of the request's own cap. nil: not known.
+    package var remaining: NanoUSD?
+    /// Proven upper bound of the tokens that the LLM would have to read; 0: not known.
+    package var inputTokenBound: Int
+    package init(price: ModelPrice? = nil, remaining: NanoUSD? = nil, inputTokenBound: Int = 0) {
+        self.price = price
+        self.remaining = remaining
+        self.inputTokenBound = inputTokenBound
+    }
+}
+
+/// A draft to be made: the strategy's part of a `DraftRequest`.
+package struct DraftPlan: Hashable, Sendable {
+    /// Index of the step.
+    package var step: Int
+    /// 0 for the first try of the step.
+    package var attempt: Int
+    /// The settled steps, for the SLM, and their texts, for the PRM.
+    package var answer: [AnswerSegment]
+    package var texts: [String]
+    package var sampling: Sampling
+    package var maxTokens: Int
+    package var boundary: StepBoundary?
+    /// Whether the draft's reward will be read.
+    package var wantsReward: Bool
+}
+
+/// A paid call to be made.
+package struct EscalationPlan: Hashable, Sendable {
+    package var kind: EscalationKind
+    /// Index of the step that the call writes; no two calls of a request have the same.
+    package var step: Int
+    /// Texts of the settled steps that the LLM goes on from; empty: it answers the question from scratch.
+    package var texts: [String]
+    /// The most that it may produce: already lowered to what is left, where that was known. A hold may lower it more.
+    package var maxTokens: Int
+    package var decision: Decision
+    /// Of the draft that was not good enough.
+    package var reward: ProcessReward?
+    /// Text of that draft, which the client never sees.
+    package var rejected: String?
+}
+
+/// How an LLM's reply ended.
+package enum LLMReplyEnd: Hashable, Sendable {
+    /// At the end of the step that was asked for.
+    case step
+    /// The answer is complete, also where one step was asked for and the whole solution came.
+    case answer
+    /// Its bound of tokens was used up.
+    case length
+    /// The connection broke; the text is what had come by then.
+    case interrupted
+}
+
+/// What an LLM wrote.
+package struct LLMReply: Hashable, Sendable {
+    package var text: String
+    package var end: LLMReplyEnd
+    /// Tokens of the text, as the provider counts.
+    package var tokens: Int
+    /// The text was sent to the client while it came, so that it is not to be emitted again. Only for `.rest` and
+    /// `.direct`.
+    package var wasStreamed: Bool
+    package init(text: String, end: LLMReplyEnd, tokens: Int, wasStreamed: Bool = false) {
+        self.text = text
+        self.end = end
+        self.tokens = tokens
+        self.wasStreamed = wasStreamed
+    }
+}
+
+/// Why an escalation came to nothing.
+package enum EscalationRefusal: String, Hashable, Sendable, Error {
+    case budgetExhausted = "budget_exhausted"
+    case ledgerUnavailable = "ledger_unavailable"
+    case providerUnavailable = "provider_unavailable"
+    case priceUnknown = "price_unknown"
+
+    /// How it is reported to the client.
+    package var degraded: DegradedReason {
+        switch self {
+        case .budgetExhausted: .budgetExhausted
+        case .ledgerUnavailable: .ledgerUnavailable
+        case .providerUnavailable: .providerUnavailable
+        case .priceUnknown: .priceUnknown
+        }
+    }
+}
+
+/// Who wrote a step.
+package enum StepSource: String, Hashable, Sendable, Codable { case slm, llm }
+
+/// A settled step, to be sent to the client.
+package struct EmittedStep: Hashable, Sendable {
+    package var index: Int
+    package var segment: AnswerSegment
+    package var text: String
+    package var source: StepSource
+    package var reward: ProcessReward?
+}
+
+/// How an answer ended.
+package struct Finish: Hashable, Sendable {
+    /// Why it ended.
+    package enum Reason: Hashable, Sendable {
+        case stop, length
+        /// The SLM failed and no LLM could go on. Steps may have been emitted before.
+        case localModelFailed(LocalModelError)
+        /// The LLM alone could have answered and was not called.
+        case refused(EscalationRefusal)
+        /// The driver reported something that does not answer the last action: a bug.
+        case outOfTurn
+    }
+    package var reason: Reason
+    package var degraded: DegradedReason?
+}
+
+/// What an answer consists of.
+package struct AnswerSummary: Hashable, Sendable {
+    package var slmSteps = 0
+    package var llmSteps = 0
+    /// Paid calls that were answered.
+    package var escalations = 0
+    package var degraded: DegradedReason?
+    package init() {}
+    package var steps: Int { slmSteps + llmSteps }
+    /// nil: nothing was written.
+    package var servedBy: ServedBy? {
+        switch (slmSteps > 0, llmSteps > 0) {
+        case (true, false): .slm
+        case (false, true): .llm
+        case (true, true): .mixed
+        // The LLM may have answered with nothing.
+        case (false, false): escalations > 0 ? .llm : nil
+        }
+    }
+}
+
+/// What a strategy needs to know of the request and its route.
+package struct StrategyContext: Sendable {
+    package var settings: RouteSettings
+    /// As the client asked for.
+    package var sampling: Sampling
+    /// The client's bound on the whole answer; nil: the route's alone.
+    package var maxTokens: Int?
+    /// ω of this request; nil: the route's.
+    package var valueUSD: Double?
+    /// Whether there is an SLM to draft with (always, but for `direct`).
+    package var hasLocalModel: Bool
+    package var controller: any Controller
+    package init(
+        settings: RouteSettings, sampling: Sampling, maxTokens: Int? = nil, valueUSD: Double? = nil,
+        hasLocalModel: Bool = true, controller: any Controller = FixedShadowPriceController()
+    ) {
+        self.settings = settings
+        self.sampling = sampling
+        self.maxTokens = maxTokens
+        self.valueUSD = valueUSD
+        self.hasLocalModel = hasLocalModel
+        self.controller = controller
+    }
+}
+
+extension StrategyContext {
+    /// Which lack of money or price kept a step from the LLM that the controller would have paid for; nil: none did.
+    func withheld(_ observation: StepObservation, _ decision: Decision) -> DegradedReason? {
+        let excluded = decision.excluded.filter { $0.action == .llmStep || $0.action == .llmRest }.map(\.reason)
+        if excluded.contains(.overBudget) {
+            var unbounded = observation
+            unbounded.remaining = nil
+            return controller.decide(unbounded, settings: settings).isEscalation ? .budgetExhausted : nil
+        }
+        // Without a price there is no cost to weigh: told wherever the LLM would be expected to do better.
+        let isPoor = observation.reward.calibrated < settings.llmSuccessPrior
+        return excluded.contains(.priceUnknown) && isPoor ? .priceUnknown : nil
+    }
+}
+
+/// The strategy of this kind, at its start.
+package func makeStrategy(_ kind: StrategyKind, _ context: StrategyContext) -> any Strategy {
+    switch kind {
+    case .direct: Direct(context)
+    case .cascade: Cascade(context)
+    case .stepwise: Stepwise(context)
+    }
+}

@@ -1,0 +1,212 @@
+extension ChatCompletionRequest {
+    /// Roles that a message may have.
+    private static let roles: Set<String> = ["system", "developer", "user", "assistant", "tool", "function"]
+    /// OpenAI's bounds.
+    package static let maxStopStrings = 4
+    package static let maxChoices = 128
+
+    /// Reads and checks a body. The error of a bad field names it in `param`.
+    package init(_ body: [UInt8], limits: JSONLimits = JSONLimits()) throws(WireFormatError) {
+        let document = try JSONDocument(body, limits: limits)
+        let root = document.root
+        guard root.kind == .object else {
+            throw WireFormatError(.invalidField, "The body must be a JSON object.")
+        }
+        let model = try Self.readModel(root["model"])
+        let messages = try Self.readMessages(root["messages"])
+        self.init(
+            document: document,
+            model: model,
+            messages: messages,
+            isStream: try Self.readBool(root["stream"], "stream") ?? false,
+            includesUsage: try Self.readIncludeUsage(root["stream_options"]),
+            maxTokens: try Self.readCount(root["max_tokens"], "max_tokens", in: 1...Int64(Int32.max)),
+            maxCompletionTokens: try Self.readCount(
+                root["max_completion_tokens"], "max_completion_tokens", in: 1...Int64(Int32.max)),
+            temperature: try Self.readDouble(root["temperature"], "temperature", in: 0...2),
+            topP: try Self.readDouble(root["top_p"], "top_p", in: 0...1),
+            seed: try Self.readInteger(root["seed"], "seed"),
+            n: try Self.readCount(root["n"], "n", in: 1...Int64(Self.maxChoices)) ?? 1,
+            stop: try Self.readStop(root["stop"]),
+            user: try Self.readString(root["user"], "user"),
+            metadata: try Self.readMetadata(root["metadata"]),
+            features: messages.reduce(try Self.readFeatures(root)) { $0.union($1.features) })
+    }
+
+    private static func bad(_ param: String, _ expected: String) -> WireFormatError {
+        WireFormatError(.invalidField, "Invalid '\(param)': \(expected).", param: param)
+    }
+
+    private static func missing(_ param: String) -> WireFormatError {
+        WireFormatError(.missingField, "Missing required parameter: '\(param)'.", param: param)
+    }
+
+    /// nil for absent and null, which OpenAI takes for the same.
+    private static func given(_ value: JSONValue?) -> JSONValue? {
+        guard let value, !value.isNull else { return nil }
+        return value
+    }
+
+    private static func readModel(_ value: JSONValue?) throws(WireFormatError) -> String {
+        guard let model = try readString(value, "model") else { throw missing("model") }
+        guard !model.isEmpty else { throw bad("model", "it must not be empty") }
+        return model
+    }
+
+    private static func readString(_ value: JSONValue?, _ param: String) throws(WireFormatError) -> String? {
+        guard let value = given(value) else { return nil }
+        guard let text = value.string else { throw bad(param, "expected a string") }
+        return text
+    }
+
+    private static func readBool(_ value: JSONValue?, _ param: String) throws(WireFormatError) -> Bool? {
+        guard let value = given(value) else { return nil }
+        guard let flag = value.bool else { throw bad(param, "expected a boolean") }
+        return flag
+    }
+
+    private static func readInteger(_ value: JSONValue?, _ param: String) throws(WireFormatError) -> Int64? {
+        guard let value = given(value) else { return nil }
+        guard let number = value.integer else { throw bad(param, "expected an integer") }
+        return number
+    }
+
+    private static func readCount(
+        _ value: JSONValue?, _ param: String, in range: ClosedRange<Int64>
+    ) throws(WireFormatError) -> Int? {
+        guard let number = try readInteger(value, param) else { return nil }
+        guard range.contains(number) else {
+            throw bad(param, "expected an integer from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return Int(number)
+    }
+
+    private static func readDouble(
+        _ value: JSONValue?, _ param: String, in range: ClosedRange<Double>
+    ) throws(WireFormatError) -> Double? {
+        guard let value = given(value) else { return nil }
+        guard let number = value.double, range.contains(number) else {
+            throw bad(param, "expected a number from \(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+
+    private static func readIncludeUsage(_ value: JSONValue?) throws(WireFormatError) -> Bool {
+        guard let options = given(value) else { return false }
+        guard options.kind == .object else { throw bad("stream_options", "expected an object") }
+        return try readBool(options["include_usage"], "stream_options.include_usage") ?? false
+    }
+
+    private static func readStop(_ value: JSONValue?) throws(WireFormatError) -> [String] {
+        guard let value = given(value) else { return [] }
+        if let text = value.string { return text.isEmpty ? [] : [text] }
+        guard value.kind == .array else { throw bad("stop", "expected a string or an array of strings") }
+        let elements = value.elements
+        guard elements.count <= maxStopStrings else { throw bad("stop", "expected at most \(maxStopStrings) strings") }
+        var stop: [String] = []
+        for (index, element) in elements.enumerated() {
+            guard let text = element.string, !text.isEmpty else {
+                throw bad("stop[\(index)]", "expected a string that is not empty")
+            }
+            stop.append(text)
+        }
+        return stop
+    }
+
+    private static func readMetadata(_ value: JSONValue?) throws(WireFormatError) -> [String: String] {
+        guard let value = given(value) else { return [:] }
+        guard value.kind == .object else { throw bad("metadata", "expected an object") }
+        var pairs: [String: String] = [:]
+        for (key, value) in value.members {
+            guard let name = key.string, let text = value.string else {
+                throw bad("metadata", "expected an object of strings")
+            }
+            pairs[name] = text
+        }
+        return pairs
+    }
+
+    private static func readFeatures(_ root: JSONValue) throws(WireFormatError) -> Features {
+        var features: Features = []
+        for name in ["tools", "functions"] {
+            guard let value = given(root[name]) else { continue }
+            guard value.kind == .array else { throw bad(name, "expected an array") }
+            if !value.elements.isEmpty { features.insert(.tools) }
+        }
+        for name in ["tool_choice", "function_call"] {
+            if let choice = given(root[name]), choice.string != "none", choice.string != "auto" {
+                features.insert(.tools)
+            }
+        }
+        if let format = given(root["response_format"]) {
+            guard format.kind == .object else { throw bad("response_format", "expected an object") }
+            if format["type"]?.string != "text" { features.insert(.responseFormat) }
+        }
+        if try readBool(root["logprobs"], "logprobs") == true { features.insert(.logprobs) }
+        if given(root["top_logprobs"]) != nil { features.insert(.logprobs) }
+        if given(root["audio"]) != nil { features.insert(.audio) }
+        if given(root["modalities"])?.elements.contains(where: { $0.string == "audio" }) == true {
+            features.insert(.audio)
+        }
+        if given(root["web_search_options"]) != nil { features.insert(.webSearch) }
+        return features
+    }
+
+    private static func readMessages(_ value: JSONValue?) throws(WireFormatError) -> [Message] {
+        guard let value = given(value) else { throw missing("messages") }
+        guard value.kind == .array else { throw bad("messages", "expected an array") }
+        var messages: [Message] = []
+        for (index, element) in value.elements.enumerated() {
+            messages.append(try readMessage(element, "messages[\(index)]"))
+        }
+        guard !messages.isEmpty else { throw bad("messages", "expected at least one message") }
+        return messages
+    }
+
+    private static func readMessage(_ value: JSONValue, _ param: String) throws(WireFormatError) -> Message {
+        guard value.kind == .object else { throw bad(param, "expected an object") }
+        guard let role = try readString(value["role"], "\(param).role") else { throw missing("\(param).role") }
+        guard roles.contains(role) else {
+            throw bad("\(param).role", "expected one of \(roles.sorted().joined(separator: ", "))")
+        }
+        var message = Message(role: role, text: "")
+        if given(value["tool_calls"]) != nil || given(value["function_call"]) != nil || role == "tool"
+            || role == "function"
+        {
+            message.features.insert(.tools)
+        }
+        if role == "assistant", given(value["audio"]) != nil { message.features.insert(.audio) }
+        guard let content = given(value["content"]) else {
+            // An assistant's turn may consist of a refusal, of audio or of tool calls alone.
+            guard role == "assistant" else { throw missing("\(param).content") }
+            message.text = try readString(value["refusal"], "\(param).refusal") ?? ""
+            return message
+        }
+        if let text = content.string {
+            message.text = text
+            return message
+        }
+        guard content.kind == .array else { throw bad("\(param).content", "expected a string or an array of parts") }
+        for (index, part) in content.elements.enumerated() {
+            try readPart(part, "\(param).content[\(index)]", into: &message)
+        }
+        return message
+    }
+
+    private static func readPart(
+        _ part: JSONValue, _ param: String, into message: inout Message
+    ) throws(WireFormatError) {
+        guard part.kind == .object else { throw bad(param, "expected an object") }
+        guard let type = try readString(part["type"], "\(param).type") else { throw missing("\(param).type") }
+        switch type {
+        case "text", "refusal":
+            guard let text = try readString(part[type], "\(param).\(type)") else {
+                throw missing("\(param).\(type)")
+            }
+            message.text += text
+        case "image_url": message.features.insert(.images)
+        case "input_audio": message.features.insert(.audio)
+        default: message.features.insert(.otherParts)
+        }
+    }
+}

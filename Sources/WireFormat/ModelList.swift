@@ -1,0 +1,39 @@
+/// The answer of `GET /v1/models`.
+package struct ModelList: Hashable, Sendable {
+    /// One model that the caller may name.
+    package struct Entry: Hashable, Sendable {
+        package var id: String
+        /// Unix time in seconds; 0 where it is not known.
+        package var created: Int64
+        package var owner: String
+        package init(id: String, created: Int64 = 0, owner: String) {
+            self.id = id
+            self.created = created
+            self.owner = owner
+        }
+    }
+    package var entries: [Entry]
+    package init(_ entries: [Entry]) { self.entries = entries }
+
+    /// The whole body.
+    package var body: [UInt8] {
+        var writer = JSONWriter(reserving: 64 + entries.count * 96)
+        writer.beginObject()
+        writer.member("object", "list")
+        writer.key("data")
+        writer.beginArray()
+        for entry in entries { write(entry, to: &writer) }
+        writer.endArray()
+        writer.endObject()
+        return writer.bytes
+    }
+
+    private func write(_ entry: Entry, to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.member("id", entry.id)
+        writer.member("object", "model")
+        writer.member("created", entry.created)
+        writer.member("owned_by", entry.owner)
+        writer.endObject()
+    }
+}

@@ -1,0 +1,91 @@
+/// What matters in one `chat.completion.chunk`: the text it adds, how the answer ended, and the money.
+///
+/// Of several choices the one with index 0 is read.
+package struct OpenAIChunk: Hashable, Sendable {
+    /// `choices[0].delta.content`; empty where there is none.
+    package var text = ""
+    package var finishReason: String?
+    /// Counts also in a chunk whose `choices` are not empty: some providers send it so.
+    package var usage: UsageField = .absent
+    /// An error that the provider sent within the stream.
+    package var error: ProviderFault?
+    /// The delta carries tool calls: something other than text is being answered.
+    package var hasToolCalls = false
+
+    /// Reads the data of one event; not for `[DONE]` and empty data. Throws on what is not a JSON object.
+    package init(_ data: [UInt8]) throws(WireFormatError) {
+        let root = try JSONDocument(data, limits: .provider).root
+        guard root.kind == .object else { throw WireFormatError(.malformedJSON, "A chunk is not a JSON object.") }
+        usage = UsageField(root["usage"])
+        error = ProviderFault(root["error"])
+        guard let choice = root["choices"]?.firstChoice else { return }
+        finishReason = choice["finish_reason"]?.string
+        guard let delta = choice["delta"] else { return }
+        text = delta["content"]?.string ?? ""
+        hasToolCalls = delta["tool_calls"]?.kind == .array
+    }
+}
+
+/// What matters in a whole `chat.completion`.
+package struct OpenAICompletion: Hashable, Sendable {
+    package var id: String?
+    package var model: String?
+    /// `choices[0].message.content`; empty where there is none.
+    package var text = ""
+    package var finishReason: String?
+    package var usage: UsageField = .absent
+    package var error: ProviderFault?
+    package var hasToolCalls = false
+
+    /// Reads a whole body. Throws on what is not a JSON object.
+    package init(_ body: [UInt8]) throws(WireFormatError) {
+        let root = try JSONDocument(body, limits: .provider).root
+        guard root.kind == .object else { throw WireFormatError(.malformedJSON, "The body is not a JSON object.") }
+        id = root["id"]?.string
+        model = root["model"]?.string
+        usage = UsageField(root["usage"])
+        error = ProviderFault(root["error"])
+        guard let choice = root["choices"]?.firstChoice else { return }
+        finishReason = choice["finish_reason"]?.string
+        guard let message = choice["message"] else { return }
+        text = message["content"]?.string ?? ""
+        hasToolCalls = message["tool_calls"]?.kind == .array
+    }
+}
+
+/// A provider's error object, `{"error": {"message": …, "type": …, "code": …}}`, in a stream or as a body.
+package struct ProviderFault: Hashable, Sendable {
+    /// The provider's own words are cut to this many characters.
+    package static let maxMessageLength = 500
+    package var message: String
+    package var type: String?
+    /// A string, or a number as text.
+    package var code: String?
+    package init(message: String, type: String? = nil, code: String? = nil) {
+        self.message = message
+        self.type = type
+        self.code = code
+    }
+
+    /// Reads an error body; nil where it is not one.
+    package init?(body: [UInt8]) {
+        guard let root = try? JSONDocument(body, limits: .provider).root else { return nil }
+        self.init(root["error"])
+    }
+
+    /// Reads an `error` member: an object, or (as some send) a plain string. nil: absent or null.
+    init?(_ value: JSONValue?) {
+        guard let value, !value.isNull else { return nil }
+        let text = value["message"]?.string ?? value.string ?? ""
+        message = String(text.prefix(Self.maxMessageLength))
+        type = value["type"]?.string
+        code = value["code"].flatMap { $0.string ?? $0.integer.map(String.init) }
+    }
+}
+
+extension JSONValue {
+    /// The choice with index 0 (or without an index) of a `choices` array.
+    fileprivate var firstChoice: JSONValue? {
+        elements.first { $0["index"].map { $0.integer == 0 } ?? true }
+    }
+}

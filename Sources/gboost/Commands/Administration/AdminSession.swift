@@ -1,0 +1,59 @@
+internal import Foundation
+internal import Ledger
+internal import Postgres
+
+extension AdminOptions {
+    /// Runs `body` with the database's administration. Only commands that make keys need the pepper: the others must
+    /// not make one by passing.
+    func administer<R: Sendable>(
+        needsPepper: Bool = false, _ body: (AdminStore) async throws -> R
+    ) async throws -> R {
+        let configuration = try configuration.load()
+        let pepper = needsPepper ? try KeyPepper(configuration.secrets).bytes : Self.unusedPepper()
+        let hasher = try KeyHasher(pepper: pepper)
+        return try await DatabaseSession.run(configuration) { pool in
+            try await body(AdminStore(pool: pool, hasher: hasher, actor: Self.actor))
+        }
+    }
+
+    /// Random, so that nothing made with it by mistake could ever match.
+    private static func unusedPepper() -> [UInt8] {
+        var random = SystemRandomNumberGenerator()
+        return (0..<KeyPepper.minBytes).map { _ in UInt8.random(in: 0...255, using: &random) }
+    }
+
+    /// Who acts, for the event log.
+    private static var actor: String { "cli:\(NSUserName())" }
+
+    /// Prints a result: JSON if asked for, else the text.
+    func show(_ value: some Encodable, text: @autoclosure () -> String) throws {
+        if json {
+            try CommandOutput.print(json: value)
+        } else {
+            CommandOutput.print(text())
+        }
+    }
+}
+
+/// A list as a JSON document: `{"tenants": […]}`.
+struct NamedList<Element: Encodable>: Encodable {
+    var name: String
+    var elements: [Element]
+
+    private struct Key: CodingKey {
+        var stringValue: String
+        var intValue: Int? { nil }
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    init(_ name: String, _ elements: [Element]) {
+        self.name = name
+        self.elements = elements
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Key.self)
+        try container.encode(elements, forKey: Key(stringValue: name))
+    }
+}

@@ -1,0 +1,106 @@
+internal import ArgumentParser
+internal import Foundation
+internal import Ledger
+
+/// `gboost key`.
+struct KeyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "key", abstract: "API keys of a tenant.",
+        subcommands: [Create.self, List.self, Rotate.self, Revoke.self])
+
+    static func table(_ keys: [KeyInfo], now: Date = Date()) -> String {
+        var table = TextTable([
+            .init("ID", .right), .init("NAME"), .init("TEAM"), .init("KEY"), .init("CREATED"), .init("ROTATED"),
+            .init("STATE"),
+        ])
+        table.rows = keys.map { key in
+            [
+                String(key.id), key.name, key.team ?? "", "\(key.prefix)…", CommandOutput.time(key.createdAt),
+                CommandOutput.time(key.rotatedAt), state(key, now: now),
+            ]
+        }
+        return table.render()
+    }
+
+    private static func state(_ key: KeyInfo, now: Date) -> String {
+        if let date = key.revokedAt { return "revoked \(CommandOutput.time(date))" }
+        guard let date = key.expiresAt else { return "active" }
+        return "\(date <= now ? "expired" : "expires") \(CommandOutput.time(date))"
+    }
+
+    /// A new secret, which is shown this once.
+    struct Secret: Encodable {
+        var id: Int64
+        var name: String
+        var team: String?
+        var prefix: String
+        var expiresAt: Date?
+        var key: String
+
+        init(_ new: NewKey) {
+            id = new.info.id
+            name = new.info.name
+            team = new.info.team
+            prefix = new.info.prefix
+            expiresAt = new.info.expiresAt
+            key = new.secret
+        }
+
+        /// The key alone on the first line, so that `head -1` gives it.
+        var text: String { "\(key)\n\nThis is key \(id). It is shown this once; only a hash of it is kept.\n" }
+    }
+
+    struct Create: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Make a key and print it, once.")
+        @OptionGroup var options: AdminOptions
+        @Option(help: "The tenant.") var tenant: String
+        @Option(help: "A team of the tenant.") var team: String?
+        @Option(help: "What it is for.") var name = ""
+        @Option(help: "From when on it is refused: a day (UTC) or an instant in ISO 8601.") var expires: String?
+
+        mutating func run() async throws {
+            var draft = KeyDraft(tenant: tenant, team: team, name: name)
+            if let expires { draft.expiresAt = try ArgumentParsing.instant(expires, option: "--expires") }
+            let wanted = draft
+            let key = Secret(try await options.administer(needsPepper: true) { try await $0.createKey(wanted) })
+            try options.show(key, text: key.text)
+        }
+    }
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List a tenant's keys, without their secrets.")
+        @OptionGroup var options: AdminOptions
+        @Option(help: "The tenant.") var tenant: String
+
+        mutating func run() async throws {
+            let tenant = tenant
+            let keys = try await options.administer { try await $0.keys(tenant: tenant) }
+            try options.show(NamedList("keys", keys), text: KeyCommand.table(keys))
+        }
+    }
+
+    struct Rotate: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Give a key a new secret; the old one stops at once, budget and history stay.")
+        @OptionGroup var options: AdminOptions
+        @Argument(help: "The key's number, from 'gboost key list'.") var id: Int64
+
+        mutating func run() async throws {
+            let id = id
+            let key = Secret(try await options.administer(needsPepper: true) { try await $0.rotateKey(id) })
+            try options.show(key, text: key.text)
+        }
+    }
+
+    struct Revoke: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Turn a key away from now on.")
+        @OptionGroup var options: AdminOptions
+        @Argument(help: "The key's number, from 'gboost key list'.") var id: Int64
+
+        mutating func run() async throws {
+            let id = id
+            let key = try await options.administer { try await $0.revokeKey(id) }
+            try options.show(key, text: KeyCommand.table([key]))
+        }
+    }
+}

@@ -1,0 +1,79 @@
+internal import ArgumentParser
+internal import GatewayCore
+internal import Ledger
+
+extension ModelKind: ExpressibleByArgument {}
+extension RewardKind: ExpressibleByArgument {}
+
+/// What a command that removes something says.
+struct Removed: Encodable {
+    var removed: String
+}
+
+/// `gboost model`.
+struct ModelCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "model", abstract: "A tenant's private models.",
+        subcommands: [Add.self, List.self, Remove.self])
+
+    static func table(_ models: [ModelRecord]) -> String {
+        var table = TextTable([
+            .init("NAME"), .init("KIND"), .init("REWARD"), .init("BASE"), .init("PINNED"), .init("SHA-256"),
+            .init("FILE"),
+        ])
+        table.rows = models.map { model in
+            [
+                model.name, model.kind.rawValue, model.rewardKind?.rawValue ?? "", model.base ?? "",
+                model.isPinned ? "yes" : "", "\(model.sha256.prefix(12))…", model.file,
+            ]
+        }
+        return table.render()
+    }
+
+    struct Add: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Register a model's file, with the SHA-256 it has now.")
+        @OptionGroup var options: AdminOptions
+        @Argument(help: "Its name.") var name: String
+        @Option(help: "The tenant.") var tenant: String
+        @Option(help: "slm, prm or adapter.") var kind: ModelKind
+        @Option(help: "A GGUF file; for a shared head its head file. As the gateways see it.") var file: String
+        @Option(help: "The SLM that a shared head or an adapter belongs to.") var base: String?
+        @Option(help: "How a PRM's reward is read: tokens or shared-head.") var rewardKind: RewardKind?
+        @Flag(help: "Keep it in memory always.") var pin = false
+
+        mutating func run() async throws {
+            // A PRM beside an SLM is a head on it, unless told otherwise: there is nothing else it could be.
+            let reward = rewardKind ?? (kind == .prm ? (base == nil ? .tokens : .sharedHead) : nil)
+            let draft = ModelDraft(
+                tenant: tenant, name: name, kind: kind, file: file, base: base, rewardKind: reward, isPinned: pin)
+            let model = try await options.administer { try await $0.addModel(draft) }
+            try options.show(model, text: ModelCommand.table([model]))
+        }
+    }
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List a tenant's models.")
+        @OptionGroup var options: AdminOptions
+        @Option(help: "The tenant.") var tenant: String
+
+        mutating func run() async throws {
+            let tenant = tenant
+            let models = try await options.administer { try await $0.models(tenant: tenant) }
+            try options.show(NamedList("models", models), text: ModelCommand.table(models))
+        }
+    }
+
+    struct Remove: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Forget a model; its file stays.")
+        @OptionGroup var options: AdminOptions
+        @Argument(help: "The model.") var name: String
+        @Option(help: "The tenant.") var tenant: String
+
+        mutating func run() async throws {
+            let (name, tenant) = (name, tenant)
+            try await options.administer { try await $0.removeModel(name, tenant: tenant) }
+            try options.show(Removed(removed: name), text: "removed \(name)\n")
+        }
+    }
+}

@@ -1,0 +1,99 @@
+internal import ArgumentParser
+internal import GatewayCore
+internal import Ledger
+
+extension StrategyKind: ExpressibleByArgument {}
+
+/// `gboost route`.
+struct RouteCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "route", abstract: "Boosted routes: the names that clients put into 'model'.",
+        subcommands: [Add.self, List.self, Remove.self])
+
+    /// A route as scripts read it.
+    struct Line: Encodable {
+        var id: Int64
+        var name: String
+        var slm: String
+        var prm: String?
+        var llm: String
+        var settings: RouteSettings
+
+        init(_ route: RouteRecord) {
+            id = route.id
+            name = route.name
+            slm = route.slm
+            prm = route.prm
+            llm = route.llm.description
+            settings = route.settings
+        }
+    }
+
+    static func table(_ routes: [RouteRecord]) -> String {
+        var table = TextTable([
+            .init("NAME"), .init("STRATEGY"), .init("SLM"), .init("PRM"), .init("LLM"), .init("VALUE USD", .right),
+            .init("SHADOW PRICE", .right), .init("ESCALATES"),
+        ])
+        table.rows = routes.map { route in
+            [
+                route.name, route.settings.strategy.rawValue, route.slm, route.prm ?? "", route.llm.description,
+                String(route.settings.valueUSD), String(route.settings.shadowPrice),
+                route.settings.escalationForbidden ? "never" : "yes",
+            ]
+        }
+        return table.render()
+    }
+
+    struct Add: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Make a route.")
+        @OptionGroup var options: AdminOptions
+        @Argument(help: "Its name.") var name: String
+        @Option(help: "The tenant.") var tenant: String
+        @Option(help: "The tenant's SLM that drafts.") var slm: String
+        @Option(help: "The tenant's PRM that scores; cascade and stepwise need one.") var prm: String?
+        @Option(help: "The paid model to escalate to, as PROVIDER/MODEL.") var llm: String
+        @Option(help: "direct, cascade or stepwise.") var strategy: StrategyKind?
+        @Option(help: "Where steps end: newline, blank-line or pattern:REGEX.") var boundary: String?
+        @Option(
+            name: .customLong("set"),
+            help: "A setting, as in --set shadow_price=2. May be repeated; a wrong name lists all.")
+        var settings: [String] = []
+
+        mutating func run() async throws {
+            var wanted = RouteSettings()
+            try RouteSettingsParsing.apply(settings, to: &wanted)
+            if let strategy { wanted.strategy = strategy }
+            if let boundary { wanted.boundary = try ArgumentParsing.boundary(boundary, option: "--boundary") }
+            let draft = RouteDraft(
+                tenant: tenant, name: name, slm: slm, prm: prm,
+                llm: try ArgumentParsing.modelReference(llm, option: "--llm"), settings: wanted)
+            let route = try await options.administer { try await $0.addRoute(draft) }
+            try options.show(Line(route), text: RouteCommand.table([route]))
+        }
+    }
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List a tenant's routes.")
+        @OptionGroup var options: AdminOptions
+        @Option(help: "The tenant.") var tenant: String
+
+        mutating func run() async throws {
+            let tenant = tenant
+            let routes = try await options.administer { try await $0.routes(tenant: tenant) }
+            try options.show(NamedList("routes", routes.map(Line.init)), text: RouteCommand.table(routes))
+        }
+    }
+
+    struct Remove: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Take a route away.")
+        @OptionGroup var options: AdminOptions
+        @Argument(help: "The route.") var name: String
+        @Option(help: "The tenant.") var tenant: String
+
+        mutating func run() async throws {
+            let (name, tenant) = (name, tenant)
+            try await options.administer { try await $0.removeRoute(name, tenant: tenant) }
+            try options.show(Removed(removed: name), text: "removed \(name)\n")
+        }
+    }
+}

@@ -1,0 +1,134 @@
+internal import ArgumentParser
+internal import Ledger
+
+/// `gboost tenant`.
+struct TenantCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tenant", abstract: "Tenants: who has keys, budgets and models of their own.",
+        subcommands: [Create.self, List.self, Show.self, Suspend.self, Resume.self, Delete.self])
+
+    static func table(_ tenants: [TenantInfo]) -> String {
+        var table = TextTable([
+            .init("ID", .right), .init("NAME"), .init("TIME ZONE"), .init("CREATED"), .init("STATE"),
+        ])
+        table.rows = tenants.map { tenant in
+            [
+                String(tenant.id), tenant.name, tenant.timeZone, CommandOutput.time(tenant.createdAt),
+                tenant.suspendedAt.map { "suspended \(CommandOutput.time($0))" } ?? "active",
+            ]
+        }
+        return table.render()
+    }
+
+    struct Create: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Make a tenant.")
+        @OptionGroup var options: AdminOptions
+        @Argument(help: "Its name: letters, digits, dot, dash, underscore.") var name: String
+        @Option(help: "IANA time zone in which its budget periods are cut.") var timeZone = "UTC"
+
+        mutating func run() async throws {
+            let (name, zone) = (name, try ArgumentParsing.timeZone(timeZone, option: "--time-zone"))
+            let tenant = try await options.administer { try await $0.createTenant(name: name, timeZone: zone) }
+            try options.show(tenant, text: TenantCommand.table([tenant]))
+        }
+    }
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List all tenants.")
+        @OptionGroup var options: AdminOptions
+
+        mutating func run() async throws {
+            let tenants = try await options.administer { try await $0.tenants() }
+            try options.show(NamedList("tenants", tenants), text: TenantCommand.table(tenants))
+        }
+    }
+
+    struct Show: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Show a tenant.")
+        @OptionGroup var options: AdminOptions
+        @Argument(help: "The tenant.") var name: String
+
+        mutating func run() async throws {
+            let name = name
+            let tenant = try await options.administer { try await $0.tenant(named: name) }
+            try options.show(tenant, text: TenantCommand.table([tenant]))
+        }
+    }
+
+    struct Suspend: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Turn a tenant's keys away; its data stays.")
+        @OptionGroup var options: AdminOptions
+        @Argument(help: "The tenant.") var name: String
+
+        mutating func run() async throws {
+            let name = name
+            let tenant = try await options.administer { try await $0.setTenantSuspended(true, tenant: name) }
+            try options.show(tenant, text: TenantCommand.table([tenant]))
+        }
+    }
+
+    struct Resume: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "End a tenant's suspension.")
+        @OptionGroup var options: AdminOptions
+        @Argument(help: "The tenant.") var name: String
+
+        mutating func run() async throws {
+            let name = name
+            let tenant = try await options.administer { try await $0.setTenantSuspended(false, tenant: name) }
+            try options.show(tenant, text: TenantCommand.table([tenant]))
+        }
+    }
+
+    struct Delete: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Delete a tenant: its keys stop working; ledger and audit stay.")
+        @OptionGroup var options: AdminOptions
+        @Argument(help: "The tenant.") var name: String
+
+        struct Deleted: Encodable { var deleted: String }
+
+        mutating func run() async throws {
+            let name = name
+            try await options.administer { try await $0.deleteTenant(name) }
+            try options.show(Deleted(deleted: name), text: "deleted \(name)\n")
+        }
+    }
+}
+
+/// `gboost team`.
+struct TeamCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "team", abstract: "Teams of a tenant: keys and budgets may belong to one.",
+        subcommands: [Create.self, List.self])
+
+    static func table(_ teams: [TeamInfo]) -> String {
+        var table = TextTable([.init("ID", .right), .init("NAME"), .init("CREATED")])
+        table.rows = teams.map { [String($0.id), $0.name, CommandOutput.time($0.createdAt)] }
+        return table.render()
+    }
+
+    struct Create: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Make a team.")
+        @OptionGroup var options: AdminOptions
+        @Argument(help: "Its name.") var name: String
+        @Option(help: "The tenant.") var tenant: String
+
+        mutating func run() async throws {
+            let (name, tenant) = (name, tenant)
+            let team = try await options.administer { try await $0.createTeam(name: name, tenant: tenant) }
+            try options.show(team, text: TeamCommand.table([team]))
+        }
+    }
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List a tenant's teams.")
+        @OptionGroup var options: AdminOptions
+        @Option(help: "The tenant.") var tenant: String
+
+        mutating func run() async throws {
+            let tenant = tenant
+            let teams = try await options.administer { try await $0.teams(tenant: tenant) }
+            try options.show(NamedList("teams", teams), text: TeamCommand.table(teams))
+        }
+    }
+}

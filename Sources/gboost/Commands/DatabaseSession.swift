@@ -1,0 +1,88 @@
+internal import EmbeddedPostgres
+internal import Foundation
+internal import Ledger
+internal import Logging
+internal import Postgres
+internal import Providers
+
+/// A command's stay in the database: opens it, runs the command, leaves it as it was found.
+///
+/// An embedded cluster that does not run is started and stopped again, unless someone else came to use it meanwhile.
+enum DatabaseSession {
+    /// Connections of a command.
+    static let poolSize = 2
+    /// How long a command waits for an unreachable database before it gives up with exit status 4.
+    static let patience = Duration.seconds(5)
+
+    static func run<R: Sendable>(
+        _ configuration: GatewayConfiguration, _ body: (PostgresPool) async throws -> R
+    ) async throws -> R {
+        guard case .embedded(let path) = configuration.database.location else {
+            return try await connected(to: try configuration.databaseURL(), body)
+        }
+        let cluster = EmbeddedCluster(directory: path)
+        let wasRunning = cluster.isRunning
+        let url = try await cluster.start()
+        do {
+            let result = try await connected(to: url) { pool in (try await body(pool), await Self.isShared(pool)) }
+            if !wasRunning, !result.1 { try await cluster.stop() }
+            return result.0
+        } catch {
+            if !wasRunning { try? await cluster.stop() }
+            throw error
+        }
+    }
+
+    private static func connected<R: Sendable>(
+        to url: String, _ body: (PostgresPool) async throws -> R
+    ) async throws -> R {
+        do {
+            var settings = try PostgresConfiguration(url: url)
+            settings.applicationName = "gboost-command"
+            settings.acquireTimeout = patience
+            settings.connectTimeout = min(settings.connectTimeout, patience)
+            settings.statementTimeout = .seconds(60)
+            let quiet = Logger(label: "gboost") { _ in SwiftLogNoOpLogHandler() }
+            let pool = PostgresPool(configuration: settings, size: poolSize, maxWaiting: 16, logger: quiet)
+            do {
+                let result = try await body(pool)
+                await pool.close()
+                return result
+            } catch {
+                await pool.close()
+                throw error
+            }
+        } catch let error as PostgresError where error.code == .invalidConfiguration {
+            throw ConfigurationError(field: "database.url", message: error.message)
+        }
+    }
+
+    /// Whether another program is connected too.
+    private static func isShared(_ pool: PostgresPool) async -> Bool {
+        let others = try? await pool.query(
+            """
+            select count(*) as others from pg_stat_activity
+            where backend_type = 'client backend' and application_name <> 'gboost-command'
+            """)
+        return (try? others?.rows.first?.get("others", as: Int64.self)).map { $0 > 0 } ?? false
+    }
+}
+
+extension GatewayConfiguration {
+    /// The URL of a database that is not embedded; may hold a password.
+    func databaseURL(
+        environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws(ConfigurationError) -> String {
+        switch database.location {
+        case .url(let url): return url
+        case .embedded:
+            throw ConfigurationError(field: "database.embedded", message: "has no URL before it is started")
+        case .reference(let reference):
+            do {
+                return try reference.resolve(environment: environment).revealed
+            } catch {
+                throw ConfigurationError(field: "database.url", message: "\(error)")
+            }
+        }
+    }
+}

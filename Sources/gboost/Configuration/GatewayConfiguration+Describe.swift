@@ -1,0 +1,51 @@
+extension GatewayConfiguration {
+    /// What is in force, as YAML with the origin of every value; secrets are references or redacted.
+    package func describe() -> String {
+        var text = path.map { "# \($0)\n" } ?? "# no configuration file\n"
+        var section = ""
+        var provider = ""
+        for reading in readings {
+            let parts = reading.key.split(separator: ".").map(String.init)
+            guard let first = parts.first, let last = parts.last, let value = reading.text else { continue }
+            if first != section {
+                section = first
+                text += "\(first):\n"
+            }
+            var indent = "  "
+            if parts.count == 3 {
+                indent = "    "
+                if parts[1] != provider {
+                    provider = parts[1]
+                    text += "  - name: \(provider)\n"
+                }
+            }
+            let line = "\(indent)\(last): \(Self.scalar(value))"
+            let padding = String(repeating: " ", count: max(1, 52 - line.count))
+            text += "\(line)\(padding)# \(reading.origin)\n"
+        }
+        if providers.isEmpty { text += "providers: []\n" }
+        return text
+    }
+
+    /// Quoted where YAML would read something else.
+    private static func scalar(_ text: String) -> String {
+        let isPlain = text.utf8.allSatisfy { byte in
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "/"),
+                UInt8(ascii: "-"):
+                true
+            default: false
+            }
+        }
+        if isPlain, !text.hasPrefix("-") { return text }
+        let escaped = text.map { character in
+            switch character {
+            case "\"", "\\": "\\\(character)"
+            case "\n": "\\n"
+            default: String(character)
+            }
+        }
+        return "\"\(escaped.joined())\""
+    }
+}

@@ -1,0 +1,199 @@
+internal import Foundation
+package import Providers
+
+/// Everything the process is told at its start. Tenants, keys, budgets, routes, models and prices are not here: they
+/// live in PostgreSQL.
+package struct GatewayConfiguration: Sendable {
+    package struct Server: Hashable, Sendable {
+        package var host: String
+        /// 0 lets the system choose.
+        package var port: Int
+        package var maxBodyBytes: Int
+        /// Requests that may be under way at once.
+        package var maxRequests: Int
+        /// How long a stop waits for answers that are under way.
+        package var drainSeconds: Double
+        /// Names this gateway in reports. What a dead one left behind is found by its journal, not by this.
+        package var instance: String
+    }
+    /// Where PostgreSQL is.
+    package enum DatabaseLocation: Hashable, Sendable {
+        /// A libpq URL, possibly with a password from the environment: never print it, see `redactedDatabase`.
+        case url(String)
+        /// The URL stands in an environment variable or a file.
+        case reference(SecretReference)
+        /// Data directory of a cluster that the gateway starts by itself.
+        case embedded(path: String)
+    }
+    package struct Database: Hashable, Sendable {
+        package var location: DatabaseLocation
+        package var pool: Int
+    }
+    package struct Inference: Hashable, Sendable {
+        /// Most that all engine hosts together may hold of models and caches.
+        package var memoryBytes: Int64
+        package var threads: Int
+        package var contextTokens: Int
+        /// Answers that one engine host works on at once.
+        package var maxSequences: Int
+        /// Program that engine hosts run; nil: this one.
+        package var executable: String?
+    }
+    package enum ProviderKind: String, Hashable, Sendable, CaseIterable { case openai }
+    package struct Provider: Hashable, Sendable {
+        package var name: String
+        package var kind: ProviderKind
+        package var baseURL: String
+        /// nil: the endpoint wants none.
+        package var apiKey: SecretReference?
+        package var connectSeconds: Double
+        package var firstByteSeconds: Double
+        package var idleSeconds: Double
+    }
+    package struct Ledger: Hashable, Sendable {
+        /// Directory of the settlements that wait for the database.
+        package var journal: String
+        /// Directory of the SQL files; nil: those beside the program.
+        package var migrations: String
+    }
+    package struct Secrets: Hashable, Sendable {
+        /// Key of the hash under which API keys are stored; nil: nobody named one, so it is in `pepperPath`.
+        package var keyPepper: SecretReference?
+        /// File that a pepper which nobody named is kept in, and made in on first use.
+        package var pepperPath: String
+    }
+    package struct Limits: Hashable, Sendable {
+        /// Held for where a direct request names no `max_tokens`.
+        package var defaultMaxTokens: Int
+        /// The largest `max_tokens` that is let through.
+        package var maxMaxTokens: Int
+        package var maxMessages: Int
+    }
+    package enum LogLevel: String, Hashable, Sendable, CaseIterable {
+        case trace, debug, info, notice, warning, error, critical
+    }
+
+    package var server: Server
+    package var database: Database
+    package var inference: Inference
+    package var providers: [Provider]
+    package var ledger: Ledger
+    package var secrets: Secrets
+    package var limits: Limits
+    package var logLevel: LogLevel
+    /// The file it was read from; nil: none.
+    package var path: String?
+    var readings: [ConfigurationLayers.Reading] = []
+
+    /// File that is taken from the working directory when none is named.
+    package static let defaultPath = "gboost.yaml"
+    static let defaultPepperPath = ".gboost/pepper"
+}
+
+extension GatewayConfiguration {
+    /// Reads the file (nil: `gboost.yaml` if it is there), lays environment and arguments over it, and checks all.
+    package static func load(
+        file path: String?, sets: [String] = [], environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws(ConfigurationError) -> GatewayConfiguration {
+        let isThere = path != nil || FileManager.default.fileExists(atPath: defaultPath)
+        let name = path ?? defaultPath
+        let file = isThere ? try ConfigurationFile(reading: name) : ConfigurationFile(path: name)
+        var layers = try ConfigurationLayers(file: file, sets: sets, environment: environment)
+        var configuration = try GatewayConfiguration(&layers)
+        configuration.path = isThere ? name : nil
+        return configuration
+    }
+
+    init(_ layers: inout ConfigurationLayers) throws(ConfigurationError) {
+        server = try Self.server(&layers)
+        database = try Self.database(&layers)
+        inference = try Self.inference(&layers)
+        providers = []
+        for name in layers.providerNames { providers.append(try Self.provider(name, &layers)) }
+        ledger = Ledger(
+            journal: try layers.text("ledger.journal", orDefault: ".gboost/journal"),
+            migrations: try layers.text("ledger.migrations", orDefault: "migrations"))
+        secrets = try Self.secrets(&layers)
+        limits = Limits(
+            defaultMaxTokens: try layers.integer("limits.default_max_tokens", in: 1...1_000_000, default: 4096),
+            maxMaxTokens: try layers.integer("limits.max_max_tokens", in: 1...1_000_000, default: 131_072),
+            maxMessages: try layers.integer("limits.max_messages", in: 1...100_000, default: 2048))
+        logLevel = try layers.choice("log.level", default: .info)
+        try layers.refuseUnknown()
+        readings = layers.readings
+    }
+
+    private static func server(_ layers: inout ConfigurationLayers) throws(ConfigurationError) -> Server {
+        let host = try layers.text("server.host", orDefault: "127.0.0.1")
+        let port = try layers.integer("server.port", in: 0...65_535, default: 8080)
+        return Server(
+            host: host, port: port,
+            maxBodyBytes: try layers.integer(
+                "server.max_body_bytes", in: 1024...1_073_741_824, default: 16_777_216),
+            maxRequests: try layers.integer("server.max_requests", in: 1...100_000, default: 512),
+            drainSeconds: try layers.seconds("server.drain_seconds", in: 0...3600, default: 30),
+            instance: try layers.text("server.instance", orDefault: "\(host):\(port)"))
+    }
+
+    private static func inference(_ layers: inout ConfigurationLayers) throws(ConfigurationError) -> Inference {
+        let information = ProcessInfo.processInfo
+        // Three quarters: PostgreSQL, the gateway and the page cache want the rest.
+        let memory = Int64(clamping: information.physicalMemory / 4 * 3)
+        // One core stays free: with a busy neighbour a thread for every core is slower than one fewer.
+        let threads = max(1, information.activeProcessorCount - 1)
+        enum Hosts: String, CaseIterable { case perModel = "per-model" }
+        _ = try layers.choice("inference.hosts", default: Hosts.perModel)
+        return Inference(
+            memoryBytes: try layers.integer("inference.memory_bytes", in: 1_048_576...Int64.max, default: memory),
+            threads: try layers.integer("inference.threads", in: 1...1024, default: threads),
+            contextTokens: try layers.integer("inference.context_tokens", in: 128...1_048_576, default: 4096),
+            maxSequences: try layers.integer("inference.max_sequences", in: 1...256, default: 8),
+            executable: try layers.text("inference.executable"))
+    }
+
+    private static func provider(
+        _ name: String, _ layers: inout ConfigurationLayers
+    ) throws(ConfigurationError) -> Provider {
+        let prefix = "providers.\(name)"
+        guard let kindText = try layers.text("\(prefix).kind") else {
+            throw layers.failure("\(prefix).kind", "is missing; the kinds are: \(kindNames)")
+        }
+        guard let kind = ProviderKind(rawValue: kindText) else {
+            let yet = kindText == "anthropic" ? "is not supported yet" : "is not a kind"
+            throw layers.failure("\(prefix).kind", "'\(kindText.prefix(40))' \(yet); the kinds are: \(kindNames)")
+        }
+        let base = try layers.text("\(prefix).base_url", orDefault: "https://api.openai.com/v1")
+        guard let url = URL(string: base), let scheme = url.scheme, ["http", "https"].contains(scheme),
+            url.host()?.isEmpty == false
+        else { throw layers.failure("\(prefix).base_url", "is not an http or https URL") }
+        guard url.password() == nil, url.user() == nil else {
+            throw layers.failure("\(prefix).base_url", "holds a password; use api_key with a reference")
+        }
+        return Provider(
+            name: name, kind: kind, baseURL: base, apiKey: try secret("\(prefix).api_key", &layers),
+            connectSeconds: try layers.seconds("\(prefix).connect_seconds", in: 0.1...300, default: 5),
+            firstByteSeconds: try layers.seconds("\(prefix).first_byte_seconds", in: 0.1...3600, default: 60),
+            idleSeconds: try layers.seconds("\(prefix).idle_seconds", in: 0.1...3600, default: 60))
+    }
+
+    private static var kindNames: String { ProviderKind.allCases.map(\.rawValue).joined(separator: ", ") }
+
+    private static func secrets(_ layers: inout ConfigurationLayers) throws(ConfigurationError) -> Secrets {
+        let given = try secret("secrets.key_pepper", &layers)
+        let path = URL(filePath: defaultPepperPath).standardizedFileURL.path()
+        if given == nil { layers.show("file:\(path)", insteadOf: "secrets.key_pepper") }
+        return Secrets(keyPepper: given, pepperPath: path)
+    }
+
+    /// A reference to a secret. The text of a literal one is in no message.
+    private static func secret(
+        _ key: String, _ layers: inout ConfigurationLayers
+    ) throws(ConfigurationError) -> SecretReference? {
+        guard let text = try layers.text(key) else { return nil }
+        do {
+            return try SecretReference(text)
+        } catch {
+            throw layers.failure(key, "a secret is given by reference only: env:NAME or file:/path")
+        }
+    }
+}

@@ -1,0 +1,124 @@
+internal import EmbeddedPostgres
+internal import Foundation
+internal import GatewayCore
+internal import Ledger
+internal import Postgres
+
+/// The doctor's look at the database: is it reached, is its schema right, and does what it holds add up to an answer?
+struct DatabaseChecks {
+    let configuration: GatewayConfiguration
+
+    func run() async -> [Finding] {
+        if case .embedded(let path) = configuration.database.location, !Self.isMade(path) {
+            return [
+                .warning("database", "the cluster at \(path) is not made yet", remedy: "run: gboost migrate")
+            ]
+        }
+        do {
+            return try await DatabaseSession.run(configuration) { try await look($0) }
+        } catch {
+            return [
+                .problem(
+                    "database", CommandRun.outcome(error).text,
+                    remedy: "start PostgreSQL, or mend database.url; the gateway answers from SLMs alone meanwhile")
+            ]
+        }
+    }
+
+    private static func isMade(_ path: String) -> Bool {
+        EmbeddedCluster(directory: path).isRunning || FileManager.default.fileExists(atPath: path)
+    }
+
+    private func look(_ pool: PostgresPool) async throws -> [Finding] {
+        let schema = await schema(pool)
+        let reached = Finding.ok("database", "reached")
+        guard schema.state == .ok else { return [reached, schema] }
+        let unused = [UInt8](repeating: 0, count: KeyPepper.minBytes)  // nothing is hashed here
+        let store = AdminStore(pool: pool, hasher: try KeyHasher(pepper: unused), actor: "doctor")
+        let prices = try await store.prices().filter(\.isInForce).map(\.price.model)
+        var findings = [reached, schema]
+        let tenants = try await store.tenants()
+        if tenants.isEmpty {
+            findings.append(.warning("tenants", "there is none", remedy: "run: gboost tenant create NAME"))
+        }
+        for tenant in tenants {
+            findings += try await look(at: tenant, store: store, priced: Swift.Set(prices))
+        }
+        let unknown = try await store.holds(.unreconciled)
+        if !unknown.isEmpty {
+            findings.append(
+                .warning(
+                    "holds", "\(unknown.count) were posted in full because their charge is not known",
+                    remedy: "compare with the provider's bill: gboost holds list --unreconciled"))
+        }
+        return findings
+    }
+
+    private func schema(_ pool: PostgresPool) async -> Finding {
+        do {
+            let migrations = try Migration.load(directory: configuration.ledger.migrations)
+            try await Migrator(pool: pool, migrations: migrations).requireCurrent()
+            return .ok("schema", "all \(migrations.count) migrations are applied")
+        } catch {
+            return .problem("schema", error.message, remedy: "run: gboost migrate")
+        }
+    }
+
+    private func look(
+        at tenant: TenantInfo, store: AdminStore, priced: Swift.Set<ModelReference>
+    ) async throws -> [Finding] {
+        var findings: [Finding] = []
+        let name = tenant.name
+        for model in try await store.models(tenant: name) { findings.append(await Self.look(at: model, of: name)) }
+        for route in try await store.routes(tenant: name) { findings.append(look(at: route, of: name, priced: priced)) }
+        let keys = try await store.keys(tenant: name).filter { key in
+            key.revokedAt == nil && key.expiresAt.map { $0 > Date() } ?? true
+        }
+        if keys.isEmpty {
+            findings.append(
+                .warning("tenant \(name)", "has no key that works", remedy: "run: gboost key create --tenant \(name)"))
+        }
+        if try await store.budgets(tenant: name).isEmpty {
+            findings.append(
+                .warning(
+                    "tenant \(name)", "has no budget, so nothing may be spent",
+                    remedy: "run: gboost budget set --tenant \(name) --limit-usd X"))
+        }
+        if tenant.suspendedAt != nil {
+            findings.append(
+                .warning("tenant \(name)", "is suspended", remedy: "if it should not be: gboost tenant resume \(name)"))
+        }
+        return findings
+    }
+
+    private static func look(at model: ModelRecord, of tenant: String) async -> Finding {
+        let check = "model \(tenant)/\(model.name)"
+        do {
+            let found = try await FileDigest.of(model.file)
+            guard found.sha256 == model.sha256 else {
+                return .problem(
+                    check, "\(model.file) is not the file that was registered",
+                    remedy: "restore it, or remove the model and add it again")
+            }
+            return .ok(check, "\(model.file), \(found.bytes >> 20) MiB, as registered")
+        } catch {
+            return .problem(check, error.message, remedy: "put the file back, or remove the model and add it again")
+        }
+    }
+
+    func look(at route: RouteRecord, of tenant: String, priced: Swift.Set<ModelReference>) -> Finding {
+        let check = "route \(tenant)/\(route.name)"
+        if route.settings.escalationForbidden { return .ok(check, "never escalates") }
+        guard configuration.providers.contains(where: { $0.name == route.llm.provider }) else {
+            return .problem(
+                check, "its LLM \(route.llm) names a provider that is not configured",
+                remedy: "add '\(route.llm.provider)' under 'providers', or change the route")
+        }
+        guard priced.contains(route.llm) else {
+            return .problem(
+                check, "its LLM \(route.llm) has no price in force, so it is never called",
+                remedy: "run: gboost price set \(route.llm) --input-usd-per-mtok X --output-usd-per-mtok Y")
+        }
+        return .ok(check, "escalates to \(route.llm)")
+    }
+}

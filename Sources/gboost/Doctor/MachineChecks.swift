@@ -1,0 +1,154 @@
+internal import Foundation
+internal import Providers
+
+/// The doctor's look at the machine and at the configuration, without the database.
+struct MachineChecks {
+    let configuration: GatewayConfiguration
+    let environment: [String: String]
+
+    /// Less free space than this is worth a warning; the database stops at zero.
+    static let lowDiskBytes: Int64 = 2 << 30
+    static let leastDiskBytes: Int64 = 200 << 20
+
+    func run() -> [Finding] { secrets() + providers() + disk() + [port(), engine(), memory(), migrations()] }
+
+    func secrets() -> [Finding] {
+        let path = configuration.secrets.pepperPath
+        if configuration.secrets.keyPepper == nil, !FileManager.default.fileExists(atPath: path) {
+            return [
+                .warning(
+                    "key pepper", "\(path) is not there yet; it is made on first use",
+                    remedy: "if keys exist already, restore the file: with another pepper no key is known")
+            ]
+        }
+        do {
+            _ = try KeyPepper(configuration.secrets, environment: environment)
+        } catch {
+            return [.problem("key pepper", error.message, remedy: "set secrets.key_pepper to env:NAME or file:/path")]
+        }
+        return [.ok("key pepper", "readable")] + (looseFile().map { [$0] } ?? [])
+    }
+
+    private func looseFile() -> Finding? {
+        let reference = configuration.secrets.keyPepper?.description ?? "file:\(configuration.secrets.pepperPath)"
+        guard reference.hasPrefix("file:") else { return nil }
+        let path = String(reference.dropFirst("file:".count))
+        guard let mode = try? FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int,
+            mode & 0o077 != 0
+        else { return nil }
+        return .warning("key pepper", "\(path) can be read by others", remedy: "chmod 600 \(path)")
+    }
+
+    func providers() -> [Finding] {
+        guard !configuration.providers.isEmpty else {
+            return [
+                .warning(
+                    "providers", "none is configured, so nothing can be escalated",
+                    remedy: "add one under 'providers' in the configuration")
+            ]
+        }
+        return configuration.providers.map { provider in
+            let check = "provider \(provider.name)"
+            let isLocal = ["127.0.0.1", "localhost", "::1"].contains(URL(string: provider.baseURL)?.host() ?? "")
+            if provider.baseURL.hasPrefix("http:"), !isLocal, provider.apiKey != nil {
+                return .warning(
+                    check, "its key would travel unencrypted to \(provider.baseURL)", remedy: "use an https base_url")
+            }
+            guard let reference = provider.apiKey else {
+                return isLocal
+                    ? .ok(check, "\(provider.baseURL), no key")
+                    : .warning(check, "has no api_key", remedy: "set api_key to env:NAME or file:/path")
+            }
+            do {
+                _ = try reference.resolve(environment: environment)
+            } catch {
+                return .problem(
+                    check, "its key: \(error)",
+                    remedy: "put the key there, readable by the gateway alone")
+            }
+            return .ok(check, "\(provider.baseURL), key at \(reference)")
+        }
+    }
+
+    func disk() -> [Finding] {
+        var places = [("journal", configuration.ledger.journal)]
+        if case .embedded(let path) = configuration.database.location { places.append(("database", path)) }
+        return places.map { name, path in
+            guard let free = Self.freeBytes(path) else {
+                return .warning("disk for \(name)", "\(path): free space unknown", remedy: "check that the path exists")
+            }
+            return Self.disk(name, path: path, free: free)
+        }
+    }
+
+    static func disk(_ name: String, path: String, free: Int64) -> Finding {
+        let text = "\(free >> 20) MiB free at \(path)"
+        if free < leastDiskBytes {
+            return .problem("disk for \(name)", text, remedy: "make room: without it no settlement can be kept")
+        }
+        if free < lowDiskBytes { return .warning("disk for \(name)", text, remedy: "make room soon") }
+        return .ok("disk for \(name)", text)
+    }
+
+    /// Of the nearest directory that exists.
+    private static func freeBytes(_ path: String) -> Int64? {
+        var url = URL(filePath: path).standardizedFileURL
+        while !FileManager.default.fileExists(atPath: url.path()), url.path() != "/" {
+            url = url.deletingLastPathComponent()
+        }
+        let attributes = try? FileManager.default.attributesOfFileSystem(forPath: url.path())
+        return (attributes?[.systemFreeSize] as? NSNumber)?.int64Value
+    }
+
+    func port() -> Finding {
+        let port = configuration.server.port
+        let tables = ["/proc/net/tcp", "/proc/net/tcp6"].compactMap { try? String(contentsOfFile: $0, encoding: .utf8) }
+        guard tables.contains(where: { Self.isListening(port, table: $0) }) else {
+            return .ok("port", "\(port) is free")
+        }
+        return .warning(
+            "port", "\(port) is in use, maybe by a running gateway", remedy: "else set server.port to a free one")
+    }
+
+    /// Whether a table in the form of /proc/net/tcp holds a listening socket (state 0A) on `port`.
+    static func isListening(_ port: Int, table: String) -> Bool {
+        table.split(separator: "\n").dropFirst().contains { line in
+            let fields = line.split(separator: " ", omittingEmptySubsequences: true)
+            guard fields.count > 3, fields[3] == "0A", let digits = fields[1].split(separator: ":").last else {
+                return false
+            }
+            return Int(digits, radix: 16) == port
+        }
+    }
+
+    func engine() -> Finding {
+        let path = configuration.inference.executable ?? "/proc/self/exe"
+        guard FileManager.default.isExecutableFile(atPath: path) else {
+            return .problem(
+                "engine host", "\(path) is not an executable file",
+                remedy: "unset inference.executable to run this program itself")
+        }
+        return .ok("engine host", configuration.inference.executable ?? "this program")
+    }
+
+    func memory() -> Finding {
+        let physical = Int64(clamping: ProcessInfo.processInfo.physicalMemory)
+        let limit = configuration.inference.memoryBytes
+        let text = "\(limit >> 20) MiB for models of \(physical >> 20) MiB"
+        guard limit <= physical / 10 * 9 else {
+            return .warning("memory", text, remedy: "lower inference.memory_bytes: the rest of the machine needs some")
+        }
+        return .ok("memory", text)
+    }
+
+    func migrations() -> Finding {
+        let path = configuration.ledger.migrations
+        let files = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        let count = files.count { $0.hasSuffix(".sql") }
+        guard count > 0 else {
+            return .problem(
+                "migrations", "no SQL files in \(path)", remedy: "set ledger.migrations to the directory 'migrations'")
+        }
+        return .ok("migrations", "\(count) files in \(path)")
+    }
+}

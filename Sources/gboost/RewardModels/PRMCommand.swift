@@ -1,0 +1,8 @@
+internal import ArgumentParser
+
+/// `gboost prm`: making process reward models.
+struct PRMCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "prm", abstract: "Makes process reward models.",
+        subcommands: [PRMSampleDataCommand.self, PRMTrainCommand.self])
+}

@@ -1,0 +1,215 @@
+internal import Crypto
+internal import Curl
+internal import EmbeddedPostgres
+internal import Foundation
+internal import GatewayCore
+internal import GatewayServer
+internal import Inference
+internal import Ledger
+internal import Logging
+internal import Postgres
+internal import Providers
+internal import ServiceLifecycle
+internal import UnixSignals
+
+/// One gateway: every part made from the configuration, and run as services that stop in the right order.
+struct GatewayProcess: Sendable {
+    let configuration: GatewayConfiguration
+    let cluster: EmbeddedCluster?
+    let pool: PostgresPool
+    let ledger: PostgresLedger
+    let catalog: CatalogStore
+    let admin: AdminStore
+    let models: EngineModels
+    let curl: CurlClient
+    let services: GatewayServices
+    let logger: Logger
+
+    /// Reservations that may wait for a connection; further ones count as an unreachable ledger.
+    private static let maxWaiting = 4096
+
+    /// Makes the parts: starts the embedded database, brings it up to date or checks that it is, replays the journal
+    /// and recovers the holds of a predecessor. A database that is away is no error here, unless nothing is known of
+    /// its keys: local models must answer as soon as they can.
+    static func start(_ configuration: GatewayConfiguration, logger given: Logger? = nil) async throws -> GatewayProcess {
+        let logger = given ?? Self.logger(configuration)
+        var cluster: EmbeddedCluster?
+        let url: String
+        if case .embedded(let path) = configuration.database.location {
+            let embedded = EmbeddedCluster(directory: path)
+            url = try await embedded.start()
+            cluster = embedded
+        } else {
+            url = try configuration.databaseURL()
+        }
+        do {
+            return try await connect(configuration, url: url, cluster: cluster, logger: logger)
+        } catch {
+            try? await cluster?.stop()
+            throw error
+        }
+    }
+
+    private static func connect(
+        _ configuration: GatewayConfiguration, url: String, cluster: EmbeddedCluster?, logger: Logger
+    ) async throws -> GatewayProcess {
+        let ledgerConfiguration = LedgerConfiguration(instance: configuration.server.instance)
+        var settings = try PostgresConfiguration(url: url)
+        settings.applicationName = "gboost"
+        settings.statementTimeout = ledgerConfiguration.reserveTimeout
+        let pool = PostgresPool(
+            configuration: settings, size: configuration.database.pool, maxWaiting: maxWaiting, logger: logger)
+        let migrator = Migrator(
+            pool: pool, migrations: try Migration.load(directory: configuration.ledger.migrations))
+        // An embedded database belongs to this gateway alone; any other one is changed by its operator.
+        if cluster != nil { _ = try await migrator.migrate() } else { try await migrator.requireCurrent() }
+        let pepper = try KeyPepper(configuration.secrets)
+        let hasher = try KeyHasher(pepper: pepper.bytes)
+        let journal = try SettlementJournal(directory: configuration.ledger.journal)
+        let ledger = await PostgresLedger.start(
+            pool: pool, journal: journal, configuration: ledgerConfiguration, logger: logger)
+        let catalog = CatalogStore(pool: pool, hasher: hasher, logger: logger)
+        try await catalog.refresh()
+        let curl = try CurlClient()
+        let models = try EngineModels(settings: engineSettings(configuration), logger: logger)
+        let admin = AdminStore(pool: pool, hasher: hasher, actor: "gateway:\(configuration.server.instance)")
+        let contentKey = SymmetricKey(
+            data: HMAC<SHA256>.authenticationCode(
+                for: Array("gboost content hashes".utf8), using: SymmetricKey(data: pepper.bytes)))
+        let services = GatewayServices(
+            catalog: catalog, ledger: ledger, models: models, providers: try providers(configuration, curl: curl),
+            limits: limits(configuration), contentKey: contentKey, logger: logger,
+            notReady: { await Self.missing(pool: pool, catalog: catalog) },
+            refreshGauges: { await LedgerGaugeRefresh(admin: admin, ledger: ledger, models: models).fill($0) })
+        return GatewayProcess(
+            configuration: configuration, cluster: cluster, pool: pool, ledger: ledger, catalog: catalog,
+            admin: admin, models: models, curl: curl, services: services, logger: logger)
+    }
+
+    private static func missing(pool: PostgresPool, catalog: CatalogStore) async -> [String] {
+        var missing: [String] = []
+        if !catalog.isLoaded { missing.append("catalog") }
+        do { try await pool.checkHealth() } catch { missing.append("database") }
+        return missing
+    }
+
+    private static func engineSettings(_ configuration: GatewayConfiguration) -> EngineSettings {
+        var settings = EngineSettings()
+        if let executable = configuration.inference.executable { settings.executable = executable }
+        settings.threads = configuration.inference.threads
+        settings.contextTokens = configuration.inference.contextTokens
+        settings.sequences = configuration.inference.maxSequences
+        return settings
+    }
+
+    private static func limits(_ configuration: GatewayConfiguration) -> GatewayLimits {
+        var limits = GatewayLimits()
+        limits.maxBodyBytes = configuration.server.maxBodyBytes
+        limits.maxRequests = configuration.server.maxRequests
+        limits.defaultMaxTokens = Int64(configuration.limits.defaultMaxTokens)
+        return limits
+    }
+
+    private static func providers(
+        _ configuration: GatewayConfiguration, curl: CurlClient
+    ) throws -> [String: any PaidProvider] {
+        var providers: [String: any PaidProvider] = [:]
+        for provider in configuration.providers {
+            var settings = OpenAIProviderSettings(
+                name: provider.name, baseURL: provider.baseURL, apiKey: try secret(of: provider))
+            settings.timeouts.connect = .seconds(provider.connectSeconds)
+            settings.timeouts.firstByte = .seconds(provider.firstByteSeconds)
+            settings.timeouts.idle = .seconds(provider.idleSeconds)
+            providers[provider.name] = OpenAICompatibleProvider(settings, client: curl)
+        }
+        return providers
+    }
+
+    private static func secret(of provider: GatewayConfiguration.Provider) throws -> Providers.Secret? {
+        guard let reference = provider.apiKey else { return nil }
+        do {
+            return try Providers.SecretReference("\(reference)").resolve()
+        } catch {
+            throw ConfigurationError(field: "providers.\(provider.name).api_key", message: "\(error)")
+        }
+    }
+
+    private static func logger(_ configuration: GatewayConfiguration) -> Logger {
+        var logger = Logger(label: "gboost", factory: StreamLogHandler.standardError(label:))
+        logger.logLevel = Logger.Level(rawValue: configuration.logLevel.rawValue) ?? .info
+        return logger
+    }
+}
+
+extension GatewayProcess {
+    /// Serves until SIGTERM, SIGINT or cancellation. In-flight answers finish first, then the ledger is flushed, then
+    /// the engines and the database go.
+    /// - Parameters:
+    ///   - others: services that start after the gateway and stop before it.
+    ///   - announce: called with the port once the gateway listens.
+    func run(
+        others: [ServiceGroupConfiguration.ServiceConfiguration] = [], announce: @escaping @Sendable (Int) async -> Void
+    ) async throws {
+        let server = GatewayApplication.server(
+            services, address: GatewayAddress(host: configuration.server.host, port: configuration.server.port),
+            onRunning: announce)
+        let drain = DrainService(process: self)
+        let background = BackgroundService(process: self)
+        // Services stop in reverse order: the server first, the background work last.
+        var group = ServiceGroupConfiguration(
+            services: [.init(service: background), .init(service: drain), .init(service: server)] + others,
+            gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: logger)
+        group.maximumGracefulShutdownDuration = .seconds(configuration.server.drainSeconds + 30)
+        do {
+            try await ServiceGroup(configuration: group).run()
+            await close()
+        } catch {
+            await close()
+            throw error
+        }
+    }
+
+    private func close() async {
+        await models.shutdown()
+        await curl.shutdown()
+        await pool.close()
+        if let cluster { try? await cluster.stop() }
+    }
+}
+
+/// Waits, at the end, for the answers whose clients may be gone but whose money is not settled yet.
+struct DrainService: Service {
+    let process: GatewayProcess
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        process.services.activity.startDraining()
+        let activity = process.services.activity
+        let limit = process.configuration.server.drainSeconds
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await activity.waitUntilIdle() }
+            group.addTask { try? await Task.sleep(for: .seconds(limit)) }
+            await group.next()
+            group.cancelAll()
+            // A task that waits for the last answer does not end by being cancelled.
+            activity.stopWaiting()
+        }
+        await process.ledger.drain()
+    }
+}
+
+/// The catalog's and the ledger's own loops.
+struct BackgroundService: Service {
+    let process: GatewayProcess
+
+    func run() async throws {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await process.catalog.run() }
+            group.addTask { await process.ledger.run() }
+            group.addTask { try? await gracefulShutdown() }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+}

@@ -1,0 +1,35 @@
+internal import GatewayCore
+internal import GatewayServer
+internal import Inference
+internal import Ledger
+
+/// Fills the gauges of the metrics from the ledger at a scrape, so that they can never drift away from it.
+struct LedgerGaugeRefresh: Sendable {
+    let admin: AdminStore
+    let ledger: PostgresLedger
+    let models: EngineModels
+
+    func fill(_ metrics: GatewayMetrics) async {
+        let registry = metrics.registry
+        registry.set("gboost_journal_depth", Double(ledger.journalDepth.records))
+        registry.reset("gboost_engine_queue")
+        registry.reset("gboost_engine_active")
+        for (file, status) in await models.statuses() {
+            let name = file.split(separator: "/").last.map(String.init) ?? file
+            registry.set("gboost_engine_queue", Double(status.queued), [name])
+            registry.set("gboost_engine_active", Double(status.active), [name])
+        }
+        // With the database away the last figures would be stale: better none.
+        registry.reset("gboost_budget_nano_usd")
+        registry.reset("gboost_holds_open")
+        guard let gauges = try? await admin.gauges() else { return }
+        registry.set("gboost_holds_open", Double(gauges.openHolds))
+        registry.set("gboost_hold_age_seconds", gauges.oldestOpenSeconds)
+        for budget in gauges.budgets {
+            let labels = [budget.tenant, budget.state.scope, budget.state.period]
+            registry.set("gboost_budget_nano_usd", Double(budget.state.limit.rawValue), labels + ["limit"])
+            registry.set("gboost_budget_nano_usd", Double(budget.state.settled.rawValue), labels + ["settled"])
+            registry.set("gboost_budget_nano_usd", Double(budget.state.held.rawValue), labels + ["held"])
+        }
+    }
+}

@@ -1,0 +1,200 @@
+import EmbeddedPostgres
+import Foundation
+import Testing
+
+@testable import gboost
+
+/// Command lines against a real database, from their text to what they print and end with.
+@Suite struct AdministrationTests {
+    struct Shell: Sendable {
+        let directory: URL
+        let url: String
+
+        struct Outcome: Sendable {
+            var status: CommandStatus
+            var output: String
+            var errors: String
+
+            /// A value of the JSON document, by its path.
+            func json(_ path: String...) -> String? {
+                var value: Any? = try? JSONSerialization.jsonObject(with: Data(output.utf8))
+                for name in path {
+                    if let list = value as? [Any] {
+                        value = Int(name).flatMap { list.indices.contains($0) ? list[$0] : nil }
+                    } else {
+                        value = (value as? [String: Any])?[name]
+                    }
+                }
+                return value.map { "\($0)" }
+            }
+        }
+
+        /// Runs a command line; words are split at spaces.
+        @discardableResult func run(_ line: String) async -> Outcome {
+            let capture = CommandOutput.Capture()
+            let config = directory.appending(path: "gboost.yaml").path()
+            let status = await CommandOutput.$capture.withValue(capture) {
+                await CommandRun.run(line.split(separator: " ").map(String.init) + ["--config", config])
+            }
+            return Outcome(status: status, output: capture.output, errors: capture.errors)
+        }
+
+        var pepper: URL { directory.appending(path: "pepper") }
+
+        static let migrations = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "migrations").path()
+
+        static func with(function: String = #function, _ body: (Shell) async throws -> Void) async throws {
+            let database = try await ScratchDatabase.make(function: function)
+            let directory = FileManager.default.temporaryDirectory.appending(path: "gboost-cli-\(UUID())")
+            try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+            let shell = Shell(directory: directory, url: database.url)
+            let yaml = """
+                database: { url: "\(database.url)" }
+                ledger: { migrations: "\(migrations)" }
+                secrets: { key_pepper: "file:\(shell.pepper.path())" }
+                providers:
+                  - { name: sim, kind: openai, base_url: "http://127.0.0.1:1/v1" }
+                """
+            try Data(yaml.utf8).write(to: directory.appending(path: "gboost.yaml"))
+            try Data(String(repeating: "p", count: 40).utf8).write(to: shell.pepper)
+            do { try await body(shell) } catch {
+                try await database.drop()
+                throw error
+            }
+            try await database.drop()
+            try FileManager.default.removeItem(at: directory)
+        }
+    }
+
+    @Test("a tenant is set up by the commands of the README, and the doctor finds nothing wrong with it")
+    func setUp() async throws {
+        try await Shell.with { shell in
+            let before = await shell.run("tenant list")
+            #expect(before.status == .failed)
+            #expect(before.errors.contains("gboost migrate"))
+            #expect(await shell.run("migrate --json").json("applied", "0", "version") == "1")
+            #expect(await shell.run("migrate").output == "nothing to apply\n")
+            #expect(await shell.run("migrate status --json").json("migrations", "0", "state") == "applied")
+
+            let tenant = await shell.run("tenant create acme --time-zone Europe/Berlin --json")
+            #expect(tenant.json("time_zone") == "Europe/Berlin")
+            #expect(await shell.run("team create research --tenant acme").status == .done)
+            let key = await shell.run("key create --tenant acme --team research --name first --json")
+            let secret = try #require(key.json("key"))
+            #expect(secret.hasPrefix("gb-"))
+            let list = await shell.run("key list --tenant acme --json")
+            #expect(!list.output.contains(secret))
+            #expect(list.json("keys", "0", "team") == "research")
+
+            let budget = await shell.run("budget set --tenant acme --limit-usd 0.5 --alert-at 50,80 --json")
+            #expect(budget.json("limit_nano_usd") == "500000000")
+            let more = await shell.run("budget top-up --tenant acme --amount-usd 0.25 --json")
+            #expect(more.json("limit_nano_usd") == "750000000")
+            #expect(more.json("set_nano_usd") == "500000000")
+
+            let price = await shell.run("price set sim/m --input-usd-per-mtok 2.5 --output-usd-per-mtok 10 --json")
+            #expect(price.json("input_usd_per_mtok") == "2.5")
+
+            for name in ["slm.gguf", "head.json"] {
+                try Data("model \(name)".utf8).write(to: shell.directory.appending(path: name))
+            }
+            let path = shell.directory.path()
+            #expect(await shell.run("model add slm --tenant acme --kind slm --file \(path)/slm.gguf").status == .done)
+            let head = await shell.run(
+                "model add prm --tenant acme --kind prm --base slm --file \(path)/head.json --json")
+            #expect(head.json("reward_kind") == "shared-head")
+            let route = await shell.run(
+                "route add math --tenant acme --slm slm --prm prm --llm sim/m --set shadow_price=2.5 --json")
+            #expect(route.json("settings", "shadow_price") == "2.5")
+            #expect(route.json("llm") == "sim/m")
+
+            let healthy = await shell.run("doctor --json")
+            #expect(healthy.status == .done, "\(healthy.output)\(healthy.errors)")
+            try Data("another".utf8).write(to: shell.directory.appending(path: "slm.gguf"))
+            let sick = await shell.run("doctor")
+            #expect(sick.status == .failed)
+            #expect(sick.output.contains("PROBLEM  model acme/slm"))
+        }
+    }
+
+    @Test("a wrong command ends with its status and one line that names the field")
+    func failures() async throws {
+        try await Shell.with { shell in
+            await shell.run("migrate")
+            await shell.run("tenant create acme")
+            let cases: [(line: String, status: CommandStatus, text: String)] = [
+                ("tenant create acme", .failed, "name: "), ("tenant create .x", .usage, "name: "),
+                ("key list --tenant nobody", .failed, "tenant: "),
+                ("key create --tenant acme --expires 2001-01-01", .usage, "expires: "),
+                ("budget set --tenant acme --limit-usd -1", .usage, "limit-usd"),
+                ("budget set --tenant acme --limit-usd 1 --team a --key 1", .usage, "--team and --key"),
+                ("budget set --tenant acme --limit-usd 1 --window year", .usage, "window"),
+                ("price set nonsense --input-usd-per-mtok 1 --output-usd-per-mtok 1", .usage, "MODEL: "),
+                ("model add m --tenant acme --kind slm --file /nowhere", .usage, "file: "),
+                ("route add r --tenant acme --slm s --prm p --llm sim/m", .failed, "slm: "),
+                ("route add r --tenant acme --slm s --llm sim/m --set x=1", .usage, "route setting 'x'"),
+                ("spend --tenant acme --month 2026-13", .usage, "--month: "),
+                ("escalations show 1 --tenant acme", .failed, "seq: "), ("key revoke 99", .failed, "key: "),
+            ]
+            for (line, status, text) in cases {
+                let outcome = await shell.run(line)
+                #expect(outcome.status == status, "\(line): \(outcome.errors)")
+                #expect(outcome.output.isEmpty, "\(line)")
+                #expect(outcome.errors.contains(text), "\(line): \(outcome.errors)")
+                #expect(outcome.errors.split(separator: "\n").count == 1, "\(line): \(outcome.errors)")
+            }
+        }
+    }
+
+    @Test("the spend report has the keys that scripts read, also before anything was spent")
+    func spend() async throws {
+        try await Shell.with { shell in
+            await shell.run("migrate")
+            await shell.run("tenant create acme")
+            await shell.run("budget set --tenant acme --limit-usd 3")
+            let report = await shell.run("spend --tenant acme --month 2026-11 --json")
+            #expect(report.json("tenant") == "acme")
+            #expect(report.json("month") == "2026-11")
+            #expect(report.json("limit_nano_usd") == "3000000000")
+            #expect(report.json("settled_nano_usd") == "0")
+            #expect(report.json("held_nano_usd") == "0")
+            #expect(report.output.contains("\"rows\":[]"))
+            #expect(await shell.run("spend --tenant acme --format csv --by day").output.hasPrefix("day,usd,nano_usd,"))
+            #expect(await shell.run("holds list --unreconciled --json").output == "{\"holds\":[]}\n")
+            #expect(await shell.run("escalations list --tenant acme --json").output == "{\"escalations\":[]}\n")
+        }
+    }
+
+    @Test("only a command that makes a key needs the pepper; without it no key is made")
+    func pepper() async throws {
+        try await Shell.with { shell in
+            await shell.run("migrate")
+            try FileManager.default.removeItem(at: shell.pepper)
+            #expect(await shell.run("tenant create acme").status == .done)
+            let key = await shell.run("key create --tenant acme")
+            #expect(key.status == .configuration)
+            #expect(key.errors.contains("secrets.key_pepper"))
+            #expect(!FileManager.default.fileExists(atPath: shell.pepper.path()))
+            #expect(await shell.run("key list --tenant acme --json").output == "{\"keys\":[]}\n")
+        }
+    }
+
+    @Test("an unreachable database ends with status 4, a configuration that is wrong with 3")
+    func statuses() async throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "gboost-cli-\(UUID())")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let shell = Shell(directory: directory, url: "")
+        let config = directory.appending(path: "gboost.yaml")
+        try Data("database: { url: 'postgresql:///x?host=\(directory.path())' }".utf8).write(to: config)
+        let away = await shell.run("tenant list")
+        #expect(away.status == .databaseUnreachable, "\(away.errors)")
+        try Data("server: { port: x }".utf8).write(to: config)
+        let wrong = await shell.run("tenant list")
+        #expect(wrong.status == .configuration)
+        #expect(wrong.errors.contains("gboost.yaml:1: server.port"))
+        try FileManager.default.removeItem(at: config)
+        #expect(await shell.run("tenant list").status == .configuration)
+    }
+}

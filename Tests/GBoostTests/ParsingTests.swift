@@ -1,0 +1,96 @@
+import Foundation
+import GatewayCore
+import Testing
+
+@testable import gboost
+
+@Suite struct ParsingTests {
+    @Test("route settings are set by name, each within its range")
+    func routeSettings() throws {
+        var settings = RouteSettings()
+        try RouteSettingsParsing.apply(
+            [
+                "shadow_price=2", "max_steps=3", "strategy=cascade", "boundary=pattern:\\n+", "value_usd=0.5",
+                "escalation_forbidden=true", "max_llm_rest_tokens=99", "shadow_price=2.5",
+            ], to: &settings)
+        #expect(settings.shadowPrice == 2.5)
+        #expect(settings.maxSteps == 3)
+        #expect(settings.strategy == .cascade)
+        #expect(settings.boundary == .pattern("\\n+"))
+        #expect(settings.valueUSD == 0.5)
+        #expect(settings.escalationForbidden)
+        #expect(settings.maxLLMRestTokens == 99)
+    }
+
+    @Test("every setting of a route has a name, so that none is out of reach")
+    func settingsAreComplete() {
+        let named = Set(RouteSettingsParsing.settings.map { $0.name.replacing("_", with: "") })
+        let stored = Set(Mirror(reflecting: RouteSettings()).children.compactMap { $0.label?.lowercased() })
+        #expect(named == stored)
+    }
+
+    @Test(
+        "a wrong setting is a usage error that says what is expected",
+        arguments: [
+            ("shadow=1", "there is no route setting 'shadow'"), ("max_steps", "not of the form name=value"),
+            ("max_steps=0", "a whole number within 1…1000"), ("llm_success_prior=1.5", "a number within 0.0…1.0"),
+            ("value_usd=inf", "a number within"), ("strategy=tree", "direct, cascade, stepwise"),
+        ])
+    func wrongSetting(text: String, part: String) {
+        var settings = RouteSettings()
+        let failure = #expect(throws: CommandFailure.self) {
+            try RouteSettingsParsing.apply([text], to: &settings)
+        }
+        #expect(failure?.status == .usage)
+        #expect(failure?.message.contains(part) == true, "\(failure?.message ?? "")")
+    }
+
+    @Test("dollar amounts are exact, and never negative")
+    func usd() throws {
+        #expect(try ArgumentParsing.usd("0.000000001", option: "--limit-usd") == NanoUSD(1))
+        #expect(try ArgumentParsing.usd("20", option: "--limit-usd") == NanoUSD(20_000_000_000))
+        for text in ["-1", "1e3", "0.0000000001", "", "1.", "99999999999"] {
+            #expect(throws: CommandFailure.self) { try ArgumentParsing.usd(text, option: "--limit-usd") }
+        }
+    }
+
+    @Test("instants are days or ISO 8601, months are 1 to 12, thresholds rise")
+    func others() throws {
+        let day = try ArgumentParsing.instant("2026-12-01", option: "--expires")
+        #expect(day == Date(timeIntervalSince1970: 1_796_083_200))
+        #expect(try ArgumentParsing.instant("2026-12-01T01:00:00+01:00", option: "--expires") == day)
+        #expect(throws: CommandFailure.self) { try ArgumentParsing.instant("tomorrow", option: "--expires") }
+        #expect(try ArgumentParsing.month("2026-11", option: "--month") == "2026-11")
+        for text in ["2026-13", "2026-1", "26-11", "2026", "2026-00", "2026-11-01"] {
+            #expect(throws: CommandFailure.self) { try ArgumentParsing.month(text, option: "--month") }
+        }
+        #expect(try ArgumentParsing.thresholds("50,80,95", option: "--alert-at") == [50, 80, 95])
+        for text in ["", "80,50", "0", "101", "50,,80", "50,50"] {
+            #expect(throws: CommandFailure.self) { try ArgumentParsing.thresholds(text, option: "--alert-at") }
+        }
+        #expect(throws: CommandFailure.self) { try ArgumentParsing.timeZone("Mars/Base", option: "--time-zone") }
+        #expect(try ArgumentParsing.boundary("blank-line", option: "--boundary") == .blankLine)
+    }
+
+    @Test("a moment's month is the tenant's")
+    func monthOfTenant() {
+        let moment = Date(timeIntervalSince1970: 1_796_083_200 - 1800)  // half an hour before December in UTC
+        #expect(ArgumentParsing.month(of: moment, timeZone: "UTC") == "2026-11")
+        #expect(ArgumentParsing.month(of: moment, timeZone: "Europe/Berlin") == "2026-12")
+    }
+
+    @Test(
+        "a wrong command line ends with status 2 and one line",
+        arguments: [["nonsense"], ["doctor", "--nope"], ["doctor", "--config"]])
+    func usage(arguments: [String]) {
+        let error = #expect(throws: (any Error).self) { _ = try CommandRun.parse(arguments) }
+        guard let error else { return }
+        #expect(CommandRun.outcome(error).status == .usage)
+        #expect(!CommandRun.outcome(error).text.isEmpty)
+    }
+
+    @Test("help ends with status 0")
+    func help() async {
+        #expect(await CommandRun.run(["doctor", "--help"]) == .done)
+    }
+}

@@ -1,0 +1,146 @@
+import Foundation
+import GatewayCore
+import HTTPTypes
+import Hummingbird
+import HummingbirdTesting
+import Synchronization
+import Testing
+
+@testable import GatewayServer
+
+@Suite("A boosted route answers by its SLM and escalates where it pays")
+struct BoostedAnswerTests {
+    static let question = #"{"model":"math","messages":[{"role":"user","content":"1+2?"}]}"#
+    static let streamed = #"{"model":"math","messages":[{"role":"user","content":"1+2?"}],"stream":true}"#
+
+    private static func post(_ fixture: Fixture, _ body: String = question) async throws -> TestResponse {
+        try await DirectAnswerTests.post(fixture, body)
+    }
+    private static func content(_ response: TestResponse) throws -> String {
+        let json = try #require(JSONSerialization.jsonObject(with: Data(response.body.readableBytesView)) as? [String: Any])
+        let choice = try #require((json["choices"] as? [[String: Any]])?.first)
+        return try #require((choice["message"] as? [String: Any])?["content"] as? String)
+    }
+    /// Concatenated `delta.content` of a stream.
+    private static func streamedContent(_ response: TestResponse) throws -> String {
+        var text = ""
+        for line in String(buffer: response.body).split(separator: "\n") where line.hasPrefix("data: {") {
+            let object = try JSONSerialization.jsonObject(with: Data(line.dropFirst(6).utf8)) as? [String: Any]
+            let choice = (object?["choices"] as? [[String: Any]])?.first
+            text += (choice?["delta"] as? [String: Any])?["content"] as? String ?? ""
+        }
+        return text
+    }
+
+    @Test("Good steps cost nothing")
+    func slmAlone() async throws {
+        let fixture = Fixture(scores: [0.99])
+        let response = try await Self.post(fixture)
+        #expect(response.status == .ok)
+        #expect(try Self.content(response) == "One.\nTwo.\nAnswer: 3")
+        #expect(response.headers[.servedBy] == "slm")
+        #expect(response.headers[.steps] == "3")
+        #expect(response.headers[.costUSD] == "0.000000000")
+        #expect(response.headers[.degraded] == nil)
+        #expect(fixture.provider.calls.isEmpty)
+        #expect(fixture.ledger.snapshot.requests.first?.servedBy == .slm)
+    }
+
+    @Test("A poor step is replaced by the LLM's, is never shown, and is recorded with its reasons")
+    func escalates() async throws {
+        var settings = RouteSettings()
+        settings.maxResamples = 0
+        settings.valueUSD = 0.05
+        let fixture = Fixture(
+            scripts: [completion("Better two.")], scores: [0.99, 0.05, 0.99], settings: settings)
+        let response = try await Self.post(fixture, Self.streamed)
+        let text = try Self.streamedContent(response)
+        #expect(!text.contains("Two."))
+        #expect(text.hasPrefix("One.\nBetter two."))
+        let state = fixture.ledger.snapshot
+        #expect(state.held.isEmpty && state.settlements.count == 1)
+        let record = try #require(state.settlements.first).escalation
+        #expect(record.rewardCalibrated == 0.05 && !record.actions.isEmpty && record.slmSHA256 != nil)
+        #expect(record.promptHash?.count == 64 && record.answerHash?.count == 64)
+        #expect(String(buffer: response.body).contains(#""cost_usd":"0.001300000""#))
+        let body = String(decoding: try #require(fixture.provider.calls.first).body, as: UTF8.self)
+        #expect(body.contains("One.") && !body.contains("Two."))
+    }
+
+    @Test("The stream's text is the text without a stream")
+    func sameText() async throws {
+        let script = completion("Better.")
+        let plain = try await Self.post(Fixture(scripts: [script], scores: [0.99, 0.3, 0.99]))
+        let stream = try await Self.post(Fixture(scripts: [script], scores: [0.99, 0.3, 0.99]), Self.streamed)
+        #expect(try Self.content(plain) == Self.streamedContent(stream))
+    }
+
+    @Test("Without budget, ledger or provider the SLM answers all the same, and the header says why")
+    func degrades() async throws {
+        let poor = Fixture(limit: .zero, scores: [0.05])
+        let first = try await Self.post(poor)
+        #expect(first.status == .ok && first.headers[.degraded] == "budget_exhausted")
+        #expect(try Self.content(first) == "One.\nTwo.\nAnswer: 3")
+        let away = Fixture(scores: [0.05])
+        away.ledger.state.withLock { $0.isAway = true }
+        let second = try await Self.post(away)
+        #expect(second.status == .ok && second.headers[.degraded] == "ledger_unavailable")
+        let down = Fixture(
+            scripts: [.init(openError: ProviderError(code: .unreachable, message: "refused"))], scores: [0.05])
+        let third = try await Self.post(down)
+        #expect(third.status == .ok && third.headers[.degraded] == "provider_unavailable")
+        #expect(down.ledger.snapshot.settled == 0 && down.ledger.snapshot.held.isEmpty)
+        let unpriced = Fixture(scores: [0.05], priced: false)
+        let fourth = try await Self.post(unpriced)
+        #expect(fourth.status == .ok && fourth.headers[.degraded] == "price_unknown")
+        #expect(poor.provider.calls.isEmpty && away.provider.calls.isEmpty && unpriced.provider.calls.isEmpty)
+    }
+
+    @Test("A failing PRM means an unscored answer, not an error")
+    func rewardUnavailable() async throws {
+        var fixture = Fixture()
+        fixture.services.models = FakeModels(slm: fixture.slm, prm: FakePRM(scores: [0], fails: true))
+        let response = try await Self.post(fixture)
+        #expect(response.status == .ok && response.headers[.degraded] == "reward_unavailable")
+        #expect(fixture.provider.calls.isEmpty)
+    }
+
+    @Test("A dead engine is asked again; a dead SLM leaves the answer to the LLM")
+    func engineFails() async throws {
+        let fixture = Fixture(scripts: [completion("Whole answer.")])
+        fixture.slm.fail(.interrupted)
+        let response = try await Self.post(fixture)
+        #expect(fixture.slm.requests.count == 3)
+        #expect(response.status == .ok && response.headers[.servedBy] == "llm")
+        #expect(try Self.content(response) == "Whole answer.")
+        let broke = Fixture(limit: .zero)
+        broke.slm.fail(.unavailable("no file"))
+        let refused = try await Self.post(broke)
+        #expect(refused.status == .serviceUnavailable)
+        #expect(String(buffer: refused.body).contains("model_unavailable"))
+        #expect(!String(buffer: refused.body).contains("no file"))
+    }
+
+    @Test("What an SLM cannot take goes to the LLM whole, under the route's name")
+    func tools() async throws {
+        let fixture = Fixture(scripts: [completion("Called.")])
+        let body = """
+            {"model":"math","messages":[{"role":"user","content":"x"}],"max_tokens":20,\
+            "tools":[{"type":"function","function":{"name":"f"}}]}
+            """
+        let response = try await Self.post(fixture, body)
+        #expect(response.status == .ok && response.headers[.servedBy] == "llm")
+        #expect(fixture.ledger.snapshot.reservations.first?.route == "math")
+        #expect(fixture.slm.requests.isEmpty)
+    }
+
+    @Test("The request's value decides: nothing is spent on an answer that is worth nothing")
+    func value() async throws {
+        let fixture = Fixture(scripts: [completion("Better.")], scores: [0.05])
+        var headers = DirectAnswerTests.headers
+        headers[.valueUSD] = "0"
+        let response = try await DirectAnswerTests.post(fixture, Self.question, headers: headers)
+        #expect(response.status == .ok && response.headers[.servedBy] == "slm")
+        #expect(fixture.provider.calls.isEmpty)
+    }
+}

@@ -1,0 +1,142 @@
+import Foundation
+import GatewayCore
+import HTTPTypes
+import Hummingbird
+import HummingbirdTesting
+import NIOCore
+import Synchronization
+import Testing
+
+@testable import GatewayServer
+
+@Suite("A direct call is held, sent, settled and passed through")
+struct DirectAnswerTests {
+    static let headers: HTTPFields = [.authorization: "Bearer \(FakeCatalog.key)", .contentType: "application/json"]
+
+    static func post(
+        _ fixture: Fixture, _ body: String, headers: HTTPFields = headers
+    ) async throws -> TestResponse {
+        let app = Application(router: GatewayApplication.router(fixture.services))
+        let response = try await app.test(.router) { client in
+            try await client.executeRequest(
+                uri: "/v1/chat/completions", method: .post, headers: headers, body: ByteBuffer(string: body))
+        }
+        await fixture.services.activity.waitUntilIdle()
+        return response
+    }
+    static func text(_ response: TestResponse) -> String { String(buffer: response.body) }
+
+    @Test("The body goes out with the held max_tokens, all else byte for byte, and comes back with its cost")
+    func passesThrough() async throws {
+        let fixture = Fixture(scripts: [completion("Hi")])
+        let body = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}],"max_tokens":50,"odd":1e400}"#
+        let response = try await Self.post(fixture, body)
+        #expect(response.status == .ok)
+        let sent = String(decoding: try #require(fixture.provider.calls.first).body, as: UTF8.self)
+        #expect(sent == body.replacingOccurrences(of: "sim/large", with: "large"))
+        // 100 × 10 + 10 × 30 micro-dollars
+        #expect(response.headers[.costUSD] == "0.001300000")
+        #expect(response.headers[.servedBy] == "llm")
+        #expect(Self.text(response).contains(#""odd":1e400"#))
+        let state = fixture.ledger.snapshot
+        #expect(state.settled == 1_300_000 && state.held.isEmpty)
+        #expect(state.settlements.first?.outcome == .completed)
+        #expect(state.requests.first?.costNanoUSD == 1_300_000)
+    }
+
+    @Test("Without a price, a key, a known model or room in the budget nothing is sent")
+    func refusals() async throws {
+        let body = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}],"max_tokens":50}"#
+        let unpriced = Fixture(priced: false)
+        let noPrice = try await Self.post(unpriced, body)
+        #expect(noPrice.status == .badRequest && Self.text(noPrice).contains("price_unknown"))
+        let poor = Fixture(limit: NanoUSD(1000))
+        let noMoney = try await Self.post(poor, body)
+        #expect(noMoney.status == .tooManyRequests)
+        #expect(noMoney.headers[.shouldRetry] == "false")
+        #expect(Self.text(noMoney).contains(#""scope":"tenant:acme""#))
+        #expect(Self.text(noMoney).contains(#""limit_usd":"0.000001000""#))
+        let rich = Fixture()
+        let noKey = try await Self.post(rich, body, headers: [:])
+        #expect(noKey.status == .unauthorized && Self.text(noKey).contains("invalid_api_key"))
+        let unknown = try await Self.post(rich, body.replacingOccurrences(of: "sim/large", with: "gpt-9"))
+        #expect(unknown.status == .notFound && Self.text(unknown).contains("model_not_found"))
+        rich.ledger.state.withLock { $0.isAway = true }
+        let away = try await Self.post(rich, body)
+        #expect(away.status == .serviceUnavailable && Self.text(away).contains("ledger_unavailable"))
+        let calls = unpriced.provider.calls + poor.provider.calls + rich.provider.calls
+        #expect(calls.isEmpty)
+    }
+
+    @Test("A call without max_tokens shrinks to what the budget still allows, and is held for exactly that")
+    func shrinks() async throws {
+        let fixture = Fixture(limit: NanoUSD(30_000_000), scripts: [completion("Hi")])
+        let body = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}]}"#
+        let response = try await Self.post(fixture, body)
+        #expect(response.status == .ok)
+        let hold = try #require(fixture.ledger.snapshot.reservations.first)
+        #expect(hold.amount.rawValue <= 30_000_000)
+        let sent = String(decoding: try #require(fixture.provider.calls.first).body, as: UTF8.self)
+        let tokens = try #require(Int64(sent.split(separator: "\"max_tokens\":")[1].prefix { $0.isNumber }))
+        // The prompt's bound: bytes of the body, 16 a message and 512.
+        let bound = Int64(body.utf8.count) + 16 + 512
+        #expect(hold.amount.rawValue == bound * 10_000 + tokens * 30_000)
+        #expect(bound * 10_000 + (tokens + 1) * 30_000 > 30_000_000)
+    }
+
+    @Test("An error status posts nothing; a broken answer without usage posts the whole hold")
+    func failures() async throws {
+        let body = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}],"max_tokens":50}"#
+        let refused = Fixture(scripts: [
+            .init(openError: ProviderError(code: .status, status: 500, providerRequestID: "r", message: "down"))
+        ])
+        let first = try await Self.post(refused, body)
+        #expect(first.status == .badGateway && Self.text(first).contains(#""provider_status":"500""#))
+        #expect(refused.ledger.snapshot.settled == 0 && refused.ledger.snapshot.held.isEmpty)
+        let broken = Fixture(scripts: [.init(streamError: ProviderError(code: .interrupted, message: "cut"))])
+        let second = try await Self.post(broken, body)
+        #expect(second.status == .badGateway)
+        let state = broken.ledger.snapshot
+        #expect(state.settled == state.reservations.first?.amount.rawValue && state.held.isEmpty)
+        #expect(state.settlements.first?.outcome == .estimated)
+    }
+
+    @Test("A stream passes through, and its cost is in the last chunk", arguments: [true, false])
+    func streams(wantsUsage: Bool) async throws {
+        let events = [
+            #"data: {"id":"c","choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}],"usage":null}"#,
+            #"data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+            #"data: {"id":"c","choices":[],"usage":{"prompt_tokens":100,"completion_tokens":10}}"#, "data: [DONE]",
+        ].map { $0 + "\n\n" }
+        var script = completion("Hi")
+        script.chunks = events.map { PaidChunk(bytes: Array($0.utf8), text: "") }
+        let fixture = Fixture(scripts: [script])
+        let options = wantsUsage ? #","stream_options":{"include_usage":true}"# : ""
+        let body = """
+            {"model":"sim/large","messages":[{"role":"user","content":"x"}],"max_tokens":50,"stream":true\(options)}
+            """
+        let response = try await Self.post(fixture, body)
+        let text = Self.text(response)
+        #expect(text.hasPrefix(events[0]))
+        #expect(text.hasSuffix("data: [DONE]\n\n"))
+        #expect(text.contains(#""prompt_tokens":100"#) == wantsUsage)
+        #expect(text.contains(#""cost_usd":"0.001300000""#))
+        let sent = String(decoding: try #require(fixture.provider.calls.first).body, as: UTF8.self)
+        #expect(sent.contains(#""include_usage":true"#))
+        #expect(fixture.ledger.snapshot.settled == 1_300_000)
+    }
+
+    @Test("The ceiling of a request's own header is kept, and must be an amount")
+    func ceiling() async throws {
+        let fixture = Fixture(scripts: [completion("Hi")])
+        let body = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}],"max_tokens":50}"#
+        var headers = Self.headers
+        headers[.maxCostUSD] = "0.000001"
+        let refused = try await Self.post(fixture, body, headers: headers)
+        #expect(refused.status == .tooManyRequests && Self.text(refused).contains(#""scope":"request""#))
+        headers[.maxCostUSD] = "cheap"
+        let wrong = try await Self.post(fixture, body, headers: headers)
+        #expect(wrong.status == .badRequest && Self.text(wrong).contains(#""param":"x-gboost-max-cost-usd""#))
+        #expect(fixture.provider.calls.isEmpty)
+    }
+}

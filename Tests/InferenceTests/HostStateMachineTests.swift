@@ -1,0 +1,138 @@
+import Foundation
+@testable import Inference
+import Testing
+
+@Suite("The life of a host")
+struct HostStateMachineTests {
+    private static let busy = HostStatus(
+        decodes: 5, queued: 1, active: 1, cached: 0, generatedTokens: 0, evaluatedTokens: 0)
+
+    private func ready() -> HostStateMachine {
+        var machine = HostStateMachine(limits: .init())
+        #expect(machine.need(at: .zero) == .spawn)
+        #expect(machine.need(at: .zero) == .none)
+        machine.becameReady(at: .seconds(1))
+        return machine
+    }
+
+    @Test("It is started once, when somebody needs it")
+    func start() {
+        var machine = ready()
+        #expect(machine.isReady)
+        #expect(machine.need(at: .seconds(2)) == .none)
+        #expect(machine.starts == 1)
+    }
+
+    @Test("After a crash it waits, longer each time, and begins anew once it has lived long enough")
+    func backoff() {
+        var machine = ready()
+        var now = Duration.seconds(2)
+        for expected in [100, 200, 400, 800] {
+            #expect(machine.exited(.signal(6), text: "", at: now) == .none)
+            #expect(machine.phase == .waiting(until: now + .milliseconds(expected)))
+            #expect(machine.tick(at: now + .milliseconds(expected - 1)) == .none)
+            now += .milliseconds(expected)
+            #expect(machine.tick(at: now) == .spawn)
+            machine.becameReady(at: now)
+        }
+        now += .seconds(61)
+        #expect(machine.exited(.signal(6), text: "", at: now) == .none)
+        #expect(machine.phase == .waiting(until: now + .milliseconds(100)))
+    }
+
+    @Test("Back-off is bounded, and callers are not kept waiting for a host that never starts")
+    func neverStarts() {
+        var machine = HostStateMachine(limits: .init())
+        var now = Duration.zero
+        #expect(machine.need(at: now) == .spawn)
+        var refused = 0
+        for _ in 0..<20 {
+            if case .refuse = machine.exited(.code(1), text: "why", at: now) { refused += 1 }
+            guard case .waiting(let until) = machine.phase else { return #expect(Bool(false)) }
+            #expect(until - now <= .seconds(30))
+            now = until
+            #expect(machine.tick(at: now) == .spawn)
+        }
+        #expect(refused == 18)
+    }
+
+    @Test("Silence and standing still are hangs, idleness is not")
+    func hangs() {
+        var silent = ready()
+        #expect(silent.tick(at: .seconds(5)) == .none)
+        #expect(silent.tick(at: .seconds(7)) == .kill(reason: "gives no sign of life"))
+        // Nothing is started before the old process is gone.
+        #expect(silent.need(at: .seconds(8)) == .none)
+        #expect(silent.tick(at: .seconds(100)) == .none)
+
+        var stuck = ready()
+        var idle = ready()
+        var killed = false
+        for second in 2..<60 where !killed {
+            stuck.answered(Self.busy, at: .seconds(second))
+            idle.answered(
+                HostStatus(decodes: 5, queued: 0, active: 0, cached: 1, generatedTokens: 0, evaluatedTokens: 0),
+                at: .seconds(second))
+            if stuck.tick(at: .seconds(second)) == .kill(reason: "makes no progress") {
+                killed = true
+                #expect(second > 30)
+            }
+            #expect(idle.tick(at: .seconds(second)) == .none)
+        }
+        #expect(killed)
+    }
+
+    @Test("A model file of no use is not tried again and again")
+    func badModel() {
+        var machine = HostStateMachine(limits: .init())
+        #expect(machine.need(at: .zero) == .spawn)
+        #expect(machine.exited(.code(EngineHost.badModelCode), text: "m.gguf", at: .seconds(1)) == .refuse("m.gguf"))
+        #expect(machine.tick(at: .seconds(20)) == .none)
+        #expect(machine.need(at: .seconds(20)) == .refuse("m.gguf"))
+        #expect(machine.need(at: .seconds(32)) == .spawn)
+    }
+
+    @Test("A host that does not start in time is killed; one that was stopped stays so")
+    func limits() {
+        var machine = HostStateMachine(limits: .init())
+        #expect(machine.need(at: .zero) == .spawn)
+        #expect(machine.tick(at: .seconds(121)) == .kill(reason: "did not start in time"))
+        machine.stop()
+        #expect(machine.exited(.signal(9), text: "", at: .seconds(122)) == .none)
+        #expect(machine.need(at: .seconds(123)) == .refuse("the engine is shut down"))
+    }
+
+    @Test("Frames survive any cut, and a peer that speaks something else is found out")
+    func frames() throws {
+        let frames = [
+            HostFrame(header: Data("{}".utf8), binary: Data(floats: [1, -2.5, .pi])),
+            HostFrame(header: Data(), binary: Data()), HostFrame(header: Data(repeating: 7, count: 300)),
+        ]
+        let bytes = frames.compactMap(\.encoded).reduce(Data(), +)
+        for size in [1, 3, 7, 64, bytes.count] {
+            var decoder = HostFrameDecoder()
+            var found: [HostFrame] = []
+            for start in stride(from: 0, to: bytes.count, by: size) {
+                decoder.append(bytes[start..<min(bytes.count, start + size)])
+                while let frame = try decoder.next() { found.append(frame) }
+            }
+            #expect(found == frames)
+        }
+        #expect(frames[0].binary.floats == [1, -2.5, .pi])
+        var decoder = HostFrameDecoder()
+        decoder.append(Data("GET / HTTP/1.1\r\n".utf8))
+        #expect(throws: HostFrameDecoder.Malformed()) { try decoder.next() }
+        #expect(HostFrame(header: Data(count: HostFrame.maxBytes)).encoded == nil)
+    }
+
+    @Test("Options come back from their own arguments, and wrong ones are refused")
+    func options() throws {
+        var options = EngineHostOptions(model: "m.gguf", socket: "/tmp/s")
+        options.threads = 3
+        options.sequences = 5
+        #expect(try EngineHostOptions(arguments: options.arguments) == options)
+        for wrong in [["--model", "m"], ["--model"], ["x"], ["--model", "m", "--socket", "s", "--threads", "no"]] {
+            #expect(throws: ModelFailure.self) { try EngineHostOptions(arguments: wrong) }
+        }
+    }
+}

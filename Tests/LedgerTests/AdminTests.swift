@@ -1,0 +1,152 @@
+import Foundation
+import GatewayCore
+import Postgres
+import Testing
+
+@testable import Ledger
+
+@Suite("Administration")
+struct AdminTests {
+    private func failure(_ body: () async throws -> Void) async -> LedgerError? {
+        await #expect(throws: LedgerError.self) { try await body() }
+    }
+
+    @Test("errors name the field that is wrong")
+    func fields() async throws {
+        try await LedgerFixture.with { f in
+            let admin = f.admin
+            #expect(await failure { _ = try await admin.createTenant(name: "a", timeZone: "CET+1") }?.field == "time-zone")
+            #expect(await failure { _ = try await admin.createTenant(name: "a b") }?.field == "name")
+            #expect(await failure { _ = try await admin.createTenant(name: "acme") }?.code == .conflict)
+            #expect(await failure { _ = try await admin.tenant(named: "none") }?.code == .notFound)
+            #expect(await failure { _ = try await admin.createKey(KeyDraft(tenant: "acme", team: "x")) }?.field == "team")
+            let past = KeyDraft(tenant: "acme", expiresAt: .distantPast)
+            #expect(await failure { _ = try await admin.createKey(past) }?.field == "expires")
+            let negative = BudgetDraft(tenant: "acme", limit: NanoUSD(-1))
+            #expect(await failure { _ = try await admin.setBudget(negative) }?.field == "limit-usd")
+            let alert = BudgetDraft(tenant: "acme", limit: .zero, alertAt: [101])
+            #expect(await failure { _ = try await admin.setBudget(alert) }?.field == "alert-at")
+            #expect(await failure { _ = try await admin.spend(tenant: "acme", month: "2026-13") }?.field == "month")
+            let price = await failure {
+                _ = try PriceDraft(model: LedgerFixture.model, inputUSDPerMtok: "1.0000001", outputUSDPerMtok: "1")
+            }
+            #expect(price?.field == "input-usd-per-mtok")
+        }
+    }
+
+    @Test("models carry the SHA-256 of their file, routes need models of the right kind, removal respects both")
+    func modelsAndRoutes() async throws {
+        try await LedgerFixture.with { f in
+            let file = temporaryDirectory()
+            try Data("abc".utf8).write(to: URL(fileURLWithPath: file))
+            let slm = try await f.admin.addModel(ModelDraft(tenant: "acme", name: "small", kind: .slm, file: file))
+            #expect(slm.sha256 == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad")
+            let headless = ModelDraft(tenant: "acme", name: "p", kind: .prm, file: file, rewardKind: .sharedHead)
+            #expect(await failure { _ = try await f.admin.addModel(headless) }?.field == "base")
+            _ = try await f.admin.addModel(
+                ModelDraft(tenant: "acme", name: "judge", kind: .prm, file: file, base: "small", rewardKind: .sharedHead))
+            var draft = RouteDraft(
+                tenant: "acme", name: "math", slm: "judge", prm: "judge", llm: LedgerFixture.model,
+                settings: RouteSettings())
+            #expect(await failure { _ = try await f.admin.addRoute(draft) }?.field == "slm")
+            draft.slm = "small"
+            draft.settings = try RouteSettings(json: #"{"maxSteps": 7, "shadowPrice": 2.5}"#)
+            let route = try await f.admin.addRoute(draft)
+            #expect(route.settings.maxSteps == 7 && route.settings.shadowPrice == 2.5)
+            let hasher = try KeyHasher(pepper: Array("a pepper for tests".utf8))
+            let catalog = CatalogStore(pool: f.pool, hasher: hasher, logger: .quiet)
+            try await catalog.refresh()
+            #expect(await catalog.route("math", tenantID: f.tenant.id) == route)
+            #expect(await catalog.route("math", tenantID: f.tenant.id + 1) == nil)
+            #expect(await catalog.models().map(\.name) == ["small", "judge"])
+            let needed = await failure { try await f.admin.removeModel("judge", tenant: "acme") }
+            #expect(needed?.message.contains("route math") == true)
+            try await f.admin.removeRoute("math", tenant: "acme")
+            try await f.admin.removeModel("judge", tenant: "acme")
+            #expect(try await f.admin.models(tenant: "acme").map(\.name) == ["small"])
+            #expect(try await f.admin.events(tenant: "acme").prefix(2).map(\.action) == ["model.remove", "route.remove"])
+        }
+    }
+
+    @Test("route settings name what is wrong", arguments: [
+        (#"{"maxStep": 1}"#, "settings.maxStep"), (#"{"maxSteps": "1"}"#, "settings.maxSteps"),
+        (#"{"maxSteps": 0}"#, "settings.maxSteps"), (#"{"llmSuccessPrior": 2}"#, "settings.llmSuccessPrior"),
+        ("[]", "settings"), (#"{"strategy": "guess"}"#, "settings.strategy"),
+    ])
+    func settings(json: String, field: String) {
+        let error = #expect(throws: LedgerError.self) { try RouteSettings(json: json) }
+        #expect(error?.field == field)
+    }
+
+    @Test("no secret, nor its hash, stands in lists, events or descriptions")
+    func secrets() async throws {
+        try await LedgerFixture.with { f in
+            _ = try await f.admin.rotateKey(f.key.info.id)
+            let secret = f.key.secret.dropFirst(KeyHasher.displayedCharacters)
+            let dump = try await f.number("select count(*) from events where position('\(secret)' in events::text) > 0")
+            #expect(dump == 0)
+            #expect(!"\(f.key)".contains(secret) && !String(reflecting: f.key).contains(secret))
+            let hash = try #require(try KeyHasher(pepper: Array("a pepper for tests".utf8)).hash(f.key.secret))
+            #expect(hash != KeyHasher.hashWithoutPepper(f.key.secret))
+        }
+    }
+
+    @Test("a deleted tenant's key is refused, its name is free again, its ledger stays")
+    func deletion() async throws {
+        try await LedgerFixture.with { f in
+            let ledger = try await f.ledger()
+            let call = f.reservation(10)
+            #expect(try await ledger.reserve(call).isGranted)
+            try await f.admin.deleteTenant("acme")
+            #expect(try await ledger.reserve(f.reservation(1)) == .callerRejected)
+            await ledger.settle(.of(call.id, 9))
+            _ = try await f.admin.createTenant(name: "acme")
+            #expect(try await f.number("select sum(amount) from ledger_entries") == 9)
+            #expect(try await f.admin.spend(tenant: "acme").settledNanoUSD == 0)
+        }
+    }
+
+    @Test("a spend report adds up by every grouping, and its JSON has the published names")
+    func spend() async throws {
+        try await LedgerFixture.with { f in
+            let ledger = try await f.ledger()
+            for index in 0..<6 as Range<Int64> {
+                let call = f.reservation(20, route: index % 2 == 0 ? "math" : nil)
+                #expect(try await ledger.reserve(call).isGranted)
+                if index < 5 { await ledger.settle(.of(call.id, index)) }
+            }
+            for grouping in SpendGrouping.allCases {
+                let report = try await f.admin.spend(tenant: "acme", by: grouping)
+                #expect(report.settledNanoUSD == 10 && report.heldNanoUSD == 20 && report.limitNanoUSD == 1000)
+                #expect(report.rows.reduce(0) { $0 + $1.nanoUSD } == 10 && report.rows.reduce(0) { $0 + $1.calls } == 5)
+            }
+            let report = try await f.admin.spend(tenant: "acme", by: .route)
+            #expect(report.rows.map(\.name) == ["(direct)", "math"] && report.rows.map(\.nanoUSD) == [4, 6])
+            let json = try LedgerJSON.text(report)
+            for name in ["tenant", "month", "limit_nano_usd", "settled_nano_usd", "held_nano_usd", "rows"] {
+                #expect(json.contains("\"\(name)\":"))
+            }
+            let gauges = try await f.admin.gauges()
+            #expect(gauges.openHolds == 1 && gauges.budgets.map(\.state.held) == [NanoUSD(20)])
+        }
+    }
+
+    @Test("rates are exact both ways", arguments: [
+        ("2.5", 2_500_000, "2.5"), ("0.000001", 1, "0.000001"), ("0", 0, "0"), ("15", 15_000_000, "15"),
+        ("1.234567", 1_234_567, "1.234567"),
+    ] as [(String, Int64, String)])
+    func rates(text: String, pico: Int64, back: String) {
+        #expect(TokenRate.picoPerToken(usdPerMillion: text) == pico)
+        #expect(TokenRate.usdPerMillion(picoPerToken: pico) == back)
+    }
+
+    @Test("what is no rate is refused", arguments: ["", "-1", "1e3", "1.", ".5", "1.2345678", "9999999999999", "1,5"])
+    func badRates(text: String) { #expect(TokenRate.picoPerToken(usdPerMillion: text) == nil) }
+}
+
+extension KeyHasher {
+    /// What the hash must not be: the same for everybody who knows the secret.
+    static func hashWithoutPepper(_ secret: String) -> [UInt8]? {
+        try? KeyHasher(pepper: Array(repeating: 0, count: 16)).hash(secret)
+    }
+}

@@ -1,0 +1,71 @@
+import Foundation
+import GatewayCore
+import Ledger
+import Postgres
+import Testing
+
+@Suite("The catalog's snapshot")
+struct CatalogTests {
+    private func store(_ f: LedgerFixture, now: @escaping @Sendable () -> Date = { Date() }) async throws -> CatalogStore {
+        let hasher = try KeyHasher(pepper: Array("a pepper for tests".utf8))
+        let store = CatalogStore(pool: f.pool, hasher: hasher, logger: .quiet, now: now)
+        try await store.refresh()
+        return store
+    }
+
+    @Test("a key stands for its caller; a wrong, revoked or suspended one says why")
+    func authenticate() async throws {
+        try await LedgerFixture.with { f in
+            let catalog = try await store(f)
+            let caller = try await catalog.authenticate(f.key.secret)
+            #expect(caller.keyID == f.key.info.id && caller.tenant.name == "acme" && caller.teamID != nil)
+            await #expect(throws: AuthenticationFailure.unknownKey) { try await catalog.authenticate("gb-nothing") }
+            await #expect(throws: AuthenticationFailure.unknownKey) { try await catalog.authenticate("") }
+            try await f.admin.setTenantSuspended(true, tenant: "acme")
+            try await catalog.refresh()
+            await #expect(throws: AuthenticationFailure.tenantSuspended) {
+                try await catalog.authenticate(f.key.secret)
+            }
+            try await f.admin.revokeKey(f.key.info.id)
+            try await catalog.refresh()
+            await #expect(throws: AuthenticationFailure.revoked) { try await catalog.authenticate(f.key.secret) }
+        }
+    }
+
+    @Test("a key made after the snapshot works at once; a rotated one keeps its id, and its old secret stops")
+    func misses() async throws {
+        try await LedgerFixture.with { f in
+            let catalog = try await store(f)
+            let fresh = try await f.admin.createKey(KeyDraft(tenant: "acme", expiresAt: Date() + 3600))
+            try await Task.sleep(for: .milliseconds(260))  // misses ask the database at most this often
+            #expect(try await catalog.authenticate(fresh.secret).keyID == fresh.info.id)
+            let rotated = try await f.admin.rotateKey(fresh.info.id)
+            try await catalog.refresh()
+            #expect(rotated.info.id == fresh.info.id && rotated.secret != fresh.secret)
+            #expect(try await catalog.authenticate(rotated.secret).keyID == fresh.info.id)
+            await #expect(throws: AuthenticationFailure.unknownKey) { try await catalog.authenticate(fresh.secret) }
+        }
+    }
+
+    @Test("prices take effect on time without a new snapshot, and the snapshot outlives the database")
+    func prices() async throws {
+        try await LedgerFixture.with { f in
+            let clock = SettableClock(Date())
+            _ = try await f.admin.setPrice(
+                PriceDraft(
+                    model: LedgerFixture.model, inputUSDPerMtok: "7.25", outputUSDPerMtok: "0.000001",
+                    cachedInputUSDPerMtok: "0", effectiveAt: Date() + 3600))
+            let catalog = try await store(f, now: { clock.now })
+            #expect(await catalog.price(LedgerFixture.model)?.id == f.priceID)
+            await f.pool.close(within: .seconds(1))
+            await #expect(throws: LedgerError.self) { try await catalog.refresh() }
+            clock.now = Date() + 3601
+            let later = await catalog.price(LedgerFixture.model)
+            #expect(later?.inputPicoPerToken == 7_250_000 && later?.outputPicoPerToken == 1)
+            #expect(later?.cachedInputPicoPerToken == 0)
+            #expect(try await catalog.authenticate(f.key.secret).keyID == f.key.info.id)
+            #expect(await catalog.pricedModels() == [LedgerFixture.model])
+            #expect(await catalog.price(ModelReference(provider: "sim", model: "none")) == nil)
+        }
+    }
+}

@@ -1,0 +1,100 @@
+import EmbeddedPostgres
+import Foundation
+import Postgres
+import Testing
+
+@testable import Ledger
+
+@Suite("Migrations")
+struct MigratorTests {
+    private func with(_ function: String = #function, _ body: (PostgresPool) async throws -> Void) async throws {
+        let database = try await ScratchDatabase.make(function: function)
+        let pool = try LedgerFixture.pool(database.url)
+        do { try await body(pool) } catch {
+            await pool.close(within: .seconds(1))
+            try await database.drop()
+            throw error
+        }
+        await pool.close(within: .seconds(1))
+        try await database.drop()
+    }
+
+    private let one = Migration(version: 1, name: "0001_one.sql", sql: "create table one (a int)")
+    private let two = Migration(version: 2, name: "0002_two.sql", sql: "create table two (a int)")
+
+    private func tables(_ pool: PostgresPool) async throws -> [String] {
+        try await pool.query(
+            "select table_name::text as t from information_schema.tables where table_schema = 'public' order by 1"
+        ).rows.map { try $0.get("t", as: String.self) }
+    }
+
+    @Test("the project's migrations apply to an empty database, and a second run finds nothing to do")
+    func twice() async throws {
+        try await with { pool in
+            let all = try Migration.load(directory: LedgerFixture.migrations)
+            let migrator = Migrator(pool: pool, migrations: all)
+            #expect(try await migrator.status().allSatisfy { $0.state == .pending })
+            await #expect(throws: LedgerError.self) { try await migrator.requireCurrent() }
+            #expect(try await migrator.migrate() == all)
+            #expect(try await migrator.migrate().isEmpty)
+            try await migrator.requireCurrent()
+            #expect(try await migrator.status().allSatisfy { $0.state == .applied && $0.at != nil })
+        }
+    }
+
+    @Test("runners at the same time take turns: every file is applied once")
+    func concurrent() async throws {
+        try await with { pool in
+            let all = try Migration.load(directory: LedgerFixture.migrations)
+            let applied = try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<3 {
+                    group.addTask { try await Migrator(pool: pool, migrations: all).migrate().count }
+                }
+                return try await group.reduce(0, +)
+            }
+            #expect(applied == all.count)
+        }
+    }
+
+    @Test("a file that fails leaves nothing of itself; what came before stays, what comes after waits")
+    func failing() async throws {
+        try await with { pool in
+            let bad = Migration(version: 2, name: "0002_bad.sql", sql: "create table two (a int); select 1/0;")
+            let three = Migration(version: 3, name: "0003_three.sql", sql: "create table three (a int)")
+            let error = await #expect(throws: LedgerError.self) {
+                try await Migrator(pool: pool, migrations: [one, bad, three]).migrate()
+            }
+            #expect(error?.code == .migration && error?.description.contains("0002_bad.sql") == true)
+            #expect(try await tables(pool) == ["one", "schema_migrations"])
+            try await Migrator(pool: pool, migrations: [one, two, three]).migrate()
+            #expect(try await tables(pool) == ["one", "schema_migrations", "three", "two"])
+        }
+    }
+
+    @Test("a file changed after it was applied, and a database newer than the files, are refused by name")
+    func changed() async throws {
+        try await with { pool in
+            try await Migrator(pool: pool, migrations: [one, two]).migrate()
+            let edited = Migration(version: 1, name: "0001_one.sql", sql: "create table one (a bigint)")
+            let changed = Migrator(pool: pool, migrations: [edited, two])
+            let error = await #expect(throws: LedgerError.self) { try await changed.migrate() }
+            #expect(error?.description.contains("0001_one.sql was changed") == true)
+            #expect(try await changed.status().map(\.state) == [.changed, .applied])
+            let older = Migrator(pool: pool, migrations: [one])
+            let newer = await #expect(throws: LedgerError.self) { try await older.migrate() }
+            #expect(newer?.description.contains("0002_two.sql") == true)
+            await #expect(throws: LedgerError.self) { try await older.requireCurrent() }
+            #expect(try await older.status().map(\.state) == [.applied, .missing])
+        }
+    }
+
+    @Test("files must be numbered from 1 without gaps", arguments: [
+        ["0002_a.sql"], ["0001_a.sql", "0003_b.sql"], ["0001_a.sql", "0001_b.sql"], ["one.sql"], [],
+    ])
+    func numbering(names: [String]) throws {
+        let directory = temporaryDirectory()
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        for name in names { try Data("select 1".utf8).write(to: URL(fileURLWithPath: "\(directory)/\(name)")) }
+        #expect(throws: LedgerError.self) { try Migration.load(directory: directory) }
+    }
+}

@@ -1,0 +1,92 @@
+import Foundation
+import GatewayCore
+import Ledger
+import Testing
+
+@Suite("Budget periods")
+struct PeriodTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        var zone: String
+        var window: BudgetWindow
+        var at: String
+        var period: String
+        var resetsAt: String
+        var testDescription: String { "\(zone) \(at) \(window)" }
+        init(_ zone: String, _ window: BudgetWindow, _ at: String, _ period: String, _ resetsAt: String) {
+            self.zone = zone
+            self.window = window
+            self.at = at
+            self.period = period
+            self.resetsAt = resetsAt
+        }
+    }
+
+    static let cases = [
+        // The year's end, at the two ends of the world.
+        Case("Pacific/Kiritimati", .month, "2026-12-31T09:59:59Z", "month:2026-12", "2026-12-31T10:00:00Z"),
+        Case("Pacific/Kiritimati", .month, "2026-12-31T10:00:00Z", "month:2027-01", "2027-01-31T10:00:00Z"),
+        Case("Pacific/Pago_Pago", .month, "2027-01-01T10:59:59Z", "month:2026-12", "2027-01-01T11:00:00Z"),
+        Case("Pacific/Pago_Pago", .month, "2027-01-01T11:00:00Z", "month:2027-01", "2027-02-01T11:00:00Z"),
+        // Clocks go forward on 2026-03-29 and back on 2026-10-25.
+        Case("Europe/Berlin", .day, "2026-03-28T23:00:00Z", "day:2026-03-29", "2026-03-29T22:00:00Z"),
+        Case("Europe/Berlin", .day, "2026-03-29T21:59:59Z", "day:2026-03-29", "2026-03-29T22:00:00Z"),
+        Case("Europe/Berlin", .day, "2026-10-24T22:00:00Z", "day:2026-10-25", "2026-10-25T23:00:00Z"),
+        Case("Europe/Berlin", .day, "2026-10-25T22:59:59Z", "day:2026-10-25", "2026-10-25T23:00:00Z"),
+        Case("Europe/Berlin", .month, "2026-03-15T12:00:00Z", "month:2026-03", "2026-03-31T22:00:00Z"),
+        Case("Europe/Berlin", .month, "2026-10-31T22:59:59Z", "month:2026-10", "2026-10-31T23:00:00Z"),
+        Case("America/New_York", .month, "2026-11-01T04:00:00Z", "month:2026-11", "2026-12-01T05:00:00Z"),
+        // A day without a midnight: Cairo's clocks go from 00:00 to 01:00.
+        Case("Africa/Cairo", .day, "2026-04-23T22:00:00Z", "day:2026-04-24", "2026-04-24T21:00:00Z"),
+        // Leap day, and February's end in other years.
+        Case("UTC", .day, "2028-02-29T00:00:00Z", "day:2028-02-29", "2028-03-01T00:00:00Z"),
+        Case("UTC", .month, "2028-02-29T23:59:59Z", "month:2028-02", "2028-03-01T00:00:00Z"),
+        Case("UTC", .month, "2027-02-28T23:59:59Z", "month:2027-02", "2027-03-01T00:00:00Z"),
+        Case("UTC", .month, "2026-01-31T23:59:59Z", "month:2026-01", "2026-02-01T00:00:00Z"),
+        // Weeks begin on Monday; the first one of a year may begin in the old one.
+        Case("UTC", .week, "2027-01-03T23:59:59Z", "week:2026-W53", "2027-01-04T00:00:00Z"),
+        Case("Asia/Kathmandu", .week, "2026-11-22T18:15:00Z", "week:2026-W48", "2026-11-29T18:15:00Z"),
+    ]
+
+    @Test("a hold falls into the period that its moment belongs to in the budget's own time zone")
+    func periods() async throws {
+        try await LedgerFixture.with(limit: 1_000_000) { f in
+            let clock = SettableClock(Date())
+            let ledger = try await f.ledger(now: { clock.now })
+            for test in Self.cases {
+                for window in BudgetWindow.allCases where window != .month {
+                    try await f.run("delete from budgets where cycle = '\(window.rawValue)'")
+                }
+                // The smaller limit makes it the tightest, which is the one reported.
+                let limit = test.window == .month ? NanoUSD(100_000) : NanoUSD(1000)
+                _ = try await f.admin.setBudget(
+                    BudgetDraft(tenant: "acme", window: test.window, limit: limit, timeZone: test.zone))
+                clock.now = moment(test.at)
+                guard case .granted(let state) = try await ledger.reserve(f.reservation(1)) else {
+                    Issue.record("\(test.testDescription) was not granted")
+                    continue
+                }
+                #expect(state.period == test.period, "\(test.testDescription)")
+                #expect(state.resetsAt == moment(test.resetsAt), "\(test.testDescription)")
+            }
+            #expect(try await f.violations() == 0)
+        }
+    }
+
+    @Test("a new period opens with the whole limit and without a reset job, top-ups left behind")
+    func turnover() async throws {
+        try await LedgerFixture.with(limit: 100) { f in
+            let clock = SettableClock(moment("2026-11-30T23:59:59Z"))
+            let ledger = try await f.ledger(now: { clock.now })
+            #expect(try await ledger.reserve(f.reservation(100)).isGranted)
+            #expect(try await ledger.reserve(f.reservation(1)).refusedBy?.period == "month:2026-11")
+            try await f.run("select gboost_top_up(1, 50, '2026-11-30T23:59:59Z')")
+            #expect(try await ledger.reserve(f.reservation(50)).isGranted)
+            clock.now = moment("2026-12-01T00:00:00Z")
+            #expect(try await ledger.remaining(f.caller)?.remaining == NanoUSD(100))
+            #expect(try await ledger.reserve(f.reservation(101)).refusedBy?.limit == NanoUSD(100))
+            #expect(try await ledger.reserve(f.reservation(100)).isGranted)
+            #expect(try await f.number("select count(*) from budget_periods") == 2)
+            #expect(try await f.violations() == 0)
+        }
+    }
+}

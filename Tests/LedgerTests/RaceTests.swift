@@ -1,0 +1,81 @@
+import EmbeddedPostgres
+import Foundation
+import GatewayCore
+import Ledger
+import Postgres
+import Testing
+
+@Suite("Many calls at once")
+struct RaceTests {
+    @Test("of 200 parallel calls where the cap fits ten, by three gateways on a first use, exactly ten are granted")
+    func race() async throws {
+        try await LedgerFixture.with(limit: 1000) { f in
+            _ = try await f.admin.setBudget(
+                BudgetDraft(tenant: "acme", scope: .key(f.key.info.id), window: .day, limit: NanoUSD(5000)))
+            var gateways: [PostgresLedger] = []
+            var pools: [PostgresPool] = []
+            for _ in 0..<3 {
+                let pool = try LedgerFixture.pool(f.url, size: 8)
+                pools.append(pool)
+                gateways.append(try await f.ledger(pool: pool))
+            }
+            let ledgers = gateways
+            let bill = try await withThrowingTaskGroup(of: Int64.self) { group in
+                for index in 0..<200 {
+                    group.addTask {
+                        let call = f.reservation(100)
+                        let ledger = ledgers[index % ledgers.count]
+                        guard try await ledger.reserve(call).isGranted else { return 0 }
+                        await ledger.settle(.of(call.id, 100))
+                        return 100
+                    }
+                }
+                return try await group.reduce(0, +)
+            }
+            #expect(bill == 1000)
+            #expect(try await f.number("select count(*) from ledger_entries") == 10)
+            #expect(try await f.number("select sum(amount) from ledger_entries") == 1000)
+            #expect(try await f.violations() == 0)
+            for pool in pools { await pool.close(within: .seconds(1)) }
+        }
+    }
+
+    @Test("overlapping scopes, changing limits and settlements in between end without a deadlock and without overspend")
+    func overlapping() async throws {
+        try await LedgerFixture.with(limit: 2000, poolSize: 12) { f in
+            var calls: [Caller] = []
+            for index in 0..<4 {
+                let key = try await f.admin.createKey(
+                    KeyDraft(tenant: "acme", team: index % 2 == 0 ? "research" : nil))
+                var caller = f.caller
+                caller.keyID = key.info.id
+                calls.append(caller)
+                _ = try await f.admin.setBudget(
+                    BudgetDraft(tenant: "acme", scope: .key(key.info.id), window: .week, limit: NanoUSD(900)))
+            }
+            _ = try await f.admin.setBudget(
+                BudgetDraft(tenant: "acme", scope: .team("research"), window: .day, limit: NanoUSD(1500)))
+            let ledger = try await f.ledger()
+            let callers = calls
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for index in 0..<240 {
+                    group.addTask {
+                        var call = f.reservation(Int64(index % 7) * 10)
+                        call.caller = callers[index % callers.count]
+                        guard try await ledger.reserve(call).isGranted else { return }
+                        await ledger.settle(.of(call.id, index % 5 == 0 ? .failed : .completed, Int64(index % 7) * 6))
+                    }
+                }
+                group.addTask {
+                    for limit in [1500, 900, 2500, 1200] as [Int64] {
+                        _ = try await f.admin.setBudget(BudgetDraft(tenant: "acme", limit: NanoUSD(limit)))
+                    }
+                }
+                try await group.waitForAll()
+            }
+            #expect(try await f.number("select deadlocks from pg_stat_database where datname = current_database()") == 0)
+            #expect(ledger.counters.unavailable == 0 && ledger.journalDepth.records == 0)
+            #expect(try await f.violations() == 0)
+        }
+    }
+}

@@ -1,0 +1,121 @@
+import Foundation
+import GatewayCore
+import Ledger
+import Postgres
+import Testing
+
+@Suite("After a crash")
+struct RecoveryTests {
+    /// A successor of the same process: it has its journal, as only one process at a time can.
+    private func restart(_ f: LedgerFixture, _ journal: SettlementJournal) async throws -> PostgresLedger {
+        try await f.ledger(journal: journal)
+    }
+
+    @Test("each state of a hold ends as it must: reserved is voided, dispatched is posted in full, settled stays")
+    func states() async throws {
+        try await LedgerFixture.with { f in
+            let journal = try SettlementJournal(directory: temporaryDirectory())
+            let first = try await f.ledger(journal: journal)
+            let (reserved, dispatched, settled) = (f.reservation(100), f.reservation(200), f.reservation(300))
+            for call in [reserved, dispatched, settled] { #expect(try await first.reserve(call).isGranted) }
+            await first.settle(.of(settled.id, 30))
+            try await f.run("update holds set state = 'r' where request_id = '\(reserved.id.request)'")
+            let second = try await restart(f, journal)
+            #expect(second.counters.voided == 1 && second.counters.unreconciled == 1)
+            #expect(try await f.number("select settled from budget_periods") == 230)
+            #expect(try await f.number("select held from budget_periods") == 0)
+            let named = try await f.admin.holds(.unreconciled, tenant: "acme")
+            #expect(named.map(\.name) == [dispatched.id.description] && named.first?.actual == NanoUSD(200))
+            #expect(try await f.admin.holds(.open).isEmpty)
+            let record = try await f.admin.escalations(tenant: "acme").last
+            #expect(record?.entryKind == "unreconciled" && record?.reason.hasPrefix("recovered: ") == true)
+            #expect(try await f.admin.spend(tenant: "acme").rows.first?.unreconciledNanoUSD == 200)
+            let third = try await restart(f, journal)
+            #expect(third.counters.voided == 0 && third.counters.unreconciled == 0)
+            #expect(try await f.violations() == 0)
+        }
+    }
+
+    @Test("a settlement that comes after recovery posts the difference, once", arguments: [
+        (CallOutcome.completed, 60, 60), (.completed, 250, 250), (.estimated, 0, 200), (.failed, 0, 0),
+    ])
+    func late(outcome: CallOutcome, amount: Int64, total: Int64) async throws {
+        try await LedgerFixture.with { f in
+            let journal = try SettlementJournal(directory: temporaryDirectory())
+            let first = try await f.ledger(journal: journal)
+            let call = f.reservation(200)
+            #expect(try await first.reserve(call).isGranted)
+            let second = try await restart(f, journal)
+            #expect(try await f.number("select settled from budget_periods") == 200)
+            await first.settle(.of(call.id, outcome, amount))
+            await second.settle(.of(call.id, outcome, amount))
+            #expect(try await f.number("select settled from budget_periods") == total)
+            #expect(try await f.number("select sum(amount) from ledger_entries") == total)
+            #expect(try await f.number("select count(*) from ledger_entries") == 2)
+            #expect(try await f.admin.holds(.unreconciled).isEmpty)
+            #expect(try await f.violations() == 0)
+        }
+    }
+
+    @Test("a settlement after a voided hold changes nothing")
+    func afterVoid() async throws {
+        try await LedgerFixture.with { f in
+            let journal = try SettlementJournal(directory: temporaryDirectory())
+            let first = try await f.ledger(journal: journal)
+            let call = f.reservation(200)
+            #expect(try await first.reserve(call).isGranted)
+            try await f.run("update holds set state = 'r'")
+            let second = try await restart(f, journal)
+            await second.settle(.of(call.id, 60))
+            #expect(try await f.number("select settled + held from budget_periods") == 0)
+            #expect(try await f.violations() == 0)
+        }
+    }
+
+    @Test("a living gateway's holds are left alone; those of a silent one are posted")
+    func silence() async throws {
+        try await LedgerFixture.with { f in
+            let first = try await f.ledger()
+            let second = try await f.ledger()
+            #expect(try await first.reserve(f.reservation(100)).isGranted)
+            #expect(await second.recover() == RecoverySummary())
+            try await f.run(
+                "update gateways set heartbeat_at = now() - interval '2 min' where incarnation = '\(first.incarnation)'")
+            #expect(await first.recover() == RecoverySummary())
+            #expect(await second.recover()?.unreconciled.count == 1)
+            #expect(try await f.number("select settled from budget_periods") == 100)
+            // The silent one was only slow: it goes on, and settles what it had.
+            #expect(try await first.reserve(f.reservation(100)).isGranted)
+            #expect(try await f.violations() == 0)
+        }
+    }
+
+    @Test("a gateway taken for dead registers again before it takes another hold")
+    func fenced() async throws {
+        try await LedgerFixture.with { f in
+            let ledger = try await f.ledger()
+            try await f.run("update gateways set recovered_at = now()")
+            #expect(try await ledger.reserve(f.reservation(100)).isGranted)
+            #expect(try await f.number("select count(*) from gateways where recovered_at is null") == 1)
+            try await f.run("delete from gateways")
+            #expect(try await ledger.reserve(f.reservation(100)).isGranted)
+        }
+    }
+
+    @Test("a gateway that was drained leaves nothing to recover")
+    func drained() async throws {
+        try await LedgerFixture.with { f in
+            let directory = temporaryDirectory()
+            let ledger = try await f.ledger(journal: try SettlementJournal(directory: directory))
+            let call = f.reservation(100)
+            #expect(try await ledger.reserve(call).isGranted)
+            let settling = Task { await ledger.settle(.of(call.id, 10)) }
+            await settling.value
+            await ledger.drain()
+            #expect(try await f.number("select count(*) from gateways where stopped_at is not null") == 1)
+            let next = try await f.ledger(journal: try SettlementJournal(directory: directory))
+            #expect(next.counters.unreconciled == 0)
+            #expect(try await f.number("select settled from budget_periods") == 10)
+        }
+    }
+}

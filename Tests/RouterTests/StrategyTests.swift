@@ -1,0 +1,236 @@
+import GatewayCore
+import Testing
+
+@testable import Router
+
+@Suite("Strategies, step by step")
+struct StrategyTests {
+    private static let outlook = SpendingOutlook(
+        price: ControllerTests.price, remaining: NanoUSD(NanoUSD.perDollar), inputTokenBound: 300)
+
+    private static func drafted(_ text: String, _ p: Double?, _ end: DraftEnd = .boundary) -> StrategyEvent {
+        let draft = StepDraft(
+            text: text, tokens: Array(text.utf8.map { Int32($0) }), logProbabilities: [], hidden: [], end: end,
+            promptTokens: 100, reusedTokens: 0)
+        return .drafted(draft, reward: p.map { ProcessReward(raw: $0, calibrated: $0) }, outlook: outlook)
+    }
+
+    private static func make(
+        _ kind: StrategyKind, _ change: (inout RouteSettings) -> Void = { _ in }
+    ) -> any Strategy {
+        var settings = RouteSettings()
+        settings.latencyUSDPerSecond = 0.0001
+        change(&settings)
+        return makeStrategy(kind, StrategyContext(settings: settings, sampling: Sampling(seed: 5)))
+    }
+
+    private static func emitted(_ action: StrategyAction) -> String? {
+        if case .emit(let step) = action { "\(step.source): \(step.text)" } else { nil }
+    }
+
+    @Test("Stepwise: good steps stream, a poor one is tried again, then the LLM writes it, then the SLM goes on")
+    func stepwise() throws {
+        var strategy = Self.make(.stepwise) {
+            $0.resampleGainShare = 1
+            $0.stepGainShare = 0.95
+            $0.llmSuccessPrior = 1
+            $0.llmRestSeconds = 100
+        }
+        guard case .draft(let first) = strategy.next(.start) else { throw Unexpected() }
+        #expect(first.answer.isEmpty && first.attempt == 0 && first.wantsReward && first.sampling.temperature == 0)
+        #expect(Self.emitted(strategy.next(Self.drafted("one\n", 0.99))) == "slm: one\n")
+        guard case .draft(let second) = strategy.next(.emitted) else { throw Unexpected() }
+        #expect(second.texts == ["one\n"] && second.step == 1)
+        guard case .draft(let again) = strategy.next(Self.drafted("bad\n", 0.2)) else { throw Unexpected() }
+        #expect(again.attempt == 1 && again.step == 1 && again.texts == ["one\n"])
+        #expect(again.sampling.temperature == 0.7 && again.sampling.seed != second.sampling.seed)
+        guard case .escalate(let plan) = strategy.next(Self.drafted("worse\n", 0.1)) else { throw Unexpected() }
+        #expect(plan.kind == .step && plan.step == 1 && plan.texts == ["one\n"] && plan.rejected == "bad\n")
+        #expect(plan.reward?.calibrated == 0.2 && plan.decision.action == .llmStep)
+        let reply = LLMReply(text: "two", end: .step, tokens: 3)
+        #expect(Self.emitted(strategy.next(.wrote(reply))) == "llm: two\n")
+        guard case .draft(let third) = strategy.next(.emitted) else { throw Unexpected() }
+        #expect(third.answer.last == .text("two\n") && third.texts == ["one\n", "two\n"])
+        #expect(Self.emitted(strategy.next(Self.drafted("three", 0.99, .answer))) == "slm: three")
+        #expect(strategy.next(.emitted) == .finish(Finish(reason: .stop, degraded: nil)))
+        #expect(strategy.summary.steps == 3 && strategy.summary.escalations == 1)
+        #expect(strategy.summary.servedBy == .mixed)
+    }
+
+    @Test(
+        "Stepwise: a refused escalation accepts the best candidate, says why, and asks no more",
+        arguments: [EscalationRefusal.budgetExhausted, .ledgerUnavailable, .providerUnavailable, .priceUnknown])
+    func refused(_ refusal: EscalationRefusal) throws {
+        var strategy = Self.make(.stepwise) { $0.maxResamples = 0 }
+        _ = strategy.next(.start)
+        guard case .escalate = strategy.next(Self.drafted("a\n", 0.1)) else { throw Unexpected() }
+        #expect(Self.emitted(strategy.next(.refused(refusal))) == "slm: a\n")
+        guard case .draft = strategy.next(.emitted) else { throw Unexpected() }
+        #expect(Self.emitted(strategy.next(Self.drafted("b", 0.1, .answer))) == "slm: b")
+        #expect(strategy.next(.emitted) == .finish(Finish(reason: .stop, degraded: refusal.degraded)))
+    }
+
+    @Test("Stepwise: with nothing left to spend the answer says so, unless it would not have been spent anyway")
+    func nothingLeft() {
+        for (p, degraded) in [(0.1, DegradedReason?.some(.budgetExhausted)), (0.99, nil)] {
+            var strategy = Self.make(.stepwise) { $0.maxResamples = 0 }
+            _ = strategy.next(.start)
+            guard case .drafted(let draft, let reward, var outlook) = Self.drafted("a", p, .answer) else { return }
+            outlook.remaining = .zero
+            #expect(Self.emitted(strategy.next(.drafted(draft, reward: reward, outlook: outlook))) == "slm: a")
+            #expect(strategy.next(.emitted) == .finish(Finish(reason: .stop, degraded: degraded)))
+        }
+    }
+
+    @Test("Stepwise: without a reward the step is accepted and the answer says so")
+    func noReward() {
+        var strategy = Self.make(.stepwise)
+        _ = strategy.next(.start)
+        #expect(Self.emitted(strategy.next(Self.drafted("a", nil, .answer))) == "slm: a")
+        #expect(strategy.next(.emitted) == .finish(Finish(reason: .stop, degraded: .rewardUnavailable)))
+    }
+
+    @Test("Stepwise: an SLM that fails leaves the rest to the LLM, from what is settled")
+    func localFailure() throws {
+        var strategy = Self.make(.stepwise)
+        _ = strategy.next(.start)
+        _ = strategy.next(Self.drafted("a\n", 1))
+        _ = strategy.next(.emitted)
+        guard case .escalate(let plan) = strategy.next(.draftFailed(.interrupted)) else { throw Unexpected() }
+        #expect(plan.kind == .rest && plan.texts == ["a\n"] && plan.step == 1)
+        var refused = strategy
+        #expect(
+            refused.next(.refused(.budgetExhausted))
+                == .finish(Finish(reason: .localModelFailed(.interrupted), degraded: .budgetExhausted)))
+        #expect(Self.emitted(strategy.next(.wrote(LLMReply(text: "rest", end: .answer, tokens: 2)))) == "llm: rest")
+        #expect(strategy.next(.emitted) == .finish(Finish(reason: .stop, degraded: nil)))
+    }
+
+    @Test("Stepwise: a streamed rest that breaks off is gone on from by the SLM")
+    func brokenRest() throws {
+        var strategy = Self.make(.stepwise) { $0.maxResamples = 0 }
+        _ = strategy.next(.start)
+        guard case .escalate(let plan) = strategy.next(Self.drafted("a\n", 0.1)) else { throw Unexpected() }
+        #expect(plan.kind == .rest)
+        let part = LLMReply(text: "The answer", end: .interrupted, tokens: 2, wasStreamed: true)
+        guard case .draft(let next) = strategy.next(.wrote(part)) else { throw Unexpected() }
+        #expect(next.answer == [.text("The answer")])
+        #expect(Self.emitted(strategy.next(Self.drafted(" is 4.", 0.1, .answer))) == "slm:  is 4.")
+        #expect(strategy.next(.emitted) == .finish(Finish(reason: .stop, degraded: .providerUnavailable)))
+    }
+
+    @Test("A reply that breaks off before the client saw any of it is dropped", arguments: StrategyKind.allCases)
+    func brokenUnseen(_ kind: StrategyKind) throws {
+        var strategy = Self.make(kind) { $0.maxResamples = 0 }
+        var action = strategy.next(.start)
+        if kind != .direct { action = strategy.next(Self.drafted("a", 0.1, .answer)) }
+        guard case .escalate = action else { throw Unexpected() }
+        action = strategy.next(.wrote(LLMReply(text: "The answer is 1", end: .interrupted, tokens: 4)))
+        if kind == .direct { action = strategy.next(Self.drafted("a", nil, .answer)) }
+        #expect(Self.emitted(action) == "slm: a")
+        #expect(strategy.next(.emitted) == .finish(Finish(reason: .stop, degraded: .providerUnavailable)))
+    }
+
+    @Test("Stepwise: an SLM that goes round in circles is taken for poor, and stopped where nobody helps")
+    func circles() throws {
+        var strategy = Self.make(.stepwise) { $0.escalationForbidden = true }
+        var action = strategy.next(.start)
+        var steps = 0
+        while true {
+            switch action {
+            case .draft: action = strategy.next(Self.drafted("again\n", 0.99))
+            case .emit:
+                steps += 1
+                action = strategy.next(.emitted)
+            case .finish(let finish):
+                #expect(finish.reason == .length)
+                #expect(steps == Stepwise.fatalRepetitions - 1)
+                return
+            case .escalate: throw Unexpected()
+            }
+        }
+    }
+
+    @Test("Stepwise: circles go to the LLM where that is open, whatever the PRM says")
+    func circlesEscalate() throws {
+        var strategy = Self.make(.stepwise) { $0.maxResamples = 0 }
+        var action = strategy.next(.start)
+        for _ in 0..<2 {
+            _ = strategy.next(Self.drafted("again\n", 0.99))
+            action = strategy.next(.emitted)
+        }
+        action = strategy.next(Self.drafted("again\n", 0.99))
+        guard case .escalate = action else { throw Unexpected() }
+    }
+
+    @Test("The client's bound holds over the whole answer")
+    func clientBound() throws {
+        var strategy = Stepwise(
+            StrategyContext(settings: RouteSettings(), sampling: Sampling(), maxTokens: 10))
+        guard case .draft(let first) = strategy.next(.start) else { throw Unexpected() }
+        #expect(first.maxTokens == 10)
+        _ = strategy.next(Self.drafted("1234567\n", 1))
+        guard case .draft(let second) = strategy.next(.emitted) else { throw Unexpected() }
+        #expect(second.maxTokens == 2)
+        _ = strategy.next(Self.drafted("ab", 1, .length))
+        #expect(strategy.next(.emitted) == .finish(Finish(reason: .length, degraded: nil)))
+    }
+
+    @Test("What is left to pay with lowers the bound of a call")
+    func affordable() throws {
+        var strategy = Self.make(.stepwise) { $0.maxResamples = 0 }
+        _ = strategy.next(.start)
+        guard case .drafted(let draft, let reward, var outlook) = Self.drafted("a\n", 0.1) else { return }
+        outlook.remaining = ControllerTests.price.upperBound(inputTokens: 300, maxOutputTokens: 130)
+        guard case .escalate(let plan) = strategy.next(.drafted(draft, reward: reward, outlook: outlook)) else {
+            throw Unexpected()
+        }
+        #expect(plan.kind == .rest && plan.maxTokens == 130)
+    }
+
+    @Test("Cascade: nothing is emitted before the one decision, which the poorest step makes")
+    func cascade() throws {
+        var strategy = Self.make(.cascade)
+        _ = strategy.next(.start)
+        guard case .draft(let plan) = strategy.next(Self.drafted("a\n", 0.97)) else { throw Unexpected() }
+        #expect(plan.texts == ["a\n"])
+        var poor = strategy
+        #expect(Self.emitted(strategy.next(Self.drafted("b", 0.98, .answer))) == "slm: a\n")
+        #expect(Self.emitted(strategy.next(.emitted)) == "slm: b")
+        #expect(strategy.next(.emitted) == .finish(Finish(reason: .stop, degraded: nil)))
+
+        guard case .escalate(let call) = poor.next(Self.drafted("b", 0.1, .answer)) else { throw Unexpected() }
+        #expect(call.kind == .rest && call.texts.isEmpty && call.reward?.calibrated == 0.1 && call.rejected == "a\nb")
+        var refused = poor
+        #expect(Self.emitted(refused.next(.refused(.budgetExhausted))) == "slm: a\n")
+        #expect(Self.emitted(refused.next(.emitted)) == "slm: b")
+        #expect(refused.next(.emitted) == .finish(Finish(reason: .stop, degraded: .budgetExhausted)))
+        #expect(Self.emitted(poor.next(.wrote(LLMReply(text: "x", end: .answer, tokens: 1)))) == "llm: x")
+        #expect(poor.next(.emitted) == .finish(Finish(reason: .stop, degraded: nil)))
+        #expect(poor.summary.servedBy == .llm)
+    }
+
+    @Test("Direct: one call; the SLM answers where it is refused, and nobody where there is none")
+    func direct() throws {
+        var strategy = Self.make(.direct)
+        guard case .escalate(let plan) = strategy.next(.start) else { throw Unexpected() }
+        #expect(plan.kind == .direct && plan.step == 0 && plan.maxTokens == 512)
+        var refused = strategy
+        guard case .draft(let draft) = refused.next(.refused(.ledgerUnavailable)) else { throw Unexpected() }
+        #expect(!draft.wantsReward)
+        #expect(Self.emitted(refused.next(Self.drafted("a", nil, .answer))) == "slm: a")
+        #expect(refused.next(.emitted) == .finish(Finish(reason: .stop, degraded: .ledgerUnavailable)))
+        #expect(
+            strategy.next(.wrote(LLMReply(text: "x", end: .length, tokens: 1, wasStreamed: true)))
+                == .finish(Finish(reason: .length, degraded: nil)))
+
+        var alone = makeStrategy(
+            .direct, StrategyContext(settings: RouteSettings(), sampling: Sampling(), hasLocalModel: false))
+        _ = alone.next(.start)
+        #expect(
+            alone.next(.refused(.budgetExhausted))
+                == .finish(Finish(reason: .refused(.budgetExhausted), degraded: .budgetExhausted)))
+    }
+
+    private struct Unexpected: Error {}
+}

@@ -1,0 +1,145 @@
+import Testing
+
+@testable import WireFormat
+
+@Suite("Chat completion requests")
+struct ChatCompletionRequestTests {
+    private static func read(_ fields: String) throws -> ChatCompletionRequest {
+        try ChatCompletionRequest(Array("{\(fields)}".utf8))
+    }
+    private static let base = #""model":"m","messages":[{"role":"user","content":"hi"}]"#
+
+    @Test("Every field that is read comes out as it went in")
+    func fields() throws {
+        let request = try Self.read(
+            #""model":"tutor","stream":true,"stream_options":{"include_usage":true},"max_tokens":5,"#
+                + #""max_completion_tokens":7,"temperature":0.5,"top_p":0.9,"seed":-3,"n":2,"stop":["a","b"],"#
+                + #""user":"u","#
+                + #""metadata":{"k":"v"},"messages":[{"role":"system","content":"s"},{"role":"user","content":["#
+                + #"{"type":"text","text":"a\n"},{"type":"text","text":"é"}]},{"role":"assistant","content":null}]"#)
+        #expect(request.model == "tutor")
+        #expect(request.isStream && request.includesUsage)
+        #expect((request.maxTokens, request.maxCompletionTokens, request.outputLimit) == (5, 7, 7))
+        #expect((request.temperature, request.topP, request.seed, request.n) == (0.5, 0.9, -3, 2))
+        #expect(request.stop == ["a", "b"])
+        #expect(request.user == "u")
+        #expect(request.metadata == ["k": "v"])
+        #expect(request.messages.map(\.text) == ["s", "a\né", ""])
+        #expect(request.messages.map(\.role) == ["system", "user", "assistant"])
+        #expect(request.obstacleForSLM == .severalChoices)
+    }
+
+    @Test("A field that is null counts as absent")
+    func nulls() throws {
+        let request = try Self.read(
+            Self.base + #","stream":null,"max_tokens":null,"n":null,"stop":null,"tools":null,"response_format":null"#)
+        #expect(!request.isStream)
+        #expect(request.outputLimit == nil)
+        #expect(request.n == 1)
+        #expect(request.obstacleForSLM == nil)
+    }
+
+    @Test(
+        "A bad field is named",
+        arguments: [
+            (#""messages":[]"#, "model"), (#""model":"m","messages":[]"#, "messages"),
+            (#""model":5,"messages":[{"role":"user","content":"x"}]"#, "model"), (#""model":"m""#, "messages"),
+            (#""model":"m","messages":{}"#, "messages"), (#""model":"m","messages":[1]"#, "messages[0]"),
+            (#""model":"m","messages":[{"content":"x"}]"#, "messages[0].role"),
+            (#""model":"m","messages":[{"role":"king","content":"x"}]"#, "messages[0].role"),
+            (#""model":"m","messages":[{"role":"user","content":"x"},{"role":"user"}]"#, "messages[1].content"),
+            (#""model":"m","messages":[{"role":"user","content":7}]"#, "messages[0].content"),
+            (#""model":"m","messages":[{"role":"user","content":[{"text":"x"}]}]"#, "messages[0].content[0].type"),
+            (
+                #""model":"m","messages":[{"role":"user","content":[{"type":"text"}]}]"#,
+                "messages[0].content[0].text"
+            ),
+        ])
+    func badMessages(_ fields: String, _ param: String) {
+        let error = #expect(throws: WireFormatError.self) { try Self.read(fields) }
+        #expect(error?.param == param)
+    }
+
+    @Test(
+        "A bad parameter is named",
+        arguments: [
+            (#""stream":1"#, "stream"), (#""stream_options":3"#, "stream_options"),
+            (#""stream_options":{"include_usage":"x"}"#, "stream_options.include_usage"),
+            (#""max_tokens":0"#, "max_tokens"), (#""max_tokens":-1"#, "max_tokens"),
+            (#""max_tokens":1.5"#, "max_tokens"),
+            (#""max_tokens":99999999999999999999"#, "max_tokens"), (#""max_tokens":"5""#, "max_tokens"),
+            (#""max_completion_tokens":0"#, "max_completion_tokens"), (#""temperature":2.1"#, "temperature"),
+            (#""temperature":1e400"#, "temperature"), (#""top_p":-0.1"#, "top_p"), (#""seed":1.5"#, "seed"),
+            (#""n":0"#, "n"), (#""n":129"#, "n"), (#""stop":5"#, "stop"), (#""stop":["a","b","c","d","e"]"#, "stop"),
+            (#""stop":["a",""]"#, "stop[1]"), (#""user":1"#, "user"), (#""metadata":{"a":1}"#, "metadata"),
+            (#""tools":{}"#, "tools"), (#""response_format":"json""#, "response_format"),
+            (#""logprobs":"yes""#, "logprobs"), (#""model":"again""#, "model"),
+        ])
+    func badParameters(_ field: String, _ param: String) {
+        let error = #expect(throws: WireFormatError.self) { try Self.read(Self.base + "," + field) }
+        #expect(error?.param == param)
+    }
+
+    @Test(
+        "What an SLM cannot take is seen",
+        arguments: [
+            (#""tools":[{"type":"function"}]"#, ChatCompletionRequest.Obstacle.tools), (#""functions":[{}]"#, .tools),
+            (#""tool_choice":"required""#, .tools), (#""n":2"#, .severalChoices), (#""logprobs":true"#, .logprobs),
+            (#""top_logprobs":2"#, .logprobs), (#""response_format":{"type":"json_schema"}"#, .responseFormat),
+            (#""response_format":{"type":"json_object"}"#, .responseFormat),
+            (#""modalities":["text","audio"]"#, .audio),
+            (#""web_search_options":{}"#, .webSearch),
+        ])
+    func obstacles(_ field: String, _ obstacle: ChatCompletionRequest.Obstacle) throws {
+        #expect(try Self.read(Self.base + "," + field).obstacleForSLM == obstacle)
+    }
+
+    @Test(
+        "What is plain text after all is no obstacle",
+        arguments: [
+            #""tools":[]"#, #""tool_choice":"auto""#, #""response_format":{"type":"text"}"#, #""logprobs":false"#,
+            #""n":1"#, #""logit_bias":{}"#, #""unknown":[1,{"x":null}]"#,
+        ])
+    func noObstacles(_ field: String) throws {
+        #expect(try Self.read(Self.base + "," + field).obstacleForSLM == nil)
+    }
+
+    @Test("Parts beyond text are flagged on their message, and have no bound in tokens")
+    func parts() throws {
+        for (type, feature) in [
+            ("image_url", ChatCompletionRequest.Features.images), ("input_audio", .audio), ("file", .otherParts),
+        ] {
+            let request = try Self.read(
+                #""model":"m","messages":[{"role":"user","content":[{"type":"\#(type)"},{"type":"text","text":"t"}]}]"#)
+            #expect(request.messages[0] == .init(role: "user", text: "t", features: feature))
+            #expect(PromptBound.inputTokens(request) == nil)
+        }
+    }
+
+    @Test("The body for a paid call differs in the model, the bound and the usage option only")
+    func paidBody() throws {
+        let body =
+            #"{ "x" : 1e400, "model":"tutor", "max_tokens": 9 ,"max_completion_tokens":8,"temperature":0.10,"#
+            + #""stream":true,"stream_options":{"z":0.0},"messages":[{"role":"user","content":"\u00e9"}] }"#
+        let request = try ChatCompletionRequest(Array(body.utf8))
+        #expect(
+            String(decoding: try request.paidBody(model: "gpt \"x\"", maxTokens: 3), as: UTF8.self)
+                == #"{ "x" : 1e400, "model":"gpt \"x\"", "max_tokens": 3,"temperature":0.10,"#
+                + #""stream":true,"stream_options":{"z":0.0,"include_usage":true},"#
+                + #""messages":[{"role":"user","content":"\u00e9"}] }"#)
+        #expect(
+            String(
+                decoding: try request.paidBody(model: "m", maxTokens: 3, limitField: .maxCompletionTokens),
+                as: UTF8.self)
+                == #"{ "x" : 1e400, "model":"m" ,"max_completion_tokens":3,"temperature":0.10,"stream":true,"#
+                + #""stream_options":{"z":0.0,"include_usage":true},"messages":[{"role":"user","content":"\u00e9"}] }"#)
+    }
+
+    @Test("The bound in tokens counts every byte of the body, and more where schemas are printed anew")
+    func promptBound() throws {
+        let plain = try Self.read(Self.base)
+        #expect(PromptBound.inputTokens(plain) == Int64(plain.body.count) + 16 + 512)
+        let tools = try Self.read(Self.base + #","tools":[{"type":"function"}]"#)
+        #expect(PromptBound.inputTokens(tools) == 2 * Int64(tools.body.count) + 16 + 512)
+    }
+}
