@@ -72,7 +72,8 @@ struct ArithmeticReading: Sendable {
     private func claim(left: [Token], right: [Token]) -> ArithmeticClaim? {
         // The expression next to the equals sign: the end of the left side, the beginning of the right one.
         let reversed = expression(Array(left.reversed()))
-        let lhs = ArithmeticExpression(operands: reversed.operands.reversed(), operations: reversed.operations.reversed())
+        let lhs = ArithmeticExpression(
+            operands: reversed.operands.reversed(), operations: reversed.operations.reversed())
         let rhs = expression(right)
         if !lhs.operations.isEmpty, let value = rhs.value {
             return ArithmeticClaim(operands: lhs.operands, operations: lhs.operations, stated: value)

@@ -29,7 +29,9 @@ extension WordProblem {
     package func corruptedAnswerLine(using random: inout SplitMix64) -> String {
         let results = steps.dropLast().map(\.result).filter { $0 != answer }
         // Stopping at an earlier result is as usual a mistake as miscounting.
-        if random.integer(in: 0...1) == 0, let earlier = random.pick(results) { return "\(Self.answerLabel) \(earlier)" }
+        if random.integer(in: 0...1) == 0, let earlier = random.pick(results) {
+            return "\(Self.answerLabel) \(earlier)"
+        }
         let off = random.integer(in: 1...Self.largestSlip)
         let wrong = random.integer(in: 0...1) == 0 && answer > off ? answer - off : answer + off
         return "\(Self.answerLabel) \(wrong)"

@@ -32,7 +32,9 @@ struct Story: Sendable {
         changes: [
             .plus: ["{N} finds {n} more {o}.", "A friend gives {N} another {n} {o}.", "{N} buys {n} {o}."],
             .minus: ["{N} gives away {n} {o}.", "{N} loses {n} of the {o}.", "{N} sells {n} {o} to a neighbour."],
-            .times: ["After a swap {N} has {n} times as many {o}.", "{N}'s collection of {o} grows to {n} times its size."],
+            .times: [
+                "After a swap {N} has {n} times as many {o}.", "{N}'s collection of {o} grows to {n} times its size.",
+            ],
             .divided: [
                 "{N} shares the {o} equally among {n} children and then looks at one share.",
                 "{N} packs the {o} into {n} equal bags and keeps only one bag.",
@@ -79,7 +81,9 @@ struct Story: Sendable {
         changes: [
             .plus: ["In the evening another {n} {o} are added.", "A second {N} adds {n} {o}."],
             .minus: ["{n} {o} fail the inspection.", "{n} {o} are shipped to a customer."],
-            .times: ["It works like that for {n} hours.", "The run is repeated until there are {n} times as many {o}."],
+            .times: [
+                "It works like that for {n} hours.", "The run is repeated until there are {n} times as many {o}.",
+            ],
             .divided: ["The {o} are packed evenly on {n} pallets, and one pallet stays."],
         ],
         groups: ["The night shift makes {m} {o} an hour for {n} hours."],
@@ -93,7 +97,10 @@ struct Story: Sendable {
         changes: [
             .plus: ["It goes on for another {n} {o}.", "After a break the {N} travels {n} {o} further."],
             .minus: ["It turns round and comes back {n} {o}.", "A detour of {n} {o} does not count."],
-            .times: ["At that rate the {N} travels {n} times as far.", "The plan is changed to {n} times the distance in {o}."],
+            .times: [
+                "At that rate the {N} travels {n} times as far.",
+                "The plan is changed to {n} times the distance in {o}.",
+            ],
             .divided: ["The way is divided into {n} equal legs, and only one leg in {o} counts."],
         ],
         groups: ["Then it makes {n} trips of {m} {o} each."],

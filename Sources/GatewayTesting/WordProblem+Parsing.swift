@@ -98,7 +98,9 @@ private struct QuestionReader {
         return nil
     }
 
-    private func event(_ sentences: Sentences, _ known: StoryTemplate.Values, at index: Int)
+    private func event(
+        _ sentences: Sentences, _ known: StoryTemplate.Values, at index: Int
+    )
         -> (StoryPlot.Event, Int)?
     {
         for (operation, variant, template) in sentences.changes {

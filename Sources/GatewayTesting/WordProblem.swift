@@ -77,7 +77,9 @@ struct StoryPlot: Hashable, Sendable {
         var sentences = [tell(story.openings[opening], start)]
         var value = start
         var source: Int?
-        func add(_ operation: ArithmeticOperation, _ left: Int, _ right: Int, _ sources: (Int?, Int?), _ pattern: String)
+        func add(
+            _ operation: ArithmeticOperation, _ left: Int, _ right: Int, _ sources: (Int?, Int?), _ pattern: String
+        )
             -> Int?
         {
             guard let result = operation.apply(left, right) else { return nil }

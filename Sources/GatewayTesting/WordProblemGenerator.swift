@@ -116,7 +116,9 @@ package struct WordProblemGenerator: Sendable {
     }
 
     /// An event that fits, and the value after it.
-    private mutating func event(_ story: Story, _ size: NumberSize, value: Int, room: Int)
+    private mutating func event(
+        _ story: Story, _ size: NumberSize, value: Int, room: Int
+    )
         -> (event: StoryPlot.Event, value: Int)?
     {
         if room >= 2, random.integer(in: 0...3) == 0 {

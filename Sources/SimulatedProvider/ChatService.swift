@@ -78,7 +78,8 @@ struct ChatService: Sendable {
         return Response(status: status, headers: fields, body: .init(byteBuffer: ByteBuffer(string: json)))
     }
 
-    private func invalid(_ message: String, status: HTTPResponse.Status = .badRequest, code: String? = nil) -> Response {
+    private func invalid(_ message: String, status: HTTPResponse.Status = .badRequest, code: String? = nil) -> Response
+    {
         respond(status, ChatJSON.error(message, type: "invalid_request_error", code: code))
     }
 
@@ -126,7 +127,8 @@ struct ChatService: Sendable {
         return try await answer(call, slot: slot)
     }
 
-    private func makeCall(_ chat: ChatRequest, model: SimulatedModel, faults: CallFaults, request: Request) -> ChatCall {
+    private func makeCall(_ chat: ChatRequest, model: SimulatedModel, faults: CallFaults, request: Request) -> ChatCall
+    {
         let number = bill.nextCall()
         let full = solver.reply(to: chat.messages, by: model)
         let id = (header(Self.requestIDHeader, of: request) ?? "").utf8.prefix(Self.maxRequestIDBytes)

@@ -102,7 +102,9 @@ struct SimulatedProviderTests {
     @Test("the share of right answers is the accuracy, the same for the same seed", arguments: [0.0, 0.6, 1.0])
     func accuracy(share: Double) async throws {
         let problems = WordProblemGenerator.problems(400, seed: 8)
-        try await ProviderHarness.with { $0.accuracy = share } _: { provider in
+        try await ProviderHarness.with {
+            $0.accuracy = share
+        } _: { provider in
             let client = provider.client()
             var right = 0
             for problem in problems {
