@@ -98,11 +98,15 @@ let package = Package(
             name: "ProvidersTests", dependencies: ["Providers", "Curl", "WireFormat", "GatewayCore", "GatewayTesting"],
             swiftSettings: common),
         .testTarget(
-            name: "LedgerTests", dependencies: ["Ledger", "Postgres", "GatewayCore", "EmbeddedPostgres", "GatewayTesting"],
+            name: "LedgerTests",
+            dependencies: ["Ledger", "Postgres", "GatewayCore", "EmbeddedPostgres", "GatewayTesting"],
             swiftSettings: common),
         .testTarget(
-            name: "SimulatedProviderTests", dependencies: ["SimulatedProvider", "GatewayTesting", "WireFormat",
-                .product(name: "HummingbirdTesting", package: "hummingbird")],
+            name: "SimulatedProviderTests",
+            dependencies: [
+                "SimulatedProvider", "GatewayTesting", "WireFormat",
+                .product(name: "HummingbirdTesting", package: "hummingbird"),
+            ],
             swiftSettings: common),
         .testTarget(
             name: "GatewayServerTests",

@@ -136,7 +136,9 @@ package protocol ProcessRewardModel: Sendable {
     /// True where `score` reads `StepDraft.hidden`, so that drafts must ask for it.
     var needsHidden: Bool { get }
     /// Scores `draft` after the accepted `answer` (texts of the steps so far).
-    func score(session: UUID, messages: [ChatMessage], answer: [String], draft: StepDraft) async throws
+    func score(
+        session: UUID, messages: [ChatMessage], answer: [String], draft: StepDraft
+    ) async throws
         -> ProcessReward
 }
 

@@ -54,7 +54,8 @@ extension GatewayRefusal {
     package static func priceUnknown(_ model: ModelReference) -> GatewayRefusal {
         GatewayRefusal(
             status: 400, type: "invalid_request_error", code: "price_unknown",
-            message: "The model '\(model)' has no price in force, so it is not called. Set one with 'gboost price set'.",
+            message:
+                "The model '\(model)' has no price in force, so it is not called. Set one with 'gboost price set'.",
             parameter: "model")
     }
 

@@ -64,9 +64,10 @@ extension AdminStore {
         if let month { try Self.checkMonth(month) }
         return try await reading { transaction in
             let tenant = try await self.tenant(name, transaction)
-            let span = if let month { try await Optional(monthSpan(month, tenant, transaction)) } else {
-                (name: String, start: Date, end: Date)?.none
-            }
+            let span =
+                if let month { try await Optional(monthSpan(month, tenant, transaction)) } else {
+                    (name: String, start: Date, end: Date)?.none
+                }
             return try await transaction.query(
                 """
                 select e.*, p.provider, p.model, m.name as team from escalations e join prices p on p.id = e.price_id

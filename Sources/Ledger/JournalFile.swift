@@ -108,7 +108,9 @@ struct JournalFile: ~Copyable {
         var records: [JournalRecord] = []
         var damaged: [[UInt8]] = []
         for line in content[..<end].split(separator: UInt8(ascii: "\n")) {
-            if let record = JournalRecord(line: line) { records.append(record) } else {
+            if let record = JournalRecord(line: line) {
+                records.append(record)
+            } else {
                 damaged.append(Array(line) + [UInt8(ascii: "\n")])
             }
         }

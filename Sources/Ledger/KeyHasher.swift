@@ -37,7 +37,8 @@ package struct KeyHasher: Sendable {
     /// A new secret: 256 random bits.
     static func newSecret() -> String {
         let bytes = unsafe SymmetricKey(size: .bits256).withUnsafeBytes { unsafe Data($0) }
-        return "gb-" + bytes.base64EncodedString()
+        return "gb-"
+            + bytes.base64EncodedString()
             .replacingOccurrences(of: "+", with: "-").replacingOccurrences(of: "/", with: "_")
             .replacingOccurrences(of: "=", with: "")
     }

@@ -54,7 +54,12 @@ package struct Migrator: Sendable {
 
     // MARK: -
 
-    private struct Applied { var version: Int; var name: String; var checksum: String; var at: Date }
+    private struct Applied {
+        var version: Int
+        var name: String
+        var checksum: String
+        var at: Date
+    }
 
     private static let appliedStatement: PostgresStatement =
         "select version, name, checksum, applied_at from schema_migrations order by version"

@@ -69,7 +69,10 @@ extension PostgresLedger {
 
     /// Hands the journal to the database. False when the database is away.
     func replay() async -> Bool {
-        for record in homeless.withLock({ list in defer { list = [] }; return list }) { await post(record) }
+        for record in homeless.withLock({ list in
+            defer { list = [] }
+            return list
+        }) { await post(record) }
         while true {
             let batch = await journal.pending(limit: Self.replayBatch)
             if batch.isEmpty { return true }

@@ -107,11 +107,13 @@ package final class PostgresLedger: SpendLedger {
             tally.withLock { $0.journaled += 1 }
             logger.info("a record waits in the journal", metadata: ["reason": "\(reason)"])
         } catch {
-            let isKept = record.isMoney && homeless.withLock { list in
-                guard list.count < Self.homelessLimit else { return false }
-                list.append(record)
-                return true
-            }
+            let isKept =
+                record.isMoney
+                && homeless.withLock { list in
+                    guard list.count < Self.homelessLimit else { return false }
+                    list.append(record)
+                    return true
+                }
             logger.critical(
                 "neither the database nor the journal takes a record",
                 metadata: ["database": "\(reason)", "journal": "\(error)", "kept in memory": "\(isKept)"])

@@ -37,7 +37,9 @@ extension CurlRequest {
 }
 
 /// The error of a call that must fail.
-func failure<T>(_ work: () async throws(CurlError) -> T, sourceLocation: SourceLocation = #_sourceLocation) async
+func failure<T>(
+    _ work: () async throws(CurlError) -> T, sourceLocation: SourceLocation = #_sourceLocation
+) async
     -> CurlError?
 {
     do throws(CurlError) {

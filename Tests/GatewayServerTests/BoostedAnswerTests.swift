@@ -17,7 +17,8 @@ struct BoostedAnswerTests {
         try await DirectAnswerTests.post(fixture, body)
     }
     private static func content(_ response: TestResponse) throws -> String {
-        let json = try #require(JSONSerialization.jsonObject(with: Data(response.body.readableBytesView)) as? [String: Any])
+        let json = try #require(
+            JSONSerialization.jsonObject(with: Data(response.body.readableBytesView)) as? [String: Any])
         let choice = try #require((json["choices"] as? [[String: Any]])?.first)
         return try #require((choice["message"] as? [String: Any])?["content"] as? String)
     }

@@ -155,7 +155,9 @@ struct FakePRM: ProcessRewardModel {
     var needsHidden: Bool { true }
     var scores: [Double]
     var fails = false
-    func score(session: UUID, messages: [ChatMessage], answer: [String], draft: StepDraft) async throws
+    func score(
+        session: UUID, messages: [ChatMessage], answer: [String], draft: StepDraft
+    ) async throws
         -> ProcessReward
     {
         if fails { throw LocalModelError.interrupted }

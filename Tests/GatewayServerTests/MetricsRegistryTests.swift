@@ -14,7 +14,8 @@ struct MetricsRegistryTests {
         registry.observe("h", 9)
         let text = registry.render()
         #expect(text.contains(#"a_total{who="x\"y\\z"} 2"#))
-        #expect(text.contains("h_bucket{le=\"1\"} 0\nh_bucket{le=\"2\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 10.5\nh_count 2"))
+        #expect(
+            text.contains("h_bucket{le=\"1\"} 0\nh_bucket{le=\"2\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 10.5\nh_count 2"))
     }
 
     @Test("A family cannot grow without bound, and wrong label counts are ignored")

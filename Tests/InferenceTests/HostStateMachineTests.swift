@@ -1,6 +1,7 @@
 import Foundation
-@testable import Inference
 import Testing
+
+@testable import Inference
 
 @Suite("The life of a host")
 struct HostStateMachineTests {

@@ -1,7 +1,8 @@
 import Foundation
 import GatewayCore
-@testable import Inference
 import Testing
+
+@testable import Inference
 
 @Suite("Reward heads")
 struct RewardTests {

@@ -1,7 +1,8 @@
 import Foundation
 import GatewayCore
-@testable import Inference
 import Testing
+
+@testable import Inference
 
 @Suite("Where steps end")
 struct StepSplitterTests {
@@ -67,7 +68,8 @@ struct StepSplitterTests {
         #expect(try split(["y"], nil, stops: ["N"], before: "END") == .ends(.answer, tokens: 1, text: "y"))
         // A boundary that may be the beginning of one waits, and holds if it is not.
         #expect(try split(["a", "\n", "Q", ":"], .newline, stops: ["\nQ:"]) == .ends(.answer, tokens: 1, text: "a"))
-        #expect(try split(["a", "\n", "Q", "?"], .newline, stops: ["\nQ:"]) == .ends(.boundary, tokens: 2, text: "a\n"))
+        #expect(
+            try split(["a", "\n", "Q", "?"], .newline, stops: ["\nQ:"]) == .ends(.boundary, tokens: 2, text: "a\n"))
         #expect(throws: LocalModelError.self) { try split([], nil, stops: Array(repeating: "x", count: 17)) }
     }
 

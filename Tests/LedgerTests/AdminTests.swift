@@ -77,11 +77,13 @@ struct AdminTests {
         }
     }
 
-    @Test("route settings name what is wrong", arguments: [
-        (#"{"maxStep": 1}"#, "settings.maxStep"), (#"{"maxSteps": "1"}"#, "settings.maxSteps"),
-        (#"{"maxSteps": 0}"#, "settings.maxSteps"), (#"{"llmSuccessPrior": 2}"#, "settings.llmSuccessPrior"),
-        ("[]", "settings"), (#"{"strategy": "guess"}"#, "settings.strategy"),
-    ])
+    @Test(
+        "route settings name what is wrong",
+        arguments: [
+            (#"{"maxStep": 1}"#, "settings.maxStep"), (#"{"maxSteps": "1"}"#, "settings.maxSteps"),
+            (#"{"maxSteps": 0}"#, "settings.maxSteps"), (#"{"llmSuccessPrior": 2}"#, "settings.llmSuccessPrior"),
+            ("[]", "settings"), (#"{"strategy": "guess"}"#, "settings.strategy"),
+        ])
     func settings(json: String, field: String) {
         let error = #expect(throws: LedgerError.self) { try RouteSettings(json: json) }
         #expect(error?.field == field)
@@ -140,10 +142,12 @@ struct AdminTests {
         }
     }
 
-    @Test("rates are exact both ways", arguments: [
-        ("2.5", 2_500_000, "2.5"), ("0.000001", 1, "0.000001"), ("0", 0, "0"), ("15", 15_000_000, "15"),
-        ("1.234567", 1_234_567, "1.234567"),
-    ] as [(String, Int64, String)])
+    @Test(
+        "rates are exact both ways",
+        arguments: [
+            ("2.5", 2_500_000, "2.5"), ("0.000001", 1, "0.000001"), ("0", 0, "0"), ("15", 15_000_000, "15"),
+            ("1.234567", 1_234_567, "1.234567"),
+        ] as [(String, Int64, String)])
     func rates(text: String, pico: Int64, back: String) {
         #expect(TokenRate.picoPerToken(usdPerMillion: text) == pico)
         #expect(TokenRate.usdPerMillion(picoPerToken: pico) == back)

@@ -88,9 +88,11 @@ struct MigratorTests {
         }
     }
 
-    @Test("files must be numbered from 1 without gaps", arguments: [
-        ["0002_a.sql"], ["0001_a.sql", "0003_b.sql"], ["0001_a.sql", "0001_b.sql"], ["one.sql"], [],
-    ])
+    @Test(
+        "files must be numbered from 1 without gaps",
+        arguments: [
+            ["0002_a.sql"], ["0001_a.sql", "0003_b.sql"], ["0001_a.sql", "0001_b.sql"], ["one.sql"], [],
+        ])
     func numbering(names: [String]) throws {
         let directory = temporaryDirectory()
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)

@@ -36,9 +36,11 @@ struct RecoveryTests {
         }
     }
 
-    @Test("a settlement that comes after recovery posts the difference, once", arguments: [
-        (CallOutcome.completed, 60, 60), (.completed, 250, 250), (.estimated, 0, 200), (.failed, 0, 0),
-    ])
+    @Test(
+        "a settlement that comes after recovery posts the difference, once",
+        arguments: [
+            (CallOutcome.completed, 60, 60), (.completed, 250, 250), (.estimated, 0, 200), (.failed, 0, 0),
+        ])
     func late(outcome: CallOutcome, amount: Int64, total: Int64) async throws {
         try await LedgerFixture.with { f in
             let journal = try SettlementJournal(directory: temporaryDirectory())

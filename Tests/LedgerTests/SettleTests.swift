@@ -6,9 +6,11 @@ import Testing
 
 @Suite("Ending holds")
 struct SettleTests {
-    @Test("every outcome posts what it says", arguments: [
-        (CallOutcome.completed, 30, 30, "charge"), (.estimated, 30, 100, "estimate"), (.failed, 30, 0, "release"),
-    ])
+    @Test(
+        "every outcome posts what it says",
+        arguments: [
+            (CallOutcome.completed, 30, 30, "charge"), (.estimated, 30, 100, "estimate"), (.failed, 30, 0, "release"),
+        ])
     func outcomes(outcome: CallOutcome, amount: Int64, posted: Int64, kind: String) async throws {
         try await LedgerFixture.with { f in
             let ledger = try await f.ledger()
@@ -114,9 +116,11 @@ struct SettleTests {
         }
     }
 
-    @Test("money and audit rows cannot be changed, deleted or truncated", arguments: [
-        "ledger_entries", "escalations", "prices", "events",
-    ])
+    @Test(
+        "money and audit rows cannot be changed, deleted or truncated",
+        arguments: [
+            "ledger_entries", "escalations", "prices", "events",
+        ])
     func appendOnly(table: String) async throws {
         try await LedgerFixture.with { f in
             let column = table == "prices" ? "effective_at" : "at"

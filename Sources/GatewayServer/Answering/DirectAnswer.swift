@@ -37,7 +37,9 @@ struct DirectAnswer: Sendable {
         let perChoice = job.chat.outputLimit.map(Int64.init) ?? limits.defaultMaxTokens
         let choices = Int64(job.chat.n)
         let (wanted, overflow) = perChoice.multipliedReportingOverflow(by: choices)
-        guard !overflow else { throw GatewayRefusal.invalidRequest("max_tokens is too large.", parameter: "max_tokens") }
+        guard !overflow else {
+            throw GatewayRefusal.invalidRequest("max_tokens is too large.", parameter: "max_tokens")
+        }
         // A client that named a bound gets it or a refusal; a default may shrink to what the budget allows.
         let least = job.chat.outputLimit == nil ? min(wanted, limits.leastDirectTokens * choices) : wanted
         return PaidPlan(

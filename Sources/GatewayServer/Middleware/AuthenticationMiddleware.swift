@@ -13,7 +13,8 @@ struct AuthenticationMiddleware: RouterMiddleware {
     let catalog: any Catalog
 
     @concurrent func handle(
-        _ request: Request, context: GatewayContext, next: @concurrent (Request, GatewayContext) async throws -> Response
+        _ request: Request, context: GatewayContext,
+        next: @concurrent (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
         guard let key = Self.key(in: request.headers) else { throw GatewayRefusal.invalidKey }
         var context = context

@@ -10,7 +10,8 @@ struct RefusalMiddleware: RouterMiddleware {
     let metrics: GatewayMetrics
 
     @concurrent func handle(
-        _ request: Request, context: GatewayContext, next: @concurrent (Request, GatewayContext) async throws -> Response
+        _ request: Request, context: GatewayContext,
+        next: @concurrent (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
         var response: Response
         do {

@@ -19,7 +19,8 @@ package struct GatewayMetrics: Sendable {
             labels: ["served_by"], bounds: Self.seconds)
         r.declare("gboost_tokens_total", .counter, help: "Tokens by kind.", labels: ["tenant", "kind"])
         r.declare("gboost_cost_nano_usd_total", .counter, help: "Settled cost.", labels: ["tenant", "model"])
-        r.declare("gboost_decisions_total", .counter, help: "Router decisions by action.", labels: ["tenant", "action"])
+        r.declare(
+            "gboost_decisions_total", .counter, help: "Router decisions by action.", labels: ["tenant", "action"])
         r.declare(
             "gboost_escalations_total", .counter, help: "Paid calls by kind and outcome.",
             labels: ["tenant", "kind", "outcome"])
@@ -27,7 +28,8 @@ package struct GatewayMetrics: Sendable {
             "gboost_step_reward", .histogram, help: "Calibrated process reward of drafted steps.", labels: ["tenant"],
             bounds: Self.shares)
         r.declare(
-            "gboost_reservations_denied_total", .counter, help: "Holds that were refused.", labels: ["tenant", "reason"])
+            "gboost_reservations_denied_total", .counter, help: "Holds that were refused.",
+            labels: ["tenant", "reason"])
         r.declare("gboost_shadow_price", .gauge, help: "Shadow price of the budget.", labels: ["tenant", "route"])
         r.declare("gboost_in_flight_requests", .gauge, help: "Requests being answered now.")
         r.declare("gboost_in_flight_paid_calls", .gauge, help: "Paid calls that are not settled yet.")

@@ -50,11 +50,14 @@ package enum EngineHost {
         _ = nice(options.niceness)
         var parameters = sched_param()
         sched_setscheduler(0, schedBatch, &parameters)
-        llama_log_set({ level, text, _ in
-            guard level == GGML_LOG_LEVEL_ERROR, let text else { return }
-            guard EngineHost.errorLines.add(1, ordering: .relaxed).newValue <= EngineHost.maxErrorLines else { return }
-            _ = write(STDERR_FILENO, text, strlen(text))
-        }, nil)
+        llama_log_set(
+            { level, text, _ in
+                guard level == GGML_LOG_LEVEL_ERROR, let text else { return }
+                guard EngineHost.errorLines.add(1, ordering: .relaxed).newValue <= EngineHost.maxErrorLines else {
+                    return
+                }
+                _ = write(STDERR_FILENO, text, strlen(text))
+            }, nil)
         llama_backend_init()
     }
 

@@ -141,7 +141,8 @@ package struct RewardHead: Hashable, Sendable {
             format: Self.format, base_sha256: baseSHA256, n_embd: weights.count, kind: "linear",
             weights: Data(floats: weights).base64EncodedString(), bias: bias,
             mean: Data(floats: mean).base64EncodedString(), scale: Data(floats: scale).base64EncodedString(),
-            calibration: calibration.knots.map { [$0.raw, $0.calibrated] }, metrics: metrics, seed: Int64(clamping: seed))
+            calibration: calibration.knots.map { [$0.raw, $0.calibrated] }, metrics: metrics,
+            seed: Int64(clamping: seed))
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
         return try encoder.encode(file)

@@ -1,7 +1,7 @@
 internal import ArgumentParser
+internal import EmbeddedPostgres
 internal import Foundation
 internal import Ledger
-internal import EmbeddedPostgres
 
 /// Parses and runs one command line, and says in one line why it failed.
 enum CommandRun {

@@ -53,7 +53,7 @@ package struct KeyPepper: Sendable {
             try files.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path())
             do {
                 try files.linkItem(at: file, to: URL(filePath: path))
-            } catch where files.fileExists(atPath: path) {
+            } catch  where files.fileExists(atPath: path) {
                 return
             }
         } catch {

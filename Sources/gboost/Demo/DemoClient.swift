@@ -29,7 +29,9 @@ struct DemoClient: Sendable {
         let body = try JSONSerialization.data(withJSONObject: [
             "model": model, "messages": [["role": "user", "content": question]], "max_tokens": 400, "temperature": 0,
         ])
-        var headers = [(name: "Authorization", value: "Bearer \(key)"), (name: "Content-Type", value: "application/json")]
+        var headers = [
+            (name: "Authorization", value: "Bearer \(key)"), (name: "Content-Type", value: "application/json"),
+        ]
         if let valueUSD { headers.append((name: "x-gboost-value-usd", value: valueUSD)) }
         var request = CurlRequest(
             url: "http://127.0.0.1:\(port)/v1/chat/completions", headers: headers, body: Array(body))

@@ -25,7 +25,8 @@ struct RewardHeadMaking: Sendable {
     ) async throws -> RewardHead {
         var settings = EngineSettings()
         settings.threads = ProcessInfo.processInfo.activeProcessorCount
-        let models = try EngineModels(settings: settings, logger: Logger(label: "gboost") { _ in SwiftLogNoOpLogHandler() })
+        let models = try EngineModels(
+            settings: settings, logger: Logger(label: "gboost") { _ in SwiftLogNoOpLogHandler() })
         do {
             let model = EngineModel(supervisor: try await models.supervisor(file: modelFile))
             let rows = try await rows(of: examples, model: model, progress: progress)

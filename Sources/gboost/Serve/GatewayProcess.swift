@@ -31,7 +31,8 @@ struct GatewayProcess: Sendable {
     /// Makes the parts: starts the embedded database, brings it up to date or checks that it is, replays the journal
     /// and recovers the holds of a predecessor. A database that is away is no error here, unless nothing is known of
     /// its keys: local models must answer as soon as they can.
-    static func start(_ configuration: GatewayConfiguration, logger given: Logger? = nil) async throws -> GatewayProcess {
+    static func start(_ configuration: GatewayConfiguration, logger given: Logger? = nil) async throws -> GatewayProcess
+    {
         let logger = given ?? Self.logger(configuration)
         var cluster: EmbeddedCluster?
         let url: String
