@@ -45,7 +45,7 @@ let package = Package(
 
         .target(name: "ThreadExecutor", dependencies: ["CLinux"], swiftSettings: common),
         .target(name: "Postgres", dependencies: ["CLibPQ", "ThreadExecutor", log], swiftSettings: common),
-        .target(name: "Curl", dependencies: ["CLibCurl", "CLinux", "ThreadExecutor"], swiftSettings: common),
+        .target(name: "Curl", dependencies: ["CLibCurl", "CLinux"], swiftSettings: common),
         .target(name: "WireFormat", swiftSettings: strict),
         .target(name: "GatewayCore", swiftSettings: strict),
         .target(name: "Router", dependencies: ["GatewayCore"], swiftSettings: strict),
@@ -93,7 +93,8 @@ let package = Package(
         .testTarget(name: "GatewayCoreTests", dependencies: ["GatewayCore"], swiftSettings: common),
         .testTarget(name: "RouterTests", dependencies: ["Router", "GatewayCore"], swiftSettings: common),
         .testTarget(
-            name: "InferenceTests", dependencies: ["Inference", "GatewayCore", "GatewayTesting"], swiftSettings: common),
+            name: "InferenceTests", dependencies: ["Inference", "GatewayCore", "GatewayTesting", "gboost", log],
+            swiftSettings: common),
         .testTarget(
             name: "ProvidersTests", dependencies: ["Providers", "Curl", "WireFormat", "GatewayCore", "GatewayTesting"],
             swiftSettings: common),
@@ -117,7 +118,12 @@ let package = Package(
             ],
             swiftSettings: common),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["GatewayTesting", "EmbeddedPostgres", "Postgres", subprocess],
+            name: "EndToEndTests",
+            dependencies: [
+                "gboost", "GatewayTesting", "EmbeddedPostgres", "Postgres", "Curl", "SimulatedProvider", "GatewayCore",
+                "Inference", log,
+                subprocess,
+            ],
             swiftSettings: common),
         .testTarget(
             name: "GBoostTests",

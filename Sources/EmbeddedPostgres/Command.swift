@@ -25,11 +25,11 @@ struct Command: Sendable {
     }
 
     func run() async throws -> Outcome {
-        var options = PlatformOptions()
+        // Another account by an exec'd program, not by Subprocess's own options: those call setgroups in the forked
+        // child, where glibc waits forever for a thread that was just being made in the parent.
+        var line = ["env", "-C", directory, program] + arguments
         if let account, account != .current {
-            options.userID = account.uid
-            options.groupID = account.gid
-            options.supplementaryGroups = [account.gid]
+            line = ["setpriv", "--reuid=\(account.uid)", "--regid=\(account.gid)", "--clear-groups", "--"] + line
         }
         // Nothing of the caller's environment: PGHOST, PGOPTIONS or LC_ALL would change what the programs do.
         let environment = Environment.custom([
@@ -37,9 +37,8 @@ struct Command: Sendable {
             "HOME": directory, "PSQLRC": "/dev/null",
         ])
         let result = try await Subprocess.run(
-            .name("env"), arguments: Arguments(["-C", directory, program] + arguments), environment: environment,
-            platformOptions: options, input: .string(input), output: .string(limit: Self.outputLimit),
-            error: .combinedWithOutput)
+            .name(line[0]), arguments: Arguments(Array(line.dropFirst())), environment: environment,
+            input: .string(input), output: .string(limit: Self.outputLimit), error: .combinedWithOutput)
         return Outcome(succeeded: result.terminationStatus.isSuccess, text: result.standardOutput)
     }
 }
