@@ -44,29 +44,6 @@ package enum StepDataset {
         return result
     }
 
-    /// One answer a problem in which every step, by a coin of its own, is the solution's or a wrong one; all carry a
-    /// label. Costs a third of the evaluation of `examples` for as many labels, and depth still tells nothing: what
-    /// training on a machine without a GPU wants. A label is about its own step only, not about those before it.
-    package static func mixedExamples(
-        problems: [WordProblem], kinds: [StepCorruption] = StepCorruption.allCases, seed: UInt64
-    ) -> [StepExample] {
-        var random = SplitMix64(seed: seed)
-        return problems.enumerated().map { number, problem in
-            var example = StepExample(
-                id: "word-\(seed)-\(number)-mixed", question: problem.question, steps: [], labels: [])
-            for (index, gold) in (problem.goldSteps + [problem.answerLine]).enumerated() {
-                let isRight = random.integer(in: 0...1) == 0
-                let wrong =
-                    index == problem.steps.count
-                    ? problem.corruptedAnswerLine(using: &random)
-                    : problem.corrupted(step: index, kind: random.pick(kinds), using: &random)
-                example.steps.append((isRight ? gold : wrong) + "\n")
-                example.labels.append(isRight)
-            }
-            return example
-        }
-    }
-
     /// Writes one line of JSON an example.
     package static func write(_ examples: [StepExample], to file: URL) throws {
         let encoder = JSONEncoder()

@@ -80,16 +80,17 @@ extension WordProblem {
         answerNumber(of: text) ?? ArithmeticReading(text).numbers.last
     }
 
-    /// The last number on the line of the last "Answer:" (any case); nil where there is none.
+    /// What models put before their answer, in lower case: the label itself, prose, and the mark of a public data set
+    /// that many were trained on.
+    private static let answerMarks = [answerLabel.lowercased(), "answer is", "####"].map { Array($0.utf8) }
+
+    /// The last number on the line of the last answer mark; nil where there is none.
     private static func answerNumber(of text: String) -> Double? {
-        let label = Array(answerLabel.lowercased().utf8)
         let bytes = Array(text.utf8)
         let lowered = bytes.map { (0x41...0x5a).contains($0) ? $0 + 0x20 : $0 }
-        guard bytes.count >= label.count else { return nil }
-        for start in stride(from: bytes.count - label.count, through: 0, by: -1)
-        where lowered[start..<start + label.count].elementsEqual(label) {
-            let tail = bytes[(start + label.count)...]
-            let line = tail.prefix { $0 != 0x0a }
+        for start in bytes.indices.reversed() {
+            guard let mark = answerMarks.first(where: { lowered[start...].starts(with: $0) }) else { continue }
+            let line = bytes[(start + mark.count)...].prefix { $0 != 0x0a }
             return ArithmeticReading(String(decoding: line, as: UTF8.self)).numbers.last
         }
         return nil

@@ -90,7 +90,8 @@ struct WordProblemTests {
             ("Let us begin.", true), ("Anna has 5 apples.", true), ("So she has 36 apples.", true),
             ("Answer: 36", true), ("**Answer:** 36.", true), ("5 + 7 + 24 = 36", true), ("$12 * 3 = $36.00", true),
             ("5 + 7 = 13", false), ("5 - 7 = -2", false), ("12 + 3 = 15", false), ("So she has 37 apples.", false),
-            ("Answer: 12", false), ("5 + 7 = 12 and 12 * 3 = 35", false), ("7 - 5 = 2", false),
+            ("Answer: 12", false), ("So the answer is 36.", true), ("The answer is 5.", false), ("#### 12", false),
+            ("5 + 7 = 12 and 12 * 3 = 35", false), ("7 - 5 = 2", false),
         ])
     func judged(step: String, isRight: Bool) throws {
         let question = "Anna has 5 apples. Anna finds 7 more apples. After a swap Anna has 3 times as many apples. "
