@@ -39,18 +39,21 @@ extension GatewayRefusal {
         status: 401, type: "authentication_error", code: "invalid_api_key",
         message: "The API key is missing, unknown, expired or revoked.")
 
+    /// A request that cannot be taken as it is; `parameter` names the field.
     package static func invalidRequest(_ message: String, parameter: String?, status: Int = 400) -> GatewayRefusal {
         GatewayRefusal(
             status: status, type: "invalid_request_error", code: "invalid_request", message: message,
             parameter: parameter)
     }
 
+    /// Neither a route of the tenant nor a configured provider's model.
     package static func unknownModel(_ name: String) -> GatewayRefusal {
         GatewayRefusal(
             status: 404, type: "invalid_request_error", code: "model_not_found",
             message: "There is no route or model named '\(name.prefix(200))' for this key.", parameter: "model")
     }
 
+    /// A paid model whose cost cannot be bounded.
     package static func priceUnknown(_ model: ModelReference) -> GatewayRefusal {
         GatewayRefusal(
             status: 400, type: "invalid_request_error", code: "price_unknown",
@@ -59,6 +62,7 @@ extension GatewayRefusal {
             parameter: "model")
     }
 
+    /// The budget that a call does not fit. The official clients are told not to try again.
     package static func budgetExceeded(_ state: BudgetState) -> GatewayRefusal {
         var refusal = GatewayRefusal(
             status: 429, type: "budget_exceeded", code: "budget_exceeded",
@@ -81,6 +85,7 @@ extension GatewayRefusal {
         return refusal
     }()
 
+    /// The request's own header allows less than the call may cost.
     package static func ceilingExceeded(_ ceiling: NanoUSD, needed: NanoUSD) -> GatewayRefusal {
         var refusal = GatewayRefusal(
             status: 429, type: "budget_exceeded", code: "budget_exceeded",
@@ -92,6 +97,7 @@ extension GatewayRefusal {
         return refusal
     }
 
+    /// No hold can be taken; `reason` is for the log.
     package static func ledgerUnavailable(_ reason: String) -> GatewayRefusal {
         var refusal = GatewayRefusal(
             status: 503, type: "ledger_unavailable", code: "ledger_unavailable",
@@ -101,6 +107,7 @@ extension GatewayRefusal {
         return refusal
     }
 
+    /// A paid call that failed; 504 where it ran out of time, else 502.
     package static func upstream(_ error: ProviderError) -> GatewayRefusal {
         let isTimeout = error.code == .interrupted && error.message.contains("timed out")
         var refusal = GatewayRefusal(
@@ -113,6 +120,7 @@ extension GatewayRefusal {
         return refusal
     }
 
+    /// A queue is full: worth another try after this many seconds.
     package static func overloaded(retryAfterSeconds: Int) -> GatewayRefusal {
         var refusal = GatewayRefusal(
             status: 503, type: "overloaded_error", code: "overloaded_error",

@@ -98,7 +98,10 @@ struct Books: Sendable {
             """
         ).rows
         let requests = try await world.query(
-            "select distinct request_id::text request from holds h join tenants t on t.id = h.tenant_id where t.name = \(tenant)"
+            """
+            select distinct request_id::text request from holds h join tenants t on t.id = h.tenant_id
+             where t.name = \(tenant)
+            """
         ).rows.map { try $0.get("request", as: String.self) }
         var unreconciled: [String: Int64] = [:]
         for row in holds { unreconciled[try row.get("request"), default: 0] += try row.get("actual", as: Int64.self) }

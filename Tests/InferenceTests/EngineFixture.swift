@@ -103,13 +103,16 @@ enum EngineFixture {
             try await body(EngineModel(supervisor: supervisor), supervisor)
         }
     }
+}
 
-    static func request(
-        _ question: String, session: UUID = UUID(), answer: [AnswerSegment] = [], maxTokens: Int = 40,
+extension DraftRequest {
+    /// A question with the defaults of these tests.
+    init(
+        asking question: String, session: UUID = UUID(), answer: [AnswerSegment] = [], maxTokens: Int = 40,
         boundary: StepBoundary? = nil, stop: [String] = [], sampling: Sampling = Sampling(),
         wantsHidden: Bool = false
-    ) -> DraftRequest {
-        DraftRequest(
+    ) {
+        self.init(
             session: session, messages: [ChatMessage(role: "user", content: question)], answer: answer,
             sampling: sampling, maxTokens: maxTokens, boundary: boundary, stop: stop, wantsHidden: wantsHidden)
     }

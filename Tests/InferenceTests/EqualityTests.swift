@@ -26,7 +26,7 @@ extension ModelTests {
             for prompt in Self.prompts {
                 let session = UUID()
                 let draft = try await model.complete(
-                    prompt, EngineFixture.request("", session: session, maxTokens: Self.tokens))
+                    prompt, DraftRequest(asking: "", session: session, maxTokens: Self.tokens))
                 await model.end(session: session)
                 let theirs = try await run(
                     tool,
@@ -49,7 +49,7 @@ extension ModelTests {
             let file = try EngineFixture.model()
             let model = try await EngineFixture.sharedModel()
             for question in ["What is the capital of Italy?", "Name two colours."] {
-                let draft = try await model.draft(EngineFixture.request(question, maxTokens: Self.tokens))
+                let draft = try await model.draft(DraftRequest(asking: question, maxTokens: Self.tokens))
                 let theirs = try await run(
                     tool,
                     [

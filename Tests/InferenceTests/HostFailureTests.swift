@@ -6,7 +6,7 @@ import Testing
 extension ModelTests {
     @Suite("Hosts that die, hang or cannot start")
     struct HostFailureTests {
-        static let long = EngineFixture.request("Count from one to a thousand in words.", maxTokens: 400)
+        static let long = DraftRequest(asking: "Count from one to a thousand in words.", maxTokens: 400)
 
         @Test("A killed host interrupts its requests, and the next draft works")
         func killed() async throws {
@@ -17,7 +17,7 @@ extension ModelTests {
                 try await waitUntil { try await supervisor.currentStatus().active == 1 }
                 kill(pid, SIGKILL)
                 await #expect(throws: LocalModelError.interrupted) { _ = try await draft.value }
-                let next = try await model.draft(EngineFixture.request("Say hi.", maxTokens: 4))
+                let next = try await model.draft(DraftRequest(asking: "Say hi.", maxTokens: 4))
                 #expect(!next.tokens.isEmpty)
                 #expect(await supervisor.starts == 2)
                 #expect(await supervisor.processID != pid)
@@ -35,7 +35,7 @@ extension ModelTests {
                 try await waitUntil { try await supervisor.currentStatus().active == 1 }
                 kill(pid, SIGSTOP)
                 await #expect(throws: LocalModelError.interrupted) { _ = try await draft.value }
-                let next = try await model.draft(EngineFixture.request("Say hi.", maxTokens: 4))
+                let next = try await model.draft(DraftRequest(asking: "Say hi.", maxTokens: 4))
                 #expect(!next.tokens.isEmpty)
                 // The process is gone for good, not just given up.
                 #expect(kill(pid, 0) != 0)
@@ -51,7 +51,7 @@ extension ModelTests {
                 await #expect(throws: CancellationError.self) { _ = try await task.value }
                 try await waitUntil { try await supervisor.currentStatus().active == 0 }
                 let before = try await supervisor.currentStatus().generatedTokens
-                _ = try await model.draft(EngineFixture.request("Say hi.", maxTokens: 2))
+                _ = try await model.draft(DraftRequest(asking: "Say hi.", maxTokens: 2))
                 #expect(try await supervisor.currentStatus().generatedTokens <= before + 3)
             }
         }
@@ -81,19 +81,19 @@ extension ModelTests {
             let model = try await EngineFixture.sharedModel()
             let long = String(repeating: "seven words are in this one sentence ", count: 1300)
             await #expect {
-                _ = try await model.draft(EngineFixture.request(long))
+                _ = try await model.draft(DraftRequest(asking: long))
             } throws: { error in
                 guard case LocalModelError.contextExceeded(let tokens, let limit) = error else { return false }
                 return tokens > limit && limit == 8192
             }
             for pattern in ["(", "", String(repeating: "a", count: 1000)] {
                 await #expect {
-                    _ = try await model.draft(EngineFixture.request("Hi", boundary: .pattern(pattern)))
+                    _ = try await model.draft(DraftRequest(asking: "Hi", boundary: .pattern(pattern)))
                 } throws: { error in
                     if case LocalModelError.invalid = error { true } else { false }
                 }
             }
-            var empty = EngineFixture.request("Hi")
+            var empty = DraftRequest(asking: "Hi")
             empty.messages = []
             await #expect(throws: LocalModelError.invalid("the conversation is empty")) {
                 _ = try await model.draft(empty)
@@ -117,7 +117,7 @@ extension ModelTests {
             try await EngineFixture.withModels { models in
                 await #expect {
                     let model = try await models.slm(EngineFixture.record(file: path))
-                    _ = try await model.draft(EngineFixture.request("Hi"))
+                    _ = try await model.draft(DraftRequest(asking: "Hi"))
                 } throws: { error in
                     guard case LocalModelError.unavailable(let text) = error else { return false }
                     return text.contains(path)

@@ -65,7 +65,7 @@ extension ModelTests {
                 let prm = try await models.prm(record, base: base)
                 #expect(prm.needsHidden)
                 let draft = try await models.slm(base).draft(
-                    EngineFixture.request("What is 20 plus 1?", maxTokens: 12, boundary: .newline, wantsHidden: true))
+                    DraftRequest(asking: "What is 20 plus 1?", maxTokens: 12, boundary: .newline, wantsHidden: true))
                 let reward = try await prm.score(session: UUID(), messages: [], answer: [], draft: draft)
                 #expect((0...1).contains(reward.raw) && (0...1).contains(reward.calibrated))
                 var other = base

@@ -5,6 +5,7 @@ internal import Synchronization
 /// A fixed set of families declared in `GatewayMetrics`; the number of label combinations of one family is bounded, so
 /// that no client can grow the registry by inventing names.
 package final class MetricsRegistry: Sendable {
+    /// Prometheus' types that are used here.
     package enum Kind: String, Sendable { case counter, gauge, histogram }
 
     /// Label values in the order of the family's label names.

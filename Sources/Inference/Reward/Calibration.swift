@@ -1,5 +1,6 @@
 /// A monotone map from raw scores to probabilities: isotonic regression, interpolated between its knots.
 package struct Calibration: Hashable, Sendable {
+    /// One point of the curve, both values in 0…1.
     package struct Knot: Hashable, Sendable {
         package var raw: Double
         package var calibrated: Double
@@ -27,6 +28,7 @@ package struct Calibration: Hashable, Sendable {
 
     private init(unchecked knots: [Knot]) { self.knots = knots }
 
+    /// The calibrated probability of a raw score: linear between knots, constant outside.
     package func callAsFunction(_ raw: Double) -> Double {
         guard let first = knots.first, let last = knots.last else { return raw }
         if raw <= first.raw { return first.calibrated }

@@ -5,6 +5,7 @@ internal import Foundation
 /// Features are standardized; the penalty is chosen by k-fold cross-validation; the calibration is fitted on
 /// predictions for rows that the predicting fold had not seen. The same rows and seed give the same head.
 package struct RewardHeadTrainer: Sendable {
+    /// One labelled step.
     package struct Row: Sendable {
         package var hidden: [Float]
         /// 0…1: the share of continuations that ended right, or just 0 or 1.
