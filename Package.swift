@@ -121,10 +121,9 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 "gboost", "GatewayTesting", "EmbeddedPostgres", "Postgres", "Curl", "SimulatedProvider", "GatewayCore",
-                "Inference", log,
-                subprocess,
+                "Inference", log, subprocess,
             ],
-            swiftSettings: common),
+            exclude: ["Scripts"], swiftSettings: common),
         .testTarget(
             name: "GBoostTests",
             dependencies: ["gboost", "GatewayCore", "Ledger", "Postgres", "Providers", "EmbeddedPostgres"],

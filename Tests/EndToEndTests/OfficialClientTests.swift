@@ -1,0 +1,31 @@
+import Foundation
+import Testing
+
+@Suite("The official OpenAI client for Python, unmodified")
+struct OfficialClientTests {
+    @Test("Boosted and direct, streaming and not; refusals raise what its users expect and are not retried")
+    func openAI() async throws {
+        let python = try #require(
+            ProcessInfo.processInfo.environment["GBOOST_PYTHON"],
+            "GBOOST_PYTHON names no Python with the client: run ops/test, or set it")
+        let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Scripts/openai_client.py")
+        let world = try await World.make()
+        do {
+            let key = try await world.tenant("acme", limitUSD: "5")
+            let poor = try await world.tenant("poor", limitUSD: "0")
+            let gateway = try await world.gateway()
+            let output = try await Program.output(
+                of: python, [script.path, "http://127.0.0.1:\(gateway.port)/v1", key, poor], in: world.directory)
+            #expect(output.contains("checks passed"), "\(output)")
+            let books = try await Books.read(world, tenant: "acme")
+            books.check()
+            #expect(books.bill > 0 && books.bill == books.settled)
+            #expect(try await Books.read(world, tenant: "poor").settled == 0)
+            await gateway.stop()
+            await world.destroy()
+        } catch {
+            await world.destroy()
+            throw error
+        }
+    }
+}
