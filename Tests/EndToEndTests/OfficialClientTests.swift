@@ -1,9 +1,9 @@
 import Foundation
 import Testing
 
-@Suite("The official OpenAI client for Python, unmodified")
-struct OfficialClientTests {
-    @Test("Boosted and direct, streaming and not; refusals raise what its users expect and are not retried")
+/// Of the one suite that runs its tests one after the other.
+extension RealProcessTests {
+    @Test("The official OpenAI client, unmodified: boosted and direct, streaming and not; refusals raise what its users expect and are not retried")
     func openAI() async throws {
         let python = try #require(
             ProcessInfo.processInfo.environment["GBOOST_PYTHON"],

@@ -3,9 +3,9 @@ import EmbeddedPostgres
 import Foundation
 import Testing
 
-/// Everything here shares one installation, one test after the other: several stop its parts.
-@Suite("Real processes: the money holds, whatever dies", .serialized)
-struct PaidHopFaultTests {
+/// One test after the other, each with an installation of its own: together they would starve each other.
+@Suite("Real processes: answers come, and the money holds, whatever dies", .serialized)
+struct RealProcessTests {
     static let question = "Anna has 12 apples and buys 7 more. How many apples does she have?"
 
     private static func with(_ body: (World) async throws -> Void) async throws {
