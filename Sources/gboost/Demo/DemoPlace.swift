@@ -12,9 +12,9 @@ struct DemoPlace: Sendable {
     private var database: String { "\(root)/postgres" }
 
     /// Version of how the head is made: another one is a new head.
-    private static let headVersion = 1
+    private static let headVersion = 2
     static let headSeed: UInt64 = 20_261_122
-    static let headProblems = 160
+    static let headProblems = 60
 
     func make() throws {
         try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
@@ -49,12 +49,12 @@ struct DemoPlace: Sendable {
         try FileManager.default.createDirectory(atPath: heads, withIntermediateDirectories: true)
         let path = "\(heads)/demo-v\(Self.headVersion)-\(Self.headSeed)-\(Self.headProblems).head"
         if FileManager.default.fileExists(atPath: path) { return path }
-        CommandOutput.print("==> training the demo's process reward head (once, about two minutes)\n")
+        CommandOutput.print("==> training the demo's process reward head (once, a minute or two)\n")
         let making = RewardHeadMaking(modelFile: try Self.slm(environment: environment), seed: Self.headSeed)
-        let examples = RewardHeadMaking.examples(problems: Self.headProblems, seed: Self.headSeed)
-        let head = try await making.train(examples) { done, total in
-            CommandOutput.progress("reading hidden states", done, of: total)
+        let answers = try await making.drafts(problems: Self.headProblems) { done, total in
+            CommandOutput.progress("drafting answers to learn from", done, of: total)
         }
+        let head = try await making.train(on: answers)
         try head.encoded().write(to: URL(filePath: path), options: .atomic)
         return path
     }
