@@ -37,7 +37,9 @@ struct Demo: Sendable {
         logger.logLevel = .warning
         var options = SimulatedProviderOptions()
         options.billFile = URL(filePath: place.bill)
-        let provider = try SimulatedProviderServer(options: options, logger: logger)
+        // Its stop, after the last word of this demo, would be heard as an error.
+        let quiet = Logger(label: "simulated") { _ in SwiftLogNoOpLogHandler() }
+        let provider = try SimulatedProviderServer(options: options, logger: quiet)
         let providing = Task { try await provider.run() }
         defer { providing.cancel() }
         let upstream = DemoUpstream(

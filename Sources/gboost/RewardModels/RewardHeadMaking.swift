@@ -39,7 +39,9 @@ struct RewardHeadMaking: Sendable {
     func train(
         _ examples: [StepExample], progress: @escaping @Sendable (Int, Int) -> Void
     ) async throws -> RewardHead {
-        let rows = try await withModel { try await rows(of: examples, model: $0, progress: progress) }
+        let rows = try await withModel { model in
+            try await self.rows(of: examples, model: model, progress: progress)
+        }
         return try RewardHeadTrainer(seed: seed).train(rows, baseSHA256: try await FileDigest.of(modelFile).sha256)
     }
 
