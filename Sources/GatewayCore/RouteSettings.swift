@@ -27,7 +27,7 @@ package struct RouteSettings: Hashable, Sendable, Codable {
     package var shadowPrice = 1.0
     /// Price ν of latency, in USD per second. Not zero by default: it is also what keeps the SLM, whose tries cost no
     /// budget, from trying good steps again (here from p ≈ 0.93 on).
-    package var latencyUSDPerSecond = 0.00002
+    package var latencyUSDPerSecond = 0.0002
     /// Prior of q̂_LLM: the probability that the LLM, writing the rest, ends right.
     package var llmSuccessPrior = 0.92
     /// Prior of Δ_step, as the share of the doubt (1 − p) that one LLM-written step removes.

@@ -16,28 +16,14 @@ package struct GatewayContext: RequestContext {
         coreContext = .init(source: source)
         startedAt = .now
         startedOn = Date()
-        requestID = UUIDv7.make(at: startedOn)
+        var random = SystemRandomNumberGenerator()
+        let milliseconds = UInt64(max(0, startedOn.timeIntervalSince1970 * 1000))
+        requestID = RequestID.make(milliseconds: milliseconds, using: &random)
     }
 
     /// The caller, or a 401 for a handler that stands outside the authenticated group by mistake.
     func requireCaller() throws -> Caller {
         guard let caller else { throw GatewayRefusal.invalidKey }
         return caller
-    }
-}
-
-/// Time-ordered request ids (RFC 9562, version 7): 48 bits of milliseconds, the rest random.
-enum UUIDv7 {
-    static func make(at date: Date) -> UUID {
-        var bytes = UUID().uuid  // version 4: random bits, variant already set
-        let milliseconds = UInt64(max(0, date.timeIntervalSince1970 * 1000))
-        bytes.0 = UInt8(truncatingIfNeeded: milliseconds >> 40)
-        bytes.1 = UInt8(truncatingIfNeeded: milliseconds >> 32)
-        bytes.2 = UInt8(truncatingIfNeeded: milliseconds >> 24)
-        bytes.3 = UInt8(truncatingIfNeeded: milliseconds >> 16)
-        bytes.4 = UInt8(truncatingIfNeeded: milliseconds >> 8)
-        bytes.5 = UInt8(truncatingIfNeeded: milliseconds)
-        bytes.6 = (bytes.6 & 0x0F) | 0x70
-        return UUID(uuid: bytes)
     }
 }

@@ -21,7 +21,7 @@ struct CurlWaitingTests {
                 await failure { () async throws(CurlError) in try await client.open(request) }
             }
             #expect(error?.code == .timeout(.connect) && error?.requestWasSent == false)
-            #expect(took >= short && took < .seconds(5))
+            #expect(took >= short && took < .seconds(30))
             #expect(await peer.wait { $0.openConnections == 0 })
         }
     }
@@ -38,7 +38,7 @@ struct CurlWaitingTests {
                 }
             }
             #expect(error?.code == .timeout(.firstByte) && error?.requestWasSent == true)
-            #expect(took >= short && took < .seconds(5))
+            #expect(took >= short && took < .seconds(30))
             #expect(await peer.wait { $0.openConnections == 0 })
         }
     }
@@ -84,7 +84,7 @@ struct CurlWaitingTests {
                 return await failure { () async throws(CurlError) in try await response.body() }
             }
             #expect(error?.code == .timeout(.total))
-            #expect(took >= .milliseconds(290) && took < .seconds(5))
+            #expect(took >= .milliseconds(290) && took < .seconds(30))
         }
     }
 
@@ -99,7 +99,7 @@ struct CurlWaitingTests {
             task.cancel()
             let (error, took) = await timed { await task.value }
             #expect(error?.code == .cancelled && error?.requestWasSent == false)
-            #expect(took < .seconds(2))
+            #expect(took < .seconds(20))
             #expect(await peer.wait { $0.openConnections == 0 })
         }
     }
@@ -126,7 +126,7 @@ struct CurlWaitingTests {
             task.cancel()
             let (error, took) = await timed { await task.value }
             #expect(error?.code == .cancelled && error?.requestWasSent == true)
-            #expect(took < .seconds(2))
+            #expect(took < .seconds(20))
             #expect(await peer.wait { $0.openConnections == 0 })
         }
     }
@@ -140,7 +140,7 @@ struct CurlWaitingTests {
             task.cancel()
             let (error, took) = await timed { await task.value }
             #expect(error?.code == .cancelled && error?.requestWasSent == true)
-            #expect(took < .seconds(2))
+            #expect(took < .seconds(20))
             peer.open()
             #expect(try await response.text() == "late")
         }
@@ -187,7 +187,7 @@ struct CurlWaitingTests {
             async let twice: Void = client.shutdown()
             let (_, took) = await timed { await client.shutdown() }
             await twice
-            #expect(took < .seconds(2))
+            #expect(took < .seconds(20))
             #expect(await reading?.code == .shutDown)
             #expect(await opening?.code == .shutDown)
             let late = await failure { () async throws(CurlError) in try await client.open(CurlRequest(peer)) }

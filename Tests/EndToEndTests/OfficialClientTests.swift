@@ -3,7 +3,7 @@ import Testing
 
 /// Of the one suite that runs its tests one after the other.
 extension RealProcessTests {
-    @Test("The official OpenAI client, unmodified: boosted and direct, streaming and not; refusals raise what its users expect and are not retried")
+    @Test("The official OpenAI client, unmodified: the stream is the text, refusals raise and are not retried")
     func openAI() async throws {
         let python = try #require(
             ProcessInfo.processInfo.environment["GBOOST_PYTHON"],

@@ -58,7 +58,7 @@ struct AdminTests {
                 settings: RouteSettings())
             #expect(await failure { _ = try await f.admin.addRoute(draft) }?.field == "slm")
             draft.slm = "small"
-            draft.settings = try RouteSettings(json: #"{"maxSteps": 7, "shadowPrice": 2.5}"#)
+            draft.settings = try RouteSettings(json: #"{"max_steps": 7, "shadow_price": 2.5}"#)
             let route = try await f.admin.addRoute(draft)
             #expect(route.settings.maxSteps == 7 && route.settings.shadowPrice == 2.5)
             let hasher = try KeyHasher(pepper: Array("a pepper for tests".utf8))
@@ -80,8 +80,10 @@ struct AdminTests {
     @Test(
         "route settings name what is wrong",
         arguments: [
-            (#"{"maxStep": 1}"#, "settings.maxStep"), (#"{"maxSteps": "1"}"#, "settings.maxSteps"),
-            (#"{"maxSteps": 0}"#, "settings.maxSteps"), (#"{"llmSuccessPrior": 2}"#, "settings.llmSuccessPrior"),
+            (#"{"max_step": 1}"#, "settings.max_step"), (#"{"max_steps": "1"}"#, "settings.max_steps"),
+            (#"{"max_steps": 0}"#, "settings.max_steps"),
+            (#"{"llm_success_prior": 2}"#, "settings.llm_success_prior"),
+            (#"{"boundary": {"pattern": "("}}"#, "settings.boundary"),
             ("[]", "settings"), (#"{"strategy": "guess"}"#, "settings.strategy"),
         ])
     func settings(json: String, field: String) {

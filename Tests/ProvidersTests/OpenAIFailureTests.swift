@@ -144,7 +144,7 @@ struct OpenAIFailureTests {
             let exchange = try await provider.open(call())
             let start = ContinuousClock.now
             let result = await exchange.drain(seconds: seconds)
-            #expect(ContinuousClock.now - start < .seconds(5))
+            #expect(ContinuousClock.now - start < .seconds(20))
             #expect(result.usage == nil || result.usage == TokenUsage(input: 1, output: 1))
             #expect(await peer.wait { $0.openConnections == 0 })
         }

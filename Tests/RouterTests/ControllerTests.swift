@@ -36,7 +36,7 @@ struct ControllerTests {
         let step = try #require(decision.estimates.first { $0.action == .llmStep })
         #expect(abs(step.gain - 0.3) < 1e-12)
         #expect(abs(step.costUSD - (200 * 150_000 + 40 * 600_000) / 1e12) < 1e-15)
-        #expect(abs(step.utility - (0.002 * 0.3 - 3 * step.costUSD - 0.0001 * 1)) < 1e-15)
+        #expect(abs(step.utility - (0.02 * 0.3 - 3 * step.costUSD - 0.0001 * 1)) < 1e-15)
         let rest = try #require(decision.estimates.first { $0.action == .llmRest })
         #expect(abs(rest.gain - 0.52) < 1e-12)
         #expect(abs(rest.costUSD - (200 * 150_000 + 120 * 600_000) / 1e12) < 1e-15)

@@ -19,7 +19,7 @@ struct StrategyTests {
         _ kind: StrategyKind, _ change: (inout RouteSettings) -> Void = { _ in }
     ) -> any Strategy {
         var settings = RouteSettings()
-        settings.latencyUSDPerSecond = 0.0001
+        settings.latencyUSDPerSecond = 0.001
         change(&settings)
         return makeStrategy(kind, StrategyContext(settings: settings, sampling: Sampling(seed: 5)))
     }
