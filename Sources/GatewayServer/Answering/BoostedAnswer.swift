@@ -17,12 +17,10 @@ struct BoostedAnswer: Sendable {
     func run() async {
         var state = AnswerProgress(job: job)
         let models = RouteModels(catalog: job.services.catalog, models: job.services.models, route: route)
-        async let first = SpendingView.load(job: job, route: route)
-        var spending = await first
-        var context = StrategyContext(
+        var spending = await SpendingView.load(job: job, route: route)
+        let context = StrategyContext(
             settings: route.settings, sampling: sampling, maxTokens: job.chat.outputLimit,
             valueUSD: job.options.valueUSD)
-        context.hasLocalModel = true
         var machine = makeStrategy(strategy, context)
         var action = machine.next(.start)
         while true {
@@ -66,6 +64,8 @@ struct BoostedAnswer: Sendable {
                 session: job.requestID, messages: messages, answer: plan.answer, sampling: plan.sampling,
                 maxTokens: plan.maxTokens, boundary: plan.boundary, stop: job.chat.stop,
                 wantsHidden: prm?.needsHidden ?? false)
+            let started = ContinuousClock.now
+            defer { state.waited += ContinuousClock.now - started }
             let draft = try await self.draft(request, models: models)
             state.note(draft, isFirst: plan.step == 0 && plan.attempt == 0)
             let reward = try? await prm?.score(
@@ -163,7 +163,7 @@ struct BoostedAnswer: Sendable {
         case .refused(let refusal): return await fail(spending.refusal ?? .budgetRefused(refusal), state: state)
         case .outOfTurn: return await fail(.unexpected(StrategyOutOfTurn()), state: state)
         }
-        let degraded = finish.degraded ?? spending.withheld
+        let degraded = finish.degraded ?? (route.settings.escalationForbidden ? nil : spending.withheld)
         let report = state.report(
             servedBy: summary.servedBy ?? .slm, degraded: degraded, budget: spending.budget, finishReason: reason)
         await state.close(report)
