@@ -171,6 +171,24 @@ extension GatewayProcess {
         }
     }
 
+    /// Loads the pinned SLMs, so that their first request does not wait for it. One that cannot be loaded is reported
+    /// and leaves the rest alone.
+    func warmUp() async {
+        var files = Set<String>()
+        for model in await catalog.models() where model.kind == .slm && model.isPinned {
+            guard files.insert(model.file).inserted else { continue }
+            do {
+                let clock = ContinuousClock.now
+                _ = try await EngineModel(supervisor: try await models.supervisor(file: model.file)).info()
+                let seconds = (ContinuousClock.now - clock) / .seconds(1)
+                logger.info("model loaded", metadata: ["model": "\(model.name)", "seconds": "\(seconds)"])
+            } catch {
+                logger.error(
+                    "a pinned model cannot be loaded", metadata: ["model": "\(model.name)", "why": "\(error)"])
+            }
+        }
+    }
+
     private func close() async {
         await models.shutdown()
         await curl.shutdown()
@@ -208,7 +226,10 @@ struct BackgroundService: Service {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await process.catalog.run() }
             group.addTask { await process.ledger.run() }
-            group.addTask { try? await gracefulShutdown() }
+            group.addTask {
+                await process.warmUp()
+                try? await gracefulShutdown()
+            }
             await group.next()
             group.cancelAll()
         }
