@@ -50,6 +50,8 @@ struct DemoTenant: Sendable {
         if routes.contains(where: { $0.name == route }) { try await admin.removeRoute(route, tenant: name) }
         var settings = RouteSettings()
         settings.boundary = .newline
+        // So that one can watch single steps being paid for: taken to be nearly as good as a rest, and cheaper.
+        settings.stepGainShare = 0.95
         _ = try await admin.addRoute(
             RouteDraft(
                 tenant: name, name: route, slm: "smollm2", prm: "math-steps", llm: upstream.llm, settings: settings))
