@@ -16,7 +16,7 @@ package struct HoldID: Hashable, Sendable, Codable, CustomStringConvertible {
     package var description: String { "\(request.uuidString.lowercased())/\(step)/\(attempt)" }
 }
 
-/// A request for a hold: everything the database needs to find the budgets that apply and to test them.
+/// A request for a hold: everything that decides about it.
 package struct Reservation: Hashable, Sendable {
     package var id: HoldID
     package var caller: Caller
@@ -26,8 +26,13 @@ package struct Reservation: Hashable, Sendable {
     package var priceID: Int64
     /// The highest possible cost of the call.
     package var amount: NanoUSD
+    /// The most tokens that it may use, input and output: for limits of tokens per minute.
+    package var tokens: Int64
+    /// The request's tags, each valid by `RequestTag`.
+    package var tags: [String]
     package init(
-        id: HoldID, caller: Caller, route: String?, model: ModelReference, priceID: Int64, amount: NanoUSD
+        id: HoldID, caller: Caller, route: String?, model: ModelReference, priceID: Int64, amount: NanoUSD,
+        tokens: Int64 = 0, tags: [String] = []
     ) {
         self.id = id
         self.caller = caller
@@ -35,6 +40,8 @@ package struct Reservation: Hashable, Sendable {
         self.model = model
         self.priceID = priceID
         self.amount = amount
+        self.tokens = tokens
+        self.tags = tags
     }
 }
 
@@ -62,12 +69,36 @@ package struct BudgetState: Hashable, Sendable, Codable {
     package var remaining: NanoUSD { limit.subtracting(settled)?.subtracting(held) ?? .zero }
 }
 
+/// What a rate limit counts.
+package enum LimitUnit: String, Hashable, Sendable, Codable { case requests, tokens, parallel }
+
+/// A rate limit in its current minute, or of calls in parallel.
+package struct LimitState: Hashable, Sendable, Codable {
+    package var unit: LimitUnit
+    /// E.g. "tenant:acme", "team:research", "key:17".
+    package var scope: String
+    package var limit: Int64
+    /// Of that, used up or held by calls under way.
+    package var used: Int64
+    /// When the next minute begins; nil for parallel calls, which end when they end.
+    package var resetsAt: Date?
+    package init(unit: LimitUnit, scope: String, limit: Int64, used: Int64, resetsAt: Date?) {
+        self.unit = unit
+        self.scope = scope
+        self.limit = limit
+        self.used = used
+        self.resetsAt = resetsAt
+    }
+}
+
 /// What became of a reservation. When it was granted the hold is committed, in state `dispatched`.
 package enum ReservationOutcome: Hashable, Sendable {
     /// `tightest` is the applying budget with the least left, after this hold.
     case granted(tightest: BudgetState)
     /// The budget that it does not fit; `remaining` of it is what a smaller call could hold.
     case refused(BudgetState)
+    /// A rate limit that it does not fit; it may be tried again later.
+    case limited(LimitState)
     /// A tenant without any budget for this call: nothing may be spent.
     case noBudget
     /// Key revoked, expired, or tenant suspended since the snapshot.

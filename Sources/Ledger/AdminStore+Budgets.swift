@@ -1,8 +1,8 @@
 package import GatewayCore
 internal import Postgres
 
-/// How long a budget's period is, in the budget's time zone. Weeks begin on Monday.
-package enum BudgetWindow: String, Sendable, Codable, CaseIterable { case day, week, month }
+/// How long a budget's period is, in the budget's time zone; `total` never ends, `request` is each request by itself.
+package enum BudgetWindow: String, Sendable, Codable, CaseIterable { case day, week, month, quarter, total, request }
 
 /// What a budget is for.
 package enum BudgetScope: Sendable, Hashable {
@@ -11,52 +11,91 @@ package enum BudgetScope: Sendable, Hashable {
     case key(Int64)
 }
 
+/// What a budget passes on to the next period.
+package enum BudgetRollover: Sendable, Hashable {
+    case none
+    /// What was left, at most this much.
+    case upTo(NanoUSD)
+}
+
 /// What a budget is to be.
 package struct BudgetDraft: Sendable {
     package var tenant: String
     package var scope: BudgetScope
+    /// Only paid models that match count, e.g. "openai/gpt-4*"; nil: every one.
+    package var model: String?
+    /// Only requests with this tag count; nil: every one.
+    package var tag: String?
     package var window: BudgetWindow
     package var limit: NanoUSD
     /// Percent of the limit at which to alert; nil leaves it as it is.
     package var alertAt: [Int]?
     /// Nil leaves it as it is, at first the tenant's.
     package var timeZone: String?
+    /// First day of the week, 1 (Monday) to 7; nil leaves it as it is, at first Monday.
+    package var weekStart: Int?
+    /// Nil leaves it as it is, at first none.
+    package var rollover: BudgetRollover?
     package init(
-        tenant: String, scope: BudgetScope = .tenant, window: BudgetWindow = .month, limit: NanoUSD,
-        alertAt: [Int]? = nil, timeZone: String? = nil
+        tenant: String, scope: BudgetScope = .tenant, model: String? = nil, tag: String? = nil,
+        window: BudgetWindow = .month, limit: NanoUSD, alertAt: [Int]? = nil, timeZone: String? = nil,
+        weekStart: Int? = nil, rollover: BudgetRollover? = nil
     ) {
         self.tenant = tenant
         self.scope = scope
+        self.model = model
+        self.tag = tag
         self.window = window
         self.limit = limit
         self.alertAt = alertAt
         self.timeZone = timeZone
+        self.weekStart = weekStart
+        self.rollover = rollover
     }
 }
 
 /// A budget with its current period.
 package struct BudgetInfo: Sendable, Codable, Hashable {
     package var id: Int64
+    package var teamID: Int64?
+    package var keyID: Int64?
+    package var model: String?
+    package var tag: String?
     package var window: BudgetWindow
-    /// What the operator set, for every period.
+    /// What the operator set, for every period without an override.
     package var limit: NanoUSD
     /// What was added to the current period only.
     package var topUp: NanoUSD
+    /// What the periods before passed on; negative: spent before the periods were cut anew.
+    package var carried: NanoUSD
     package var alertAt: [Int]
+    /// The highest percentage that was alerted in this period; 0 for none.
+    package var alerted: Int
     /// The budget's own; nil: the tenant's.
     package var timeZone: String?
+    package var weekStart: Int
+    /// The most that a period passes on; nil: nothing.
+    package var rolloverUpTo: NanoUSD?
     /// Now. Its limit is the cap in force: never below what is settled and held.
     package var state: BudgetState
 
     init(_ row: PostgresRow) throws {
         id = try row.get("id")
+        teamID = try row.getOptional("team_id")
+        keyID = try row.getOptional("key_id")
+        model = try row.getOptional("model_pattern")
+        tag = try row.getOptional("tag")
         let cycle = try row.get("cycle", as: String.self)
         guard let window = BudgetWindow(rawValue: cycle) else { throw PostgresError(.decoding, "window \(cycle)") }
         self.window = window
         limit = NanoUSD(try row.get("limit_n"))
         topUp = NanoUSD(try row.get("topup"))
+        carried = NanoUSD(try row.get("carried"))
         alertAt = try row.get("thresholds", as: [Int16].self).map { Int($0) }
+        alerted = Int(try row.get("alerted", as: Int16.self))
         timeZone = try row.getOptional("time_zone")
+        weekStart = Int(try row.get("week_start", as: Int16.self))
+        rolloverUpTo = try row.getOptional("rollover_n", as: Int64.self).map { NanoUSD($0) }
         state = try LedgerStatements.budget(row)
     }
 }
@@ -69,52 +108,85 @@ extension AdminStore {
             let tenant = try await lockedTenant(draft.tenant, transaction)
             if let zone = draft.timeZone { try await requireTimeZone(zone, transaction) }
             let scope = try await resolve(draft.scope, tenant, transaction)
-            if let id = try await budgetID(tenant, scope, draft.window, transaction) {
-                let before = try await budget(id, transaction)
-                _ = try await transaction.query(
-                    """
-                    update budgets set thresholds = coalesce(\(optional: draft.alertAt?.map { Int16($0) }), thresholds),
-                      time_zone = coalesce(\(optional: draft.timeZone), time_zone)
-                    where id = \(id)
-                    """)
-                _ = try await transaction.query("select gboost_set_limit(\(id), \(draft.limit.rawValue))")
-                let after = try await budget(id, transaction)
-                try await note(
-                    "budget.set", (after.state.scope, tenant.id), before: before, after: after, transaction)
-                return after
-            }
-            let rows = try await transaction.query(
-                """
-                insert into budgets (tenant_id, team_id, key_id, cycle, limit_n, thresholds, time_zone)
-                values (\(tenant.id), \(optional: scope.team), \(optional: scope.key), \(draft.window.rawValue),
-                  \(draft.limit.rawValue), \((draft.alertAt ?? []).map { Int16($0) }), \(optional: draft.timeZone))
-                returning id
-                """
-            ).rows
-            guard let id = try rows.first?.get("id", as: Int64.self) else {
-                throw LedgerError(.database, "no budget was made")
-            }
+            let known = try await budgetID(tenant, scope, draft, transaction)
+            let before = if let known { try await Optional(budget(known, transaction)) } else { BudgetInfo?.none }
+            let id =
+                if let before {
+                    try await change(before, to: draft, transaction)
+                } else { try await insert(draft, tenant, scope, transaction) }
             let after = try await budget(id, transaction)
-            try await note("budget.set", (after.state.scope, tenant.id), after: after, transaction)
+            try await note(
+                "budget.set", (after.state.scope, tenant.id), before: before, after: after, transaction)
             return after
+        }
+    }
+
+    private func insert(
+        _ draft: BudgetDraft, _ tenant: TenantInfo, _ scope: (team: Int64?, key: Int64?),
+        _ transaction: PostgresTransaction
+    ) async throws -> Int64 {
+        let rows = try await transaction.query(
+            """
+            insert into budgets (tenant_id, team_id, key_id, model_pattern, tag, cycle, limit_n, thresholds, time_zone,
+              week_start, rollover_n)
+            values (\(tenant.id), \(optional: scope.team), \(optional: scope.key), \(optional: draft.model),
+              \(optional: draft.tag), \(draft.window.rawValue), \(draft.limit.rawValue),
+              \((draft.alertAt ?? []).map { Int16($0) }), \(optional: draft.timeZone),
+              \(Int16(draft.weekStart ?? 1)), \(optional: draft.rollover?.limit?.rawValue))
+            returning id
+            """
+        ).rows
+        guard let id = try rows.first?.get("id", as: Int64.self) else {
+            throw LedgerError(.database, "no budget was made")
+        }
+        return id
+    }
+
+    private func change(
+        _ before: BudgetInfo, to draft: BudgetDraft, _ transaction: PostgresTransaction
+    ) async throws -> Int64 {
+        let (zone, weekStart) = (draft.timeZone ?? before.timeZone, draft.weekStart ?? before.weekStart)
+        if zone != before.timeZone || weekStart != before.weekStart {
+            _ = try await transaction.query(
+                "select gboost_recut(\(before.id), \(optional: zone), \(Int16(weekStart)))")
+        }
+        let rollover = draft.rollover.map(\.limit) ?? before.rolloverUpTo
+        _ = try await transaction.query(
+            """
+            update budgets set thresholds = \((draft.alertAt ?? before.alertAt).map { Int16($0) }),
+              rollover_n = \(optional: rollover?.rawValue)
+            where id = \(before.id)
+            """)
+        _ = try await transaction.query("select gboost_set_limit(\(before.id), \(draft.limit.rawValue))")
+        return before.id
+    }
+
+    /// Takes a budget away: calls are no longer tested against it. Its history stays.
+    @discardableResult
+    package func removeBudget(_ draft: BudgetDraft) async throws(LedgerError) -> BudgetInfo {
+        try await changing { transaction in
+            let tenant = try await lockedTenant(draft.tenant, transaction)
+            let before = try await existing(draft, tenant, transaction)
+            _ = try await transaction.query("update budgets set removed_at = now() where id = \(before.id)")
+            try await note("budget.remove", (before.state.scope, tenant.id), before: before, transaction)
+            return before
         }
     }
 
     /// Adds to the current period only. The draft's `limit` is the amount to add.
     package func topUpBudget(_ draft: BudgetDraft) async throws(LedgerError) -> BudgetInfo {
         guard draft.limit > .zero else { throw LedgerError(.invalid, field: "amount-usd", "must be positive") }
+        guard draft.window != .request else {
+            throw LedgerError(.invalid, field: "window", "a ceiling of single requests has no period to add to")
+        }
         return try await changing { transaction in
             let tenant = try await lockedTenant(draft.tenant, transaction)
-            let scope = try await resolve(draft.scope, tenant, transaction)
-            guard let id = try await budgetID(tenant, scope, draft.window, transaction) else {
-                throw LedgerError(.notFound, field: "budget", "there is no such budget: set it first")
-            }
-            let before = try await budget(id, transaction)
+            let before = try await existing(draft, tenant, transaction)
             guard before.state.limit.adding(draft.limit) != nil else {
                 throw LedgerError(.invalid, field: "amount-usd", "is too large")
             }
-            _ = try await transaction.query("select gboost_top_up(\(id), \(draft.limit.rawValue))")
-            let after = try await budget(id, transaction)
+            _ = try await transaction.query("select gboost_top_up(\(before.id), \(draft.limit.rawValue))")
+            let after = try await budget(before.id, transaction)
             try await note(
                 "budget.top-up", (after.state.scope, tenant.id), before: before, after: after, transaction)
             return after
@@ -127,52 +199,43 @@ extension AdminStore {
             let owner = try await self.tenant(tenant, transaction)
             return try await transaction.query(
                 """
-                \(unescaped: Self.budgetColumns) where b.tenant_id = \(owner.id)
+                \(unescaped: Self.budgetColumns) where b.tenant_id = \(owner.id) and b.unit = 'usd'
                 order by b.team_id nulls first, b.key_id nulls first, b.id
                 """
             ).rows.map { try BudgetInfo($0) }
         }
     }
 
-    // MARK: -
+    // MARK: - For the other files
 
     private static let budgetColumns = """
-        select b.id, b.cycle, b.limit_n, b.thresholds, b.time_zone, a.scope, a.period, a.resets_at,
-          coalesce(p.topup, 0) as topup, coalesce(p.lim, b.limit_n) as lim, coalesce(p.settled, 0) as settled,
-          coalesce(p.held, 0) as held
+        select b.id, b.team_id, b.key_id, b.model_pattern, b.tag, b.cycle, b.limit_n, b.thresholds, b.time_zone,
+          b.week_start, b.rollover_n, a.scope, a.period, nullif(a.resets_at, 'infinity') as resets_at,
+          coalesce(p.topup, 0) as topup, coalesce(p.carried, 0) as carried, coalesce(p.alerted, 0::smallint) as alerted,
+          coalesce(p.lim, a.limit_n) as lim, coalesce(p.settled, 0) as settled, coalesce(p.held, 0) as held
         from budgets b
-        join lateral gboost_applying(b.tenant_id, b.team_id, b.key_id, now()) a on a.budget_id = b.id
+        join lateral gboost_budgets_at(b.tenant_id, now()) a on a.budget_id = b.id
         left join budget_periods p on p.id = a.period_id
         """
 
-    private static func check(_ draft: BudgetDraft) throws(LedgerError) {
-        guard draft.limit >= .zero else { throw LedgerError(.invalid, field: "limit-usd", "is negative") }
-        for percent in draft.alertAt ?? [] where !(1...100).contains(percent) {
-            throw LedgerError(.invalid, field: "alert-at", "\(percent) is not a percentage from 1 to 100")
+    /// The budget that a draft names, whatever its limit.
+    func existing(
+        _ draft: BudgetDraft, _ tenant: TenantInfo, _ transaction: PostgresTransaction
+    ) async throws -> BudgetInfo {
+        let scope = try await resolve(draft.scope, tenant, transaction)
+        guard let id = try await budgetID(tenant, scope, draft, transaction) else {
+            throw LedgerError(.notFound, field: "budget", "there is no such budget: set it first")
         }
+        return try await budget(id, transaction)
     }
 
-    private func budget(_ id: Int64, _ transaction: PostgresTransaction) async throws -> BudgetInfo {
+    func budget(_ id: Int64, _ transaction: PostgresTransaction) async throws -> BudgetInfo {
         let rows = try await transaction.query("\(unescaped: Self.budgetColumns) where b.id = \(id)").rows
         guard let row = rows.first else { throw LedgerError(.notFound, field: "budget", "it is gone") }
         return try BudgetInfo(row)
     }
 
-    private func budgetID(
-        _ tenant: TenantInfo, _ scope: (team: Int64?, key: Int64?), _ window: BudgetWindow,
-        _ transaction: PostgresTransaction
-    ) async throws -> Int64? {
-        let rows = try await transaction.query(
-            """
-            select id from budgets where tenant_id = \(tenant.id) and cycle = \(window.rawValue)
-              and team_id is not distinct from \(optional: scope.team)
-              and key_id is not distinct from \(optional: scope.key)
-            """
-        ).rows
-        return try rows.first?.get("id")
-    }
-
-    private func resolve(
+    func resolve(
         _ scope: BudgetScope, _ tenant: TenantInfo, _ transaction: PostgresTransaction
     ) async throws -> (team: Int64?, key: Int64?) {
         switch scope {
@@ -186,4 +249,53 @@ extension AdminStore {
             return (nil, id)
         }
     }
+
+    // MARK: -
+
+    private static func check(_ draft: BudgetDraft) throws(LedgerError) {
+        guard draft.limit >= .zero else { throw LedgerError(.invalid, field: "limit-usd", "is negative") }
+        for percent in draft.alertAt ?? [] where !(1...100).contains(percent) {
+            throw LedgerError(.invalid, field: "alert-at", "\(percent) is not a percentage from 1 to 100")
+        }
+        guard draft.alertAt?.count ?? 0 <= 20 else {
+            throw LedgerError(.invalid, field: "alert-at", "more than 20 thresholds")
+        }
+        if let model = draft.model, !ModelPattern.isValid(model) {
+            throw LedgerError(.invalid, field: "model", "\(model) is not a pattern like openai/gpt-4*")
+        }
+        if let tag = draft.tag, !RequestTag.isValid(tag) {
+            throw LedgerError(.invalid, field: "tag", "use up to 63 letters, digits and . _ : -")
+        }
+        if let day = draft.weekStart, !(1...7).contains(day) {
+            throw LedgerError(.invalid, field: "week-start", "\(day) is not a day from 1 (Monday) to 7 (Sunday)")
+        }
+        switch draft.rollover {
+        case .upTo(let limit) where limit < .zero:
+            throw LedgerError(.invalid, field: "rollover-usd", "is negative")
+        case .upTo where draft.window == .total || draft.window == .request:
+            throw LedgerError(.invalid, field: "rollover-usd", "a \(draft.window.rawValue) budget has no next period")
+        default: break
+        }
+    }
+
+    private func budgetID(
+        _ tenant: TenantInfo, _ scope: (team: Int64?, key: Int64?), _ draft: BudgetDraft,
+        _ transaction: PostgresTransaction
+    ) async throws -> Int64? {
+        let rows = try await transaction.query(
+            """
+            select id from budgets where tenant_id = \(tenant.id) and cycle = \(draft.window.rawValue)
+              and unit = 'usd' and removed_at is null
+              and team_id is not distinct from \(optional: scope.team)
+              and key_id is not distinct from \(optional: scope.key)
+              and model_pattern is not distinct from \(optional: draft.model)
+              and tag is not distinct from \(optional: draft.tag)
+            """
+        ).rows
+        return try rows.first?.get("id")
+    }
+}
+
+extension BudgetRollover {
+    var limit: NanoUSD? { if case .upTo(let limit) = self { limit } else { nil } }
 }

@@ -107,11 +107,11 @@ extension AdminStore {
         try await reading { transaction in
             let budgets = try await transaction.query(
                 """
-                select t.name as tenant, b.cycle, a.scope, a.period, a.resets_at, coalesce(p.lim, b.limit_n) as lim,
-                  coalesce(p.settled, 0) as settled, coalesce(p.held, 0) as held
-                from budgets b join tenants t on t.id = b.tenant_id and t.deleted_at is null
-                join lateral gboost_applying(b.tenant_id, b.team_id, b.key_id, now()) a on a.budget_id = b.id
-                left join budget_periods p on p.id = a.period_id order by 1, 3
+                select t.name as tenant, a.scope, a.period, nullif(a.resets_at, 'infinity') as resets_at,
+                  coalesce(p.lim, a.limit_n) as lim, coalesce(p.settled, 0) as settled, coalesce(p.held, 0) as held
+                from tenants t cross join lateral gboost_budgets_at(t.id, now()) a
+                left join budget_periods p on p.id = a.period_id
+                where t.deleted_at is null and a.unit = 'usd' and a.cycle <> 'request' order by 1, 2, 3
                 """
             ).rows.map { row in
                 LedgerGauges.Budget(tenant: try row.get("tenant"), state: try LedgerStatements.budget(row))

@@ -132,6 +132,7 @@ extension AdminStore {
             select coalesce(p.lim, b.limit_n) as lim, coalesce(p.held, 0) as held from budgets b
             left join budget_periods p on p.id = b.id * 100000000 + \(suffix)::bigint
             where b.tenant_id = \(tenant.id) and b.team_id is null and b.key_id is null and b.cycle = 'month'
+              and b.model_pattern is null and b.tag is null and b.removed_at is null
             """
         ).rows
         return try rows.first.map { (try $0.get("lim"), try $0.get("held")) }

@@ -26,7 +26,7 @@ extension PostgresLedger {
             tally.withLock { tally in
                 switch outcome {
                 case .granted: tally.granted += 1
-                case .refused, .noBudget, .callerRejected, .priceUnknown: tally.refused += 1
+                case .refused, .limited, .noBudget, .callerRejected, .priceUnknown: tally.refused += 1
                 }
             }
             return outcome

@@ -33,6 +33,8 @@ enum PaidRefusal: Error, Sendable {
     case priceUnknown(ModelReference)
     case ledger(LedgerUnavailable)
     case budget(BudgetState)
+    /// A rate limit of the caller's.
+    case limited(LimitState)
     case noBudget
     case ceiling(NanoUSD, needed: NanoUSD)
     case callerRejected
@@ -100,6 +102,9 @@ struct PaidHop: Sendable {
                     throw .budget(state)
                 }
                 output = fitting
+            case .limited(let state):
+                count(plan, denied: "rate_limit")
+                throw .limited(state)
             case .noBudget:
                 count(plan, denied: "no_budget")
                 throw .noBudget
