@@ -331,7 +331,8 @@ begin
       and (k.expires_at is null or k.expires_at > v_at) and m.suspended_at is null
       and t.suspended_at is null and t.deleted_at is null,
     gboost_caller_plan.version, k.team_id, k.expires_at, v_at, a.budget_id, a.period_id, a.unit, a.cycle, a.limit_n,
-    a.model_pattern, a.tag, a.scope, a.period, a.first_at, a.resets_at, a.team_id is null and a.key_id is null
+    a.model_pattern, a.tag, a.scope, a.period, nullif(a.first_at, '-infinity'), nullif(a.resets_at, 'infinity'),
+    a.team_id is null and a.key_id is null
   from tenants t
   left join api_keys k on k.id = p_key and k.tenant_id = t.id
   left join teams m on m.id = k.team_id

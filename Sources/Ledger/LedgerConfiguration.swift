@@ -15,6 +15,10 @@ package struct LedgerConfiguration: Sendable {
     package var sweepInterval = Duration.seconds(15)
     /// How often the journal is tried again while the database is away.
     package var replayInterval = Duration.milliseconds(250)
+    /// How many batches may be at the database at once; tenants are spread over them. One is best on a slow disk.
+    package var lanes = 2
+    /// Limits of a batch and of what may wait for one.
+    var batchLimits = BatchQueue<BatchItem>.Limits()
     /// Tests only: replaces the database's clock where periods are computed.
     package var now: (@Sendable () -> Date)?
     package init(instance: String) { self.instance = instance }

@@ -2,35 +2,14 @@ internal import Foundation
 internal import GatewayCore
 internal import Postgres
 
-/// The statements of the paid hop: one function call each, since everything that decides is in the database.
+/// The statements about one hold or request: one function call each, since everything that decides is in the database.
 enum LedgerStatements {
-    /// - Parameter now: tests only; nil is the database's own clock.
-    static func reserve(_ r: Reservation, gateway: UUID, now: Date?) -> PostgresStatement {
+    static func settle(_ s: Settlement, gateway: UUID) -> PostgresStatement {
         """
-        select verdict, scope, period, lim, settled, held, resets_at from gboost_reserve(
-          \(r.id.request), \(r.id.step), \(r.id.attempt), \(r.caller.tenant.id), \(r.caller.keyID),
-          \(optional: clean(r.route)), \(clean(r.model.provider)), \(clean(r.model.model)), \(r.priceID),
-          \(r.amount.rawValue), \(gateway), \(optional: now))
+        select verdict, alarm, posted from gboost_settle(
+          \(s.id.request), \(s.id.step), \(s.id.attempt), \(s.outcome.letter)::text::"char",
+          \(max(0, s.amount.rawValue)), \(optional: s.tokens), \(PostgresJSON(SettlementRecord.json(s))), \(gateway))
         """
-    }
-
-    static func settle(_ s: Settlement, gateway: UUID) throws(PostgresError) -> PostgresStatement {
-        var record = s.escalation
-        record.reason = clean(record.reason)
-        record.slmSHA256 = clean(record.slmSHA256)
-        record.prmSHA256 = clean(record.prmSHA256)
-        record.promptHash = clean(record.promptHash)
-        record.answerHash = clean(record.answerHash)
-        let json: String
-        do { json = try LedgerJSON.text(record) } catch {
-            throw PostgresError(.encoding, "an escalation record cannot be written as JSON")
-        }
-        let usage = s.usage.map { [$0.input, $0.cachedInput, $0.output, $0.reasoning] }
-        return """
-            select verdict, alarm, posted from gboost_settle(
-              \(s.id.request), \(s.id.step), \(s.id.attempt), \(s.outcome.rawValue), \(s.amount.rawValue),
-              \(optional: usage), \(optional: clean(s.providerRequestID)), \(PostgresJSON(json)), \(gateway))
-            """
     }
 
     static func abandon(_ a: JournalRecord.Abandonment, gateway: UUID) -> PostgresStatement {
@@ -49,13 +28,6 @@ enum LedgerStatements {
           \(Int32(clamping: r.steps)), \(Int32(clamping: r.escalations)), \(optional: r.degraded?.rawValue),
           \(r.slmInputTokens), \(r.slmOutputTokens), \(r.costNanoUSD), \(r.milliseconds))
         on conflict do nothing
-        """
-    }
-
-    static func states(tenantID: Int64, keyID: Int64, now: Date?) -> PostgresStatement {
-        """
-        select scope, period, lim, settled, held, resets_at, is_tenant from gboost_budget_states(
-          \(tenantID), (select team_id from api_keys where id = \(keyID)), \(keyID), \(optional: now))
         """
     }
 

@@ -4,8 +4,8 @@ internal import Postgres
 internal import Synchronization
 
 extension PostgresLedger {
-    /// Serialization failures and deadlocks are rolled back whole; so many tries, then the database counts as away.
-    private static let reserveTries = 4
+    /// So many plans and tries, then the database counts as away.
+    private static let reserveTries = 8
 
     package func reserve(_ reservation: Reservation) async throws(LedgerUnavailable) -> ReservationOutcome {
         guard !Task.isCancelled else { throw LedgerUnavailable(reason: "cancelled before it was sent") }
@@ -14,9 +14,8 @@ extension PostgresLedger {
         }
         inFlight.enter()
         defer { inFlight.leave() }
-        // In a task of its own: a cancelled wait must not lose the answer to a hold that was committed.
-        let result = await Task { await self.attempt(reservation) }.value
-        switch result {
+        // Nothing below looks at the task's cancellation: it must not lose the answer to a hold that was committed.
+        switch await attempt(reservation) {
         case .success(let outcome):
             if Task.isCancelled, case .granted = outcome {
                 tally.withLock { $0.abandoned += 1 }
@@ -36,46 +35,70 @@ extension PostgresLedger {
         }
     }
 
-    package func remaining(_ caller: Caller) async throws(LedgerUnavailable) -> BudgetState? {
-        let statement = LedgerStatements.states(
-            tenantID: caller.tenant.id, keyID: caller.keyID, now: configuration.now?())
-        let result = await bounded(configuration.reserveTimeout) { [pool] () async throws(PostgresError) in
-            let rows = try await pool.query(statement).rows
-            var isCapped = false
-            for row in rows where try row.get("is_tenant", as: Bool.self) { isCapped = true }
-            guard isCapped, let tightest = rows.first else { return BudgetState?.none }
-            return try LedgerStatements.budget(tightest)
-        }
-        switch result {
-        case .success(let state): return state
-        case .failure(let error): throw LedgerUnavailable(reason: "\(error)")
-        }
-    }
-
     /// Tries until the deadline, always under the same hold id, which makes the retry of an unknown outcome safe.
     private func attempt(_ reservation: Reservation) async -> Result<ReservationOutcome, LedgerUnavailable> {
-        let statement = LedgerStatements.reserve(reservation, gateway: incarnation, now: configuration.now?())
         let deadline = ContinuousClock.now + configuration.reserveTimeout
         var mayHaveCommitted = false
         var last = PostgresError(.timeout, "no time was left")
         for _ in 0..<Self.reserveTries where ContinuousClock.now < deadline {
-            let result = await bounded(deadline - ContinuousClock.now) { [pool] () async throws(PostgresError) in
-                try Self.decode(try await pool.query(statement))
+            let planned: PlannedReservation
+            switch await plan(reservation) {
+            case .success(.planned(let reservation)): planned = reservation
+            // An earlier try of it may stand: what has become of the key or the price says nothing about that one.
+            case .success(.outcome(let outcome)) where !mayHaveCommitted: return .success(outcome)
+            case .success(.outcome): return await giveUp(reservation, last, mayHaveCommitted)
+            case .failure(let error):
+                last = error
+                continue
             }
-            switch result {
-            case .success(.outcome(let outcome)): return .success(outcome)
-            case .success(.conflict):
-                return .failure(LedgerUnavailable(reason: "hold \(reservation.id) was used before"))
-            case .success(.fenced):
+            switch await lane(of: reservation.caller.tenant.id).reserve(planned) {
+            case .granted(let state):
+                open.withLock { $0[reservation.id] = reservation.caller.tenant.id }
+                return .success(.granted(tightest: state))
+            case .refused(let state): return .success(.refused(state))
+            case .limited(let state): return .success(.limited(state))
+            case .conflict: return .failure(LedgerUnavailable(reason: "hold \(reservation.id) was used before"))
+            case .stale:
+                plans.forget(reservation.caller, planned.plan, price: reservation.priceID, planned.window)
+            case .fenced:
                 last = PostgresError(.server, "this gateway is not registered")
                 guard await beat() else { return await giveUp(reservation, last, mayHaveCommitted) }
-            case .failure(let error):
+            case .failed(let error):
                 last = error
                 mayHaveCommitted = mayHaveCommitted || error.outcomeUnknown
                 guard Self.isWorthRetrying(error) else { return await giveUp(reservation, last, mayHaveCommitted) }
             }
         }
         return await giveUp(reservation, last, mayHaveCommitted)
+    }
+
+    private enum Planning {
+        case planned(PlannedReservation)
+        case outcome(ReservationOutcome)
+    }
+
+    private func plan(_ reservation: Reservation) async -> Result<Planning, PostgresError> {
+        let plan: CallerPlan
+        switch await plans.plan(of: reservation.caller) {
+        case .failure(let error): return .failure(error)
+        case .success(nil): return .success(.outcome(.callerRejected))
+        case .success(let known?): plan = known
+        }
+        guard plan.isUsable else {
+            // Kept no longer than it takes to say so: a suspension may end.
+            plans.forget(reservation.caller)
+            return .success(.outcome(.callerRejected))
+        }
+        switch await plans.window(of: reservation.priceID) {
+        case .failure(let error): return .failure(error)
+        case .success(let window?) where window.model == reservation.model:
+            guard let planned = PlannedReservation(reservation, plan: plan, window: window) else {
+                plans.forget(reservation.caller)
+                return .success(.outcome(.noBudget))
+            }
+            return .success(.planned(planned))
+        case .success: return .success(.outcome(.priceUnknown))
+        }
     }
 
     private func giveUp(
@@ -91,26 +114,5 @@ extension PostgresLedger {
 
     private static func isWorthRetrying(_ error: PostgresError) -> Bool {
         error.outcomeUnknown || error.isConnectionLoss || error.sqlState == "40001" || error.sqlState == "40P01"
-    }
-
-    private enum Answer: Sendable {
-        case outcome(ReservationOutcome)
-        case conflict
-        case fenced
-    }
-
-    private static func decode(_ result: PostgresResult) throws(PostgresError) -> Answer {
-        guard let row = result.rows.first else { throw PostgresError(.decoding, "gboost_reserve returned no row") }
-        let verdict = try row.get("verdict", as: String.self)
-        switch verdict {
-        case "granted": return .outcome(.granted(tightest: try LedgerStatements.budget(row)))
-        case "refused": return .outcome(.refused(try LedgerStatements.budget(row)))
-        case "no_budget": return .outcome(.noBudget)
-        case "caller_rejected": return .outcome(.callerRejected)
-        case "price_unknown": return .outcome(.priceUnknown)
-        case "fenced": return .fenced
-        case "conflict": return .conflict
-        default: throw PostgresError(.decoding, "gboost_reserve answered \(verdict)")
-        }
     }
 }

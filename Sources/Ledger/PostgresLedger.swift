@@ -6,9 +6,9 @@ internal import Synchronization
 
 /// The paid hop's bookkeeping in PostgreSQL.
 ///
-/// Every decision about money is one call of an SQL function. This class adds what the database cannot do for itself:
-/// deadlines, retries under the same hold id, the journal for when it is away, and the recovery of what dead
-/// gateways left behind.
+/// Every decision about money is made in the database, for many calls in one statement (`LedgerLane`). This class adds
+/// what the database cannot do for itself: plans, deadlines, retries under the same hold id, the journal for when it
+/// is away, and the recovery of what dead gateways left behind.
 package final class PostgresLedger: SpendLedger {
     let pool: PostgresPool
     let journal: SettlementJournal
@@ -16,6 +16,10 @@ package final class PostgresLedger: SpendLedger {
     let logger: Logger
     /// Names this process in the database: its holds are its own until it is dead.
     package let incarnation = UUID()
+    let plans: PlanCache
+    private let lanes: [LedgerLane]
+    /// Open holds of this process and their tenants: a settlement takes its hold's lane.
+    let open = Mutex<[HoldID: Int64]>([:])
     let inFlight = WorkInFlight()
     let tally = Mutex(LedgerCounters())
     let isRecovered = Mutex(false)
@@ -26,9 +30,15 @@ package final class PostgresLedger: SpendLedger {
     static let homelessLimit = 10_000
 
     private init(
-        pool: PostgresPool, journal: SettlementJournal, configuration: LedgerConfiguration, logger: Logger
+        pool: PostgresPool, lanePool: PostgresPool, journal: SettlementJournal, configuration: LedgerConfiguration,
+        logger: Logger
     ) {
         self.pool = pool
+        plans = PlanCache(pool: pool, timeout: configuration.reserveTimeout, now: configuration.now)
+        let incarnation = incarnation
+        lanes = (0..<max(1, configuration.lanes)).map { _ in
+            LedgerLane(pool: lanePool, gateway: incarnation, configuration: configuration)
+        }
         self.journal = journal
         self.configuration = configuration
         self.logger = logger
@@ -39,11 +49,15 @@ package final class PostgresLedger: SpendLedger {
     ///
     /// With the database away it returns all the same, and `run()` does these things later: local models must answer
     /// in the meantime.
-    /// - Parameter pool: its statement timeout should be that of `configuration.reserveTimeout`.
+    /// - Parameters:
+    ///   - pool: its statement timeout should be that of `configuration.reserveTimeout`.
+    ///   - lanePool: connections of the lanes' own, so that no report delays a reservation; nil shares `pool`.
     package static func start(
-        pool: PostgresPool, journal: SettlementJournal, configuration: LedgerConfiguration, logger: Logger
+        pool: PostgresPool, lanePool: PostgresPool? = nil, journal: SettlementJournal,
+        configuration: LedgerConfiguration, logger: Logger
     ) async -> PostgresLedger {
-        let ledger = PostgresLedger(pool: pool, journal: journal, configuration: configuration, logger: logger)
+        let ledger = PostgresLedger(
+            pool: pool, lanePool: lanePool ?? pool, journal: journal, configuration: configuration, logger: logger)
         if journal.damagedLines > 0 {
             logger.critical(
                 "lines of the journal are damaged and kept aside", metadata: ["lines": "\(journal.damagedLines)"])
@@ -93,7 +107,20 @@ package final class PostgresLedger: SpendLedger {
         }.value
     }
 
+    /// The lane of a tenant's reservations and settlements.
+    func lane(of tenantID: Int64) -> LedgerLane { lanes[Int(tenantID.magnitude % UInt64(lanes.count))] }
+
     private func store(_ record: JournalRecord) async {
+        if case .settlement(let settlement) = record,
+            let tenant = open.withLock({ $0.removeValue(forKey: settlement.id) })
+        {
+            switch await lane(of: tenant).settle(settlement) {
+            case .settled: return note(settlement, "settled", isAlarm: false)
+            case .alarm: return note(settlement, "settled", isAlarm: true)
+            case .notOpen: break
+            case .failed(let error): return await keep(record, because: "\(error)")
+            }
+        }
         let result = await bounded(configuration.settleTimeout) { () async throws(PostgresError) in
             try await self.apply(record)
         }
@@ -124,7 +151,7 @@ package final class PostgresLedger: SpendLedger {
     func apply(_ record: JournalRecord) async throws(PostgresError) {
         switch record {
         case .settlement(let settlement):
-            let result = try await pool.query(try LedgerStatements.settle(settlement, gateway: incarnation))
+            let result = try await pool.query(LedgerStatements.settle(settlement, gateway: incarnation))
             try note(settlement, result)
         case .abandonment(let abandonment):
             _ = try await pool.query(LedgerStatements.abandon(abandonment, gateway: incarnation))
@@ -135,8 +162,10 @@ package final class PostgresLedger: SpendLedger {
 
     private func note(_ settlement: Settlement, _ result: PostgresResult) throws(PostgresError) {
         guard let row = result.rows.first else { throw PostgresError(.decoding, "gboost_settle returned no row") }
-        let verdict = try row.get("verdict", as: String.self)
-        let isAlarm = try row.get("alarm", as: Bool.self)
+        note(settlement, try row.get("verdict"), isAlarm: try row.get("alarm"))
+    }
+
+    private func note(_ settlement: Settlement, _ verdict: String, isAlarm: Bool) {
         tally.withLock { tally in
             if verdict == "settled" || verdict == "adjusted" { tally.settled += 1 }
             if isAlarm { tally.alarms += 1 }
