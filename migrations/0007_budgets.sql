@@ -71,7 +71,8 @@ alter table budget_periods
   add column carried   bigint not null default 0,   -- from the period before; negative: spent before it was cut anew
   add column passed_on bigint not null default 0,   -- to the period after
   add column alerted   smallint not null default 0, -- the highest percentage that has been told
-  add column alert_at  bigint;                      -- settled amount at which the next one is due
+  add column alert_at  bigint,                      -- settled amount at which the next one is due
+  add column fits      boolean not null default true;  -- whether the last batch's sum did: read back by its statement
 update budget_periods set base = target - topup;
 alter table budget_periods alter column base set not null;
 

@@ -24,7 +24,7 @@ grant select on all tables in schema public to gboost_app;
 grant insert, update on tenants, teams, api_keys, models, routes, budgets, budget_overrides, budget_periods,
   catalog_version, gateways, holds, escalation_counters, outbox, retention to gboost_app;
 grant delete on models, routes, retention to gboost_app;
-grant insert on prices, events, ledger_entries, escalations, requests to gboost_app;
+grant insert on prices, price_tiers, events, ledger_entries, escalations, requests to gboost_app;
 grant usage on all sequences in schema public to gboost_app;
 
 create function gboost_tenant_id() returns bigint language sql stable parallel safe as $$
@@ -56,4 +56,4 @@ revoke select on api_keys from gboost_tenant;
 grant select (id, tenant_id, team_id, name, prefix, created_at, rotated_at, expires_at, revoked_at, suspended_at)
   on api_keys to gboost_tenant;
 -- Prices are everybody's.
-grant select on prices, gateways to gboost_tenant;
+grant select on prices, price_tiers, gateways to gboost_tenant;

@@ -181,6 +181,7 @@ package enum ServedBy: String, Hashable, Sendable, Codable { case slm, mixed, ll
 /// Why an answer got less than the router wanted (header `x-gboost-degraded`).
 package enum DegradedReason: String, Hashable, Sendable, Codable {
     case budgetExhausted = "budget_exhausted"
+    case rateLimited = "rate_limited"
     case ledgerUnavailable = "ledger_unavailable"
     case providerUnavailable = "provider_unavailable"
     case rewardUnavailable = "reward_unavailable"

@@ -97,6 +97,25 @@ extension GatewayRefusal {
         return refusal
     }
 
+    /// A rate limit that a call does not fit: worth another try when the next minute begins.
+    package static func rateLimited(_ state: LimitState) -> GatewayRefusal {
+        let unit =
+            switch state.unit {
+            case .requests: "requests per minute"
+            case .tokens: "tokens per minute"
+            case .parallel: "calls in parallel"
+            }
+        var refusal = GatewayRefusal(
+            status: 429, type: "rate_limit_error", code: "rate_limit_exceeded",
+            message: "\(state.scope) may use \(state.limit) \(unit); \(state.used) are used.")
+        refusal.metadata = [
+            ("scope", state.scope), ("unit", state.unit.rawValue), ("limit", "\(state.limit)"),
+            ("used", "\(state.used)"), ("resets_at", state.resetsAt?.formatted(.iso8601)),
+        ]
+        refusal.retryAfterSeconds = state.resetsAt.map { max(1, min(60, Int($0.timeIntervalSinceNow.rounded(.up)))) } ?? 1
+        return refusal
+    }
+
     /// No hold can be taken; `reason` is for the log.
     package static func ledgerUnavailable(_ reason: String) -> GatewayRefusal {
         var refusal = GatewayRefusal(

@@ -19,4 +19,5 @@ extension HTTPField.Name {
     static let strategy = named("x-gboost-strategy")
     static let maxCostUSD = named("x-gboost-max-cost-usd")
     static let valueUSD = named("x-gboost-value-usd")
+    static let tags = named("x-gboost-tags")
 }

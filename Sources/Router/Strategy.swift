@@ -140,6 +140,7 @@ package struct LLMReply: Hashable, Sendable {
 /// Why an escalation came to nothing.
 package enum EscalationRefusal: String, Hashable, Sendable, Error {
     case budgetExhausted = "budget_exhausted"
+    case rateLimited = "rate_limited"
     case ledgerUnavailable = "ledger_unavailable"
     case providerUnavailable = "provider_unavailable"
     case priceUnknown = "price_unknown"
@@ -148,6 +149,7 @@ package enum EscalationRefusal: String, Hashable, Sendable, Error {
     package var degraded: DegradedReason {
         switch self {
         case .budgetExhausted: .budgetExhausted
+        case .rateLimited: .rateLimited
         case .ledgerUnavailable: .ledgerUnavailable
         case .providerUnavailable: .providerUnavailable
         case .priceUnknown: .priceUnknown

@@ -45,7 +45,7 @@ struct DirectAnswer: Sendable {
         return PaidPlan(
             id: HoldID(request: job.requestID, step: 0, attempt: 0), caller: job.caller, route: route, model: model,
             kind: .direct, inputTokens: inputTokens, maxOutputTokens: wanted, leastOutputTokens: least,
-            ceiling: job.options.maxCost)
+            ceiling: job.options.maxCost, tags: job.options.tags)
     }
 
     private func escalation(answerHash: String?) -> EscalationRecord {

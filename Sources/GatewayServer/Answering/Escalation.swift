@@ -45,7 +45,7 @@ struct Escalation: Sendable {
             id: HoldID(request: job.requestID, step: Int16(clamping: plan.step), attempt: 0), caller: job.caller,
             route: route.name, model: route.llm, kind: plan.kind, inputTokens: prompt.inputBound(ask),
             maxOutputTokens: wanted, leastOutputTokens: min(wanted, job.services.limits.leastEscalationTokens),
-            ceiling: ceiling)
+            ceiling: ceiling, tags: job.options.tags)
     }
 
     private func call(_ held: HeldCall) async -> EscalationOutcome {
@@ -120,6 +120,7 @@ struct Escalation: Sendable {
         case .priceUnknown?: .priceUnknown
         case .ledgerUnavailable?: .ledgerUnavailable
         case .budgetExhausted?: .budgetExhausted
+        case .rateLimited?: .rateLimited
         case .providerUnavailable?, .rewardUnavailable?, nil: .providerUnavailable
         }
     }

@@ -16,6 +16,8 @@ struct PaidPlan: Sendable {
     var leastOutputTokens: Int64
     /// What the request may still spend by its own header.
     var ceiling: NanoUSD?
+    /// The request's tags.
+    var tags: [String] = []
 }
 
 /// A plan with a committed hold: it may be sent, with exactly `maxOutputTokens`.
@@ -46,6 +48,7 @@ enum PaidRefusal: Error, Sendable {
         case .priceUnknown(let model): .priceUnknown(model)
         case .ledger(let error): .ledgerUnavailable(error.reason)
         case .budget(let state): .budgetExceeded(state)
+        case .limited(let state): .rateLimited(state)
         case .noBudget: .noBudget
         case .ceiling(let ceiling, let needed): .ceilingExceeded(ceiling, needed: needed)
         case .callerRejected: .invalidKey
@@ -59,6 +62,7 @@ enum PaidRefusal: Error, Sendable {
         case .priceUnknown: .priceUnknown
         case .ledger: .ledgerUnavailable
         case .budget, .noBudget, .ceiling, .callerRejected: .budgetExhausted
+        case .limited: .rateLimited
         case .provider: .providerUnavailable
         }
     }
@@ -88,7 +92,7 @@ struct PaidHop: Sendable {
             }
             let reservation = Reservation(
                 id: plan.id, caller: plan.caller, route: plan.route, model: plan.model, priceID: price.id,
-                amount: amount)
+                amount: amount, tokens: plan.inputTokens.addingReportingOverflow(output).partialValue, tags: plan.tags)
             switch try await reserve(reservation) {
             case .granted(let tightest):
                 metrics.registry.add("gboost_in_flight_paid_calls", 1)

@@ -57,10 +57,20 @@ struct SpendingView: Sendable {
 }
 
 extension GatewayRefusal {
+    /// A rate limit refused the escalation, and no SLM could answer instead.
+    private static let escalationLimited: GatewayRefusal = {
+        var refusal = GatewayRefusal(
+            status: 429, type: "rate_limit_error", code: "rate_limit_exceeded",
+            message: "A rate limit of paid calls is used up.")
+        refusal.retryAfterSeconds = 1
+        return refusal
+    }()
+
     /// A refused escalation without an SLM to answer instead.
     static func budgetRefused(_ refusal: EscalationRefusal) -> GatewayRefusal {
         switch refusal {
         case .budgetExhausted: .noBudget
+        case .rateLimited: .escalationLimited
         case .ledgerUnavailable: .ledgerUnavailable("escalation refused")
         case .providerUnavailable:
             .upstream(ProviderError(code: .unreachable, message: "the provider cannot be reached"))

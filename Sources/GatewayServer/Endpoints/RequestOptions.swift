@@ -9,6 +9,8 @@ struct RequestOptions: Sendable {
     var maxCost: NanoUSD?
     /// `x-gboost-value-usd`: value ω of a right answer, instead of the route's.
     var valueUSD: Double?
+    /// `x-gboost-tags`: words that budgets and reports may count by, separated by commas.
+    var tags: [String] = []
 
     init(_ headers: HTTPFields) throws {
         if let text = headers[.strategy] {
@@ -21,6 +23,26 @@ struct RequestOptions: Sendable {
         }
         maxCost = try Self.amount(.maxCostUSD, in: headers)
         valueUSD = try Self.amount(.valueUSD, in: headers)?.approximateUSD
+        tags = try Self.tags(in: headers)
+    }
+
+    private static func tags(in headers: HTTPFields) throws -> [String] {
+        guard let text = headers[.tags] else { return [] }
+        var tags: [String] = []
+        for part in text.split(separator: ",") {
+            let tag = String(part.drop { $0 == " " }.prefix { $0 != " " })
+            guard RequestTag.isValid(tag), part.filter({ $0 != " " }).count == tag.count else {
+                throw GatewayRefusal.invalidRequest(
+                    "x-gboost-tags holds '\(part.prefix(70))', which is not a tag: up to 63 letters, digits and . _ : -",
+                    parameter: HTTPField.Name.tags.rawName)
+            }
+            if !tags.contains(tag) { tags.append(tag) }
+        }
+        guard tags.count <= RequestTag.maxCount else {
+            throw GatewayRefusal.invalidRequest(
+                "x-gboost-tags has more than \(RequestTag.maxCount) tags.", parameter: HTTPField.Name.tags.rawName)
+        }
+        return tags
     }
 
     private static func amount(_ name: HTTPField.Name, in headers: HTTPFields) throws -> NanoUSD? {

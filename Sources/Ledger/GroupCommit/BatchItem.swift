@@ -115,7 +115,7 @@ struct BatchArguments {
             versions[tenant] = min(versions[tenant] ?? .max, reservation.plan.version)
         }
         let tenants = versions.keys.sorted()
-        let from = reservations.map { max($0.plan.from, $0.window.from) }.max() ?? .distantPast
+        let from = reservations.map { max($0.plan.from, $0.window.from) }.max() ?? .beginning
         let until = reservations.map { min($0.plan.until, $0.window.until) }.min() ?? .distantFuture
         return [
             from, until, reservations.map(\.window.version).min() ?? 0, tenants, tenants.map { versions[$0] ?? 0 },

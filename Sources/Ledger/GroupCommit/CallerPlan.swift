@@ -44,13 +44,13 @@ struct CallerPlan: Sendable {
         isUsable = try first.get("is_usable")
         version = try first.get("version")
         teamID = try first.getOptional("team_id")
-        from = .distantPast
+        from = .beginning
         until = try first.getOptional("usable_until") ?? .distantFuture
         budgets = []
         for row in rows {
             guard let period = try row.getOptional("period_id", as: Int64.self) else { continue }
             let resetsAt = try row.getOptional("resets_at", as: Date.self)
-            from = max(from, try row.getOptional("first_at", as: Date.self) ?? .distantPast)
+            from = max(from, try row.getOptional("first_at", as: Date.self) ?? .beginning)
             until = min(until, resetsAt ?? .distantFuture)
             budgets.append(
                 Budget(
@@ -97,4 +97,9 @@ struct PriceWindow: Sendable {
         from = try row.get("first_at")
         until = try row.getOptional("last_at", as: Date.self)?.addingTimeInterval(Self.grace) ?? .distantFuture
     }
+}
+
+extension Date {
+    /// Before everything, and still a year that PostgreSQL can be told: `distantPast` is not.
+    static let beginning = Date(timeIntervalSince1970: -62_000_000_000)
 }
