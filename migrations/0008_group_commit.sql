@@ -64,8 +64,8 @@ set plan_cache_mode = force_generic_plan as $$
 declare
   ns int := coalesce(cardinality(s_req), 0);  nr int := coalesce(cardinality(r_req), 0);
   v_at timestamptz := coalesce(p_now, now());  v_exact boolean := p_exact;
-  plan record;  rec record;  x bigint[] := d_x;  hits bigint[];  over boolean;  fit boolean;  found_r int;
-  due bigint[];  room bigint[];  want bigint[];  e int := 1;  first int;  worst int;  is_money boolean;
+  plan record;  tried record;  x bigint[] := d_x;  hits bigint[];  over boolean;  fit boolean;  found_r int;
+  alerts bigint[];  room bigint[];  want bigint[];  e int := 1;  first int;  worst int;  is_money boolean;
 begin
   r_verdict := array_fill(0::smallint, array[nr]);
   if nr > 0 then
@@ -88,11 +88,11 @@ begin
         into r_verdict from unnest(r_verdict) with ordinality u(v, o);
     end if;
     if ns = 0 and 0 = any (r_verdict) then       -- what cannot fit as things stand needs no lock
-      for rec in select distinct on (u.o) u.o, d_id[u.i] as id from unnest(e_o, e_i, e_x, e_money) u(o, i, x, m)
+      for tried in select distinct on (u.o) u.o, d_id[u.i] as id from unnest(e_o, e_i, e_x, e_money) u(o, i, x, m)
                  join budget_periods p on p.id = d_id[u.i]
                  where r_verdict[u.o] = 0 and p.lim - p.settled - p.held < u.x
                  order by u.o, not u.m, p.lim - p.settled - p.held, p.id loop
-        r_verdict[rec.o] := 2;  r_period[rec.o] := rec.id;
+        r_verdict[tried.o] := 2;  r_period[tried.o] := tried.id;
       end loop;
     end if;
     if ns = 0 and 0 <> all (r_verdict) then      -- nothing to write: no transaction id, no flush
@@ -186,12 +186,12 @@ begin
         array_agg(settled order by id) filter (where r), array_agg(held order by id) filter (where r),
         array_agg(id order by id) filter (where due),
         (select array_agg(o) from done), (select bool_or(actual > amount) from done)
-      into fit, found_r, d_lim, d_settled, d_held, due, hits, over from upd;
+      into fit, found_r, d_lim, d_settled, d_held, alerts, hits, over from upd;
   end if;
   if nr > 0 and found_r < cardinality(d_id) and not v_exact then
     raise sqlstate 'GB002' using message = 'a period row is missing';
   end if;
-  if due is not null then perform gboost_alert(k) from unnest(due) k; end if;
+  if alerts is not null then perform gboost_alert(k) from unnest(alerts) k; end if;
 
   if ns > 0 then
     if coalesce(cardinality(hits), 0) = ns and over is not true then s_verdict := array_fill(0::smallint, array[ns]);
