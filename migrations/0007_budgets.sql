@@ -343,12 +343,15 @@ begin
   order by a.period_id;
 end $$;
 
--- When a price is in force, in whole versions: from its own moment to its successor's.
-create function gboost_price_window(p_price bigint)
-returns table (version bigint, provider text, model text, first_at timestamptz, last_at timestamptz)
+-- When a price is in force, in whole versions: from its own moment to its successor's, and ten seconds on, since a
+-- gateway's own view of prices may lag behind by so much.
+create function gboost_price_window(p_price bigint, p_now timestamptz default null)
+returns table (version bigint, provider text, model text, first_at timestamptz, last_at timestamptz, is_in_force boolean)
 language sql stable as $$
-  select (select v.prices from catalog_version v), p.provider, p.model, p.effective_at,
-    (select min(q.effective_at) from prices q
-      where q.provider = p.provider and q.model = p.model and q.effective_at > p.effective_at)
-  from prices p where p.id = p_price
+  select v.prices, p.provider, p.model, p.effective_at, n.last_at,
+    p.effective_at <= coalesce(p_now, now()) and (n.last_at is null or n.last_at > coalesce(p_now, now()))
+  from catalog_version v, prices p
+  cross join lateral (select min(q.effective_at) + interval '10 seconds' as last_at from prices q
+    where q.provider = p.provider and q.model = p.model and q.effective_at > p.effective_at) n
+  where p.id = p_price
 $$;

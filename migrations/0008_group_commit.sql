@@ -207,7 +207,8 @@ begin
   if v_exact or not fit then                     -- the rows are locked now: try the calls one by one
     if not v_exact then                          -- take back what the pass above put on the rows where the sum did fit
       update budget_periods p set held = p.held - u.w from unnest(d_id, d_x) u(k, w) where p.id = u.k and p.fits;
-      r_period := array_fill(null::bigint, array[nr]);
+      select * into r_verdict, r_period, r_used from gboost_batch_known(r_verdict, p_gateway, r_req, r_step, r_att,
+        r_tenant, r_key, r_price, r_amount, r_ceiling);
     end if;
     select array_agg(p.lim - p.settled - p.held order by k.o), array_agg(0::bigint) into room, want
       from unnest(d_id) with ordinality k(id, o) left join budget_periods p on p.id = k.id;

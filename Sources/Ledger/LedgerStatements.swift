@@ -8,7 +8,7 @@ enum LedgerStatements {
         """
         select verdict, alarm, posted from gboost_settle(
           \(s.id.request), \(s.id.step), \(s.id.attempt), \(s.outcome.letter)::text::"char",
-          \(max(0, s.amount.rawValue)), \(optional: s.tokens), \(PostgresJSON(SettlementRecord.json(s))), \(gateway))
+          \(s.amount.rawValue), \(optional: s.tokens), \(PostgresJSON(SettlementRecord.json(s))), \(gateway))
         """
     }
 

@@ -125,7 +125,7 @@ struct BatchArguments {
     private var settlementBinds: [any PostgresBindable] {
         [
             settlements.map(\.id.request), settlements.map(\.id.step), settlements.map(\.id.attempt),
-            settlements.map(\.outcome.letter), settlements.map { max(0, $0.amount.rawValue) },
+            settlements.map(\.outcome.letter), settlements.map(\.amount.rawValue),
             settlements.map(\.tokens), settlements.map { PostgresJSON(SettlementRecord.json($0)) },
         ]
     }

@@ -79,15 +79,17 @@ struct CallerPlan: Sendable {
 
 /// When a price is in force, as the database said at one moment.
 struct PriceWindow: Sendable {
-    /// A gateway's own view of prices may lag behind the database's by so much.
-    private static let grace: TimeInterval = 10
     /// Of all prices, at the time.
     var version: Int64
     var model: ModelReference
     var from: Date
     var until: Date
+    /// At the time, by the database's clock.
+    var isInForce: Bool
 
-    static func statement(_ price: Int64) -> PostgresStatement { "select * from gboost_price_window(\(price))" }
+    static func statement(_ price: Int64, now: Date?) -> PostgresStatement {
+        "select * from gboost_price_window(\(price), \(optional: now))"
+    }
 
     /// Nil: there is no such price.
     init?(_ rows: [PostgresRow]) throws(PostgresError) {
@@ -95,7 +97,8 @@ struct PriceWindow: Sendable {
         version = try row.get("version")
         model = ModelReference(provider: try row.get("provider"), model: try row.get("model"))
         from = try row.get("first_at")
-        until = try row.getOptional("last_at", as: Date.self)?.addingTimeInterval(Self.grace) ?? .distantFuture
+        until = try row.getOptional("last_at", as: Date.self) ?? .distantFuture
+        isInForce = try row.get("is_in_force")
     }
 }
 

@@ -32,8 +32,8 @@ final class LedgerLane: Sendable {
 
     func reserve(_ planned: PlannedReservation) async -> ReserveAnswer {
         await withCheckedContinuation { waiter in
-            let key = planned.ceiling == nil ? nil : planned.reservation.id.request
-            add(.init(kind: .reservation, exclusion: key, payload: .reserve(planned, waiter)))
+            let request = planned.reservation.id.request
+            add(.init(kind: .reservation, exclusion: request, payload: .reserve(planned, waiter)))
         }
     }
 
