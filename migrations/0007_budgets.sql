@@ -181,10 +181,10 @@ create function gboost_limit_on(p_budget budgets, p_first date) returns bigint l
     order by o.id desc limit 1), p_budget.limit_n)
 $$;
 
--- The settled amount at which the next alert is due; null when none is left.
+-- The settled amount at which the next alert is due; null when none is left. Never due with nothing spent.
 create function gboost_alert_at(p_thresholds smallint[], p_alerted smallint, p_target bigint) returns bigint
 language sql immutable as $$
-  select ceil(min(t)::numeric * p_target / 100)::bigint from unnest(p_thresholds) t where t > p_alerted
+  select greatest(1, ceil(min(t)::numeric * p_target / 100))::bigint from unnest(p_thresholds) t where t > p_alerted
 $$;
 
 -- Opens period rows on first use. FOR SHARE makes the copied limit agree with a concurrent change of it. Serialized by
@@ -243,7 +243,7 @@ begin
   if p.alert_at is null or p.settled < p.alert_at then return; end if;
   select * into strict b from budgets where id = p_period / 100000000;
   for percent in select t from unnest(b.thresholds) t
-                  where t > p.alerted and p.settled >= ceil(t::numeric * p.target / 100) order by t loop
+                  where t > p.alerted and p.settled >= greatest(1, ceil(t::numeric * p.target / 100)) order by t loop
     insert into outbox (tenant_id, kind, payload) values (b.tenant_id, 'budget.threshold', jsonb_build_object(
       'budget', b.id, 'period', p.id % 100000000, 'percent', percent, 'limit', p.target, 'settled', p.settled,
       'cycle', b.cycle, 'team_id', b.team_id, 'key_id', b.key_id, 'model', b.model_pattern, 'tag', b.tag));

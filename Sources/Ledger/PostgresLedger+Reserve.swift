@@ -78,27 +78,25 @@ extension PostgresLedger {
     }
 
     private func plan(_ reservation: Reservation) async -> Result<Planning, PostgresError> {
-        let plan: CallerPlan
-        switch await plans.plan(of: reservation.caller) {
-        case .failure(let error): return .failure(error)
-        case .success(nil): return .success(.outcome(.callerRejected))
-        case .success(let known?): plan = known
-        }
-        guard plan.isUsable else {
-            // Kept no longer than it takes to say so: a suspension may end.
-            plans.forget(reservation.caller)
-            return .success(.outcome(.callerRejected))
-        }
-        switch await plans.window(of: reservation.priceID) {
-        case .failure(let error): return .failure(error)
-        case .success(let window?) where window.isInForce && window.model == reservation.model:
-            guard let planned = PlannedReservation(reservation, plan: plan, window: window) else {
-                plans.forget(reservation.caller)
-                return .success(.outcome(.noBudget))
+        var planned: PlannedReservation?
+        // A plan from the cache may be out of date where it says no: what it grants is tested, what it denies is not.
+        for isSecondReading in [false, true] where planned == nil {
+            if isSecondReading { plans.forget(reservation.caller) }
+            let plan: CallerPlan
+            switch await plans.plan(of: reservation.caller) {
+            case .failure(let error): return .failure(error)
+            case .success(nil): return .success(.outcome(.callerRejected))
+            case .success(let known?): plan = known
             }
-            return .success(.planned(planned))
-        case .success: return .success(.outcome(.priceUnknown))
+            guard plan.isUsable else { return .success(.outcome(.callerRejected)) }
+            switch await plans.window(of: reservation.priceID) {
+            case .failure(let error): return .failure(error)
+            case .success(let window?) where window.isInForce && window.model == reservation.model:
+                planned = PlannedReservation(reservation, plan: plan, window: window)
+            case .success: return .success(.outcome(.priceUnknown))
+            }
         }
+        return .success(planned.map { .planned($0) } ?? .outcome(.noBudget))
     }
 
     private func giveUp(

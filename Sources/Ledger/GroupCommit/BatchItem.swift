@@ -47,8 +47,8 @@ enum SettleAnswer: Sendable {
 
 /// A batch taken apart into what the database function takes.
 struct BatchArguments {
-    private(set) var reservations: [PlannedReservation] = []
-    private(set) var settlements: [Settlement] = []
+    let reservations: [PlannedReservation]
+    let settlements: [Settlement]
     /// The distinct period rows of all reservations, ascending.
     private(set) var periods: [Int64] = []
     private var wanted: [Int64] = []
@@ -56,12 +56,19 @@ struct BatchArguments {
     private var edges: (of: [Int32], period: [Int32], amount: [Int64], isMoney: [Bool]) = ([], [], [], [])
 
     init(_ items: [BatchItem]) {
+        var (reservations, settlements): ([PlannedReservation], [Settlement]) = ([], [])
         for item in items {
             switch item {
             case .reserve(let reservation, _): reservations.append(reservation)
             case .settle(let settlement, _): settlements.append(settlement)
             }
         }
+        self.init(reservations: reservations, settlements: settlements)
+    }
+
+    init(reservations: [PlannedReservation], settlements: [Settlement]) {
+        self.reservations = reservations
+        self.settlements = settlements
         periods = Set(reservations.lazy.flatMap { $0.budgets.lazy.map(\.period) }).sorted()
         wanted = Array(repeating: 0, count: periods.count)
         let index = Dictionary(uniqueKeysWithValues: zip(periods, periods.indices))

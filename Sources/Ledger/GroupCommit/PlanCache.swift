@@ -60,7 +60,8 @@ final class PlanCache: Sendable {
         }
         state.withLock { state in
             state.readingCallers[key] = nil
-            guard case .success(let plan?) = result else { return }
+            // One that turns the caller away is not kept: a suspension may end.
+            guard case .success(let plan?) = result, plan.isUsable else { return }
             if state.callers.count >= Self.maxCallers { state.callers = [:] }
             state.callers[key] = plan
         }
