@@ -3,8 +3,8 @@ internal import Foundation
 /// Which items share a statement: while one batch is at the database, the next gathers. A pure state machine.
 ///
 /// An idle queue hands an item out at once; there is no timer. Items leave in the order in which they came, but for
-/// one rule: of a request no two reservations are in the same batch, since each is tested against what the ones before
-/// it have done and spent.
+/// one rule: of a request no two are in the same batch, since a reservation is tested against what the ones before it
+/// have done and spent.
 struct BatchQueue<Payload: Sendable>: Sendable {
     /// Limits of one batch and of what may wait.
     struct Limits: Sendable {

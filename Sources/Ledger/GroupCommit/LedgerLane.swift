@@ -39,7 +39,8 @@ final class LedgerLane: Sendable {
 
     func settle(_ settlement: Settlement) async -> SettleAnswer {
         await withCheckedContinuation { waiter in
-            add(.init(kind: .settlement, exclusion: nil, payload: .settle(settlement, waiter)))
+            let request = settlement.id.request
+            add(.init(kind: .settlement, exclusion: request, payload: .settle(settlement, waiter)))
         }
     }
 

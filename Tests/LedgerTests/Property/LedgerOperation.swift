@@ -91,7 +91,7 @@ struct LedgerScenario {
             budgets.append(budget)
         }
         operations = []
-        for _ in 0..<random.integer(in: 4...16) { operations.append(operation(&random)) }
+        for _ in 0..<random.integer(in: 4...20) { operations.append(operation(&random)) }
     }
 
     private static let shapes: [PlainLedger.Budget] = [
@@ -113,7 +113,11 @@ struct LedgerScenario {
     ]
 
     private static func limit(_ budget: PlainLedger.Budget, _ random: inout SplitMix64) -> Int64 {
-        Int64(budget.unit == .usd || budget.unit == .tokens ? random.integer(in: 0...400) : random.integer(in: 0...6))
+        let isTight = random.unit() < 0.15
+        if budget.unit == .usd || budget.unit == .tokens {
+            return Int64(random.integer(in: isTight ? 0...200 : 200...2000))
+        }
+        return Int64(random.integer(in: isTight ? 0...3 : 3...20))
     }
 
     private func call(_ random: inout SplitMix64) -> PlainLedger.Call {
@@ -143,15 +147,15 @@ struct LedgerScenario {
         case 23, 24: return .again(hold: random.integer(in: 0...30))
         case 25: return .abandon(gateway: gateway, hold: random.unit() < 0.5 ? nil : random.integer(in: 0...30))
         case 26: return .crash(gateway: gateway)
-        case 27, 28: return .setLimit(budget: budget, Int64(random.integer(in: 0...400)))
+        case 27, 28: return .setLimit(budget: budget, Int64(random.integer(in: 0...900)))
         case 29: return .topUp(budget: budget, Int64(random.integer(in: 1...100)))
         case 30:
             return .override(
                 budget: budget, afterDays: random.integer(in: -2...3), days: random.integer(in: 1...40),
                 Int64(random.integer(in: 0...300)))
         case 31: return .remove(budget: budget)
-        case 32: return .suspendKey(random.integer(in: 0...1), random.unit() < 0.5)
-        case 33: return .suspendTenant(random.unit() < 0.3)
+        case 32: return .suspendKey(random.integer(in: 0...1), random.unit() < 0.4)
+        case 33: return .suspendTenant(random.unit() < 0.2)
         case 34: return .wait(seconds: -Double(random.integer(in: 1...90_000)))
         case 35, 36: return .wait(seconds: Double(random.integer(in: 1...90)))
         case 37: return .wait(seconds: Double(random.integer(in: 0...(40 * 86_400))))

@@ -236,9 +236,10 @@ struct LedgerSequence {
     ) async throws {
         var chosen: [Int: LedgerOperation.End] = [:]
         if !plain.holds.isEmpty { for end in ends { chosen[end.hold % plain.holds.count] = end } }
-        let settled = chosen.sorted { $0.key < $1.key }
         var numbers: Set<Int> = []
+        // Of a request only one is in a batch, as the queue sees to.
         let distinct = calls.filter { numbers.insert($0.request).inserted }
+        let settled = chosen.filter { numbers.insert(plain.holds[$0.key].request).inserted }.sorted { $0.key < $1.key }
         var planned: [(PlannedReservation, Int)] = []
         for (index, call) in distinct.enumerated() {
             if let plan = try await plan(reservation(call)) { planned.append((plan, index)) }
