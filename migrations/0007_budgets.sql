@@ -184,7 +184,8 @@ $$;
 -- The settled amount at which the next alert is due; null when none is left. Never due with nothing spent.
 create function gboost_alert_at(p_thresholds smallint[], p_alerted smallint, p_target bigint) returns bigint
 language sql immutable as $$
-  select greatest(1, ceil(min(t)::numeric * p_target / 100))::bigint from unnest(p_thresholds) t where t > p_alerted
+  select case when count(*) > 0 then greatest(1, ceil(min(t)::numeric * p_target / 100))::bigint end
+  from unnest(p_thresholds) t where t > p_alerted
 $$;
 
 -- Opens period rows on first use. FOR SHARE makes the copied limit agree with a concurrent change of it. Serialized by

@@ -22,18 +22,6 @@ drop function gboost_reserve(uuid, smallint, smallint, bigint, bigint, text, tex
 drop function gboost_replay_verdict(holds, bigint, bigint, bigint, bigint, uuid);
 drop function gboost_applying(bigint, bigint, bigint, timestamptz);
 
--- Whether a gateway may reserve, and whether it planned with what is in force. fenced: it is not registered, or was
--- taken for dead. stale: the clock has left [p_from, p_until), or prices changed. tenants: those that changed.
-create function gboost_plan_check(p_gateway uuid, p_at timestamptz, p_from timestamptz, p_until timestamptz,
-  p_prices bigint, p_tenants bigint[], p_versions bigint[], out fenced boolean, out stale boolean, out tenants bigint[])
-language sql stable as $$
-  select not exists (select from gateways g
-      where g.incarnation = p_gateway and g.stopped_at is null and g.recovered_at is null),
-    p_at < p_from or p_at >= p_until or (select v.prices from catalog_version v) <> p_prices,
-    (select array_agg(u.i) from unnest(p_tenants, p_versions) u(i, v)
-      where not exists (select from tenants t where t.id = u.i and t.version = u.v))
-$$;
-
 -- Settles, then reserves, in one commit. Each item succeeds or fails on its own. Reservations are tried in array order.
 --
 -- d_*: the distinct period rows of all reservations, ascending by id, with what is wanted of each in its own unit.
@@ -70,12 +58,20 @@ declare
 begin
   r_verdict := array_fill(0::smallint, array[nr]);
   if nr > 0 then
-    select * into plan from gboost_plan_check(p_gateway, v_at, p_from, p_until, p_prices, p_tenants, p_versions);
+    -- fenced: the gateway is not registered, or was taken for dead. stale: the clock has left the plans' span, or
+    -- prices have changed. changed: tenants whose plans are out of date. In one statement: most of the time of a lone
+    -- reservation is spent on starting statements.
+    select not exists (select from gateways g
+        where g.incarnation = p_gateway and g.stopped_at is null and g.recovered_at is null) as fenced,
+      v_at < p_from or v_at >= p_until or (select v.prices from catalog_version v) <> p_prices as stale,
+      (select array_agg(u.i) from unnest(p_tenants, p_versions) u(i, v)
+        where not exists (select from tenants t where t.id = u.i and t.version = u.v)) as changed
+      into plan;
     if plan.fenced or plan.stale then
       r_verdict := array_fill(case when plan.fenced then 5 else 3 end::smallint, array[nr]);
       v_exact := true;
-    elsif plan.tenants is not null then
-      select array_agg(case when t = any (plan.tenants) then 3 else 0 end::smallint order by o) into r_verdict
+    elsif plan.changed is not null then
+      select array_agg(case when t = any (plan.changed) then 3 else 0 end::smallint order by o) into r_verdict
         from unnest(r_tenant) with ordinality u(t, o);
       v_exact := true;
     end if;

@@ -28,6 +28,9 @@ package final class PostgresPool: Sendable {
         core = PoolCore(configuration: configuration, size: size, maxWaiting: maxWaiting, logger: logger)
     }
 
+    /// The thread that its connections live on, for an actor that talks to them most of the time.
+    package var unownedExecutor: UnownedSerialExecutor { core.unownedExecutor }
+
     deinit {
         let core = core
         Task { await core.close(within: .zero) }

@@ -17,6 +17,7 @@ enum ImportRules {
             "ServiceLifecycle",
             "UnixSignals", "Logging", "NIOCore", "HTTPTypes", "Crypto",
         ],
+        "LedgerBench": ["Ledger", "Postgres", "GatewayCore", "Logging", "ArgumentParser"],
         "GatewayTesting": ["GatewayCore", "EmbeddedPostgres"],
         "SimulatedProvider": [
             "GatewayCore", "WireFormat", "GatewayTesting", "Hummingbird", "ServiceLifecycle", "Logging", "NIOCore",

@@ -5,8 +5,12 @@ internal import Synchronization
 
 /// Hands batches to the database, one at a time: the driver of a `BatchQueue`.
 ///
-/// Tenants are spread over a few lanes, so that two lanes seldom want the same rows.
-final class LedgerLane: Sendable {
+/// Tenants are spread over a few lanes, so that two lanes seldom want the same rows. It lives on the thread of its
+/// connections: a batch goes to the database and its answers come back without a change of threads, each of which would
+/// cost as much as a small batch.
+actor LedgerLane {
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe pool.unownedExecutor }
+
     /// How often a batch is sent that was rolled back as a whole.
     private static let tries = 4
     /// How long after a refusal its budget's batches are tried one by one at once.
@@ -30,21 +34,21 @@ final class LedgerLane: Sendable {
         state = Mutex(State(queue: BatchQueue(limits: configuration.batchLimits)))
     }
 
-    func reserve(_ planned: PlannedReservation) async -> ReserveAnswer {
+    nonisolated func reserve(_ planned: PlannedReservation) async -> ReserveAnswer {
         await withCheckedContinuation { waiter in
             let request = planned.reservation.id.request
             add(.init(kind: .reservation, exclusion: request, payload: .reserve(planned, waiter)))
         }
     }
 
-    func settle(_ settlement: Settlement) async -> SettleAnswer {
+    nonisolated func settle(_ settlement: Settlement) async -> SettleAnswer {
         await withCheckedContinuation { waiter in
             let request = settlement.id.request
             add(.init(kind: .settlement, exclusion: request, payload: .settle(settlement, waiter)))
         }
     }
 
-    private func add(_ item: BatchQueue<BatchItem>.Item) {
+    private nonisolated func add(_ item: BatchQueue<BatchItem>.Item) {
         switch state.withLock({ $0.queue.add(item) }) {
         case .queued: break
         case .start: Task { await self.run() }
@@ -66,12 +70,10 @@ final class LedgerLane: Sendable {
         var isExact = hasRefusedLately(arguments)
         for round in 1...Self.tries {
             let statement = arguments.statement(isExact: isExact, gateway: gateway, now: configuration.now?())
-            let result = await bounded(configuration.reserveTimeout) { [pool] () async throws(PostgresError) in
-                try await pool.query(statement)
-            }
-            switch result {
-            case .success(let result): return distribute(result, arguments, items)
-            case .failure(let error):
+            do throws(PostgresError) {
+                // The pool's own deadlines bound it: a timer a batch would cost more than they do.
+                return distribute(try await pool.query(statement), arguments, items)
+            } catch {
                 if round < Self.tries, Self.isRolledBack(error) {
                     isExact = true
                 } else if batch.count > 1, Self.isAboutContent(error) {
