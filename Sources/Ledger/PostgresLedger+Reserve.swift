@@ -91,7 +91,7 @@ extension PostgresLedger {
         }
         switch await plans.window(of: reservation.priceID) {
         case .failure(let error): return .failure(error)
-        case .success(let window?) where window.model == reservation.model:
+        case .success(let window?) where window.model == reservation.model && window.isOpen:
             guard let planned = PlannedReservation(reservation, plan: plan, window: window) else {
                 plans.forget(reservation.caller)
                 return .success(.outcome(.noBudget))

@@ -86,8 +86,12 @@ struct PriceWindow: Sendable {
     var model: ModelReference
     var from: Date
     var until: Date
+    /// By the database's clock, when it was read.
+    var isOpen: Bool
 
-    static func statement(_ price: Int64) -> PostgresStatement { "select * from gboost_price_window(\(price))" }
+    static func statement(_ price: Int64, now: Date?) -> PostgresStatement {
+        "select w.*, coalesce(\(optional: now), now()) as at from gboost_price_window(\(price)) w"
+    }
 
     /// Nil: there is no such price.
     init?(_ rows: [PostgresRow]) throws(PostgresError) {
@@ -96,6 +100,8 @@ struct PriceWindow: Sendable {
         model = ModelReference(provider: try row.get("provider"), model: try row.get("model"))
         from = try row.get("first_at")
         until = try row.getOptional("last_at", as: Date.self)?.addingTimeInterval(Self.grace) ?? .distantFuture
+        let at = try row.get("at", as: Date.self)
+        isOpen = from <= at && at < until
     }
 }
 

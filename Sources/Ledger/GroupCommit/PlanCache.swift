@@ -79,12 +79,14 @@ final class PlanCache: Sendable {
     }
 
     private func read(_ price: Int64) async -> PriceResult {
+        let statement = PriceWindow.statement(price, now: now?())
         let result = await bounded(timeout) { [pool] () async throws(PostgresError) in
-            try PriceWindow(try await pool.query(PriceWindow.statement(price)).rows)
+            try PriceWindow(try await pool.query(statement).rows)
         }
         state.withLock { state in
             state.readingPrices[price] = nil
-            guard case .success(let window?) = result else { return }
+            // One that is not in force may be when it is asked for again.
+            guard case .success(let window?) = result, window.isOpen else { return }
             if state.prices.count >= Self.maxPrices { state.prices = [:] }
             state.prices[price] = window
         }
