@@ -7,7 +7,7 @@ internal import Ledger
 struct PriceCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "price", abstract: "Prices of paid models, by version; without one a model is not called.",
-        subcommands: [Set.self, List.self])
+        subcommands: [Set.self, List.self, Import.self])
 
     static func table(_ prices: [PriceInfo]) -> String {
         var table = TextTable([
