@@ -106,8 +106,8 @@ struct OpenAIAnswer: Sendable {
         case .invalid: result.usage = nil
         case .valid(let counts):
             result.usage = TokenUsage(
-                input: counts.prompt, cachedInput: counts.cached, output: counts.completion,
-                reasoning: counts.reasoning, raw: raw)
+                input: counts.prompt, cachedInput: counts.cached, cacheWrite5m: counts.cacheWrite,
+                output: counts.completion, reasoning: counts.reasoning, raw: raw)
         }
         if let finishReason { result.finishReason = finishReason }
     }
