@@ -81,6 +81,7 @@ import Testing
             let wrong = await shell.run("price import \(file.path())")
             #expect(wrong.status == .failed && wrong.errors.contains("not a JSON object"))
             #expect(await shell.run("price import \(file.path()) --as sim").status == .usage)
+            #expect(await shell.run("price import \(file.path()) --provider a --as b/c").status == .usage)
         }
     }
 }

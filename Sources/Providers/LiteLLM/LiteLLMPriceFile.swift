@@ -10,7 +10,7 @@ package struct LiteLLMPriceFile: Sendable {
     package static let maxBytes = 32 * 1024 * 1024
     /// The public file has some thousands.
     package static let maxModels = 50_000
-    private static let maxNodes = 8_000_000
+    private static let maxNodes = 4_000_000
     /// An entry that explains the format.
     private static let documentation = "sample_spec"
 

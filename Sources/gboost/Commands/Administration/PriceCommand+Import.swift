@@ -24,7 +24,9 @@ extension PriceCommand {
         @Flag(help: "Say what would be done, and change nothing.") var dryRun = false
 
         mutating func validate() throws {
-            if name != nil, provider == nil { throw ValidationError("--as needs --provider") }
+            guard let name else { return }
+            if provider == nil { throw ValidationError("--as needs --provider") }
+            if name.isEmpty || name.contains("/") { throw ValidationError("--as '\(name)' is not a provider's name") }
         }
 
         mutating func run() async throws {
