@@ -93,7 +93,7 @@ extension CatalogSnapshot {
         // The version in force and those to come.
         let result = try await transaction.query(
             """
-            select p.* from prices p where not exists (
+            select \(unescaped: ModelPrice.columns) from prices p where not exists (
               select from prices q where q.provider = p.provider and q.model = p.model
                 and q.effective_at > p.effective_at and q.effective_at <= now())
             order by p.effective_at
@@ -125,18 +125,5 @@ extension RouteRecord {
             id: try row.get("id"), tenantID: try row.get("tenant_id"), name: try row.get("name"),
             slm: try row.get("slm"), prm: try row.getOptional("prm"), llm: model,
             settings: try RouteSettings(json: try row.get("settings", as: PostgresJSON.self).text))
-    }
-}
-
-extension ModelPrice {
-    init(_ row: PostgresRow) throws {
-        self.init(
-            id: try row.get("id"),
-            model: ModelReference(provider: try row.get("provider"), model: try row.get("model")),
-            inputPicoPerToken: try row.get("input_pico"),
-            cachedInputPicoPerToken: try row.getOptional("cached_input_pico"),
-            outputPicoPerToken: try row.get("output_pico"),
-            reasoningPicoPerToken: try row.getOptional("reasoning_pico"),
-            perCall: NanoUSD(try row.get("per_call_nano", as: Int64.self)))
     }
 }

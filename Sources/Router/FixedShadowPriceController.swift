@@ -126,10 +126,10 @@ private struct Weighing {
     private static func cost(_ price: ModelPrice, context: Int, cached: Int, output: Int) -> Double {
         let context = max(context, 0)
         let cached = min(max(cached, 0), context)
-        let cachedRate = price.cachedInputPicoPerToken ?? price.inputPicoPerToken
+        let rates = price.rates(inputTokens: Int64(context))
         let pico =
-            Double(context - cached) * Double(price.inputPicoPerToken) + Double(cached) * Double(cachedRate)
-            + Double(max(output, 0)) * Double(price.outputPicoPerToken)
+            Double(context - cached) * Double(rates.input) + Double(cached) * Double(rates.cachedInput ?? rates.input)
+            + Double(max(output, 0)) * Double(rates.output)
         return max(pico / 1e12 + price.perCall.approximateUSD, 0)
     }
 

@@ -7,6 +7,8 @@ package struct OpenAIChunk: Hashable, Sendable {
     package var finishReason: String?
     /// Counts also in a chunk whose `choices` are not empty: some providers send it so.
     package var usage: UsageField = .absent
+    /// The `usage` object as it stands in the text; nil where there is none.
+    package var usageText: String?
     /// An error that the provider sent within the stream.
     package var error: ProviderFault?
     /// The delta carries tool calls: something other than text is being answered.
@@ -16,7 +18,9 @@ package struct OpenAIChunk: Hashable, Sendable {
     package init(_ data: [UInt8]) throws(WireFormatError) {
         let root = try JSONDocument(data, limits: .provider).root
         guard root.kind == .object else { throw WireFormatError(.malformedJSON, "A chunk is not a JSON object.") }
-        usage = UsageField(root["usage"])
+        let usage = root["usage"]
+        self.usage = UsageField(usage)
+        usageText = usage?.objectText
         error = ProviderFault(root["error"])
         guard let choice = root["choices"]?.firstChoice else { return }
         finishReason = choice["finish_reason"]?.string
@@ -34,6 +38,8 @@ package struct OpenAICompletion: Hashable, Sendable {
     package var text = ""
     package var finishReason: String?
     package var usage: UsageField = .absent
+    /// The `usage` object as it stands in the text; nil where there is none.
+    package var usageText: String?
     package var error: ProviderFault?
     package var hasToolCalls = false
 
@@ -43,7 +49,9 @@ package struct OpenAICompletion: Hashable, Sendable {
         guard root.kind == .object else { throw WireFormatError(.malformedJSON, "The body is not a JSON object.") }
         id = root["id"]?.string
         model = root["model"]?.string
-        usage = UsageField(root["usage"])
+        let usage = root["usage"]
+        self.usage = UsageField(usage)
+        usageText = usage?.objectText
         error = ProviderFault(root["error"])
         guard let choice = root["choices"]?.firstChoice else { return }
         finishReason = choice["finish_reason"]?.string
@@ -84,6 +92,9 @@ package struct ProviderFault: Hashable, Sendable {
 }
 
 extension JSONValue {
+    /// An object as it stands in the text; nil for other kinds.
+    fileprivate var objectText: String? { kind == .object ? String(decoding: rawBytes, as: UTF8.self) : nil }
+
     /// The choice with index 0 (or without an index) of a `choices` array.
     fileprivate var firstChoice: JSONValue? {
         elements.first { $0["index"].map { $0.integer == 0 } ?? true }

@@ -1,14 +1,19 @@
 /// Token counts as an OpenAI-compatible provider states them in `usage`.
 ///
-/// `prompt` includes `cached`, `completion` includes `reasoning`. Not yet checked against each other.
+/// `prompt` includes `cached` and `cacheWrite`, `completion` includes `reasoning`. Not yet checked against each other.
 package struct TokenCounts: Hashable, Sendable {
     package var prompt: Int64
     package var cached: Int64
+    /// Written to the provider's cache, where that is charged.
+    package var cacheWrite: Int64
     package var completion: Int64
     package var reasoning: Int64
-    package init(prompt: Int64, cached: Int64 = 0, completion: Int64, reasoning: Int64 = 0) {
+    package init(
+        prompt: Int64, cached: Int64 = 0, cacheWrite: Int64 = 0, completion: Int64, reasoning: Int64 = 0
+    ) {
         self.prompt = prompt
         self.cached = cached
+        self.cacheWrite = cacheWrite
         self.completion = completion
         self.reasoning = reasoning
     }
@@ -37,12 +42,15 @@ package enum UsageField: Hashable, Sendable {
         guard let prompt = Self.count(value["prompt_tokens"], absent: nil),
             let completion = Self.count(value["completion_tokens"], absent: nil),
             let cached = Self.detail(value["prompt_tokens_details"], "cached_tokens"),
+            let cacheWrite = Self.detail(value["prompt_tokens_details"], "cache_write_tokens"),
             let reasoning = Self.detail(value["completion_tokens_details"], "reasoning_tokens")
         else {
             self = .invalid
             return
         }
-        self = .valid(TokenCounts(prompt: prompt, cached: cached, completion: completion, reasoning: reasoning))
+        self = .valid(
+            TokenCounts(
+                prompt: prompt, cached: cached, cacheWrite: cacheWrite, completion: completion, reasoning: reasoning))
     }
 
     private static func count(_ value: JSONValue?, absent: Int64?) -> Int64? {

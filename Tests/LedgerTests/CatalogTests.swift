@@ -69,8 +69,8 @@ struct CatalogTests {
             await #expect(throws: LedgerError.self) { try await catalog.refresh() }
             clock.now = Date() + 3601
             let later = await catalog.price(LedgerFixture.model)
-            #expect(later?.inputPicoPerToken == 7_250_000 && later?.outputPicoPerToken == 1)
-            #expect(later?.cachedInputPicoPerToken == 0)
+            #expect(later?.rates.input == 7_250_000 && later?.rates.output == 1)
+            #expect(later?.rates.cachedInput == 0)
             #expect(try await catalog.authenticate(f.key.secret).keyID == f.key.info.id)
             #expect(await catalog.pricedModels() == [LedgerFixture.model])
             #expect(await catalog.price(ModelReference(provider: "sim", model: "none")) == nil)

@@ -29,6 +29,23 @@ struct JournalTests {
         await third.close()
     }
 
+    @Test("a line that an earlier version wrote is still read")
+    func earlierVersion() throws {
+        let line =
+            #"d585926b5e567e64 {"settlement":{"_0":{"amount":70,"escalation":{"actions":[],"kind":"direct","#
+            + #""reason":"asked for"},"id":{"attempt":0,"request":"0196A8C0-0000-7000-8000-000000000001","step":0},"#
+            + #""outcome":"completed","providerRequestID":"req-1","usage":{"cachedInput":3,"input":10,"output":30,"#
+            + #""reasoning":4}}}}"#
+        let request = try #require(UUID(uuidString: "0196A8C0-0000-7000-8000-000000000001"))
+        let id = HoldID(request: request, step: 0, attempt: 0)
+        var expected = Settlement.of(id, 70)
+        expected.usage = TokenUsage(input: 10, cachedInput: 3, output: 30, reasoning: 4)
+        #expect(JournalRecord(line: Array(line.utf8)) == .settlement(expected))
+        expected.usage = TokenUsage(input: 9, cacheWrite5m: 8, output: 1, images: 2, isBatch: true, raw: "{\"a\":1}")
+        let new = try JournalRecord.settlement(expected).line().dropLast()
+        #expect(JournalRecord(line: new) == .settlement(expected))
+    }
+
     @Test("a torn last line is dropped wherever it tore; the lines before it and after a new start are kept")
     func torn() async throws {
         let directory = temporaryDirectory()

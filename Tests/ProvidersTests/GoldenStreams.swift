@@ -6,10 +6,13 @@ enum GoldenStreams {
             chunk(#"{"role":"assistant","content":""}"#), chunk(#"{"content":"Six"}"#),
             chunk(#"{"content":" \u00e9\n√2"}"#), chunk("{}", finish: #""stop""#),
             #"data: {"id":"c-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[],"#
-                + #""usage":{"prompt_tokens":20,"completion_tokens":9,"total_tokens":29,"#
-                + #""prompt_tokens_details":{"cached_tokens":16},"completion_tokens_details":{"reasoning_tokens":4}}}"#,
+                + #""usage":"# + openAIUsage + "}",
             "data: [DONE]", "",
         ].joined(separator: "\n\n")
+
+    static let openAIUsage =
+        #"{"prompt_tokens":20,"completion_tokens":9,"total_tokens":29,"prompt_tokens_details":{"cached_tokens":16},"#
+        + #""completion_tokens_details":{"reasoning_tokens":4}}"#
 
     private static func chunk(_ delta: String, finish: String = "null") -> String {
         #"data: {"id":"c-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":"#

@@ -55,6 +55,15 @@ func readAll(_ exchange: any PaidExchange) async -> (bytes: String, text: String
     }
 }
 
+extension TokenUsage {
+    /// Without the text that they were read from.
+    var counts: TokenUsage {
+        TokenUsage(
+            input: input, cachedInput: cachedInput, cacheWrite5m: cacheWrite5m, cacheWrite1h: cacheWrite1h,
+            output: output, reasoning: reasoning, images: images, isBatch: isBatch)
+    }
+}
+
 @Suite("An OpenAI-compatible provider")
 struct OpenAIProviderTests {
     @Test("gets the call as it was held for, with key and request id")
@@ -90,7 +99,9 @@ struct OpenAIProviderTests {
             #expect(bytes == GoldenStreams.openAI)
             #expect(text == GoldenStreams.openAIText)
             let expected = PaidResult(
-                usage: TokenUsage(input: 20, cachedInput: 16, output: 9, reasoning: 4), finishReason: "stop",
+                usage: TokenUsage(
+                    input: 20, cachedInput: 16, output: 9, reasoning: 4, raw: GoldenStreams.openAIUsage),
+                finishReason: "stop",
                 providerRequestID: "up-1")
             #expect(await exchange.result == expected)
         }
@@ -133,7 +144,7 @@ struct OpenAIProviderTests {
             let (bytes, text, error) = await readAll(exchange)
             #expect(error == nil && bytes == GoldenStreams.compatible && text == "ok")
             let result = await exchange.result
-            #expect(result.usage == TokenUsage(input: 0, output: 0))
+            #expect(result.usage?.counts == TokenUsage(input: 0, output: 0))
             #expect(result.finishReason == "length")
         }
     }
@@ -150,7 +161,23 @@ struct OpenAIProviderTests {
             try await withProvider([.read] + stream(text, "")) { (provider, _) async throws in
                 let exchange = try await provider.open(call())
                 #expect(await readAll(exchange).error == nil)
-                #expect(await exchange.result.usage == expected)
+                #expect(await exchange.result.usage?.counts == expected)
+            }
+        }
+    }
+
+    @Test("the usage object is kept as it was sent, unless it is very long; the counts stand either way")
+    func rawUsage() async throws {
+        let odd = #"{ "prompt_tokens":3 ,"completion_tokens":2,"x":[1.50,"\u0000"],"note":""#
+        for (length, isKept) in [(0, true), (TokenUsage.maxRawBytes, false)] {
+            let said = odd + String(repeating: "n", count: length) + "\"}"
+            let body = #"{"choices":[],"usage":\#(said)}"#
+            try await withProvider([.read, answer(200, body)]) { (provider, _) async throws in
+                let exchange = try await provider.open(call(isStream: false))
+                #expect(await readAll(exchange).error == nil)
+                let usage = await exchange.result.usage
+                #expect(usage?.raw == (isKept ? said : nil))
+                #expect(usage?.counts == TokenUsage(input: 3, output: 2))
             }
         }
     }
@@ -167,7 +194,7 @@ struct OpenAIProviderTests {
             #expect(chunk.bytes == Array(body.utf8))
             #expect(chunk.text == "Hi \"you\"")
             #expect(try await exchange.next() == nil)
-            #expect(await exchange.result.usage == TokenUsage(input: 3, output: 2))
+            #expect(await exchange.result.usage?.counts == TokenUsage(input: 3, output: 2))
             #expect(await exchange.result.finishReason == "stop")
         }
     }

@@ -67,7 +67,7 @@ struct ControllerTests {
         let many = Self.decide(Self.observe(0.5, context: 2000, further: 1.15), settings)
         #expect(many.action == .llmRest && many.reason == "rest_cheaper_than_steps")
         var cached = Self.observe(0.5, context: 2000, further: 1.15)
-        cached.price?.cachedInputPicoPerToken = 15_000
+        cached.price?.rates.cachedInput = 15_000
         #expect(Self.decide(cached, settings).action == .llmStep)
         // Steps now cost 0.000054 each: 6.9 of them for a rest.
         cached.furtherEscalations = 6.8

@@ -22,6 +22,11 @@ struct OpenAITests {
                 + #""prompt_tokens_details":{"cached_tokens":4,"audio_tokens":0},"#
                 + #""completion_tokens_details":{"reasoning_tokens":3,"accepted_prediction_tokens":0}}}"#)
         #expect(usage.usage.counts == TokenCounts(prompt: 19, cached: 4, completion: 10, reasoning: 3))
+        #expect(usage.usageText?.hasPrefix(#"{"prompt_tokens":19,"#) == true && role.usageText == nil)
+        let write = try Self.chunk(
+            #"{"choices":[],"usage":{"prompt_tokens":19,"completion_tokens":1,"#
+                + #""prompt_tokens_details":{"cached_tokens":4,"cache_write_tokens":12}}}"#)
+        #expect(write.usage.counts == TokenCounts(prompt: 19, cached: 4, cacheWrite: 12, completion: 1))
         let together = try Self.chunk(
             #"{"choices":[{"delta":{"content":"z"},"finish_reason":"length"}],"#
                 + #""usage":{"prompt_tokens":0,"completion_tokens":0,"prompt_tokens_details":null}}"#)
@@ -43,6 +48,7 @@ struct OpenAITests {
             #"{"prompt_tokens":1,"completion_tokens":99999999999999999999}"#,
             #"{"prompt_tokens":1,"completion_tokens":null}"#,
             #"{"prompt_tokens":1,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":-1}}"#,
+            #"{"prompt_tokens":1,"completion_tokens":1,"prompt_tokens_details":{"cache_write_tokens":0.5}}"#,
             #"{"prompt_tokens":1,"completion_tokens":1,"completion_tokens_details":7}"#,
         ])
     func invalidUsage(_ usage: String) throws {

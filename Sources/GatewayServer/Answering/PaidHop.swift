@@ -210,16 +210,9 @@ struct PaidHop: Sendable {
         return fitting
     }
 
-    /// The most output tokens whose hold is within `amount`; nil where not even the prompt is.
-    static func outputTokens(within amount: NanoUSD, plan: PaidPlan, price: ModelPrice) -> Int64? {
-        guard let prompt = price.upperBound(inputTokens: plan.inputTokens, maxOutputTokens: 0), prompt <= amount,
-            let room = amount.subtracting(prompt)
-        else { return nil }
-        let rate = max(price.outputPicoPerToken, price.reasoningPicoPerToken ?? 0)
-        guard rate > 0 else { return plan.maxOutputTokens }
-        let (pico, overflow) = room.rawValue.multipliedReportingOverflow(by: 1000)
-        let tokens = overflow ? room.rawValue / rate * 1000 : pico / rate
-        return min(tokens, plan.maxOutputTokens)
+    /// The most output tokens of the plan whose hold is within `amount`; nil where not even the prompt is.
+    private static func outputTokens(within amount: NanoUSD, plan: PaidPlan, price: ModelPrice) -> Int64? {
+        price.affordableOutput(inputTokens: plan.inputTokens, within: amount).map { min($0, plan.maxOutputTokens) }
     }
 
     // MARK: Metrics

@@ -86,6 +86,7 @@ final class PlanCache: Sendable {
         }
         state.withLock { state in
             state.readingPrices[price] = nil
+            // One that is not in force may be when it is asked for again.
             guard case .success(let window?) = result, window.isInForce else { return }
             if state.prices.count >= Self.maxPrices { state.prices = [:] }
             state.prices[price] = window

@@ -30,6 +30,22 @@ struct SettlementRecord {
         add("cached", usage.cachedInput)
         add("out", usage.output)
         add("reasoning", usage.reasoning)
+        // What hardly any call has is left out: null stands for none.
+        if usage.cacheWrite5m != 0 { add("write5m", usage.cacheWrite5m) }
+        if usage.cacheWrite1h != 0 { add("write1h", usage.cacheWrite1h) }
+        if usage.images != 0 { add("images", usage.images) }
+        if usage.isBatch {
+            key("batch")
+            text += "true"
+        }
+        guard let raw = usage.raw else { return }
+        if EmbeddedJSON.isStorable(raw) {
+            key("usage")
+            text += raw
+        } else {
+            // Kept all the same, as a text: no settlement may fail for what a provider says besides its counts.
+            add("usage", raw)
+        }
     }
 
     private mutating func add(_ actions: [ActionEstimate]) {

@@ -65,7 +65,7 @@ struct OpenAIAnswer: Sendable {
             } else if !event.data.isEmpty {
                 do throws(WireFormatError) {
                     let chunk = try OpenAIChunk(event.data)
-                    note(chunk.usage, chunk.finishReason)
+                    note(chunk.usage, chunk.usageText, chunk.finishReason)
                     piece.text += chunk.text
                     piece.fault = chunk.error.map { "the provider reported an error: \($0.message)" }
                 } catch {
@@ -90,7 +90,7 @@ struct OpenAIAnswer: Sendable {
     private mutating func takeBody() -> Piece {
         do throws(WireFormatError) {
             let completion = try OpenAICompletion(body)
-            note(completion.usage, completion.finishReason)
+            note(completion.usage, completion.usageText, completion.finishReason)
             if let error = completion.error { return Piece(fault: "the provider reported an error: \(error.message)") }
             return Piece(bytes: body, text: completion.text)
         } catch {
@@ -100,14 +100,14 @@ struct OpenAIAnswer: Sendable {
 
     /// The last usage wins; counts are never added up. Counts that cannot be relied on are none, so that the whole
     /// hold is settled.
-    private mutating func note(_ usage: UsageField, _ finishReason: String?) {
+    private mutating func note(_ usage: UsageField, _ raw: String?, _ finishReason: String?) {
         switch usage {
         case .absent: break
         case .invalid: result.usage = nil
         case .valid(let counts):
             result.usage = TokenUsage(
-                input: counts.prompt, cachedInput: counts.cached, output: counts.completion, reasoning: counts.reasoning
-            )
+                input: counts.prompt, cachedInput: counts.cached, cacheWrite5m: counts.cacheWrite,
+                output: counts.completion, reasoning: counts.reasoning, raw: raw)
         }
         if let finishReason { result.finishReason = finishReason }
     }

@@ -7,47 +7,33 @@ internal import Ledger
 struct PriceCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "price", abstract: "Prices of paid models, by version; without one a model is not called.",
-        subcommands: [Set.self, List.self])
-
-    /// A version as scripts read it. Prices are decimal dollars for a million tokens, as text, since they are exact.
-    struct Line: Encodable {
-        var id: Int64
-        var model: String
-        var inputUsdPerMtok: String
-        var cachedInputUsdPerMtok: String?
-        var outputUsdPerMtok: String
-        var reasoningUsdPerMtok: String?
-        var perCallUsd: String
-        var effectiveAt: Date
-        var inForce: Bool
-
-        init(_ info: PriceInfo) {
-            let price = info.price
-            id = price.id
-            model = price.model.description
-            inputUsdPerMtok = TokenRate.usdPerMillion(picoPerToken: price.inputPicoPerToken)
-            cachedInputUsdPerMtok = price.cachedInputPicoPerToken.map { TokenRate.usdPerMillion(picoPerToken: $0) }
-            outputUsdPerMtok = TokenRate.usdPerMillion(picoPerToken: price.outputPicoPerToken)
-            reasoningUsdPerMtok = price.reasoningPicoPerToken.map { TokenRate.usdPerMillion(picoPerToken: $0) }
-            perCallUsd = price.perCall.usdString
-            effectiveAt = info.effectiveAt
-            inForce = info.isInForce
-        }
-    }
+        subcommands: [Set.self, List.self, Import.self])
 
     static func table(_ prices: [PriceInfo]) -> String {
         var table = TextTable([
-            .init("MODEL"), .init("INPUT", .right), .init("CACHED", .right), .init("OUTPUT", .right),
-            .init("REASONING", .right), .init("PER CALL USD", .right), .init("EFFECTIVE AT"), .init("IN FORCE"),
+            .init("MODEL"), .init("INPUT", .right), .init("CACHED", .right), .init("WRITE 5M", .right),
+            .init("WRITE 1H", .right), .init("OUTPUT", .right), .init("REASONING", .right),
+            .init("PER CALL USD", .right), .init("PER IMAGE USD", .right), .init("BATCH", .right),
+            .init("EFFECTIVE AT"), .init("IN FORCE"),
         ])
-        table.rows = prices.map(Line.init).map { line in
-            [
-                line.model, line.inputUsdPerMtok, line.cachedInputUsdPerMtok ?? "", line.outputUsdPerMtok,
-                line.reasoningUsdPerMtok ?? "", line.perCallUsd, CommandOutput.time(line.effectiveAt),
-                line.inForce ? "yes" : "",
-            ]
+        table.rows = prices.flatMap { info in
+            let price = info.price
+            let first =
+                [price.model.description] + cells(price.rates) + [
+                    price.perCall.usdString, price.perImage > .zero ? price.perImage.usdString : "",
+                    price.batchPercent < 100 ? "\(price.batchPercent) %" : "", CommandOutput.time(info.effectiveAt),
+                    info.isInForce ? "yes" : "",
+                ]
+            return [first]
+                + price.tiers.map { ["  above \($0.aboveInputTokens) input"] + cells($0.rates) + ["", "", "", "", ""] }
         }
         return table.render()
+    }
+
+    private static func cells(_ rates: TokenRates) -> [String] {
+        [rates.input, rates.cachedInput, rates.cacheWrite5m, rates.cacheWrite1h, rates.output, rates.reasoning].map {
+            $0.map { TokenRate.usdPerMillion(picoPerToken: $0) } ?? ""
+        }
     }
 
     struct Set: AsyncParsableCommand {
@@ -58,8 +44,24 @@ struct PriceCommand: AsyncParsableCommand {
         @Option(help: "Input.") var inputUsdPerMtok: String
         @Option(help: "Output.") var outputUsdPerMtok: String
         @Option(help: "Input read from the provider's cache; without it as input.") var cachedInputUsdPerMtok: String?
+        @Option(
+            name: .customLong("cache-write-5m-usd-per-mtok"),
+            help: "Input written to the provider's cache for five minutes; without it as input.")
+        var cacheWrite5mUsdPerMtok: String?
+        @Option(
+            name: .customLong("cache-write-1h-usd-per-mtok"),
+            help: "Input written to the provider's cache for an hour; without it as for five minutes.")
+        var cacheWrite1hUsdPerMtok: String?
         @Option(help: "Reasoning; without it as output.") var reasoningUsdPerMtok: String?
         @Option(help: "Dollars for each call, on top.") var perCallUsd: String?
+        @Option(help: "Dollars for each image, on top.") var perImageUsd: String?
+        @Option(help: "What tokens of a call in a batch cost, in percent of the price.") var batchPercent = 100
+        @Option(
+            name: .customLong("tier"),
+            help: ArgumentHelp(
+                "Rates of calls with more input than so many tokens, as 200000:input=2.5,output=15,cached-input=0.25. "
+                    + "May be repeated.", valueName: "tokens:rates"))
+        var tiers: [String] = []
         @Option(help: "From when on: a day (UTC) or an instant in ISO 8601; without it from now.")
         var effectiveAt: String?
 
@@ -67,12 +69,14 @@ struct PriceCommand: AsyncParsableCommand {
             let draft = try PriceDraft(
                 model: try ArgumentParsing.modelReference(model, option: "MODEL"), inputUSDPerMtok: inputUsdPerMtok,
                 outputUSDPerMtok: outputUsdPerMtok, cachedInputUSDPerMtok: cachedInputUsdPerMtok,
-                reasoningUSDPerMtok: reasoningUsdPerMtok, perCallUSD: perCallUsd,
+                cacheWrite5mUSDPerMtok: cacheWrite5mUsdPerMtok, cacheWrite1hUSDPerMtok: cacheWrite1hUsdPerMtok,
+                reasoningUSDPerMtok: reasoningUsdPerMtok, perCallUSD: perCallUsd, perImageUSD: perImageUsd,
+                batchPercent: batchPercent, tiers: tiers,
                 effectiveAt: try effectiveAt.map { text throws(CommandFailure) in
                     try ArgumentParsing.instant(text, option: "--effective-at")
                 })
             let price = try await options.administer { try await $0.setPrice(draft) }
-            try options.show(Line(price), text: PriceCommand.table([price]))
+            try options.show(PriceLine(price), text: PriceCommand.table([price]))
         }
     }
 
@@ -86,7 +90,7 @@ struct PriceCommand: AsyncParsableCommand {
                 try ArgumentParsing.modelReference(text, option: "MODEL")
             }
             let prices = try await options.administer { try await $0.prices(model: reference) }
-            try options.show(NamedList("prices", prices.map(Line.init)), text: PriceCommand.table(prices))
+            try options.show(NamedList("prices", prices.map(PriceLine.init)), text: PriceCommand.table(prices))
         }
     }
 }

@@ -1,0 +1,77 @@
+import Foundation
+import GatewayCore
+import Logging
+import Testing
+
+@testable import GatewayServer
+
+@Suite("The paid hop holds the most and settles the exact charge")
+struct PaidHopTests {
+    /// Long prompts are cheaper, so that the tier that a prompt's bound is in is not the dearest one.
+    private static let price = ModelPrice(
+        id: 3, model: Fixture.model,
+        rates: TokenRates(input: 10_000, cachedInput: 1000, cacheWrite5m: 12_500, output: 30_000, reasoning: 40_000),
+        tiers: [PriceTier(aboveInputTokens: 200, rates: TokenRates(input: 5000, output: 20_000))],
+        perCall: NanoUSD(7), batchPercent: 50)
+
+    private static func hop(_ ledger: FakeLedger, price: ModelPrice? = price) -> PaidHop {
+        var catalog = FakeCatalog()
+        catalog.prices[Fixture.model] = price
+        return PaidHop(
+            catalog: catalog, ledger: ledger, providers: ["sim": FakeProvider([])], metrics: Fixture().services.metrics,
+            logger: Logger(label: "test"))
+    }
+
+    private static func plan(input: Int64, output: Int64, least: Int64 = 1) -> PaidPlan {
+        PaidPlan(
+            id: HoldID(request: UUID(), step: 0, attempt: 0),
+            caller: Caller(tenant: FakeCatalog.tenant, teamID: nil, keyID: 7), model: Fixture.model, kind: .direct,
+            inputTokens: input, maxOutputTokens: output, leastOutputTokens: least)
+    }
+
+    @Test("A hold covers the dearest rates that can apply, and what is posted is by those that do")
+    func tiers() async throws {
+        let ledger = FakeLedger(limit: NanoUSD(NanoUSD.perDollar))
+        let hop = Self.hop(ledger)
+        let held = try await hop.hold(Self.plan(input: 300, output: 10))
+        #expect(held.amount == NanoUSD(300 * 12_500 / 1000 + 10 * 40 + 7))
+        #expect(ledger.snapshot.reservations.map(\.amount) == [held.amount])
+        let usage = TokenUsage(input: 201, cachedInput: 100, output: 10, reasoning: 5, raw: "{}")
+        let posted = await hop.settle(
+            held, result: PaidResult(usage: usage), failure: nil,
+            escalation: EscalationRecord(kind: .direct, reason: "asked for"))
+        #expect(posted == NanoUSD(201 * 5 + 10 * 20 + 7))
+        #expect(ledger.snapshot.settlements.first?.usage == usage)
+    }
+
+    @Test("A hold shrinks to what fits, to the token; counts that are not possible cost all of it")
+    func shrinks() async throws {
+        let ledger = FakeLedger(limit: NanoUSD(300 * 12_500 / 1000 + 7 + 4 * 40 + 39))
+        let hop = Self.hop(ledger)
+        let held = try await hop.hold(Self.plan(input: 300, output: 10))
+        #expect(held.maxOutputTokens == 4 && held.amount == NanoUSD(300 * 12_500 / 1000 + 7 + 4 * 40))
+        let posted = await hop.settle(
+            held, result: PaidResult(usage: TokenUsage(input: 10, cacheWrite5m: 11, output: 1)), failure: nil,
+            escalation: EscalationRecord(kind: .direct, reason: "asked for"))
+        #expect(posted == held.amount && ledger.snapshot.settlements.first?.outcome == .estimated)
+        await #expect(throws: PaidRefusal.self) { try await hop.hold(Self.plan(input: 300, output: 10, least: 5)) }
+    }
+
+    @Test("Without a price, or with one whose bound does not fit, nothing is held")
+    func unknown() async throws {
+        var huge = Self.price
+        huge.rates.output = .max
+        for price in [nil, huge] {
+            let ledger = FakeLedger(limit: NanoUSD(.max))
+            let hop = Self.hop(ledger, price: price)
+            let refusal = await #expect(throws: PaidRefusal.self) {
+                try await hop.hold(Self.plan(input: 300, output: 1000))
+            }
+            guard case .priceUnknown = refusal else {
+                Issue.record("refused otherwise")
+                continue
+            }
+            #expect(ledger.snapshot.reservations.isEmpty)
+        }
+    }
+}
