@@ -109,7 +109,11 @@ package struct RouteRecord: Hashable, Sendable, Codable {
 }
 
 /// Why a key was turned away.
-package enum AuthenticationFailure: Error, Hashable, Sendable { case unknownKey, expired, revoked, tenantSuspended }
+package enum AuthenticationFailure: Error, Hashable, Sendable { 
+    case unknownKey, expired, revoked, tenantSuspended
+    /// The key alone, or its team.
+    case suspended
+}
 
 /// The read side of tenants, keys, routes, models and prices that a request needs.
 ///

@@ -8,6 +8,8 @@ struct CatalogSnapshot: Sendable {
         var caller: Caller
         var expiresAt: Date?
         var isRevoked: Bool
+        /// The key or its team.
+        var isSuspended: Bool
     }
     struct Name: Hashable, Sendable {
         var tenantID: Int64
@@ -51,8 +53,10 @@ extension CatalogSnapshot {
         let result = try await transaction.query(
             """
             select k.id, k.team_id, k.hash, k.expires_at, k.revoked_at is not null as revoked, t.id as tenant_id,
-              t.name, t.time_zone, t.suspended_at is not null as suspended
-            from api_keys k join tenants t on t.id = k.tenant_id where t.deleted_at is null
+              t.name, t.time_zone, t.suspended_at is not null as suspended,
+              k.suspended_at is not null or m.suspended_at is not null as key_suspended
+            from api_keys k join tenants t on t.id = k.tenant_id left join teams m on m.id = k.team_id
+            where t.deleted_at is null
             """)
         for row in result.rows {
             let tenant = Tenant(
@@ -60,7 +64,8 @@ extension CatalogSnapshot {
                 isSuspended: try row.get("suspended"))
             let caller = Caller(tenant: tenant, teamID: try row.getOptional("team_id"), keyID: try row.get("id"))
             keys[try row.get("hash", as: [UInt8].self)] = Key(
-                caller: caller, expiresAt: try row.getOptional("expires_at"), isRevoked: try row.get("revoked"))
+                caller: caller, expiresAt: try row.getOptional("expires_at"), isRevoked: try row.get("revoked"),
+                isSuspended: try row.get("key_suspended"))
         }
     }
 

@@ -127,6 +127,7 @@ package final class CatalogStore: Catalog {
         if key.isRevoked { throw .revoked }
         if let end = key.expiresAt, end <= now() { throw .expired }
         if key.caller.tenant.isSuspended { throw .tenantSuspended }
+        if key.isSuspended { throw .suspended }
         return key.caller
     }
 
