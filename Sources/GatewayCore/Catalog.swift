@@ -109,7 +109,7 @@ package struct RouteRecord: Hashable, Sendable, Codable {
 }
 
 /// Why a key was turned away.
-package enum AuthenticationFailure: Error, Hashable, Sendable { 
+package enum AuthenticationFailure: Error, Hashable, Sendable {
     case unknownKey, expired, revoked, tenantSuspended
     /// The key alone, or its team.
     case suspended

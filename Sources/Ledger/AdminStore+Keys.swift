@@ -122,6 +122,27 @@ extension AdminStore {
         }
     }
 
+    /// Moves a key to the draft's team and gives it the draft's end. Its own budgets and its history stay.
+    @discardableResult
+    package func changeKey(_ id: Int64, to draft: KeyDraft) async throws(LedgerError) -> KeyInfo {
+        try await changing { transaction in
+            let tenant = try await lockedTenant(draft.tenant, transaction)
+            var team: Int64?
+            if let name = draft.team { team = try await teamID(name, tenant: tenant, transaction) }
+            let (before, tenantID) = try await lockedKey(id, transaction)
+            guard tenantID == tenant.id else {
+                throw LedgerError(.notFound, field: "key", "\(tenant.name) has no key \(id)")
+            }
+            _ = try await transaction.query(
+                """
+                update api_keys set team_id = \(optional: team), expires_at = \(optional: draft.expiresAt) where id = \(id)
+                """)
+            let (after, _) = try await lockedKey(id, transaction)
+            try await note("key.change", ("key:\(id)", tenantID), before: before, after: after, transaction)
+            return after
+        }
+    }
+
     /// Suspends a key (it is turned away, its budget and history stay), or ends the suspension.
     @discardableResult
     package func setKeySuspended(_ isSuspended: Bool, key id: Int64) async throws(LedgerError) -> KeyInfo {
