@@ -131,4 +131,11 @@ package protocol Catalog: Sendable {
     func price(_ model: ModelReference) async -> ModelPrice?
     /// Every paid model with a price in force.
     func pricedModels() async -> [ModelReference]
+    /// What limits this caller's answers by local models.
+    func localLimits(_ caller: Caller) async -> [LocalLimit]
+}
+
+extension Catalog {
+    /// None: a catalog need not have any.
+    package func localLimits(_ caller: Caller) async -> [LocalLimit] { [] }
 }

@@ -27,6 +27,8 @@ struct CatalogSnapshot: Sendable {
     var models: [Name: ModelRecord] = [:]
     /// Versions by rising effectiveAt; those to come are among them, so that they take effect on time.
     var prices: [ModelReference: [PriceVersion]] = [:]
+    /// By tenant.
+    var localLimits: [Int64: [LocalLimit]] = [:]
     /// Routes that a newer gateway may have written: left out, so that one of them does not hide all the others.
     var unreadableRoutes: [String] = []
 
@@ -46,6 +48,7 @@ extension CatalogSnapshot {
         try await snapshot.loadModels(transaction)
         try await snapshot.loadRoutes(transaction)
         try await snapshot.loadPrices(transaction)
+        try await snapshot.loadLocalLimits(transaction)
         return snapshot
     }
 
@@ -91,6 +94,31 @@ extension CatalogSnapshot {
                 continue
             }
             routes[Name(tenantID: route.tenantID, name: route.name)] = route
+        }
+    }
+
+    private mutating func loadLocalLimits(_ transaction: PostgresTransaction) async throws {
+        let result = try await transaction.query(
+            """
+            select l.tenant_id, l.team_id, l.key_id, l.unit, l.limit_n, t.name as tenant, m.name as team
+            from local_limits l join tenants t on t.id = l.tenant_id left join teams m on m.id = l.team_id
+            where t.deleted_at is null and l.removed_at is null order by l.id
+            """)
+        for row in result.rows {
+            // A unit that a newer gateway knows cannot be counted here.
+            guard let unit = LimitUnit(rawValue: try row.get("unit")) else { continue }
+            let tenantID: Int64 = try row.get("tenant_id")
+            let scope: LocalLimit.Scope
+            let name: String
+            if let key = try row.getOptional("key_id", as: Int64.self) {
+                (scope, name) = (.key(key), "key:\(key)")
+            } else if let team = try row.getOptional("team_id", as: Int64.self) {
+                (scope, name) = (.team(team), "team:\(try row.get("team", as: String.self))")
+            } else {
+                (scope, name) = (.tenant(tenantID), "tenant:\(try row.get("tenant", as: String.self))")
+            }
+            localLimits[tenantID, default: []].append(
+                LocalLimit(scope: scope, name: name, unit: unit, limit: try row.get("limit_n")))
         }
     }
 

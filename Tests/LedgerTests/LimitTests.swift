@@ -154,6 +154,14 @@ struct LimitTests {
             let set = try await f.admin.setLimit(draft)
             #expect(set.used == nil && set.scope == "team:research")
             #expect(try await f.ledger().reserve(call(f)).isGranted)
+            let hasher = try KeyHasher(pepper: Array("a pepper for tests".utf8))
+            let catalog = CatalogStore(pool: f.pool, hasher: hasher, logger: .quiet)
+            try await catalog.refresh()
+            let caller = try await catalog.authenticate(f.key.secret)
+            let team = try #require(caller.teamID)
+            let known = LocalLimit(scope: .team(team), name: "team:research", unit: .requests, limit: 0)
+            #expect(await catalog.localLimits(caller) == [known])
+            #expect(await catalog.localLimits(f.caller) == [])
             var wrong = draft
             wrong.model = "sim/*"
             await #expect(throws: LedgerError.self) { try await f.admin.setLimit(wrong) }

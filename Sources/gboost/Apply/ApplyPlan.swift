@@ -38,8 +38,13 @@ struct ApplyPlan: Sendable {
                     Change(action: .create, name: resource.name, fields: Self.sorted(fields), declared: resource))
                 continue
             }
-            let fields = resource.fields.filter { old.fields[$0.key] != $0.value }
-                .map { Field(name: $0.key, before: old.fields[$0.key], after: $0.value) }
+            var wanted = resource.fields
+            // A new version of a price replaces all of it: what the file leaves out is not in it.
+            if resource.name.kind == .price {
+                wanted.merge(old.fields.mapValues { _ in ResourceText.none }) { new, _ in new }
+            }
+            let fields = wanted.filter { old.fields[$0.key] ?? ResourceText.none != $0.value }
+                .map { Field(name: $0.key, before: old.fields[$0.key] ?? ResourceText.none, after: $0.value) }
             if !fields.isEmpty {
                 changes.append(
                     Change(action: .change, name: resource.name, fields: Self.sorted(fields), declared: resource))

@@ -54,23 +54,25 @@ enum ResourceText {
     static func time(_ date: Date?) -> String { date?.formatted(.iso8601) ?? none }
     static func list(_ values: [Int]) -> String { values.map(String.init).joined(separator: ",") }
 
+    /// Every part of a price by its own name, whatever prices consist of.
     static func price(_ price: ModelPrice) -> [String: String] {
-        func rate(_ value: Int64?) -> String { value.map { TokenRate.usdPerMillion(picoPerToken: $0) } ?? none }
-        return [
-            "input_usd_per_mtok": rate(price.inputPicoPerToken), "output_usd_per_mtok": rate(price.outputPicoPerToken),
-            "cached_input_usd_per_mtok": rate(price.cachedInputPicoPerToken),
-            "reasoning_usd_per_mtok": rate(price.reasoningPicoPerToken), "per_call_usd": price.perCall.usdString,
-        ]
+        var fields = flat((try? CommandOutput.json(price)) ?? "{}")
+        fields["id"] = nil
+        fields["model"] = nil
+        return fields
     }
 
     static func route(
         slm: String, prm: String?, llm: ModelReference, _ settings: RouteSettings
     ) throws(LedgerError) -> [String: String] {
         var fields = ["slm": slm, "prm": prm ?? none, "llm": llm.description]
-        let json = try settings.jsonText()
-        let object = try? JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any]
-        for (name, value) in object ?? [:] { fields["settings.\(name)"] = "\(value)" }
+        for (name, value) in flat(try settings.jsonText()) { fields["settings.\(name)"] = value }
         return fields
+    }
+
+    private static func flat(_ json: String) -> [String: String] {
+        let object = try? JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any]
+        return (object ?? [:]).mapValues { "\($0)" }
     }
 
     /// "team research month model openai/*".
