@@ -298,8 +298,8 @@ begin
   perform gboost_refresh_periods(p_budget, v_at);
 end $$;
 
--- After the periods of a budget are cut anew: the one that is open now counts what was spent or held since its beginning
--- on other periods of the budget, so that no budget begins anew by being cut anew, however often.
+-- After the periods of a budget are cut anew: the one that is open now counts what was spent or held since its
+-- beginning on other periods of the budget, so that no budget begins anew by being cut anew, however often.
 create function gboost_count_again(p_budget bigint, p_at timestamptz) returns void language plpgsql as $$
 declare
   b budgets;  a record;  used bigint;

@@ -211,7 +211,8 @@ extension AdminStore {
     private static let budgetColumns = """
         select b.id, b.team_id, b.key_id, b.model_pattern, b.tag, b.cycle, b.limit_n, b.thresholds, b.time_zone,
           b.week_start, b.rollover_n, a.scope, a.period, nullif(a.resets_at, 'infinity') as resets_at,
-          coalesce(p.topup, 0) as topup, coalesce(p.carried - p.elsewhere, 0) as carried, coalesce(p.alerted, 0::smallint) as alerted,
+          coalesce(p.topup, 0) as topup, coalesce(p.carried - p.elsewhere, 0) as carried,
+          coalesce(p.alerted, 0::smallint) as alerted,
           coalesce(p.lim, a.limit_n) as lim, coalesce(p.settled, 0) as settled, coalesce(p.held, 0) as held
         from budgets b
         join lateral gboost_budgets_at(b.tenant_id, now()) a on a.budget_id = b.id

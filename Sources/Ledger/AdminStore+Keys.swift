@@ -135,7 +135,8 @@ extension AdminStore {
             }
             _ = try await transaction.query(
                 """
-                update api_keys set team_id = \(optional: team), expires_at = \(optional: draft.expiresAt) where id = \(id)
+                update api_keys set team_id = \(optional: team), expires_at = \(optional: draft.expiresAt)
+                where id = \(id)
                 """)
             let (after, _) = try await lockedKey(id, transaction)
             try await note("key.change", ("key:\(id)", tenantID), before: before, after: after, transaction)

@@ -58,8 +58,9 @@ extension AdminStore {
             ).rows.first
             let new = try await transaction.query(
                 """
-                update routes set slm = \(draft.slm), prm = \(optional: draft.prm), llm_provider = \(draft.llm.provider),
-                  llm_model = \(draft.llm.model), settings = \(PostgresJSON(settings))
+                update routes set slm = \(draft.slm), prm = \(optional: draft.prm),
+                  llm_provider = \(draft.llm.provider), llm_model = \(draft.llm.model),
+                  settings = \(PostgresJSON(settings))
                 where tenant_id = \(tenant.id) and name = \(draft.name) returning *
                 """
             ).rows.first

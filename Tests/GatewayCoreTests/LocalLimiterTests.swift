@@ -17,7 +17,8 @@ struct LocalLimiterTests {
     @Test("requests and tokens are refused with what is used until the minute is over, places until one is free")
     func units() throws {
         var limiter = LocalLimiter()
-        let (requests, tokens, parallel) = (Self.limit(.requests, 1), Self.limit(.tokens, 100), Self.limit(.parallel, 1))
+        let (requests, tokens) = (Self.limit(.requests, 1), Self.limit(.tokens, 100))
+        let parallel = Self.limit(.parallel, 1)
         let first = try #require(ticket(limiter.admit([requests], tokens: 5, now: Self.at(1))))
         limiter.finish(first, tokens: 5)
         let refusal = LimitState(unit: .requests, scope: "tenant:acme", limit: 1, used: 1, resetsAt: Self.at(60))

@@ -113,7 +113,8 @@ struct LedgerFixture: Sendable {
             select (select count(*) from budget_periods where settled + held > lim)
               + (select count(*) from budget_periods p join budgets b on b.id = p.id / 100000000
                   where held <> case b.unit when 'usd' then
-                    (select coalesce(sum(amount), 0) from holds h where h.state in ('r', 'd') and p.id = any (h.periods))
+                    (select coalesce(sum(amount), 0) from holds h
+                      where h.state in ('r', 'd') and p.id = any (h.periods))
                   else (select coalesce(sum(case b.unit when 'tokens' then h.tokens else 1 end), 0) from holds h
                     where h.state in ('r', 'd') and p.id = any (case b.unit when 'requests' then h.request_limits
                       when 'tokens' then h.token_limits else h.parallel_limits end)) end)

@@ -66,7 +66,8 @@ struct CurrentState: Sendable {
         }
     }
 
-    /// Teams, and keys in use, by their numbers. What a revoked key has is named by its number: a new key may have its name.
+    /// Teams, and keys in use, by their numbers. What a revoked key has is named by its number, as a new key may have
+    /// its name.
     private struct Names {
         var tenant: String
         var teams: [Int64: String]
