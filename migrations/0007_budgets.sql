@@ -65,11 +65,12 @@ begin
 end $$;
 create trigger bump_prices after insert on prices for each statement execute function gboost_bump_prices();
 
--- target = greatest(0, base + topup + carried - passed_on)
+-- target = greatest(0, base + topup + carried - passed_on - elsewhere)
 alter table budget_periods
   add column base      bigint,                      -- the budget's limit, or its override's
-  add column carried   bigint not null default 0,   -- from the period before; negative: spent before it was cut anew
+  add column carried   bigint not null default 0,   -- from the period before
   add column passed_on bigint not null default 0,   -- to the period after
+  add column elsewhere bigint not null default 0,   -- used in its time, but on periods that were cut otherwise
   add column alerted   smallint not null default 0, -- the highest percentage that has been told
   add column alert_at  bigint,                      -- settled amount at which the next one is due
   add column fits      boolean not null default true;  -- whether the last batch's sum did: read back by its statement
@@ -139,6 +140,11 @@ language sql stable as $$
   where b.tenant_id = p_tenant and b.removed_at is null
 $$;
 
+-- Whether a week's period begins on that day of the week.
+create function gboost_begins_on(p_period bigint, p_week_start smallint) returns boolean language sql immutable as $$
+  select extract(isodow from to_date((p_period % 100000000)::text, 'YYYYMMDD')) = p_week_start
+$$;
+
 -- What the periods before the one that begins on p_first pass on: their targets less what was settled or held in them.
 -- It moves: a period that has passed money on cannot grant it any more. A period without traffic has no row and passes
 -- on everything, up to the budget's rollover_n.
@@ -148,12 +154,15 @@ declare
   step interval := case p_budget.cycle when 'quarter' then interval '3 months'
     else ('1 ' || p_budget.cycle)::interval end;
 begin
+  -- Weeks that began on another day, before they were cut anew, pass nothing on: those in use since count their spend.
   select * into old from budget_periods p
    where p.id >= p_budget.id * 100000000
      and p.id < p_budget.id * 100000000
        + to_char(p_first, case p_budget.cycle when 'month' then 'YYYYMM00' else 'YYYYMMDD' end)::bigint
-   order by p.id desc limit 1 for no key update;
+   order by p_budget.cycle <> 'week' or gboost_begins_on(p.id, p_budget.week_start) desc, p.id desc
+   limit 1 for no key update;
   if found then
+    if p_budget.cycle = 'week' and not gboost_begins_on(old.id, p_budget.week_start) then return 0; end if;
     carry := greatest(0, least(old.target - old.settled - old.held, p_budget.rollover_n));
     update budget_periods p
        set passed_on = p.passed_on + carry, target = p.target - carry,
@@ -188,17 +197,24 @@ language sql immutable as $$
   from unnest(p_thresholds) t where t > p_alerted
 $$;
 
--- Opens period rows on first use. FOR SHARE makes the copied limit agree with a concurrent change of it. Serialized by
--- budget, so that only one carries over.
+-- Opens period rows on first use: a tenant's, or only those of one budget, or those that may apply
+-- to one of its keys. The lock on the budget
+-- makes the copied limit agree with a concurrent change of it, and lets only one carry over.
 drop function gboost_open_periods(bigint[]);
-create function gboost_open_periods(p_tenant bigint, p_at timestamptz) returns int language plpgsql as $$
+create function gboost_open_periods(p_tenant bigint, p_at timestamptz, p_key bigint default null,
+  p_budget bigint default null) returns int
+language plpgsql as $$
 declare
-  r record;  opened int := 0;  b budgets;  zone text;  carry bigint;  target bigint;
+  r record;  opened int := 0;  b budgets;  zone text;  carry bigint;  target bigint;  team bigint;
 begin
+  select k.team_id into team from api_keys k where k.id = p_key and k.tenant_id = p_tenant;
   for r in select a.* from gboost_budgets_at(p_tenant, p_at) a
             where a.cycle <> 'request' and not exists (select from budget_periods p where p.id = a.period_id)
+              and (p_budget is null or a.budget_id = p_budget)
+              and (p_key is null or a.team_id is null and a.key_id is null or a.key_id = p_key or a.team_id = team)
             order by a.period_id loop
-    select * into b from budgets where id = r.budget_id for share;
+    select * into b from budgets where id = r.budget_id for no key update;
+    continue when b.removed_at is not null or exists (select from budget_periods p where p.id = r.period_id);
     select coalesce(b.time_zone, t.time_zone) into zone from tenants t where t.id = p_tenant;
     r.limit_n := gboost_limit_on(b, r.first_day);
     carry := case when b.rollover_n is null or r.first_day is null then 0
@@ -226,7 +242,7 @@ begin
     first := case b.cycle when 'month' then to_date((p.id / 100 % 1000000)::text, 'YYYYMM')
       when 'minute' then null when 'total' then null else to_date((p.id % 100000000)::text, 'YYYYMMDD') end;
     p.base := gboost_limit_on(b, first);
-    p.target := greatest(0, p.base + p.topup + p.carried - p.passed_on);
+    p.target := greatest(0, p.base + p.topup + p.carried - p.passed_on - p.elsewhere);
     update budget_periods q
        set base = p.base, target = p.target, lim = greatest(p.target, q.settled + q.held),
            alert_at = case b.unit when 'usd' then gboost_alert_at(b.thresholds, q.alerted, p.target) end
@@ -282,37 +298,57 @@ begin
   perform gboost_refresh_periods(p_budget, v_at);
 end $$;
 
--- Changes how a budget's periods are cut (time zone, first day of the week). A period that opens by this counts what
--- was already spent or held since its beginning, so that no budget begins anew by being cut anew.
+-- After the periods of a budget are cut anew: the one that is open now counts what was spent or held since its
+-- beginning on other periods of the budget, so that no budget begins anew by being cut anew, however often.
+create function gboost_count_again(p_budget bigint, p_at timestamptz) returns void language plpgsql as $$
+declare
+  b budgets;  a record;  used bigint;
+begin
+  select * into strict b from budgets where id = p_budget;
+  select * into a from gboost_budgets_at(b.tenant_id, p_at) x where x.budget_id = p_budget;
+  if not found or b.unit <> 'usd' or b.cycle not in ('day', 'week', 'month', 'quarter') then return; end if;
+  perform gboost_open_periods(b.tenant_id, p_at, p_budget => p_budget);
+  -- Nothing of this budget may move while its use is counted.
+  perform 1 from budget_periods p where p.id >= p_budget * 100000000 and p.id < (p_budget + 1) * 100000000
+    order by p.id for no key update;
+  select coalesce((select sum(e.amount) from ledger_entries e
+                    where e.tenant_id = b.tenant_id and e.taken_at >= a.first_at and a.period_id <> all (e.periods)
+                      and exists (select from unnest(e.periods) q where q / 100000000 = p_budget)), 0)
+       + coalesce((select sum(h.amount) from holds h
+                    where h.tenant_id = b.tenant_id and h.taken_at >= a.first_at and h.state in ('r', 'd')
+                      and a.period_id <> all (h.periods)
+                      and exists (select from unnest(h.periods) q where q / 100000000 = p_budget)), 0)
+    into used;
+  update budget_periods p set elsewhere = used where p.id = a.period_id;
+  perform gboost_refresh_periods(p_budget, p_at);
+end $$;
+
+-- Changes a budget's time zone and the first day of its week.
 create function gboost_recut(p_budget bigint, p_zone text, p_week_start smallint, p_now timestamptz default null)
 returns void language plpgsql as $$
 declare
-  v_at timestamptz := coalesce(p_now, now());  b budgets;  a record;  used bigint;  is_new boolean;
+  v_at timestamptz := coalesce(p_now, now());  v_tenant bigint;
 begin
-  select * into strict b from budgets where id = p_budget;
-  perform 1 from tenants t where t.id = b.tenant_id for no key update;
-  perform gboost_open_periods(b.tenant_id, v_at);
+  select b.tenant_id into strict v_tenant from budgets b where b.id = p_budget;
+  perform 1 from tenants t where t.id = v_tenant for no key update;
+  perform gboost_open_periods(v_tenant, v_at);
   update budgets set time_zone = p_zone, week_start = p_week_start where id = p_budget;
-  if b.cycle not in ('day', 'week', 'month', 'quarter') then return; end if;
-  select * into strict a from gboost_budgets_at(b.tenant_id, v_at) x where x.budget_id = p_budget;
-  is_new := not exists (select from budget_periods p where p.id = a.period_id);
-  if is_new then
-    perform gboost_open_periods(b.tenant_id, v_at);
-    -- Nothing of this budget may move while its use is counted.
-    perform 1 from budget_periods p where p.id >= p_budget * 100000000 and p.id < (p_budget + 1) * 100000000
-      order by p.id for no key update;
-    select coalesce((select sum(e.amount) from ledger_entries e
-                      where e.tenant_id = b.tenant_id and e.taken_at >= a.first_at
-                        and exists (select from unnest(e.periods) q where q / 100000000 = p_budget)), 0)
-         + coalesce((select sum(h.amount) from holds h
-                      where h.tenant_id = b.tenant_id and h.taken_at >= a.first_at and h.state in ('r', 'd')
-                        and exists (select from unnest(h.periods) q where q / 100000000 = p_budget)), 0)
-      into used;
-    if used > 0 then
-      update budget_periods p set carried = -used where p.id = a.period_id;
-    end if;
-  end if;
-  perform gboost_refresh_periods(p_budget, v_at);
+  perform gboost_count_again(p_budget, v_at);
+end $$;
+
+-- Changes a tenant's time zone, and with it that of its budgets without one of their own.
+create function gboost_move_tenant(p_tenant bigint, p_zone text, p_now timestamptz default null)
+returns void language plpgsql as $$
+declare
+  v_at timestamptz := coalesce(p_now, now());  b bigint;
+begin
+  perform 1 from tenants t where t.id = p_tenant for no key update;
+  perform gboost_open_periods(p_tenant, v_at);
+  update tenants set time_zone = p_zone where id = p_tenant;
+  for b in select x.id from budgets x where x.tenant_id = p_tenant and x.time_zone is null and x.removed_at is null
+           order by x.id loop
+    perform gboost_count_again(b, v_at);
+  end loop;
 end $$;
 
 -- What a gateway needs to plan a caller's calls: whether the key may be used, and every budget that may apply, with
@@ -327,7 +363,7 @@ declare
 begin
   -- The version before anything else: whatever changes from here on makes it old.
   select t.version into version from tenants t where t.id = p_tenant;
-  perform gboost_open_periods(p_tenant, v_at);
+  perform gboost_open_periods(p_tenant, v_at, p_key);
   return query
   select k.id is not null and k.revoked_at is null and k.suspended_at is null
       and (k.expires_at is null or k.expires_at > v_at) and m.suspended_at is null
@@ -356,3 +392,22 @@ language sql stable as $$
     where q.provider = p.provider and q.model = p.model and q.effective_at > p.effective_at) n
   where p.id = p_price
 $$;
+
+-- Limits of what local models answer. The database knows them and counts nothing: gateways test them by themselves,
+-- since an SLM must answer while the database is away. So each gateway grants the whole limit.
+create table local_limits (
+  id         bigint generated always as identity primary key,
+  tenant_id  bigint not null references tenants,
+  team_id    bigint,                              -- at most one of team and key; neither: the whole tenant
+  key_id     bigint references api_keys,
+  unit       text not null check (unit in ('requests', 'tokens', 'parallel')),
+  limit_n    bigint not null check (limit_n >= 0),
+  created_at timestamptz not null default now(),
+  removed_at timestamptz,
+  foreign key (tenant_id, team_id) references teams (tenant_id, id),
+  check (team_id is null or key_id is null)
+);
+create unique index local_limits_scope on local_limits (tenant_id, coalesce(team_id, 0), coalesce(key_id, 0), unit)
+  where removed_at is null;
+create trigger bump_catalog after insert or update or delete on local_limits
+  for each statement execute function gboost_bump_catalog();

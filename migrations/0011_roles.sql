@@ -22,7 +22,7 @@ end $$;
 
 grant select on all tables in schema public to gboost_app;
 grant insert, update on tenants, teams, api_keys, models, routes, budgets, budget_overrides, budget_periods,
-  catalog_version, gateways, holds, escalation_counters, outbox, retention to gboost_app;
+  local_limits, catalog_version, gateways, holds, escalation_counters, outbox, retention to gboost_app;
 grant delete on models, routes, retention to gboost_app;
 grant insert on prices, price_tiers, events, ledger_entries, escalations, requests to gboost_app;
 grant usage on all sequences in schema public to gboost_app;

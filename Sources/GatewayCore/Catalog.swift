@@ -109,7 +109,11 @@ package struct RouteRecord: Hashable, Sendable, Codable {
 }
 
 /// Why a key was turned away.
-package enum AuthenticationFailure: Error, Hashable, Sendable { case unknownKey, expired, revoked, tenantSuspended }
+package enum AuthenticationFailure: Error, Hashable, Sendable {
+    case unknownKey, expired, revoked, tenantSuspended
+    /// The key alone, or its team.
+    case suspended
+}
 
 /// The read side of tenants, keys, routes, models and prices that a request needs.
 ///
@@ -127,4 +131,11 @@ package protocol Catalog: Sendable {
     func price(_ model: ModelReference) async -> ModelPrice?
     /// Every paid model with a price in force.
     func pricedModels() async -> [ModelReference]
+    /// What limits this caller's answers by local models.
+    func localLimits(_ caller: Caller) async -> [LocalLimit]
+}
+
+extension Catalog {
+    /// None: a catalog need not have any.
+    package func localLimits(_ caller: Caller) async -> [LocalLimit] { [] }
 }

@@ -112,7 +112,8 @@ extension GatewayRefusal {
             ("scope", state.scope), ("unit", state.unit.rawValue), ("limit", "\(state.limit)"),
             ("used", "\(state.used)"), ("resets_at", state.resetsAt?.formatted(.iso8601)),
         ]
-        refusal.retryAfterSeconds = state.resetsAt.map { max(1, min(60, Int($0.timeIntervalSinceNow.rounded(.up)))) } ?? 1
+        let wait = state.resetsAt.map { Int($0.timeIntervalSinceNow.rounded(.up)) } ?? 1
+        refusal.retryAfterSeconds = max(1, min(60, wait))
         return refusal
     }
 

@@ -38,6 +38,8 @@ package struct GatewayServices: Sendable {
     /// Fills the gauges that come from the ledger, at a scrape.
     package var refreshGauges: @Sendable (GatewayMetrics) async -> Void
     package let activity = Activity()
+    /// Rate limits of local models: this gateway's own count.
+    package var localLimits = LocalLimits()
 
     package init(
         catalog: any Catalog, ledger: any SpendLedger, models: any LocalModels,

@@ -211,7 +211,8 @@ extension AdminStore {
     private static let budgetColumns = """
         select b.id, b.team_id, b.key_id, b.model_pattern, b.tag, b.cycle, b.limit_n, b.thresholds, b.time_zone,
           b.week_start, b.rollover_n, a.scope, a.period, nullif(a.resets_at, 'infinity') as resets_at,
-          coalesce(p.topup, 0) as topup, coalesce(p.carried, 0) as carried, coalesce(p.alerted, 0::smallint) as alerted,
+          coalesce(p.topup, 0) as topup, coalesce(p.carried - p.elsewhere, 0) as carried,
+          coalesce(p.alerted, 0::smallint) as alerted,
           coalesce(p.lim, a.limit_n) as lim, coalesce(p.settled, 0) as settled, coalesce(p.held, 0) as held
         from budgets b
         join lateral gboost_budgets_at(b.tenant_id, now()) a on a.budget_id = b.id
@@ -260,12 +261,7 @@ extension AdminStore {
         guard draft.alertAt?.count ?? 0 <= 20 else {
             throw LedgerError(.invalid, field: "alert-at", "more than 20 thresholds")
         }
-        if let model = draft.model, !ModelPattern.isValid(model) {
-            throw LedgerError(.invalid, field: "model", "\(model) is not a pattern like openai/gpt-4*")
-        }
-        if let tag = draft.tag, !RequestTag.isValid(tag) {
-            throw LedgerError(.invalid, field: "tag", "use up to 63 letters, digits and . _ : -")
-        }
+        try BudgetDraft.check(model: draft.model, tag: draft.tag)
         if let day = draft.weekStart, !(1...7).contains(day) {
             throw LedgerError(.invalid, field: "week-start", "\(day) is not a day from 1 (Monday) to 7 (Sunday)")
         }
@@ -293,6 +289,18 @@ extension AdminStore {
             """
         ).rows
         return try rows.first?.get("id")
+    }
+}
+
+extension BudgetDraft {
+    /// What a budget or a limit applies to.
+    static func check(model: String?, tag: String?) throws(LedgerError) {
+        if let model, !ModelPattern.isValid(model) {
+            throw LedgerError(.invalid, field: "model", "\(model) is not a pattern like openai/gpt-4*")
+        }
+        if let tag, !RequestTag.isValid(tag) {
+            throw LedgerError(.invalid, field: "tag", "use up to 63 letters, digits and . _ : -")
+        }
     }
 }
 

@@ -12,6 +12,7 @@ package struct KeyInfo: Sendable, Codable, Hashable {
     package var rotatedAt: Date?
     package var expiresAt: Date?
     package var revokedAt: Date?
+    package var suspendedAt: Date?
 
     init(_ row: PostgresRow) throws(PostgresError) {
         id = try row.get("id")
@@ -22,6 +23,7 @@ package struct KeyInfo: Sendable, Codable, Hashable {
         rotatedAt = try row.getOptional("rotated_at")
         expiresAt = try row.getOptional("expires_at")
         revokedAt = try row.getOptional("revoked_at")
+        suspendedAt = try row.getOptional("suspended_at")
     }
 }
 
@@ -116,6 +118,46 @@ extension AdminStore {
                 "update api_keys set revoked_at = coalesce(revoked_at, now()) where id = \(id)")
             let (after, _) = try await lockedKey(id, transaction)
             try await note("key.revoke", ("key:\(id)", tenantID), before: before, after: after, transaction)
+            return after
+        }
+    }
+
+    /// Moves a key to the draft's team and gives it the draft's end. Its own budgets and its history stay.
+    @discardableResult
+    package func changeKey(_ id: Int64, to draft: KeyDraft) async throws(LedgerError) -> KeyInfo {
+        try await changing { transaction in
+            let tenant = try await lockedTenant(draft.tenant, transaction)
+            var team: Int64?
+            if let name = draft.team { team = try await teamID(name, tenant: tenant, transaction) }
+            let (before, tenantID) = try await lockedKey(id, transaction)
+            guard tenantID == tenant.id else {
+                throw LedgerError(.notFound, field: "key", "\(tenant.name) has no key \(id)")
+            }
+            _ = try await transaction.query(
+                """
+                update api_keys set team_id = \(optional: team), expires_at = \(optional: draft.expiresAt)
+                where id = \(id)
+                """)
+            let (after, _) = try await lockedKey(id, transaction)
+            try await note("key.change", ("key:\(id)", tenantID), before: before, after: after, transaction)
+            return after
+        }
+    }
+
+    /// Suspends a key (it is turned away, its budget and history stay), or ends the suspension.
+    @discardableResult
+    package func setKeySuspended(_ isSuspended: Bool, key id: Int64) async throws(LedgerError) -> KeyInfo {
+        try await changing { transaction in
+            let (before, tenantID) = try await lockedKey(id, transaction)
+            guard before.revokedAt == nil else { throw LedgerError(.conflict, field: "key", "key \(id) is revoked") }
+            _ = try await transaction.query(
+                """
+                update api_keys set suspended_at = case when \(isSuspended) then coalesce(suspended_at, now()) end
+                where id = \(id)
+                """)
+            let (after, _) = try await lockedKey(id, transaction)
+            let action = isSuspended ? "key.suspend" : "key.resume"
+            try await note(action, ("key:\(id)", tenantID), before: before, after: after, transaction)
             return after
         }
     }

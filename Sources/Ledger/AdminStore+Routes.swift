@@ -24,14 +24,11 @@ package struct RouteDraft: Sendable {
 extension AdminStore {
     /// Adds a boosted route. Its models must be there, and of the right kind.
     package func addRoute(_ draft: RouteDraft) async throws(LedgerError) -> RouteRecord {
-        if draft.prm == nil, draft.settings.strategy == .stepwise || draft.settings.strategy == .cascade {
-            throw LedgerError(.invalid, field: "prm", "strategy \(draft.settings.strategy.rawValue) needs a PRM")
-        }
+        try Self.check(draft)
         let settings = try draft.settings.jsonText()
         return try await changing { transaction in
             let tenant = try await lockedTenant(draft.tenant, transaction)
-            try await requireModel(draft.slm, .slm, "slm", (tenant, transaction))
-            if let prm = draft.prm { try await requireModel(prm, .prm, "prm", (tenant, transaction)) }
+            try await requireModels(of: draft, tenant, transaction)
             let rows = try await transaction.query(
                 """
                 insert into routes (tenant_id, name, slm, prm, llm_provider, llm_model, settings)
@@ -47,6 +44,47 @@ extension AdminStore {
             try await note("route.add", (route.name, tenant.id), after: route, transaction)
             return route
         }
+    }
+
+    /// Changes a route that is there, whole: models, LLM and settings are those of the draft from then on.
+    package func changeRoute(_ draft: RouteDraft) async throws(LedgerError) -> RouteRecord {
+        try Self.check(draft)
+        let settings = try draft.settings.jsonText()
+        return try await changing { transaction in
+            let tenant = try await lockedTenant(draft.tenant, transaction)
+            try await requireModels(of: draft, tenant, transaction)
+            let old = try await transaction.query(
+                "select * from routes where tenant_id = \(tenant.id) and name = \(draft.name)"
+            ).rows.first
+            let new = try await transaction.query(
+                """
+                update routes set slm = \(draft.slm), prm = \(optional: draft.prm),
+                  llm_provider = \(draft.llm.provider), llm_model = \(draft.llm.model),
+                  settings = \(PostgresJSON(settings))
+                where tenant_id = \(tenant.id) and name = \(draft.name) returning *
+                """
+            ).rows.first
+            guard let old, let new else {
+                throw LedgerError(.notFound, field: "route", "\(draft.tenant) has no route \(draft.name)")
+            }
+            let after = try RouteRecord(new)
+            try await note(
+                "route.change", (after.name, tenant.id), before: try? RouteRecord(old), after: after, transaction)
+            return after
+        }
+    }
+
+    private static func check(_ draft: RouteDraft) throws(LedgerError) {
+        if draft.prm == nil, draft.settings.strategy == .stepwise || draft.settings.strategy == .cascade {
+            throw LedgerError(.invalid, field: "prm", "strategy \(draft.settings.strategy.rawValue) needs a PRM")
+        }
+    }
+
+    private func requireModels(
+        of draft: RouteDraft, _ tenant: TenantInfo, _ transaction: PostgresTransaction
+    ) async throws {
+        try await requireModel(draft.slm, .slm, "slm", (tenant, transaction))
+        if let prm = draft.prm { try await requireModel(prm, .prm, "prm", (tenant, transaction)) }
     }
 
     /// A tenant's routes by name.

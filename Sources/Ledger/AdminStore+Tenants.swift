@@ -23,11 +23,13 @@ package struct TeamInfo: Sendable, Codable, Hashable {
     package var id: Int64
     package var name: String
     package var createdAt: Date
+    package var suspendedAt: Date?
 
     init(_ row: PostgresRow) throws(PostgresError) {
         id = try row.get("id")
         name = try row.get("name")
         createdAt = try row.get("created_at")
+        suspendedAt = try row.getOptional("suspended_at")
     }
 }
 
@@ -83,6 +85,20 @@ extension AdminStore {
         }
     }
 
+    /// Moves a tenant to another time zone. Its budgets' periods are cut anew at once, but for budgets with a zone of
+    /// their own; a period that opens by this counts what was spent in it already.
+    @discardableResult
+    package func setTenantTimeZone(_ zone: String, tenant name: String) async throws(LedgerError) -> TenantInfo {
+        try await changing { transaction in
+            try await requireTimeZone(zone, transaction)
+            let before = try await lockedTenant(name, transaction)
+            _ = try await transaction.query("select gboost_move_tenant(\(before.id), \(zone))")
+            let after = try await tenant(name, transaction)
+            try await note("tenant.time-zone", (name, before.id), before: before, after: after, transaction)
+            return after
+        }
+    }
+
     /// Deletes a tenant: keys stop working and its name is free again; ledger and audit stay.
     package func deleteTenant(_ name: String) async throws(LedgerError) {
         try await changing { transaction in
@@ -110,6 +126,29 @@ extension AdminStore {
             let team = try TeamInfo(row)
             try await note("team.create", (name, owner.id), after: team, transaction)
             return team
+        }
+    }
+
+    /// Suspends a team (its keys are turned away, its data stays), or ends the suspension.
+    @discardableResult
+    package func setTeamSuspended(
+        _ isSuspended: Bool, team name: String, tenant: String
+    ) async throws(LedgerError) -> TeamInfo {
+        try await changing { transaction in
+            let owner = try await lockedTenant(tenant, transaction)
+            let id = try await teamID(name, tenant: owner, transaction)
+            let old = try await transaction.query("select * from teams where id = \(id)").rows.first
+            let new = try await transaction.query(
+                """
+                update teams set suspended_at = case when \(isSuspended) then coalesce(suspended_at, now()) end
+                where id = \(id) returning *
+                """
+            ).rows.first
+            guard let old, let new else { throw LedgerError(.notFound, field: "team", "it is gone") }
+            let (before, after) = (try TeamInfo(old), try TeamInfo(new))
+            let action = isSuspended ? "team.suspend" : "team.resume"
+            try await note(action, (name, owner.id), before: before, after: after, transaction)
+            return after
         }
     }
 

@@ -9,6 +9,8 @@ package struct AdminStore: Sendable {
     let hasher: KeyHasher
     /// Who acts, for the events: "cli:root", "admin-key:ops".
     let actor: String
+    /// Set while several changes are to be one: see `inOneTransaction`.
+    var transaction: PostgresTransaction?
 
     package init(pool: PostgresPool, hasher: KeyHasher, actor: String) {
         self.pool = pool
@@ -50,16 +52,36 @@ extension AdminStore {
         }
     }
 
+    /// Several changes that come about together or not at all: those made by the store that `body` is given. Each sees
+    /// what the ones before it did.
+    package func inOneTransaction<R: Sendable>(
+        _ body: (AdminStore) async throws -> R
+    ) async throws -> R {
+        try await pool.transaction { transaction in
+            // One at a time: they lock tenants in an order of their own.
+            _ = try await transaction.query("select pg_advisory_xact_lock(7161021, 3)")
+            var store = self
+            store.transaction = transaction
+            return try await body(store)
+        }
+    }
+
     // MARK: - For the other files
 
     /// A change: one transaction, errors told apart.
     func changing<R: Sendable>(_ body: (PostgresTransaction) async throws -> R) async throws(LedgerError) -> R {
-        try await translated { try await pool.transaction(body) }
+        try await translated {
+            if let transaction { return try await body(transaction) }
+            return try await pool.transaction(body)
+        }
     }
 
     /// A report: one moment of the database.
     func reading<R: Sendable>(_ body: (PostgresTransaction) async throws -> R) async throws(LedgerError) -> R {
-        try await translated { try await pool.transaction(isolation: .repeatableRead, body) }
+        try await translated {
+            if let transaction { return try await body(transaction) }
+            return try await pool.transaction(isolation: .repeatableRead, body)
+        }
     }
 
     private func translated<R>(_ body: () async throws -> R) async throws(LedgerError) -> R {

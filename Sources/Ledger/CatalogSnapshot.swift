@@ -8,6 +8,8 @@ struct CatalogSnapshot: Sendable {
         var caller: Caller
         var expiresAt: Date?
         var isRevoked: Bool
+        /// The key or its team.
+        var isSuspended: Bool
     }
     struct Name: Hashable, Sendable {
         var tenantID: Int64
@@ -25,6 +27,8 @@ struct CatalogSnapshot: Sendable {
     var models: [Name: ModelRecord] = [:]
     /// Versions by rising effectiveAt; those to come are among them, so that they take effect on time.
     var prices: [ModelReference: [PriceVersion]] = [:]
+    /// By tenant.
+    var localLimits: [Int64: [LocalLimit]] = [:]
     /// Routes that a newer gateway may have written: left out, so that one of them does not hide all the others.
     var unreadableRoutes: [String] = []
 
@@ -44,6 +48,7 @@ extension CatalogSnapshot {
         try await snapshot.loadModels(transaction)
         try await snapshot.loadRoutes(transaction)
         try await snapshot.loadPrices(transaction)
+        try await snapshot.loadLocalLimits(transaction)
         return snapshot
     }
 
@@ -51,8 +56,10 @@ extension CatalogSnapshot {
         let result = try await transaction.query(
             """
             select k.id, k.team_id, k.hash, k.expires_at, k.revoked_at is not null as revoked, t.id as tenant_id,
-              t.name, t.time_zone, t.suspended_at is not null as suspended
-            from api_keys k join tenants t on t.id = k.tenant_id where t.deleted_at is null
+              t.name, t.time_zone, t.suspended_at is not null as suspended,
+              k.suspended_at is not null or m.suspended_at is not null as key_suspended
+            from api_keys k join tenants t on t.id = k.tenant_id left join teams m on m.id = k.team_id
+            where t.deleted_at is null
             """)
         for row in result.rows {
             let tenant = Tenant(
@@ -60,7 +67,8 @@ extension CatalogSnapshot {
                 isSuspended: try row.get("suspended"))
             let caller = Caller(tenant: tenant, teamID: try row.getOptional("team_id"), keyID: try row.get("id"))
             keys[try row.get("hash", as: [UInt8].self)] = Key(
-                caller: caller, expiresAt: try row.getOptional("expires_at"), isRevoked: try row.get("revoked"))
+                caller: caller, expiresAt: try row.getOptional("expires_at"), isRevoked: try row.get("revoked"),
+                isSuspended: try row.get("key_suspended"))
         }
     }
 
@@ -86,6 +94,31 @@ extension CatalogSnapshot {
                 continue
             }
             routes[Name(tenantID: route.tenantID, name: route.name)] = route
+        }
+    }
+
+    private mutating func loadLocalLimits(_ transaction: PostgresTransaction) async throws {
+        let result = try await transaction.query(
+            """
+            select l.tenant_id, l.team_id, l.key_id, l.unit, l.limit_n, t.name as tenant, m.name as team
+            from local_limits l join tenants t on t.id = l.tenant_id left join teams m on m.id = l.team_id
+            where t.deleted_at is null and l.removed_at is null order by l.id
+            """)
+        for row in result.rows {
+            // A unit that a newer gateway knows cannot be counted here.
+            guard let unit = LimitUnit(rawValue: try row.get("unit")) else { continue }
+            let tenantID: Int64 = try row.get("tenant_id")
+            let scope: LocalLimit.Scope
+            let name: String
+            if let key = try row.getOptional("key_id", as: Int64.self) {
+                (scope, name) = (.key(key), "key:\(key)")
+            } else if let team = try row.getOptional("team_id", as: Int64.self) {
+                (scope, name) = (.team(team), "team:\(try row.get("team", as: String.self))")
+            } else {
+                (scope, name) = (.tenant(tenantID), "tenant:\(try row.get("tenant", as: String.self))")
+            }
+            localLimits[tenantID, default: []].append(
+                LocalLimit(scope: scope, name: name, unit: unit, limit: try row.get("limit_n")))
         }
     }
 

@@ -123,10 +123,15 @@ package final class CatalogStore: Catalog {
             .sorted { $0.description < $1.description }
     }
 
+    package func localLimits(_ caller: Caller) async -> [LocalLimit] {
+        (snapshot.localLimits[caller.tenant.id] ?? []).filter { $0.applies(to: caller) }
+    }
+
     private func check(_ key: CatalogSnapshot.Key) throws(AuthenticationFailure) -> Caller {
         if key.isRevoked { throw .revoked }
         if let end = key.expiresAt, end <= now() { throw .expired }
         if key.caller.tenant.isSuspended { throw .tenantSuspended }
+        if key.isSuspended { throw .suspended }
         return key.caller
     }
 

@@ -19,8 +19,9 @@ struct GBoostCommand: AsyncParsableCommand {
     private static var all: [any ParsableCommand.Type] {
         [
             ServeCommand.self, DemoCommand.self, MigrateCommand.self, TenantCommand.self, TeamCommand.self,
-            KeyCommand.self, BudgetCommand.self, ModelCommand.self, RouteCommand.self, PriceCommand.self,
-            SpendCommand.self, EscalationsCommand.self, HoldsCommand.self, PRMCommand.self, DoctorCommand.self,
+            KeyCommand.self, BudgetCommand.self, LimitCommand.self, ModelCommand.self, RouteCommand.self,
+            PriceCommand.self, ApplyCommand.self, SpendCommand.self, EscalationsCommand.self, HoldsCommand.self,
+            PRMCommand.self, DoctorCommand.self,
             SimulateProviderCommand.self, EngineHostCommand.self,
         ]
     }

@@ -136,6 +136,13 @@ import Testing
                 ("route add r --tenant acme --slm s --llm sim/m --set x=1", .usage, "route setting 'x'"),
                 ("spend --tenant acme --month 2026-13", .usage, "--month: "),
                 ("escalations show 1 --tenant acme", .failed, "seq: "), ("key revoke 99", .failed, "key: "),
+                ("key suspend 99", .failed, "key: "), ("team suspend x --tenant acme", .failed, "team: "),
+                ("budget set --tenant acme --limit-usd 1 --rollover-usd x", .usage, "--rollover-usd: "),
+                ("budget set --tenant acme --limit-usd 1 --week-start never", .usage, "week-start"),
+                ("budget remove --tenant acme --window day", .failed, "budget: "),
+                ("limit set --tenant acme", .usage, "--requests-per-minute"),
+                ("limit remove --tenant acme --parallel", .failed, "limit: "),
+                ("limit set --tenant acme --parallel 1 --model a/* --for local", .usage, "model: "),
             ]
             for (line, status, text) in cases {
                 let outcome = await shell.run(line)
@@ -144,6 +151,52 @@ import Testing
                 #expect(outcome.errors.contains(text), "\(line): \(outcome.errors)")
                 #expect(outcome.errors.split(separator: "\n").count == 1, "\(line): \(outcome.errors)")
             }
+        }
+    }
+
+    @Test("budgets of every kind, their overrides, rate limits and suspensions are set, shown and taken away")
+    func limits() async throws {
+        try await Shell.with { shell in
+            await shell.run("migrate")
+            await shell.run("tenant create acme")
+            await shell.run("team create research --tenant acme")
+            let key = try #require(await shell.run("key create --tenant acme --team research --json").json("id"))
+            let name = "--tenant acme --team research --model openai/gpt-4* --window week"
+            let budget = await shell.run(
+                "budget set \(name) --limit-usd 5 --week-start sun --rollover-usd 2 --time-zone Asia/Tokyo --json")
+            #expect(budget.json("scope") == "team:research model:openai/gpt-4*")
+            #expect(budget.json("week_start") == "sun" && budget.json("rollover_nano_usd") == "2000000000")
+            let plain = await shell.run("budget set \(name) --limit-usd 5 --rollover-usd none --json")
+            #expect(plain.json("week_start") == "sun" && plain.json("rollover_nano_usd") == nil)
+            #expect(
+                await shell.run("budget set --tenant acme --tag batch --window quarter --limit-usd 9").status == .done)
+            #expect(await shell.run("budget set --tenant acme --window request --limit-usd 1").status == .done)
+            let override = await shell.run(
+                "budget override add \(name) --limit-usd 7 --from 2020-01-01 --until 2100-01-01 --json")
+            #expect(override.json("limit_nano_usd") == "7000000000" && override.json("set_nano_usd") == "5000000000")
+            let id = try #require(
+                await shell.run("budget override list \(name) --json").json("overrides", "0", "id"))
+            #expect(await shell.run("budget override remove \(id) \(name)").status == .done)
+            #expect(
+                await shell.run("budget show --tenant acme --json").json("budgets", "2", "limit_nano_usd")
+                    == "5000000000")
+            #expect(await shell.run("budget remove \(name)").status == .done)
+            #expect(await shell.run("budget show --tenant acme --json").json("budgets", "2") == nil)
+
+            let limits = await shell.run(
+                "limit set --tenant acme --key \(key) --requests-per-minute 60 --tokens-per-minute 1000 --json")
+            #expect(limits.json("limits", "1", "unit") == "tokens")
+            #expect(await shell.run("limit set --tenant acme --parallel 4 --for local").status == .done)
+            let shown = await shell.run("limit show --tenant acme --json")
+            #expect(shown.json("limits", "0", "scope") == "key:\(key)" && shown.json("limits", "0", "used") == "0")
+            #expect(shown.json("limits", "2", "traffic") == "local" && shown.json("limits", "2", "limit") == "4")
+            #expect(await shell.run("limit remove --tenant acme --parallel --for local").status == .done)
+            #expect(await shell.run("limit show --tenant acme --json").json("limits", "2") == nil)
+
+            #expect(await shell.run("key suspend \(key) --json").json("suspended_at") != nil)
+            #expect(await shell.run("key resume \(key) --json").json("suspended_at") == nil)
+            #expect(await shell.run("team suspend research --tenant acme").output.contains("suspended"))
+            #expect(await shell.run("team resume research --tenant acme").output.contains("active"))
         }
     }
 

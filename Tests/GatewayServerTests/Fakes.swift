@@ -13,6 +13,7 @@ struct FakeCatalog: Catalog {
     var allRoutes: [RouteRecord] = []
     var allModels: [ModelRecord] = []
     var prices: [ModelReference: ModelPrice] = [:]
+    var limits: [LocalLimit] = []
 
     func authenticate(_ presentedKey: String) async throws(AuthenticationFailure) -> Caller {
         guard presentedKey == Self.key else { throw .unknownKey }
@@ -28,6 +29,7 @@ struct FakeCatalog: Catalog {
     func models() async -> [ModelRecord] { allModels }
     func price(_ model: ModelReference) async -> ModelPrice? { prices[model] }
     func pricedModels() async -> [ModelReference] { Array(prices.keys) }
+    func localLimits(_ caller: Caller) async -> [LocalLimit] { limits.filter { $0.applies(to: caller) } }
 }
 
 /// A ledger in memory: one budget, exact, with everything that was settled.

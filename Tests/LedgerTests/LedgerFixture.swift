@@ -111,9 +111,15 @@ struct LedgerFixture: Sendable {
         try await number(
             """
             select (select count(*) from budget_periods where settled + held > lim)
-              + (select count(*) from budget_periods p where held <> (select coalesce(sum(amount), 0) from holds h
-                  where h.state in ('r', 'd') and p.id = any (h.periods)))
-              + (select count(*) from budget_periods p where settled <> (select coalesce(sum(amount), 0)
+              + (select count(*) from budget_periods p join budgets b on b.id = p.id / 100000000
+                  where held <> case b.unit when 'usd' then
+                    (select coalesce(sum(amount), 0) from holds h
+                      where h.state in ('r', 'd') and p.id = any (h.periods))
+                  else (select coalesce(sum(case b.unit when 'tokens' then h.tokens else 1 end), 0) from holds h
+                    where h.state in ('r', 'd') and p.id = any (case b.unit when 'requests' then h.request_limits
+                      when 'tokens' then h.token_limits else h.parallel_limits end)) end)
+              + (select count(*) from budget_periods p join budgets b on b.id = p.id / 100000000
+                  where b.unit = 'usd' and settled <> (select coalesce(sum(amount), 0)
                   from ledger_entries e where p.id = any (e.periods)))
               + (select count(*) from (select max(seq) - count(*) as gap from escalations group by tenant_id) x
                   where gap <> 0)

@@ -49,6 +49,9 @@ struct AnswerProgress {
         trace.append(entry)
     }
 
+    /// Tokens that the SLM read and wrote, accepted or not.
+    var localTokens: Int64 { Int64(slmInput) + Int64(slmTokens) }
+
     var servedBy: ServedBy { llmSteps == 0 ? .slm : llmSteps == trace.count ? .llm : .mixed }
 
     /// Sends a settled step to a streaming client. False: the client has left.

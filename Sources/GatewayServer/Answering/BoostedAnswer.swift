@@ -13,9 +13,27 @@ struct BoostedAnswer: Sendable {
     /// Drafts that an engine's restart may cost before the SLM counts as failed.
     private static let interruptedTries = 3
 
-    /// Runs to the end: the client's answer and the money of every escalation. Never throws.
+    /// Runs to the end: the client's answer and the money of every escalation. Never throws, so that what is taken of
+    /// a local limit is given back however the answer ends.
     func run() async {
-        var state = AnswerProgress(job: job)
+        let limits = await job.services.catalog.localLimits(job.caller)
+        switch job.services.localLimits.admit(limits, tokens: mostTokens) {
+        case .refused(let state): await job.refuse(.rateLimited(state), route: route.name)
+        case .admitted(let ticket):
+            var state = AnswerProgress(job: job)
+            await answer(&state)
+            job.services.localLimits.finish(ticket, tokens: state.localTokens)
+        }
+    }
+
+    /// The most tokens that a plain answer of the SLM reads and writes.
+    private var mostTokens: Int64 {
+        let output = min(route.settings.maxAnswerTokens, job.chat.outputLimit ?? .max)
+        return PromptBound.inputTokens(bodyBytes: job.chat.body.count, messages: job.chat.messages.count)
+            + Int64(output)
+    }
+
+    private func answer(_ state: inout AnswerProgress) async {
         let models = RouteModels(catalog: job.services.catalog, models: job.services.models, route: route)
         var spending = await SpendingView.load(job: job, route: route)
         let context = StrategyContext(

@@ -1,5 +1,6 @@
 internal import Foundation
 internal import GatewayCore
+internal import Ledger
 
 /// The values of options, from text. Each throws a usage failure that names the option.
 enum ArgumentParsing {
@@ -60,6 +61,11 @@ enum ArgumentParsing {
             zip(values, values.dropFirst()).allSatisfy({ $0 < $1 })
         else { throw .usage(option, "'\(text)' is not a rising list of percentages such as 50,80,95") }
         return values
+    }
+
+    /// What a period passes on: a dollar amount, or "none".
+    static func rollover(_ text: String, option: String) throws(CommandFailure) -> BudgetRollover {
+        text == "none" ? .none : .upTo(try usd(text, option: option))
     }
 
     /// Where steps end: "newline", "blank-line" or "pattern:REGEX".

@@ -8,8 +8,8 @@ extension BudgetWindow: ExpressibleByArgument {}
 /// `gboost budget`.
 struct BudgetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "budget", abstract: "What may be spent: per tenant, team or key, by day, week or month.",
-        subcommands: [Set.self, Show.self, TopUp.self])
+        commandName: "budget", abstract: "What may be spent: per tenant, team, key, model or tag, in a period.",
+        subcommands: [Set.self, Show.self, TopUp.self, Remove.self, BudgetOverrideCommand.self])
 
     /// A budget as scripts read it.
     struct Line: Encodable {
@@ -20,13 +20,22 @@ struct BudgetCommand: AsyncParsableCommand {
         /// What the operator set for every period.
         var setNanoUsd: Int64
         var topUpNanoUsd: Int64
+        /// What the periods before passed on; negative: spent before the periods were cut anew.
+        var carriedNanoUsd: Int64
         /// The cap in force, now.
         var limitNanoUsd: Int64
         var settledNanoUsd: Int64
         var heldNanoUsd: Int64
         var remainingNanoUsd: Int64
+        var model: String?
+        var tag: String?
         var alertAt: [Int]
+        /// The highest percentage alerted in this period; 0 for none.
+        var alerted: Int
         var timeZone: String?
+        var weekStart: String
+        /// The most that a period passes on.
+        var rolloverNanoUsd: Int64?
         var resetsAt: Date?
 
         init(_ budget: BudgetInfo) {
@@ -36,12 +45,18 @@ struct BudgetCommand: AsyncParsableCommand {
             period = budget.state.period
             setNanoUsd = budget.limit.rawValue
             topUpNanoUsd = budget.topUp.rawValue
+            carriedNanoUsd = budget.carried.rawValue
             limitNanoUsd = budget.state.limit.rawValue
             settledNanoUsd = budget.state.settled.rawValue
             heldNanoUsd = budget.state.held.rawValue
             remainingNanoUsd = budget.state.remaining.rawValue
+            model = budget.model
+            tag = budget.tag
             alertAt = budget.alertAt
+            alerted = budget.alerted
             timeZone = budget.timeZone
+            weekStart = Weekday.allCases[budget.weekStart - 1].rawValue
+            rolloverNanoUsd = budget.rolloverUpTo?.rawValue
             resetsAt = budget.state.resetsAt
         }
     }
@@ -62,20 +77,15 @@ struct BudgetCommand: AsyncParsableCommand {
         return table.render()
     }
 
-    /// Which budget: the tenant's, unless a team or a key is named.
+    /// Which budget: the tenant's, unless a team, a key, a model or a tag is named.
     struct ScopeOptions: ParsableArguments {
-        @Option(help: "The tenant.") var tenant: String
-        @Option(help: "The budget of this team.") var team: String?
-        @Option(help: "The budget of this key, by its number.") var key: Int64?
-        @Option(help: "How long a period is: day, week or month.") var window = BudgetWindow.month
-
-        mutating func validate() throws {
-            if team != nil, key != nil { throw ValidationError("--team and --key exclude each other") }
-        }
+        @OptionGroup var scope: LimitScopeOptions
+        @Option(help: "How long a period is; request: what a single request may cost.") var window = BudgetWindow.month
 
         func draft(_ amount: NanoUSD) -> BudgetDraft {
-            let scope: BudgetScope = team.map { .team($0) } ?? key.map { .key($0) } ?? .tenant
-            return BudgetDraft(tenant: tenant, scope: scope, window: window, limit: amount)
+            BudgetDraft(
+                tenant: scope.tenant, scope: scope.scope, model: scope.model, tag: scope.tag, window: window,
+                limit: amount)
         }
     }
 
@@ -87,11 +97,15 @@ struct BudgetCommand: AsyncParsableCommand {
         @Option(help: "Dollars per period, exact to nine decimals.") var limitUsd: String
         @Option(help: "Percentages of the limit at which to alert, such as 50,80,95.") var alertAt: String?
         @Option(help: "IANA time zone of its periods; without it the tenant's.") var timeZone: String?
+        @Option(help: "First day of the week.") var weekStart: Weekday?
+        @Option(help: "The most that a period passes on to the next, in dollars, or none.") var rolloverUsd: String?
 
         mutating func run() async throws {
             var draft = scope.draft(try ArgumentParsing.usd(limitUsd, option: "--limit-usd"))
             if let alertAt { draft.alertAt = try ArgumentParsing.thresholds(alertAt, option: "--alert-at") }
             if let timeZone { draft.timeZone = try ArgumentParsing.timeZone(timeZone, option: "--time-zone") }
+            draft.weekStart = weekStart?.number
+            if let rolloverUsd { draft.rollover = try ArgumentParsing.rollover(rolloverUsd, option: "--rollover-usd") }
             let wanted = draft
             let budget = try await options.administer { try await $0.setBudget(wanted) }
             try options.show(Line(budget), text: BudgetCommand.table([budget]))
@@ -121,6 +135,19 @@ struct BudgetCommand: AsyncParsableCommand {
             let draft = scope.draft(try ArgumentParsing.usd(amountUsd, option: "--amount-usd"))
             let budget = try await options.administer { try await $0.topUpBudget(draft) }
             try options.show(Line(budget), text: BudgetCommand.table([budget]))
+        }
+    }
+
+    struct Remove: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Take a budget away; its history stays. One that is set again begins anew.")
+        @OptionGroup var options: AdminOptions
+        @OptionGroup var scope: ScopeOptions
+
+        mutating func run() async throws {
+            let draft = scope.draft(.zero)
+            let budget = try await options.administer { try await $0.removeBudget(draft) }
+            try options.show(Line(budget), text: "removed the budget of \(budget.state.scope)\n")
         }
     }
 }

@@ -6,7 +6,7 @@ internal import Ledger
 struct KeyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "key", abstract: "API keys of a tenant.",
-        subcommands: [Create.self, List.self, Rotate.self, Revoke.self])
+        subcommands: [Create.self, List.self, Rotate.self, Suspend.self, Resume.self, Revoke.self])
 
     static func table(_ keys: [KeyInfo], now: Date = Date()) -> String {
         var table = TextTable([
@@ -24,6 +24,7 @@ struct KeyCommand: AsyncParsableCommand {
 
     private static func state(_ key: KeyInfo, now: Date) -> String {
         if let date = key.revokedAt { return "revoked \(CommandOutput.time(date))" }
+        if let date = key.suspendedAt { return "suspended \(CommandOutput.time(date))" }
         guard let date = key.expiresAt else { return "active" }
         return "\(date <= now ? "expired" : "expires") \(CommandOutput.time(date))"
     }
@@ -89,6 +90,30 @@ struct KeyCommand: AsyncParsableCommand {
             let id = id
             let key = Secret(try await options.administer(needsPepper: true) { try await $0.rotateKey(id) })
             try options.show(key, text: key.text)
+        }
+    }
+
+    struct Suspend: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Turn a key away until it is resumed.")
+        @OptionGroup var options: AdminOptions
+        @Argument(help: "The key's number, from 'gboost key list'.") var id: Int64
+
+        mutating func run() async throws {
+            let id = id
+            let key = try await options.administer { try await $0.setKeySuspended(true, key: id) }
+            try options.show(key, text: KeyCommand.table([key]))
+        }
+    }
+
+    struct Resume: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "End a key's suspension.")
+        @OptionGroup var options: AdminOptions
+        @Argument(help: "The key's number, from 'gboost key list'.") var id: Int64
+
+        mutating func run() async throws {
+            let id = id
+            let key = try await options.administer { try await $0.setKeySuspended(false, key: id) }
+            try options.show(key, text: KeyCommand.table([key]))
         }
     }
 

@@ -99,11 +99,16 @@ struct TenantCommand: AsyncParsableCommand {
 struct TeamCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "team", abstract: "Teams of a tenant: keys and budgets may belong to one.",
-        subcommands: [Create.self, List.self])
+        subcommands: [Create.self, List.self, Suspend.self, Resume.self])
 
     static func table(_ teams: [TeamInfo]) -> String {
-        var table = TextTable([.init("ID", .right), .init("NAME"), .init("CREATED")])
-        table.rows = teams.map { [String($0.id), $0.name, CommandOutput.time($0.createdAt)] }
+        var table = TextTable([.init("ID", .right), .init("NAME"), .init("CREATED"), .init("STATE")])
+        table.rows = teams.map { team in
+            [
+                String(team.id), team.name, CommandOutput.time(team.createdAt),
+                team.suspendedAt.map { "suspended \(CommandOutput.time($0))" } ?? "active",
+            ]
+        }
         return table.render()
     }
 
@@ -129,6 +134,36 @@ struct TeamCommand: AsyncParsableCommand {
             let tenant = tenant
             let teams = try await options.administer { try await $0.teams(tenant: tenant) }
             try options.show(NamedList("teams", teams), text: TeamCommand.table(teams))
+        }
+    }
+
+    struct Suspend: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Turn the keys of a team away; its data stays.")
+        @OptionGroup var options: AdminOptions
+        @Argument(help: "The team.") var name: String
+        @Option(help: "The tenant.") var tenant: String
+
+        mutating func run() async throws {
+            let (name, tenant) = (name, tenant)
+            let team = try await options.administer {
+                try await $0.setTeamSuspended(true, team: name, tenant: tenant)
+            }
+            try options.show(team, text: TeamCommand.table([team]))
+        }
+    }
+
+    struct Resume: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "End a team's suspension.")
+        @OptionGroup var options: AdminOptions
+        @Argument(help: "The team.") var name: String
+        @Option(help: "The tenant.") var tenant: String
+
+        mutating func run() async throws {
+            let (name, tenant) = (name, tenant)
+            let team = try await options.administer {
+                try await $0.setTeamSuspended(false, team: name, tenant: tenant)
+            }
+            try options.show(team, text: TeamCommand.table([team]))
         }
     }
 }

@@ -1,0 +1,95 @@
+internal import Foundation
+internal import GatewayCore
+internal import Ledger
+
+/// Brings a plan about, change by change, by a store whose changes are one transaction.
+struct ApplyExecution {
+    /// A key that was made: the only moment at which its secret is known.
+    struct MadeKey: Sendable, Encodable {
+        var tenant: String
+        var name: String
+        var id: Int64
+        var key: String
+    }
+    private let store: AdminStore
+    private var keys: [ResourceName: Int64]
+    private(set) var made: [MadeKey] = []
+
+    init(_ store: AdminStore, keys: [ResourceName: Int64]) {
+        self.store = store
+        self.keys = keys
+    }
+
+    /// Errors name the place in the file.
+    mutating func run(_ plan: ApplyPlan) async throws {
+        for change in plan.changes {
+            if let removal = change.removal { try await remove(removal, change.name) }
+            guard let declared = change.declared else { continue }
+            do {
+                try await bringAbout(declared, change)
+            } catch let error as LedgerError {
+                throw declared.place.failure(error)
+            }
+        }
+    }
+
+    private mutating func bringAbout(_ declared: DeclaredResource, _ change: ApplyPlan.Change) async throws {
+        let tenant = declared.name.tenant ?? ""
+        let isNew = change.action == .create
+        switch declared.draft {
+        case .price(let draft): _ = try await store.setPrice(draft)
+        case .tenant(let zone, let isSuspended):
+            if isNew {
+                _ = try await store.createTenant(name: tenant, timeZone: zone ?? "UTC")
+            } else if let zone, change.fields.contains(where: { $0.name == "time_zone" }) {
+                try await store.setTenantTimeZone(zone, tenant: tenant)
+            }
+            if let isSuspended { try await store.setTenantSuspended(isSuspended, tenant: tenant) }
+        case .team(let isSuspended):
+            if isNew { _ = try await store.createTeam(name: declared.name.text, tenant: tenant) }
+            if let isSuspended {
+                try await store.setTeamSuspended(isSuspended, team: declared.name.text, tenant: tenant)
+            }
+        case .key(let draft, let isSuspended):
+            let id = try await key(draft, declared, change)
+            if let isSuspended { try await store.setKeySuspended(isSuspended, key: id) }
+        case .budget(var draft, let key):
+            if let key { draft.scope = .key(try number(key, tenant)) }
+            _ = try await store.setBudget(draft)
+        case .limit(var draft, let key):
+            if let key { draft.scope = .key(try number(key, tenant)) }
+            _ = try await store.setLimit(draft)
+        case .route(let draft):
+            _ = isNew ? try await store.addRoute(draft) : try await store.changeRoute(draft)
+        }
+    }
+
+    private mutating func key(
+        _ draft: KeyDraft, _ declared: DeclaredResource, _ change: ApplyPlan.Change
+    ) async throws -> Int64 {
+        if let id = keys[declared.name] {
+            if change.fields.contains(where: { $0.name != "suspended" }) { try await store.changeKey(id, to: draft) }
+            return id
+        }
+        let new = try await store.createKey(draft)
+        keys[declared.name] = new.info.id
+        made.append(MadeKey(tenant: draft.tenant, name: draft.name, id: new.info.id, key: new.secret))
+        return new.info.id
+    }
+
+    private func number(_ key: String, _ tenant: String) throws(LedgerError) -> Int64 {
+        guard let id = keys[ResourceName(kind: .key, tenant: tenant, text: key)] else {
+            throw LedgerError(.notFound, field: "key", "\(tenant) has no key named \(key), and the file declares none")
+        }
+        return id
+    }
+
+    private func remove(_ removal: CurrentResource.Removal, _ name: ResourceName) async throws {
+        switch removal {
+        case .key(let id): try await store.revokeKey(id)
+        case .budget(let draft): try await store.removeBudget(draft)
+        case .limit(let draft): try await store.removeLimit(draft)
+        case .route(let route): try await store.removeRoute(route, tenant: name.tenant ?? "")
+        }
+    }
+}

@@ -1,0 +1,94 @@
+internal import GatewayCore
+
+/// What has to change so that the database is as a file declares: a pure difference of the two.
+struct ApplyPlan: Sendable {
+    enum Action: String, Sendable, Encodable { case create, change, remove }
+
+    /// A field before and after; nil: it was, or will be, not there.
+    struct Field: Hashable, Sendable, Encodable {
+        var name: String
+        var before: String?
+        var after: String?
+    }
+
+    struct Change: Sendable {
+        var action: Action
+        var name: ResourceName
+        var fields: [Field]
+        /// Set for create and change.
+        var declared: DeclaredResource?
+        /// Set for remove.
+        var removal: CurrentResource.Removal?
+    }
+    private(set) var changes: [Change] = []
+    var isEmpty: Bool { changes.isEmpty }
+
+    /// - Parameter prunes: whether what declared tenants have beyond the file is taken away. Tenants, teams and prices
+    ///   never are: the ledger refers to them.
+    init(declared: DeclaredState, current: CurrentState, prunes: Bool) throws(CommandFailure) {
+        let known = Dictionary(current.resources.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
+        for resource in declared.resources {
+            if current.ambiguous.contains(resource.name) {
+                throw resource.place.failure("name", "several keys in use are named \(resource.name.text)")
+            }
+            guard let old = known[resource.name] else {
+                let fields = resource.fields.filter { $0.value != ResourceText.none }
+                    .map { Field(name: $0.key, before: nil, after: $0.value) }
+                changes.append(
+                    Change(action: .create, name: resource.name, fields: Self.sorted(fields), declared: resource))
+                continue
+            }
+            var wanted = resource.fields
+            // A new version of a price replaces all of it: what the file leaves out is not in it.
+            if resource.name.kind == .price {
+                wanted.merge(old.fields.mapValues { _ in ResourceText.none }) { new, _ in new }
+            }
+            let fields = wanted.filter { old.fields[$0.key] ?? ResourceText.none != $0.value }
+                .map { Field(name: $0.key, before: old.fields[$0.key] ?? ResourceText.none, after: $0.value) }
+            if !fields.isEmpty {
+                changes.append(
+                    Change(action: .change, name: resource.name, fields: Self.sorted(fields), declared: resource))
+            }
+        }
+        let order = ResourceName.Kind.allCases
+        changes = changes.enumerated().sorted { a, b in
+            let (x, y) = (order.firstIndex(of: a.element.name.kind), order.firstIndex(of: b.element.name.kind))
+            return (x ?? 0, a.offset) < (y ?? 0, b.offset)
+        }.map(\.element)
+        guard prunes else { return }
+        let wanted = Set(declared.resources.map(\.name))
+        // The reverse: what refers to others goes first.
+        for kind in order.reversed() {
+            for old in current.resources where old.name.kind == kind && !wanted.contains(old.name) {
+                guard let removal = old.removal else { continue }
+                changes.append(Change(action: .remove, name: old.name, fields: [], removal: removal))
+            }
+        }
+    }
+
+    private static func sorted(_ fields: [Field]) -> [Field] { fields.sorted { $0.name < $1.name } }
+
+    /// One line a change: "~ budget acme tenant month  limit_usd 10.000000000 → 20.000000000".
+    var text: String {
+        var text = ""
+        for change in changes {
+            let sign =
+                switch change.action {
+                case .create: "+"
+                case .change: "~"
+                case .remove: "-"
+                }
+            let owner = change.name.kind == .tenant ? "" : change.name.tenant.map { "\($0) " } ?? ""
+            text += "\(sign) \(change.name.kind.rawValue) \(owner)\(change.name.text)"
+            for field in change.fields {
+                let values = field.before.map { "\($0) → \(field.after ?? "")" } ?? field.after ?? ""
+                text += "  \(field.name) \(values)"
+            }
+            text += "\n"
+        }
+        let counts = [(Action.create, "create"), (.change, "change"), (.remove, "remove")].map { action, word in
+            "\(changes.count { $0.action == action }) to \(word)"
+        }
+        return text + "\(counts.joined(separator: ", "))\n"
+    }
+}

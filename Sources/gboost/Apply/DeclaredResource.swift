@@ -1,0 +1,83 @@
+internal import Foundation
+internal import GatewayCore
+internal import Ledger
+
+/// What a resource is named by. The same name in a file and in the database is the same resource.
+struct ResourceName: Hashable, Sendable {
+    /// In the order in which they are made: what refers to others comes after them.
+    enum Kind: String, Hashable, Sendable, CaseIterable { case price, tenant, team, key, budget, limit, route }
+    var kind: Kind
+    /// Nil for prices, which belong to no tenant.
+    var tenant: String?
+    /// Unique among its kind in the tenant.
+    var text: String
+}
+
+/// A resource as a file wants it.
+struct DeclaredResource: Sendable {
+    /// How it is brought about. Keys are named: those to be made have no number yet.
+    enum Draft: Sendable {
+        case tenant(timeZone: String?, suspended: Bool?)
+        case team(suspended: Bool?)
+        case key(KeyDraft, suspended: Bool?)
+        case budget(BudgetDraft, key: String?)
+        case limit(LimitDraft, key: String?)
+        case route(RouteDraft)
+        case price(PriceDraft)
+    }
+    var name: ResourceName
+    /// What is compared and shown. A field that the file leaves out is left as it is.
+    var fields: [String: String]
+    var draft: Draft
+    var place: DeclaredPlace
+}
+
+/// A resource as it is in the database.
+struct CurrentResource: Sendable {
+    /// How it is taken away; nil: it cannot be.
+    enum Removal: Sendable {
+        case key(Int64)
+        case budget(BudgetDraft)
+        case limit(LimitDraft)
+        case route(String)
+    }
+    var name: ResourceName
+    var fields: [String: String]
+    var removal: Removal?
+}
+
+/// How values are written, the same for both sides.
+enum ResourceText {
+    static let none = "none"
+
+    static func flag(_ value: Bool) -> String { value ? "true" : "false" }
+    static func time(_ date: Date?) -> String { date?.formatted(.iso8601) ?? none }
+    static func list(_ values: [Int]) -> String { values.map(String.init).joined(separator: ",") }
+
+    /// Every part of a price by its own name, whatever prices consist of.
+    static func price(_ price: ModelPrice) -> [String: String] {
+        var fields = flat((try? CommandOutput.json(price)) ?? "{}")
+        fields["id"] = nil
+        fields["model"] = nil
+        return fields
+    }
+
+    static func route(
+        slm: String, prm: String?, llm: ModelReference, _ settings: RouteSettings
+    ) throws(LedgerError) -> [String: String] {
+        var fields = ["slm": slm, "prm": prm ?? none, "llm": llm.description]
+        for (name, value) in flat(try settings.jsonText()) { fields["settings.\(name)"] = value }
+        return fields
+    }
+
+    private static func flat(_ json: String) -> [String: String] {
+        let object = try? JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any]
+        return (object ?? [:]).mapValues { "\($0)" }
+    }
+
+    /// "team research month model openai/*".
+    static func scope(team: String?, key: String?, model: String?, tag: String?) -> String {
+        (team.map { "team \($0)" } ?? key.map { "key \($0)" } ?? "tenant")
+            + (model.map { " model \($0)" } ?? "") + (tag.map { " tag \($0)" } ?? "")
+    }
+}

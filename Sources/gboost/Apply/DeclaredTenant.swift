@@ -1,0 +1,158 @@
+internal import Foundation
+internal import GatewayCore
+internal import Ledger
+internal import Yams
+
+/// One tenant of a file, with everything that belongs to it.
+struct DeclaredTenant {
+    private let tenant: String
+    private(set) var resources: [DeclaredResource] = []
+    private static let scopeFields = ["team", "key", "model", "tag"]
+
+    init(_ node: Node, _ place: DeclaredPlace) throws(CommandFailure) {
+        let fields = try DeclaredMapping(
+            node, place, known: ["name", "time_zone", "suspended", "teams", "keys", "budgets", "limits", "routes"])
+        tenant = try fields.required("name")
+        let zone = try fields.parsed("time_zone", ArgumentParsing.timeZone)
+        let isSuspended = try fields.flag("suspended")
+        var shown: [String: String] = [:]
+        shown["time_zone"] = zone
+        shown["suspended"] = isSuspended.map(ResourceText.flag)
+        resources.append(
+            DeclaredResource(
+                name: ResourceName(kind: .tenant, tenant: tenant, text: tenant), fields: shown,
+                draft: .tenant(timeZone: zone, suspended: isSuspended), place: place))
+        let limit = DeclaredState.maxEntries
+        for (node, place) in try fields.list("teams", atMost: limit) { try addTeam(node, place) }
+        for (node, place) in try fields.list("keys", atMost: limit) { try addKey(node, place) }
+        for (node, place) in try fields.list("budgets", atMost: limit) { try addBudget(node, place) }
+        for (node, place) in try fields.list("limits", atMost: limit) { try addLimits(node, place) }
+        for (node, place) in try fields.list("routes", atMost: limit) { try addRoute(node, place) }
+    }
+
+    private mutating func add(
+        _ kind: ResourceName.Kind, _ text: String, _ fields: [String: String], _ draft: DeclaredResource.Draft,
+        _ place: DeclaredPlace
+    ) {
+        resources.append(
+            DeclaredResource(
+                name: ResourceName(kind: kind, tenant: tenant, text: text), fields: fields, draft: draft, place: place))
+    }
+
+    /// A name alone, or a mapping.
+    private mutating func addTeam(_ node: Node, _ place: DeclaredPlace) throws(CommandFailure) {
+        if case .scalar(let scalar) = node { return add(.team, scalar.string, [:], .team(suspended: nil), place) }
+        let fields = try DeclaredMapping(node, place, known: ["name", "suspended"])
+        let isSuspended = try fields.flag("suspended")
+        var shown: [String: String] = [:]
+        shown["suspended"] = isSuspended.map(ResourceText.flag)
+        add(.team, try fields.required("name"), shown, .team(suspended: isSuspended), place)
+    }
+
+    private mutating func addKey(_ node: Node, _ place: DeclaredPlace) throws(CommandFailure) {
+        let fields = try DeclaredMapping(node, place, known: ["name", "team", "expires", "suspended"])
+        let draft = KeyDraft(
+            tenant: tenant, team: try fields.text("team"), name: try fields.required("name"),
+            expiresAt: try fields.parsed("expires", ArgumentParsing.instant))
+        let isSuspended = try fields.flag("suspended")
+        var shown = ["team": draft.team ?? ResourceText.none, "expires": ResourceText.time(draft.expiresAt)]
+        shown["suspended"] = isSuspended.map(ResourceText.flag)
+        add(.key, draft.name, shown, .key(draft, suspended: isSuspended), place)
+    }
+
+    private mutating func addBudget(_ node: Node, _ place: DeclaredPlace) throws(CommandFailure) {
+        let fields = try DeclaredMapping(
+            node, place,
+            known: Self.scopeFields + ["window", "limit_usd", "alert_at", "time_zone", "week_start", "rollover_usd"])
+        _ = try fields.required("limit_usd")
+        let (scope, key) = try Self.scope(fields)
+        var draft = BudgetDraft(
+            tenant: tenant, scope: scope, model: try fields.text("model"), tag: try fields.text("tag"),
+            window: try fields.choice("window", BudgetWindow.self) ?? .month,
+            limit: try fields.parsed("limit_usd", ArgumentParsing.usd) ?? .zero,
+            timeZone: try fields.parsed("time_zone", ArgumentParsing.timeZone),
+            weekStart: try fields.choice("week_start", Weekday.self)?.number,
+            rollover: try fields.parsed("rollover_usd", ArgumentParsing.rollover))
+        draft.alertAt = try Self.thresholds(fields)
+        var shown = ["limit_usd": draft.limit.usdString]
+        shown["alert_at"] = draft.alertAt.map(ResourceText.list)
+        shown["time_zone"] = draft.timeZone
+        shown["week_start"] = draft.weekStart.map { Weekday.allCases[$0 - 1].rawValue }
+        shown["rollover_usd"] = draft.rollover.map {
+            if case .upTo(let amount) = $0 { amount.usdString } else { ResourceText.none }
+        }
+        let name = ResourceText.scope(team: try fields.text("team"), key: key, model: draft.model, tag: draft.tag)
+        add(.budget, "\(name) \(draft.window.rawValue)", shown, .budget(draft, key: key), place)
+    }
+
+    /// One entry may set several limits of one scope.
+    private mutating func addLimits(_ node: Node, _ place: DeclaredPlace) throws(CommandFailure) {
+        let units: [(String, LimitUnit)] = [
+            ("requests_per_minute", .requests), ("tokens_per_minute", .tokens), ("parallel", .parallel),
+        ]
+        let fields = try DeclaredMapping(node, place, known: Self.scopeFields + ["for"] + units.map(\.0))
+        let (scope, key) = try Self.scope(fields)
+        let traffic = try fields.choice("for", LimitedTraffic.self) ?? .paid
+        var isEmpty = true
+        for (field, unit) in units {
+            guard let number = try fields.integer(field) else { continue }
+            guard number >= 0 else { throw fields.failure(field, "is negative") }
+            isEmpty = false
+            var draft = LimitDraft(tenant: tenant, scope: scope, unit: unit, traffic: traffic, limit: number)
+            draft.model = try fields.text("model")
+            draft.tag = try fields.text("tag")
+            let name = ResourceText.scope(team: try fields.text("team"), key: key, model: draft.model, tag: draft.tag)
+            add(
+                .limit, "\(name) \(unit.rawValue) for \(traffic.rawValue)", ["limit": String(number)],
+                .limit(draft, key: key), fields.place(of: field))
+        }
+        if isEmpty { throw place.failure(nil, "one of \(units.map(\.0).joined(separator: ", ")) is needed") }
+    }
+
+    private mutating func addRoute(_ node: Node, _ place: DeclaredPlace) throws(CommandFailure) {
+        let fields = try DeclaredMapping(node, place, known: ["name", "slm", "prm", "llm", "settings"])
+        var settings = RouteSettings()
+        if let given = try fields.mapping("settings") {
+            for name in given.names {
+                guard let value = try given.text(name) else { continue }
+                do throws(CommandFailure) {
+                    try RouteSettingsParsing.apply(["\(name)=\(value)"], to: &settings)
+                } catch { throw given.failure(name, error.message) }
+            }
+        }
+        _ = try fields.required("llm")
+        guard let llm = try fields.parsed("llm", ArgumentParsing.modelReference) else {
+            throw fields.failure("llm", "is missing")
+        }
+        let draft = RouteDraft(
+            tenant: tenant, name: try fields.required("name"), slm: try fields.required("slm"),
+            prm: try fields.text("prm"), llm: llm, settings: settings)
+        do throws(LedgerError) {
+            let shown = try ResourceText.route(slm: draft.slm, prm: draft.prm, llm: llm, settings)
+            add(.route, draft.name, shown, .route(draft), place)
+        } catch { throw place.failure(error) }
+    }
+
+    private static func scope(
+        _ fields: DeclaredMapping
+    ) throws(CommandFailure) -> (scope: BudgetScope, key: String?) {
+        let (team, key) = (try fields.text("team"), try fields.text("key"))
+        if team != nil, key != nil { throw fields.failure("key", "team and key exclude each other") }
+        return (team.map { .team($0) } ?? .tenant, key)
+    }
+
+    /// A list, or "50,80,95".
+    private static func thresholds(_ fields: DeclaredMapping) throws(CommandFailure) -> [Int]? {
+        do throws(CommandFailure) {
+            if let values = try fields.parsed("alert_at", ArgumentParsing.thresholds) { return values }
+            return nil
+        } catch {
+            guard let items = try? fields.list("alert_at", atMost: 20) else { throw error }
+            let texts = items.map { $0.node.string ?? "" }
+            if texts.isEmpty { return [] }
+            do throws(CommandFailure) {
+                return try ArgumentParsing.thresholds(texts.joined(separator: ","), option: "")
+            } catch { throw fields.failure("alert_at", "is not a rising list of percentages such as [50, 80, 95]") }
+        }
+    }
+}

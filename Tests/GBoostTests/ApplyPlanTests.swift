@@ -1,0 +1,108 @@
+import GatewayCore
+import Ledger
+import Testing
+
+@testable import gboost
+
+@Suite("The plan of a declaration: a pure difference")
+struct ApplyPlanTests {
+    private func declared(_ yaml: String) throws -> DeclaredState { try DeclaredState(yaml: yaml, path: "state.yaml") }
+
+    private func current(_ resources: [CurrentResource]) -> CurrentState {
+        var state = CurrentState()
+        state.resources = resources
+        return state
+    }
+
+    private func name(_ kind: ResourceName.Kind, _ text: String) -> ResourceName {
+        ResourceName(kind: kind, tenant: kind == .price ? nil : "acme", text: text)
+    }
+
+    @Test("what is not there is made, in an order in which it can be; what differs is changed, from what to what")
+    func difference() throws {
+        let file = try declared(
+            """
+            tenants:
+              - name: acme
+                time_zone: Europe/Berlin
+                routes: [{ name: math, slm: s, prm: p, llm: sim/m }]
+                budgets: [{ limit_usd: 20, alert_at: [50, 80] }]
+                keys: [{ name: app, team: research }]
+                teams: [research]
+            prices:
+              - { model: sim/m, input_usd_per_mtok: 1, output_usd_per_mtok: 2 }
+            """)
+        let there = current([
+            CurrentResource(name: name(.tenant, "acme"), fields: ["time_zone": "UTC", "suspended": "true"]),
+            CurrentResource(
+                name: name(.budget, "tenant month"),
+                fields: ["limit_usd": "10.000000000", "alert_at": "50,80", "week_start": "mon"]),
+        ])
+        let plan = try ApplyPlan(declared: file, current: there, prunes: false)
+        #expect(plan.changes.map(\.name.kind) == [.price, .tenant, .team, .key, .budget, .route])
+        #expect(plan.changes.map(\.action) == [.create, .change, .create, .create, .change, .create])
+        #expect(plan.changes[1].fields == [.init(name: "time_zone", before: "UTC", after: "Europe/Berlin")])
+        #expect(plan.text.contains("~ budget acme tenant month  limit_usd 10.000000000 → 20.000000000\n"))
+        #expect(plan.text.contains("+ key acme app  team research\n"))
+        #expect(plan.text.hasSuffix("4 to create, 2 to change, 0 to remove\n"))
+    }
+
+    @Test(
+        "the same on both sides is nothing to change, and beyond the file only pruning touches, what refers goes first")
+    func nothing() throws {
+        let file = try declared("tenants: [{ name: acme, budgets: [{ limit_usd: 20, tag: batch, window: day }] }]")
+        let there = current([
+            CurrentResource(name: name(.tenant, "acme"), fields: ["time_zone": "UTC"]),
+            CurrentResource(name: name(.team, "old"), fields: [:]),
+            CurrentResource(name: name(.key, "old"), fields: [:], removal: .key(7)),
+            CurrentResource(name: name(.budget, "tenant tag batch day"), fields: ["limit_usd": "20.000000000"]),
+            CurrentResource(name: name(.route, "old"), fields: [:], removal: .route("old")),
+        ])
+        #expect(try ApplyPlan(declared: file, current: there, prunes: false).isEmpty)
+        let plan = try ApplyPlan(declared: file, current: there, prunes: true)
+        #expect(plan.changes.map(\.name.kind) == [.route, .key] && plan.changes.allSatisfy { $0.action == .remove })
+    }
+
+    @Test("a name that several keys have is refused")
+    func ambiguous() throws {
+        let file = try declared("tenants: [{ name: acme, keys: [{ name: app }] }]")
+        var there = current([])
+        there.ambiguous = [name(.key, "app")]
+        #expect(throws: CommandFailure.self) { try ApplyPlan(declared: file, current: there, prunes: false) }
+    }
+
+    @Test(
+        "an error names file, line and field",
+        arguments: [
+            ("tenants:\n  - nam: acme", "state.yaml:2: tenants[0].nam: is unknown"),
+            ("tenants:\n  - time_zone: UTC", "state.yaml:2: tenants[0].name: is missing"),
+            ("tenants:\n  - name: a\n    time_zone: Mars", "state.yaml:3: tenants[0].time_zone: 'Mars'"),
+            ("tenants:\n  - name: a\n  - name: a", "state.yaml:3: tenants[1]: tenant a stands twice"),
+            (
+                "tenants:\n  - name: a\n    budgets:\n      - limit_usd: x",
+                "state.yaml:4: tenants[0].budgets[0].limit_usd"
+            ),
+            ("tenants:\n  - name: a\n    budgets: [{ window: day }]", "budgets[0].limit_usd: is missing"),
+            ("tenants: [{ name: a, budgets: [{ limit_usd: 1, window: year }] }]", "window: 'year' is not one of: day"),
+            ("tenants: [{ name: a, budgets: [{ limit_usd: 1, alert_at: [80, 50] }] }]", "alert_at: is not a rising"),
+            ("tenants: [{ name: a, budgets: [{ limit_usd: 1, team: t, key: k }] }]", "key: team and key exclude"),
+            ("tenants: [{ name: a, limits: [{ team: t }] }]", "limits[0]: one of requests_per_minute"),
+            ("tenants: [{ name: a, limits: [{ parallel: many }] }]", "parallel: 'many' is not a whole number"),
+            ("tenants: [{ name: a, routes: [{ name: r, slm: s, llm: m }] }]", "llm: 'm' is not of the form"),
+            (
+                "tenants: [{ name: a, routes: [{ name: r, slm: s, llm: a/m, settings: { x: 1 } }] }]",
+                "routes[0].settings.x: "
+            ),
+            ("prices:\n  - { model: a/m, input_usd_per_mtok: 1 }", "prices[0].output_usd_per_mtok: is missing"),
+            (
+                "prices:\n  - { model: a/m, input_usd_per_mtok: z, output_usd_per_mtok: 1 }",
+                "input_usd_per_mtok: z is not"
+            ),
+            ("tenants: [", "state.yaml:"), ("", "declares nothing"), ("tenants: acme", "tenants: a list is expected"),
+        ])
+    func errors(yaml: String, message: String) {
+        let error = #expect(throws: CommandFailure.self) { try declared(yaml) }
+        #expect(error?.status == .usage)
+        #expect(error?.message.contains(message) == true, "\(error?.message ?? "")")
+    }
+}
