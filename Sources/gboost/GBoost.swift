@@ -20,7 +20,8 @@ struct GBoostCommand: AsyncParsableCommand {
         [
             ServeCommand.self, DemoCommand.self, MigrateCommand.self, TenantCommand.self, TeamCommand.self,
             KeyCommand.self, BudgetCommand.self, ModelCommand.self, RouteCommand.self, PriceCommand.self,
-            SpendCommand.self, EscalationsCommand.self, HoldsCommand.self, PRMCommand.self, DoctorCommand.self,
+            SpendCommand.self, EscalationsCommand.self, HoldsCommand.self, RetentionCommand.self,
+            PRMCommand.self, DoctorCommand.self,
             SimulateProviderCommand.self, EngineHostCommand.self,
         ]
     }

@@ -71,11 +71,15 @@ import Testing
     func setUp() async throws {
         try await Shell.with { shell in
             let before = await shell.run("tenant list")
-            #expect(before.status == .failed)
+            // The server's roles may be there already, of another database.
+            #expect([.failed, .configuration].contains(before.status))
             #expect(before.errors.contains("gboost migrate"))
             #expect(await shell.run("migrate --json").json("applied", "0", "version") == "1")
             #expect(await shell.run("migrate").output == "nothing to apply\n")
             #expect(await shell.run("migrate status --json").json("migrations", "0", "state") == "applied")
+            #expect(await shell.run("retention set requests --months 13 --json").json("months") == "13")
+            #expect(await shell.run("retention set requests").status == .usage)
+            #expect(await shell.run("retention show").output.contains("for ever"))
 
             let tenant = await shell.run("tenant create acme --time-zone Europe/Berlin --json")
             #expect(tenant.json("time_zone") == "Europe/Berlin")
