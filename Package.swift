@@ -53,7 +53,10 @@ let package = Package(
             name: "Inference", dependencies: ["CLinux", "CLlama", "ThreadExecutor", "GatewayCore", subprocess, log],
             swiftSettings: common),
         .target(name: "Providers", dependencies: ["Curl", "WireFormat", "GatewayCore", log], swiftSettings: strict),
-        .target(name: "Ledger", dependencies: ["Postgres", "GatewayCore", crypto, log], swiftSettings: strict),
+        .target(
+            name: "Ledger", dependencies: ["Postgres", "GatewayCore", crypto, log],
+            // Lets tests kill a gateway at a chosen moment; a release build has none of it.
+            swiftSettings: strict + [.define("GBOOST_FAILPOINTS", .when(configuration: .debug))]),
         .target(name: "EmbeddedPostgres", dependencies: [subprocess, log], swiftSettings: strict),
         .target(
             name: "GatewayServer",
