@@ -123,6 +123,9 @@ package struct PostgresConfiguration: Sendable {
         var session = [
             "DateStyle=ISO", "TimeZone=UTC", "IntervalStyle=iso_8601", "bytea_output=hex", "extra_float_digits=1",
             "standard_conforming_strings=on", "client_min_messages=warning",
+            // Compiling costs a new connection's first statements hundreds of milliseconds, seconds on a busy machine:
+            // the planner settings that pin an order of locks look to it like a cost of ten billion.
+            "jit=off",
             "statement_timeout=\(statementTimeout.wholeMilliseconds)",
             "idle_in_transaction_session_timeout=\(idleInTransactionTimeout.wholeMilliseconds)",
         ]
