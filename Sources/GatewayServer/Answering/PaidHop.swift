@@ -173,7 +173,7 @@ struct PaidHop: Sendable {
                 "paid call failed",
                 metadata: [
                     "hold": "\(held.plan.id)", "model": "\(held.plan.model)", "code": "\(failure.code.rawValue)",
-                    "status": "\(failure.status ?? 0)", "posted_usd": "\(amount)",
+                    "status": "\(failure.status ?? 0)", "posted_usd": "\(amount)", "why": "\(failure.message)",
                 ])
         }
         return amount
