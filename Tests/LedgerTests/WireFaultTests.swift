@@ -45,7 +45,7 @@ struct WireFaultTests {
         try await Self.with { f, wire, pool in
             var (number, granted, given) = (0, 0, 0)
             while number < Self.most {
-                let ledger = try await f.ledger(pool: pool) { $0.reserveTimeout = .seconds(2) }
+                let ledger = try await f.ledger(pool: pool, configure: { $0.reserveTimeout = .seconds(2) })
                 let call = f.reservation(10)
                 wire.arm(direction, at: number, staysDown: true)
                 let outcome = try? await ledger.reserve(call)

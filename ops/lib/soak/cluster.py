@@ -90,7 +90,8 @@ class Cluster:
 
     def answers(self):
         return subprocess.run(
-            [os.path.join(self.bin, "pg_isready"), "-q", "-U", "postgres", "-d", "postgres", "-h", self.root, "-p", str(self.port)], check=False,
+            [os.path.join(self.bin, "pg_isready"), "-q", "-U", "postgres", "-d", "postgres", "-h", self.root, "-p",
+             str(self.port)], check=False,
             stdin=subprocess.DEVNULL).returncode == 0
 
     def children(self):
