@@ -129,7 +129,7 @@ let package = Package(
             exclude: ["Scripts"], swiftSettings: common),
         .testTarget(
             name: "GBoostTests",
-            dependencies: ["gboost", "GatewayCore", "Ledger", "Postgres", "Providers", "EmbeddedPostgres"],
+            dependencies: ["gboost", "GatewayCore", "Ledger", "Postgres", "Providers", "EmbeddedPostgres", log],
             swiftSettings: common),
         .testTarget(name: "TidyTests", swiftSettings: common),
     ])

@@ -1,5 +1,7 @@
 import EmbeddedPostgres
 import Foundation
+import Logging
+import Postgres
 import Testing
 
 @testable import gboost
@@ -119,6 +121,29 @@ import Testing
             let sick = await shell.run("doctor")
             #expect(sick.status == .failed)
             #expect(sick.output.contains("PROBLEM  model acme/slm"))
+        }
+    }
+
+    @Test("a login that is no member of gboost_app ends with status 3 and is told what to grant; a member works")
+    func membership() async throws {
+        try await Shell.with { shell in
+            await shell.run("migrate")
+            let login = "l" + UUID().uuidString.lowercased().filter { $0 != "-" }
+            let owner = PostgresPool(
+                configuration: try PostgresConfiguration(url: shell.url), size: 1, maxWaiting: 1,
+                logger: .init(label: "test"))
+            _ = try await owner.query(PostgresStatement(trusted: "create role \(login) login"))
+            let file = shell.directory.appending(path: "gboost.yaml")
+            let yaml = try String(contentsOf: file, encoding: .utf8)
+            try Data(yaml.replacing("://gboost@", with: "://\(login)@").utf8).write(to: file)
+            let refused = await shell.run("tenant create acme")
+            #expect(refused.status == .configuration)
+            #expect(refused.errors.contains("grant gboost_app to"), "\(refused.errors)")
+            _ = try await owner.query(PostgresStatement(trusted: "grant gboost_app to \(login)"))
+            #expect(await shell.run("tenant create acme").status == .done)
+            #expect(await shell.run("tenant suspend acme").status == .done)
+            _ = try await owner.query(PostgresStatement(trusted: "drop role \(login)"))
+            await owner.close()
         }
     }
 
