@@ -53,7 +53,10 @@ let package = Package(
             name: "Inference", dependencies: ["CLinux", "CLlama", "ThreadExecutor", "GatewayCore", subprocess, log],
             swiftSettings: common),
         .target(name: "Providers", dependencies: ["Curl", "WireFormat", "GatewayCore", log], swiftSettings: strict),
-        .target(name: "Ledger", dependencies: ["Postgres", "GatewayCore", crypto, log], swiftSettings: strict),
+        .target(
+            name: "Ledger", dependencies: ["Postgres", "GatewayCore", crypto, log],
+            // Lets tests kill a gateway at a chosen moment; a release build has none of it.
+            swiftSettings: strict + [.define("GBOOST_FAILPOINTS", .when(configuration: .debug))]),
         .target(name: "EmbeddedPostgres", dependencies: [subprocess, log], swiftSettings: strict),
         .target(
             name: "GatewayServer",
@@ -133,7 +136,7 @@ let package = Package(
             exclude: ["Scripts"], swiftSettings: common),
         .testTarget(
             name: "GBoostTests",
-            dependencies: ["gboost", "GatewayCore", "Ledger", "Postgres", "Providers", "EmbeddedPostgres"],
+            dependencies: ["gboost", "GatewayCore", "Ledger", "Postgres", "Providers", "EmbeddedPostgres", log],
             swiftSettings: common),
         .testTarget(name: "TidyTests", swiftSettings: common),
     ])

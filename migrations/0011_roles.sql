@@ -26,6 +26,11 @@ grant insert, update on tenants, teams, api_keys, models, routes, budgets, budge
 grant delete on models, routes, retention to gboost_app;
 grant insert on prices, price_tiers, events, ledger_entries, escalations, requests to gboost_app;
 grant usage on all sequences in schema public to gboost_app;
+-- What changes the schema, with the owner's rights and within bounds of its own, is for gateways only.
+revoke execute on function gboost_ensure_partitions(int, timestamptz), gboost_expire(interval, timestamptz, int)
+  from public;
+grant execute on function gboost_ensure_partitions(int, timestamptz), gboost_expire(interval, timestamptz, int)
+  to gboost_app;
 
 create function gboost_tenant_id() returns bigint language sql stable parallel safe as $$
   select nullif(current_setting('gboost.tenant', true), '')::bigint

@@ -60,6 +60,13 @@ struct JournalFile: ~Copyable {
     mutating func append(_ lines: [UInt8]) throws {
         do {
             try handle.seek(toOffset: UInt64(bytes))
+            #if GBOOST_FAILPOINTS
+            if Failpoint.midJournalAppend.isArmed {
+                try handle.write(contentsOf: Data(lines.prefix(lines.count / 2)))
+                try handle.synchronize()
+                Failpoint.midJournalAppend.hit()
+            }
+            #endif
             try handle.write(contentsOf: Data(lines))
             try handle.synchronize()
             bytes += lines.count

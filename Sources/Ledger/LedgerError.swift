@@ -47,6 +47,11 @@ extension LedgerError {
     /// A database error, told apart by what it means to the person who asked.
     init(_ error: PostgresError) {
         switch (error.code, error.sqlState) {
+        case (.connection, "42501"?):
+            self.init(.database, field: "database.url", error.message)
+        case (_, "42501"?):
+            self.init(
+                .database, "the database's role lacks a right: run gboost migrate as the owner", underlying: error)
         case (.connection, _), (.timeout, _), (.poolExhausted, _), (.cancelled, _):
             self.init(.unavailable, "the database cannot be reached", underlying: error)
         case (_, "23505"?):

@@ -24,7 +24,7 @@ extension PostgresLedger {
                 }
             }
             group.addTask {
-                await self.repeating(Self.partitionInterval) { await self.makePartitions() }
+                await self.repeating(Self.partitionInterval) { await self.keepPartitions() }
             }
         }
     }
@@ -32,7 +32,7 @@ extension PostgresLedger {
     /// Registration, journal, predecessors' holds. True when all of it is done.
     func catchUp() async -> Bool {
         guard await beat(), await replay(), await recover() != nil else { return false }
-        await makePartitions()
+        await keepPartitions()
         isRecovered.withLock { $0 = true }
         return true
     }
@@ -146,9 +146,15 @@ extension PostgresLedger {
         }
     }
 
-    private func makePartitions() async {
-        do { _ = try await pool.query("select gboost_ensure_partitions()") } catch {
-            logger.warning("partitions are not made", metadata: ["reason": "\(error)"])
+    /// Makes the partitions of the months to come, and drops those that retention has run out for.
+    func keepPartitions() async {
+        do {
+            _ = try await pool.query("select gboost_ensure_partitions()")
+            let dropped = try await pool.query("select gboost_expire() as dropped").rows.first
+            let names = try dropped?.get("dropped", as: [String].self) ?? []
+            if !names.isEmpty { logger.notice("retention has run out", metadata: ["dropped": "\(names)"]) }
+        } catch {
+            logger.warning("partitions are not kept", metadata: ["reason": "\(error)"])
         }
     }
 

@@ -14,6 +14,7 @@ extension PostgresLedger {
         }
         inFlight.enter()
         defer { inFlight.leave() }
+        Failpoint.beforeReserve.hit()
         // Nothing below looks at the task's cancellation: it must not lose the answer to a hold that was committed.
         switch await attempt(reservation) {
         case .success(let outcome):
@@ -53,6 +54,7 @@ extension PostgresLedger {
             }
             switch await lane(of: reservation.caller.tenant.id).reserve(planned) {
             case .granted(let state):
+                Failpoint.afterReserveCommit.hit()
                 open.withLock { $0[reservation.id] = reservation.caller.tenant.id }
                 return .success(.granted(tightest: state))
             case .refused(let state): return .success(.refused(state))

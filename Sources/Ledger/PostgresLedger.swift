@@ -111,6 +111,7 @@ package final class PostgresLedger: SpendLedger {
     func lane(of tenantID: Int64) -> LedgerLane { lanes[Int(tenantID.magnitude % UInt64(lanes.count))] }
 
     private func store(_ record: JournalRecord) async {
+        if case .settlement = record { Failpoint.beforeSettle.hit() }
         if case .settlement(let settlement) = record,
             let tenant = open.withLock({ $0.removeValue(forKey: settlement.id) })
         {
@@ -166,6 +167,7 @@ package final class PostgresLedger: SpendLedger {
     }
 
     private func note(_ settlement: Settlement, _ verdict: String, isAlarm: Bool) {
+        Failpoint.afterSettleCommit.hit()
         tally.withLock { tally in
             if verdict == "settled" || verdict == "adjusted" { tally.settled += 1 }
             if isAlarm { tally.alarms += 1 }

@@ -23,6 +23,8 @@ package struct PostgresConfiguration: Sendable {
     package var acquireTimeout: Duration
     /// The longest pause between two attempts to reach a server that is away.
     package var maxBackoff: Duration
+    /// The role that every session acts as; nil: the one it logs in as, which must else be a member of this one.
+    package var role: String?
 
     /// Keywords and values as libpq read them. Private: the password is among them.
     private let settings: [String: String]
@@ -61,6 +63,9 @@ package struct PostgresConfiguration: Sendable {
         guard connectTimeout > .zero, statementTimeout > .zero, acquireTimeout > .zero, maxBackoff > .zero,
             idleInTransactionTimeout > .zero, maxPipelined > 0, maxPreparedStatements >= 0
         else { throw PostgresError(.invalidConfiguration, "a timeout or limit of the database is not positive") }
+        if let role, role.isEmpty || !role.utf8.allSatisfy(Self.isPlain) {
+            throw PostgresError(.invalidConfiguration, "a database role is a name of letters, digits and underscores")
+        }
     }
 
     /// The hosts to try, in order. A Unix socket's directory and a numeric address need no resolution.
@@ -74,6 +79,20 @@ package struct PostgresConfiguration: Sendable {
             let isName = !host.isEmpty && !host.hasPrefix("/") && !host.hasPrefix("@")
             return (host, port, isName && !NameResolver.isNumeric(host))
         }
+    }
+
+    /// It stands unquoted in the start-up options.
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"): true
+        default: false
+        }
+    }
+
+    /// Whether the server's refusal names the role to act as, in whatever language it speaks: it is quoted in all.
+    func isRoleRefused(_ message: String) -> Bool {
+        guard let role, settings["user"] != role, settings["dbname"] != role else { return false }
+        return message.contains("\"\(role)\"")
     }
 
     private static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
@@ -101,12 +120,16 @@ package struct PostgresConfiguration: Sendable {
             all["port"] = addresses.map(\.port).joined(separator: ",")
         }
         // As start-up options rather than statements: no round trip, and RESET returns to them.
-        let session = [
+        var session = [
             "DateStyle=ISO", "TimeZone=UTC", "IntervalStyle=iso_8601", "bytea_output=hex", "extra_float_digits=1",
             "standard_conforming_strings=on", "client_min_messages=warning",
+            // Compiling costs a new connection's first statements hundreds of milliseconds, seconds on a busy machine:
+            // the planner settings that pin an order of locks look to it like a cost of ten billion.
+            "jit=off",
             "statement_timeout=\(statementTimeout.wholeMilliseconds)",
             "idle_in_transaction_session_timeout=\(idleInTransactionTimeout.wholeMilliseconds)",
         ]
+        if let role { session.append("role=\(role)") }
         let own = session.map { "-c \($0)" }.joined(separator: " ")
         all["options"] = settings["options"].map { "\($0) \(own)" } ?? own
         return all.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }

@@ -60,7 +60,13 @@ extension PostgresConnection {
     }
 
     private func connectError() -> PostgresError {
-        PostgresError(.connection, configuration.scrub(handle.message))
+        if let role = configuration.role, configuration.isRoleRefused(handle.message) {
+            return PostgresError(
+                .connection,
+                "the login role may not act as \(role): run \"gboost migrate\" as the owner, which makes "
+                    + "it, then \"grant \(role) to\" the login role", sqlState: PostgresState.insufficientPrivilege)
+        }
+        return PostgresError(.connection, configuration.scrub(handle.message))
     }
 
     /// Every address of every host, so that libpq never has to resolve a name itself, which blocks.

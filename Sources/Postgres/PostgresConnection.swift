@@ -204,8 +204,12 @@ package actor PostgresConnection {
         await settle()
         if isOpen, PQtransactionStatus(handle.raw) != PQTRANS_IDLE { await rollback(lease: lease) }
         if isOpen, isDirty {
-            let reset = try? await query("DISCARD ALL", lease: lease)
+            var reset = try? await query("DISCARD ALL", lease: lease)
             prepared.removeAll()
+            // It discards the role as well.
+            if reset != nil, let role = configuration.role {
+                reset = try? await query(PostgresStatement(trusted: "SET ROLE \(role)"), lease: lease)
+            }
             if reset == nil { lose(PostgresError(.connection, "the session could not be reset")) }
         }
         currentLease = nil

@@ -28,5 +28,6 @@ enum PostgresState {
     static let queryCanceled = "57014"
     static let inFailedTransaction = "25P02"
     static let invalidStatementName = "26000"
+    static let insufficientPrivilege = "42501"
     static let featureNotSupported = "0A000"
 }

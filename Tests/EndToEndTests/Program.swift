@@ -77,6 +77,12 @@ final class Program: Sendable {
         return process.terminationStatus
     }
 
+    /// Waits for its end, whatever that is; false after a minute.
+    func died() async -> Bool {
+        for _ in 0..<6000 where process.isRunning { try? await Task.sleep(for: .milliseconds(10)) }
+        return !process.isRunning
+    }
+
     private func ended() async {
         while process.isRunning { try? await Task.sleep(for: .milliseconds(10)) }
     }

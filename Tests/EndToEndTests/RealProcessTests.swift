@@ -8,7 +8,7 @@ import Testing
 struct RealProcessTests {
     static let question = "Anna has 12 apples and buys 7 more. How many apples does she have?"
 
-    private static func with(_ body: (World) async throws -> Void) async throws {
+    static func with(_ body: (World) async throws -> Void) async throws {
         let world = try await World.make()
         do {
             try await body(world)

@@ -1,4 +1,5 @@
 internal import GatewayCore
+internal import Ledger
 internal import Logging
 
 /// A paid call that is wanted: everything that decides about its hold.
@@ -140,6 +141,7 @@ struct PaidHop: Sendable {
             await release(held, escalation: escalation)
             throw .priceUnknown(held.plan.model)
         }
+        Failpoint.beforeSend.hit()
         do {
             return try await provider.open(call)
         } catch {
@@ -156,6 +158,7 @@ struct PaidHop: Sendable {
     func settle(
         _ held: HeldCall, result: PaidResult, failure: ProviderError?, escalation: EscalationRecord
     ) async -> NanoUSD {
+        Failpoint.afterAnswer.hit()
         metrics.registry.add("gboost_in_flight_paid_calls", -1)
         let (outcome, amount) = Self.charge(held, result: result, failure: failure)
         let settlement = Settlement(
@@ -170,7 +173,7 @@ struct PaidHop: Sendable {
                 "paid call failed",
                 metadata: [
                     "hold": "\(held.plan.id)", "model": "\(held.plan.model)", "code": "\(failure.code.rawValue)",
-                    "status": "\(failure.status ?? 0)", "posted_usd": "\(amount)",
+                    "status": "\(failure.status ?? 0)", "posted_usd": "\(amount)", "why": "\(failure.message)",
                 ])
         }
         return amount

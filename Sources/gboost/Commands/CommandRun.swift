@@ -60,6 +60,7 @@ enum CommandRun {
         switch error.code {
         case .unavailable: .databaseUnreachable
         case .invalid: .usage
+        case .database where error.field == "database.url": .configuration
         default: .failed
         }
     }

@@ -14,19 +14,22 @@ enum DatabaseSession {
     /// How long a command waits for an unreachable database before it gives up with exit status 4.
     static let patience = Duration.seconds(5)
 
+    /// - Parameter role: what the session acts as; nil is the owner, who alone may change the schema.
     static func run<R: Sendable>(
-        _ configuration: GatewayConfiguration, _ body: (PostgresPool) async throws -> R
+        _ configuration: GatewayConfiguration, as role: String? = DatabaseRole.app,
+        _ body: (PostgresPool) async throws -> R
     ) async throws -> R {
         guard case .embedded(let path) = configuration.database.location else {
-            return try await connected(to: try configuration.databaseURL(), body)
+            return try await connected(to: try configuration.databaseURL(), as: role, body)
         }
         let cluster = EmbeddedCluster(directory: path)
         let wasRunning = cluster.isRunning
         let url = try await cluster.start()
         do {
-            let result = try await connected(to: url) { pool in (try await body(pool), await Self.isShared(pool)) }
-            if !wasRunning, !result.1 { try await cluster.stop() }
-            return result.0
+            let result = try await connected(to: url, as: role, body)
+            // As the owner: other roles are not shown who else is there.
+            if !wasRunning, try await !connected(to: url, as: nil, Self.isShared) { try await cluster.stop() }
+            return result
         } catch {
             if !wasRunning { try? await cluster.stop() }
             throw error
@@ -34,11 +37,12 @@ enum DatabaseSession {
     }
 
     private static func connected<R: Sendable>(
-        to url: String, _ body: (PostgresPool) async throws -> R
+        to url: String, as role: String?, _ body: (PostgresPool) async throws -> R
     ) async throws -> R {
         do {
             var settings = try PostgresConfiguration(url: url)
             settings.applicationName = "gboost-command-\(ProcessInfo.processInfo.processIdentifier)"
+            settings.role = role
             settings.acquireTimeout = patience
             settings.connectTimeout = min(settings.connectTimeout, patience)
             settings.statementTimeout = .seconds(60)

@@ -58,12 +58,20 @@ struct GatewayProcess: Sendable {
         var settings = try PostgresConfiguration(url: url)
         settings.applicationName = "gboost"
         settings.statementTimeout = ledgerConfiguration.reserveTimeout
+        let migrations = try Migration.load(directory: configuration.ledger.migrations)
+        // An embedded database belongs to this gateway alone; any other one is changed by its operator.
+        if cluster != nil {
+            let owner = PostgresPool(configuration: settings, size: 1, maxWaiting: 1, logger: logger)
+            do { _ = try await Migrator(pool: owner, migrations: migrations).migrate() } catch {
+                await owner.close()
+                throw error
+            }
+            await owner.close()
+        }
+        settings.role = DatabaseRole.app
         let pool = PostgresPool(
             configuration: settings, size: configuration.database.pool, maxWaiting: maxWaiting, logger: logger)
-        let migrator = Migrator(
-            pool: pool, migrations: try Migration.load(directory: configuration.ledger.migrations))
-        // An embedded database belongs to this gateway alone; any other one is changed by its operator.
-        if cluster != nil { _ = try await migrator.migrate() } else { try await migrator.requireCurrent() }
+        if cluster == nil { try await Migrator(pool: pool, migrations: migrations).requireCurrent() }
         let pepper = try KeyPepper(configuration.secrets)
         let hasher = try KeyHasher(pepper: pepper.bytes)
         let journal = try SettlementJournal(directory: configuration.ledger.journal)

@@ -20,7 +20,7 @@ struct MigrateCommand: AsyncParsableCommand {
         mutating func run() async throws {
             let configuration = try options.configuration.load()
             let migrations = try Migration.load(directory: configuration.ledger.migrations)
-            let applied = try await DatabaseSession.run(configuration) { pool in
+            let applied = try await DatabaseSession.run(configuration, as: nil) { pool in
                 try await Migrator(pool: pool, migrations: migrations).migrate()
             }
             let list = applied.map { Applied(version: $0.version, name: $0.name) }
@@ -37,7 +37,7 @@ struct MigrateCommand: AsyncParsableCommand {
         mutating func run() async throws {
             let configuration = try options.configuration.load()
             let migrations = try Migration.load(directory: configuration.ledger.migrations)
-            let all = try await DatabaseSession.run(configuration) { pool in
+            let all = try await DatabaseSession.run(configuration, as: nil) { pool in
                 try await Migrator(pool: pool, migrations: migrations).status()
             }
             try options.show(NamedList("migrations", all), text: Self.table(all))

@@ -1,0 +1,94 @@
+import Foundation
+import GatewayCore
+import Postgres
+import Testing
+
+@testable import Ledger
+
+/// Row 16 of the list of failures: a month goes as a whole.
+@Suite("Partitions are made ahead and dropped as a whole")
+struct RetentionTests {
+    @Test("this month and the next three have partitions; what falls outside goes to the default one and stays there")
+    func ahead() async throws {
+        try await LedgerFixture.with { f in
+            for relation in AdminStore.retainedRelations {
+                let made = try await f.number(
+                    """
+                    select count(*) from generate_series(0, 3) m where to_regclass('\(relation)_' || to_char(
+                      date_trunc('month', now() at time zone 'UTC') + make_interval(months => m), 'YYYYMM')) is not null
+                    """)
+                #expect(made == 4)
+            }
+            #expect(try await f.number("select gboost_ensure_partitions()") == 0)
+            try await Self.request(f, "now() + interval '9 months'")
+            #expect(try await f.number("select count(*) from requests_default") == 1)
+            // The month comes: its rows are there already, so it stays where it is, and nothing fails.
+            let later = "select gboost_ensure_partitions(3, now() + interval '8 months')"
+            #expect(try await f.number(later) == 7)
+            try await Self.request(f, "now() + interval '9 months'")
+            #expect(try await f.number("select count(*) from requests_default") == 2)
+            try await Self.request(f, "now() + interval '8 months'")
+            #expect(try await f.number("select count(*) from requests_default") == 2)
+        }
+    }
+
+    @Test("the gateway's own job drops the months that retention has run out for, says so, and leaves the rest")
+    func dropped() async throws {
+        try await LedgerFixture.with { f in
+            try await f.run("select gboost_ensure_partitions(5, now() - interval '5 months')")
+            for month in [5, 2, 0] { try await Self.request(f, "now() - interval '\(month) months'") }
+            try await RoleTests.withRole(DatabaseRole.app, f) { app in
+                let admin = AdminStore(pool: app, hasher: f.admin.hasher, actor: "test")
+                let kept = try await admin.retention()
+                #expect(kept.map(\.relation) == ["requests", "escalations"] && kept.allSatisfy { $0.months == nil })
+                let ledger = try await f.ledger(pool: app)
+                await ledger.keepPartitions()
+                #expect(try await f.number("select count(*) from requests") == 3)
+                _ = try await admin.setRetention("requests", months: 2)
+                await ledger.keepPartitions()
+                let info = try await admin.retention()[0]
+                #expect(info.months == 2 && info.partitions.count == 2 + 1 + 3)
+                #expect(try await f.number("select count(*) from requests") == 2)
+                #expect(try await f.number("select count(*) from events where action = 'partition.drop'") == 3)
+                #expect(try await admin.retention()[1].partitions.count == 5 + 1 + 3)
+                // A gateway cannot ask for more than what the retention allows today.
+                _ = try await app.query("select gboost_expire('0 days', now() + interval '50 years')")
+                #expect(try await f.number("select count(*) from requests") == 2)
+                for (relation, months) in [("ledger_entries", 3), ("requests", 0)] {
+                    let error = await #expect(throws: LedgerError.self) {
+                        try await admin.setRetention(relation, months: months)
+                    }
+                    #expect(error?.field == (months == 0 ? "months" : "relation"))
+                }
+                #expect(try await admin.setRetention("requests", months: nil).months == nil)
+                #expect(try await admin.events().first?.before == "{\"months\": 2}")
+            }
+        }
+    }
+
+    @Test("finished holds go after their time, open and unreconciled ones stay, and entries stay in any case")
+    func holds() async throws {
+        try await LedgerFixture.with { f in
+            let ledger = try await f.ledger()
+            let calls = (0..<3).map { _ in f.reservation(10) }
+            for call in calls { #expect(try await ledger.reserve(call).isGranted) }
+            await ledger.settle(.of(calls[0].id, 4))
+            await ledger.settle(.of(calls[1].id, 4))
+            try await f.run("update holds set unreconciled = true where request_id = '\(calls[1].id.request)'")
+            try await f.run("update holds set created_at = now() - interval '40 days'")
+            await ledger.keepPartitions()
+            #expect(try await f.number("select count(*) from holds where state = 's'") == 1)
+            #expect(try await f.number("select count(*) from holds where state = 'd'") == 1)
+            #expect(try await f.number("select count(*) from ledger_entries") == 2)
+        }
+    }
+
+    private static func request(_ f: LedgerFixture, _ at: String) async throws {
+        try await f.run(
+            """
+            insert into requests (id, started_at, tenant_id, key_id, model, status, steps, escalations,
+              slm_input_tokens, slm_output_tokens, cost_n, milliseconds)
+            values (gen_random_uuid(), \(at), \(f.tenant.id), \(f.key.info.id), 'm', 200, 1, 0, 0, 0, 0, 1)
+            """)
+    }
+}
