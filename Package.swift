@@ -88,7 +88,8 @@ let package = Package(
         .executableTarget(
             name: "LedgerBench",
             dependencies: [
-                "Ledger", "Postgres", "GatewayCore", log, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Ledger", "Postgres", "GatewayCore", log,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
 

@@ -6,7 +6,8 @@ internal import Postgres
 /// Fills the ledger with many entries and requests.
 struct LoadCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "load", abstract: "Loads ledger entries and request rows over six months, a fifth of them one tenant's.")
+        commandName: "load",
+        abstract: "Loads ledger entries and request rows over six months, a fifth of them one tenant's.")
     @OptionGroup var database: DatabaseOptions
     @Option(help: "Rows of each kind.") var rows: Int64 = 10_000_000
 
@@ -21,7 +22,8 @@ struct LoadCommand: AsyncParsableCommand {
 /// Times the monthly report of the largest tenant and of others.
 struct ReportsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "reports", abstract: "The monthly spend report by model, day and key; p95 in milliseconds, as JSON.")
+        commandName: "reports",
+        abstract: "The monthly spend report by model, day and key; p95 in milliseconds, as JSON.")
     @OptionGroup var database: DatabaseOptions
     @Option(help: "Reports of each kind.") var count = 40
 
@@ -36,7 +38,9 @@ struct ReportsCommand: AsyncParsableCommand {
                     let start = ContinuousClock.now
                     let report = try await world.admin.spend(tenant: tenant, month: Self.lastMonth, by: grouping)
                     times.append((ContinuousClock.now - start) / .milliseconds(1))
-                    guard !report.rows.isEmpty else { throw BenchError(description: "an empty report: load rows first") }
+                    guard !report.rows.isEmpty else {
+                        throw BenchError(description: "an empty report: load rows first")
+                    }
                 }
                 parts.append("\"\(grouping.rawValue)_\(label)_p95_ms\": \(times.sorted().quantile(0.95))")
             }

@@ -131,7 +131,8 @@ struct LedgerScenario {
         LedgerOperation.End(
             hold: random.integer(in: 0...30),
             outcome: random.pick([.completed, .completed, .estimated, .failed]) ?? .completed,
-            percent: Int64(random.pick([0, 30, 70, 100, 130]) ?? 100), usedPercent: Int64(random.pick([10, 100, 150]) ?? 100))
+            percent: Int64(random.pick([0, 30, 70, 100, 130]) ?? 100),
+            usedPercent: Int64(random.pick([10, 100, 150]) ?? 100))
     }
 
     private func operation(_ random: inout SplitMix64) -> LedgerOperation {

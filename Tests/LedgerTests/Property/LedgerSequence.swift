@@ -63,7 +63,8 @@ struct LedgerSequence {
             try await sequence.compare()
         } catch { failure = error }
         gateways = sequence.gateways
-        _ = try await gateways.pool.query("delete from holds where request_id = any (\(Array(sequence.requests.values)))")
+        _ = try await gateways.pool.query(
+            "delete from holds where request_id = any (\(Array(sequence.requests.values)))")
         if let failure { throw failure }
     }
 
@@ -87,7 +88,8 @@ struct LedgerSequence {
         let objects = budgets.map { budget in
             var fields = [
                 "\"scope\":\"\(budget.scope)\"", "\"unit\":\"\(budget.unit.rawValue)\"",
-                "\"cycle\":\"\(budget.cycle.rawValue)\"", "\"week_start\":\(budget.weekStart)", "\"limit\":\(budget.limit)",
+                "\"cycle\":\"\(budget.cycle.rawValue)\"", "\"week_start\":\(budget.weekStart)",
+                "\"limit\":\(budget.limit)",
                 "\"thresholds\":\"{\(budget.thresholds.map(String.init).joined(separator: ","))}\"",
             ]
             if let model = budget.model { fields.append("\"model\":\"\(model)\"") }
@@ -191,7 +193,8 @@ struct LedgerSequence {
         case (.granted, .granted), (.conflict, nil), (.noBudget, .noBudget), (.rejected, .callerRejected): break
         // The gateway need not have heard of the change yet, and the hold stands either way.
         case (.noBudget, .granted), (.rejected, .granted), (.noBudget, nil), (.rejected, nil): break
-        default: throw LedgerMismatch(description: "\(operation): \(expected), but \(outcome.map { "\($0)" } ?? "an error")")
+        default:
+            throw LedgerMismatch(description: "\(operation): \(expected), but \(outcome.map { "\($0)" } ?? "an error")")
         }
     }
 
@@ -222,7 +225,8 @@ struct LedgerSequence {
     private mutating func abandon(_ gateway: Int, _ number: Int?) async throws {
         let index = plain.holds.isEmpty ? nil : number.map { $0 % plain.holds.count }
         let id = index.map { ids[$0] } ?? HoldID(request: requestID(99), step: nextStep(99), attempt: 0)
-        var reservation = reservation(PlainLedger.Call(request: 99, key: 0, model: "sim/general", tags: [], amount: 1, tokens: 0))
+        var reservation = reservation(
+            PlainLedger.Call(request: 99, key: 0, model: "sim/general", tags: [], amount: 1, tokens: 0))
         reservation.id = id
         try await gateways.ledgers[gateway].apply(.abandonment(.init(reservation)))
         if let index { plain.settle(index, 0, used: 0) }
@@ -343,9 +347,10 @@ struct LedgerSequence {
             missing[id] = nil
             guard let budget = plain.budgets.first(where: { $0.id == id / 100_000_000 }) else { continue }
             guard let period = plain.periods[id] else { throw LedgerMismatch(description: "period \(id) is unknown") }
-            let found = try [
-                "base", "topup", "carried", "passed_on", "target", "settled", "held", "lim",
-            ].map { try row.get($0, as: Int64.self) } + [Int64(try row.get("alerted", as: Int16.self))]
+            let found =
+                try [
+                    "base", "topup", "carried", "passed_on", "target", "settled", "held", "lim",
+                ].map { try row.get($0, as: Int64.self) } + [Int64(try row.get("alerted", as: Int16.self))]
             let expected = [
                 period.base, period.topUp, period.carried, period.passedOn, period.target, period.settled, period.held,
                 period.lim, period.alerted,

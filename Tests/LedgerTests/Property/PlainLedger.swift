@@ -112,7 +112,9 @@ struct PlainLedger {
 
     /// What was left of the last period, which loses it, and of the ones since then that nobody used.
     private mutating func carry(_ budget: Budget, _ most: Int64, _ first: PlainDay) -> Int64 {
-        let before = periods.filter { $0.key / 100_000_000 == budget.id && ($0.value.first.map { $0 < first } ?? false) }
+        let before = periods.filter {
+            $0.key / 100_000_000 == budget.id && ($0.value.first.map { $0 < first } ?? false)
+        }
         var (day, left): (PlainDay, Int64)
         if let last = before.max(by: { $0.key < $1.key }), let start = last.value.first {
             left = min(max(0, last.value.target - last.value.settled - last.value.held), most)
