@@ -25,7 +25,9 @@ struct RealProcessTests {
             let key = try await world.tenant("acme", limitUSD: "5")
             let gateway = try await world.gateway()
             let trusted = try await gateway.ask(Self.question, model: "trusting", key: key)
-            #expect(trusted.status == 200 && trusted.headers("x-gboost-served-by") == "slm", "\(trusted.body)")
+            #expect(
+                trusted.status == 200 && trusted.headers("x-gboost-served-by") == "slm",
+                "\(trusted.body) \(gateway.program.log.suffix(6))")
             #expect(trusted.headers("x-gboost-cost-usd") == "0.000000000")
             let doubted = try await gateway.ask(Self.question, model: "doubting", key: key)
             #expect(doubted.status == 200 && Int(doubted.headers("x-gboost-escalations") ?? "") ?? 0 > 0)
