@@ -20,8 +20,8 @@ extension AdminStore {
                 """
                 insert into ledger_entries (at, taken_at, tenant_id, team_id, key_id, request_id, step, attempt, kind,
                   outcome, held, amount, price_id, input_tokens, output_tokens, periods)
-                select g.at, g.at, k.tenant_id, k.team_id, k.id, gen_random_uuid(), 0, 0, 'charge', 'completed', 2000000,
-                  1000000 + g.n % 1000000, 1, 500, 200, '{}'
+                select g.at, g.at, k.tenant_id, k.team_id, k.id, gen_random_uuid(), 0, 0, 'charge', 'completed',
+                  2000000, 1000000 + g.n % 1000000, 1, 500, 200, '{}'
                 from (select n, date_trunc('month', now()) - \(months) * interval '1 month'
                         + (n::float8 / \(rows)) * (date_trunc('month', now())
                             - (date_trunc('month', now()) - \(months) * interval '1 month')) as at,
@@ -33,8 +33,8 @@ extension AdminStore {
                 """
                 insert into requests (id, started_at, tenant_id, team_id, key_id, model, status, steps, escalations,
                   slm_input_tokens, slm_output_tokens, cost_n, milliseconds)
-                select e.request_id, e.taken_at, e.tenant_id, e.team_id, e.key_id, 'sim/general', 200, 1, 1, 0, 0, e.amount,
-                  900
+                select e.request_id, e.taken_at, e.tenant_id, e.team_id, e.key_id, 'sim/general', 200, 1, 1, 0, 0,
+                  e.amount, 900
                 from ledger_entries e
                 """)
         }

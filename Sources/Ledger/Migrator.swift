@@ -121,8 +121,9 @@ package struct Migrator: Sendable {
     private func locked<R: Sendable>(_ body: (PostgresSession) async throws -> R) async throws(LedgerError) -> R {
         do {
             return try await pool.withConnection { session in
-                // As a script, because another runner may hold the lock for longer than a statement may take.
-                try await session.script("select pg_advisory_lock(\(Self.lockKeys))")
+                // Without the server's own limit, because another runner may hold the lock for longer than a statement
+                // may take. The setting ends with the session.
+                try await session.script("set statement_timeout = 0; select pg_advisory_lock(\(Self.lockKeys))")
                 do {
                     let result = try await body(session)
                     try await session.script("select pg_advisory_unlock(\(Self.lockKeys))")

