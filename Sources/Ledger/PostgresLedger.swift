@@ -18,6 +18,8 @@ package final class PostgresLedger: SpendLedger {
     package let incarnation = UUID()
     let plans: PlanCache
     private let lanes: [LedgerLane]
+    /// The lanes' connections, where they have their own.
+    private let ownPool: PostgresPool?
     /// Open holds of this process and their tenants: a settlement takes its hold's lane.
     let open = Mutex<[HoldID: Int64]>([:])
     let inFlight = WorkInFlight()
@@ -30,10 +32,12 @@ package final class PostgresLedger: SpendLedger {
     static let homelessLimit = 10_000
 
     private init(
-        pool: PostgresPool, lanePool: PostgresPool, journal: SettlementJournal, configuration: LedgerConfiguration,
-        logger: Logger
+        pool: PostgresPool, lanePool ownPool: PostgresPool?, journal: SettlementJournal,
+        configuration: LedgerConfiguration, logger: Logger
     ) {
         self.pool = pool
+        self.ownPool = ownPool
+        let lanePool = ownPool ?? pool
         plans = PlanCache(pool: pool, timeout: configuration.reserveTimeout, now: configuration.now)
         let incarnation = incarnation
         lanes = (0..<max(1, configuration.lanes)).map { _ in
@@ -57,7 +61,7 @@ package final class PostgresLedger: SpendLedger {
         configuration: LedgerConfiguration, logger: Logger
     ) async -> PostgresLedger {
         let ledger = PostgresLedger(
-            pool: pool, lanePool: lanePool ?? pool, journal: journal, configuration: configuration, logger: logger)
+            pool: pool, lanePool: lanePool, journal: journal, configuration: configuration, logger: logger)
         if journal.damagedLines > 0 {
             logger.critical(
                 "lines of the journal are damaged and kept aside", metadata: ["lines": "\(journal.damagedLines)"])
@@ -86,13 +90,18 @@ package final class PostgresLedger: SpendLedger {
         }
         guard journal.depth.records == 0, !hasHomeless else {
             logger.warning("settlements stay in the journal", metadata: ["records": "\(journal.depth.records)"])
-            return await journal.close()
+            return await closeUp()
         }
         let statement: PostgresStatement = "select gboost_stop_gateway(\(incarnation))"
         _ = await bounded(configuration.settleTimeout) { [pool] () async throws(PostgresError) in
             _ = try await pool.query(statement)
         }
+        await closeUp()
+    }
+
+    private func closeUp() async {
         await journal.close()
+        await ownPool?.close()
     }
 
     private var hasHomeless: Bool { homeless.withLock { !$0.isEmpty } }

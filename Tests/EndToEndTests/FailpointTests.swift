@@ -15,7 +15,7 @@ struct FailpointTests {
     }
 
     @Test(
-        "the bill is the ledger or the hold is named, nothing stays held, and the next call is not refused",
+        "row 2: the bill is the ledger or the hold is named, nothing stays held, and the next call is not refused",
         arguments: [
             ("before-reserve", Ending.nothing, false), ("after-reserve-commit", .unreconciled, false),
             ("before-send", .unreconciled, false), ("after-answer", .unreconciled, true),

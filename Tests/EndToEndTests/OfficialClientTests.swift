@@ -7,7 +7,7 @@ extension RealProcessTests {
     private static let python = ProcessInfo.processInfo.environment["GBOOST_PYTHON"]
 
     @Test(
-        "The official OpenAI client, unmodified: the stream is the text, refusals raise and are not retried",
+        "row 20: The official OpenAI client, unmodified: the stream is the text, refusals raise and are not retried",
         .enabled(if: python != nil, "GBOOST_PYTHON names no Python with the client: ops/test installs one"))
     func openAI() async throws {
         let python = try #require(Self.python)

@@ -49,7 +49,7 @@ struct RealProcessTests {
         }
     }
 
-    @Test("kill -9 after the hold: posted in full, named, and the next gateway works")
+    @Test("row 2: kill -9 after the hold: posted in full, named, and the next gateway works")
     func killedAfterReserve() async throws {
         try await Self.with { world in
             let key = try await world.tenant("acme", limitUSD: "5")
@@ -80,7 +80,7 @@ struct RealProcessTests {
         }
     }
 
-    @Test("kill -9 after the provider answered, before the settlement: nothing is lost, nothing is posted twice")
+    @Test("row 12: kill -9 after the provider answered, before the settlement: nothing is lost, nothing posted twice")
     func killedBeforeSettle() async throws {
         try await Self.with { world in
             let key = try await world.tenant("acme", limitUSD: "5")
@@ -114,7 +114,7 @@ struct RealProcessTests {
         }
     }
 
-    @Test("Budget 0 and a stopped PostgreSQL: the SLM answers and says why, the paid model is refused")
+    @Test("row 4: Budget 0 and a stopped PostgreSQL: the SLM answers and says why, the paid model is refused")
     func degrades() async throws {
         try await Self.with { world in
             let poor = try await world.tenant("poor", limitUSD: "0")
@@ -143,7 +143,7 @@ struct RealProcessTests {
         }
     }
 
-    @Test("200 parallel calls where the cap fits 10: the provider's own bill stays under the cap")
+    @Test("row 1: 200 parallel calls where the cap fits 10: the provider's own bill stays under the cap")
     func race() async throws {
         try await Self.with { world in
             // One call of this size is held for (about 700 × 10 + 50 × 30) micro-dollars.
@@ -166,7 +166,7 @@ struct RealProcessTests {
         }
     }
 
-    @Test("SIGTERM lets a stream finish and leaves nothing open; a client that leaves is still accounted for")
+    @Test("row 8: SIGTERM lets a stream finish and leaves nothing open; a client that leaves is still accounted for")
     func drains() async throws {
         try await Self.with { world in
             let key = try await world.tenant("acme", limitUSD: "5")

@@ -5,7 +5,7 @@ import Testing
 @Suite("Three gateways under load while everything dies, and a failover", .serialized)
 struct SoakTests {
     @Test(
-        "the ledger is the bill, nothing stays held, and the cap holds at every commit of the write-ahead log",
+        "row 12: the ledger is the bill, nothing stays held, and the cap holds at every commit of the write-ahead log",
         arguments: [[], ["--failover"]])
     func soak(options: [String]) async throws {
         let checkout = URL(filePath: #filePath).appending(path: "../../..").standardized.path

@@ -98,7 +98,7 @@ struct PriceTests {
         #expect(counted > 60_000)
     }
 
-    @Test("The bound that a hold is taken for is never below the charge of any usage within it")
+    @Test("row 3: The bound that a hold is taken for is never below the charge of any usage within it")
     func bound() {
         var cases = PriceCases(seed: 3)
         var (checked, tight) = (0, 0)
@@ -138,7 +138,7 @@ struct PriceTests {
         #expect(price.upperBound(inputTokens: 201, maxOutputTokens: 1) == NanoUSD(4020 + 40))
     }
 
-    @Test("Cache writes are part of the input and have rates of their own; a missing one falls back")
+    @Test("row 11: Cache writes are part of the input and have rates of their own; a missing one falls back")
     func cacheWrites() {
         let rates = TokenRates(input: 3000, cachedInput: 300, cacheWrite5m: 3750, cacheWrite1h: 6000, output: 0)
         let usage = TokenUsage(input: 100, cachedInput: 10, cacheWrite5m: 20, cacheWrite1h: 30, output: 0)

@@ -76,7 +76,7 @@ struct BoostedAnswerTests {
         #expect(try Self.content(plain) == Self.streamedContent(stream))
     }
 
-    @Test("Without budget, ledger or provider the SLM answers all the same, and the header says why")
+    @Test("row 5: Without budget, ledger or provider the SLM answers all the same, and the header says why")
     func degrades() async throws {
         let poor = Fixture(limit: .zero, scores: [0.05])
         let first = try await Self.post(poor)

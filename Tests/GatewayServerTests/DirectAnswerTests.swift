@@ -26,7 +26,7 @@ struct DirectAnswerTests {
     }
     static func text(_ response: TestResponse) -> String { String(buffer: response.body) }
 
-    @Test("The body goes out with the held max_tokens, all else byte for byte, and comes back with its cost")
+    @Test("row 3: The body goes out with the held max_tokens, all else byte for byte, and comes back with its cost")
     func passesThrough() async throws {
         let fixture = Fixture(scripts: [completion("Hi")])
         let body = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}],"max_tokens":50,"odd":1e400}"#
@@ -44,7 +44,7 @@ struct DirectAnswerTests {
         #expect(state.requests.first?.costNanoUSD == 1_300_000)
     }
 
-    @Test("Without a price, a key, a known model or room in the budget nothing is sent")
+    @Test("row 7: Without a price, a key, a known model or room in the budget nothing is sent")
     func refusals() async throws {
         let body = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}],"max_tokens":50}"#
         let unpriced = Fixture(priced: false)
@@ -84,7 +84,7 @@ struct DirectAnswerTests {
         #expect(bound * 10_000 + (tokens + 1) * 30_000 > 30_000_000)
     }
 
-    @Test("An error status posts nothing; a broken answer without usage posts the whole hold")
+    @Test("row 9: An error status posts nothing; a broken answer without usage posts the whole hold")
     func failures() async throws {
         let body = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}],"max_tokens":50}"#
         let refused = Fixture(scripts: [

@@ -30,7 +30,7 @@ struct EndpointTests {
         #expect(try await Self.get(fixture, "/health/live").status == .ok)
     }
 
-    @Test("Models list the caller's routes and the priced models of configured providers, and need a key")
+    @Test("row 5: Models list the caller's routes and the priced models of configured providers, and need a key")
     func models() async throws {
         let fixture = Fixture()
         #expect(try await Self.get(fixture, "/v1/models").status == .unauthorized)

@@ -57,7 +57,7 @@ struct PaidHopTests {
         await #expect(throws: PaidRefusal.self) { try await hop.hold(Self.plan(input: 300, output: 10, least: 5)) }
     }
 
-    @Test("Without a price, or with one whose bound does not fit, nothing is held")
+    @Test("row 6: Without a price, or with one whose bound does not fit, nothing is held")
     func unknown() async throws {
         var huge = Self.price
         huge.rates.output = .max

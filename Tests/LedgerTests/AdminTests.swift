@@ -91,7 +91,7 @@ struct AdminTests {
         #expect(error?.field == field)
     }
 
-    @Test("no secret, nor its hash, stands in lists, events or descriptions")
+    @Test("row 18: no secret, nor its hash, stands in lists, events or descriptions")
     func secrets() async throws {
         try await LedgerFixture.with { f in
             _ = try await f.admin.rotateKey(f.key.info.id)

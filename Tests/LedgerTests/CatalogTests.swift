@@ -34,7 +34,7 @@ struct CatalogTests {
         }
     }
 
-    @Test("a key made after the snapshot works at once; a rotated one keeps its id, and its old secret stops")
+    @Test("row 18: a key made after the snapshot works at once; a rotated one keeps its id, and its old secret stops")
     func misses() async throws {
         try await LedgerFixture.with { f in
             let catalog = try await store(f)

@@ -109,7 +109,7 @@ struct JournalTests {
         #expect(journal.depth.bytes <= 2000)
     }
 
-    @Test("with the database stopped at settlement, the journal keeps it and replays it exactly once")
+    @Test("row 12: with the database stopped at settlement, the journal keeps it and replays it exactly once")
     func databaseStopped() async throws {
         let cluster = EmbeddedCluster(directory: temporaryDirectory(), options: .forTests)
         let url = try await cluster.start()

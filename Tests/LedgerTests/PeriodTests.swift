@@ -37,6 +37,13 @@ struct PeriodTests {
         Case("America/New_York", .month, "2026-11-01T04:00:00Z", "month:2026-11", "2026-12-01T05:00:00Z"),
         // A day without a midnight: Cairo's clocks go from 00:00 to 01:00.
         Case("Africa/Cairo", .day, "2026-04-23T22:00:00Z", "day:2026-04-24", "2026-04-24T21:00:00Z"),
+        // A day without a midnight, and one with two; clocks that move by half an hour.
+        Case("America/Havana", .day, "2026-03-08T05:00:00Z", "day:2026-03-08", "2026-03-09T04:00:00Z"),
+        Case("America/Havana", .day, "2026-11-01T04:30:00Z", "day:2026-11-01", "2026-11-02T05:00:00Z"),
+        Case("Australia/Lord_Howe", .day, "2026-04-04T14:30:00Z", "day:2026-04-05", "2026-04-05T13:30:00Z"),
+        Case("Australia/Lord_Howe", .day, "2026-10-03T15:30:00Z", "day:2026-10-04", "2026-10-04T13:00:00Z"),
+        Case("America/New_York", .week, "2026-03-08T06:59:59Z", "week:2026-W10", "2026-03-09T04:00:00Z"),
+        Case("Pacific/Pago_Pago", .quarter, "2026-10-01T11:00:00Z", "quarter:2026-Q4", "2027-01-01T11:00:00Z"),
         // Leap day, and February's end in other years.
         Case("UTC", .day, "2028-02-29T00:00:00Z", "day:2028-02-29", "2028-03-01T00:00:00Z"),
         Case("UTC", .month, "2028-02-29T23:59:59Z", "month:2028-02", "2028-03-01T00:00:00Z"),
@@ -47,7 +54,7 @@ struct PeriodTests {
         Case("Asia/Kathmandu", .week, "2026-11-22T18:15:00Z", "week:2026-W48", "2026-11-29T18:15:00Z"),
     ]
 
-    @Test("a hold falls into the period that its moment belongs to in the budget's own time zone")
+    @Test("row 14: a hold falls into the period that its moment belongs to in the budget's own time zone")
     func periods() async throws {
         try await LedgerFixture.with(limit: 1_000_000) { f in
             let clock = SettableClock(Date())
@@ -65,6 +72,7 @@ struct PeriodTests {
                     Issue.record("\(test.testDescription) was not granted")
                     continue
                 }
+                print("\(test.zone) \(test.at): \(state.period) until \(state.resetsAt?.formatted(.iso8601) ?? "–")")
                 #expect(state.period == test.period, "\(test.testDescription)")
                 #expect(state.resetsAt == moment(test.resetsAt), "\(test.testDescription)")
             }
@@ -72,7 +80,7 @@ struct PeriodTests {
         }
     }
 
-    @Test("a new period opens with the whole limit and without a reset job, top-ups left behind")
+    @Test("row 14: a new period opens with the whole limit and without a reset job, top-ups left behind")
     func turnover() async throws {
         try await LedgerFixture.with(limit: 100) { f in
             let clock = SettableClock(moment("2026-11-30T23:59:59Z"))

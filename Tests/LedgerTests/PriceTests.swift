@@ -101,7 +101,8 @@ struct PriceTests {
 
     // MARK: - History (row 21), unknown prices (row 6)
 
-    @Test("a new price changes no entry: version and usage stay, and an open hold is charged by its own version")
+    @Test(
+        "row 21: a new price changes no entry: version and usage stay, and an open hold is charged by its own version")
     func history() async throws {
         try await LedgerFixture.with(limit: 1_000_000) { f in
             let ledger = try await f.ledger()
@@ -140,7 +141,7 @@ struct PriceTests {
         }
     }
 
-    @Test("a model whose only price is to come has none: not in the snapshot, and no hold is taken by it")
+    @Test("row 6: a model whose only price is to come has none: not in the snapshot, and no hold is taken by it")
     func onlyFuture() async throws {
         try await LedgerFixture.with { f in
             let clock = SettableClock(Date())

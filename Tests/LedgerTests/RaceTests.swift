@@ -7,7 +7,9 @@ import Testing
 
 @Suite("Many calls at once")
 struct RaceTests {
-    @Test("of 200 parallel calls where the cap fits ten, by three gateways on a first use, exactly ten are granted")
+    @Test(
+        "row 1: of 200 parallel calls where the cap fits ten, by three gateways on a first use, exactly ten are granted"
+    )
     func race() async throws {
         try await LedgerFixture.with(limit: 1000) { f in
             _ = try await f.admin.setBudget(
@@ -40,7 +42,9 @@ struct RaceTests {
         }
     }
 
-    @Test("overlapping scopes, changing limits and settlements in between end without a deadlock and without overspend")
+    @Test(
+        "row 15: overlapping scopes, changing limits and settlements between: no deadlock and no overspend"
+    )
     func overlapping() async throws {
         try await LedgerFixture.with(limit: 2000, poolSize: 12) { f in
             var calls: [Caller] = []

@@ -8,7 +8,9 @@ import Testing
 /// Row 16 of the list of failures: a month goes as a whole.
 @Suite("Partitions are made ahead and dropped as a whole")
 struct RetentionTests {
-    @Test("this month and the next three have partitions; what falls outside goes to the default one and stays there")
+    @Test(
+        "row 16: this month and the next three have partitions; what falls outside goes to the default one"
+    )
     func ahead() async throws {
         try await LedgerFixture.with { f in
             for relation in AdminStore.retainedRelations {
@@ -32,7 +34,7 @@ struct RetentionTests {
         }
     }
 
-    @Test("the gateway's own job drops the months that retention has run out for, says so, and leaves the rest")
+    @Test("row 16: the gateway's own job drops the months that retention has run out for, says so, and leaves the rest")
     func dropped() async throws {
         try await LedgerFixture.with { f in
             try await f.run("select gboost_ensure_partitions(5, now() - interval '5 months')")

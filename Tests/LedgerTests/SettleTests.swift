@@ -25,7 +25,7 @@ struct SettleTests {
         }
     }
 
-    @Test("the second settlement of a hold changes nothing, whatever it says")
+    @Test("row 13: the second settlement of a hold changes nothing, whatever it says")
     func twice() async throws {
         try await LedgerFixture.with { f in
             let ledger = try await f.ledger()
@@ -68,7 +68,7 @@ struct SettleTests {
         }
     }
 
-    @Test("a hold settled in the next month counts in the month it was taken in, in report and budget alike")
+    @Test("row 14: a hold settled in the next month counts in the month it was taken in, in report and budget alike")
     func nextMonth() async throws {
         try await LedgerFixture.with(timeZone: "Europe/Berlin") { f in
             let clock = SettableClock(moment("2026-03-31T21:59:00Z"))  // 23:59 in Berlin

@@ -13,7 +13,7 @@ struct WireFaultTests {
     private static let most = 200
 
     @Test(
-        "the wire breaks once: the same hold is taken by the retry, and settled once",
+        "row 13: the wire breaks once: the same hold is taken by the retry, and settled once",
         arguments: FaultyWire.Direction.allCases)
     func breaksOnce(direction: FaultyWire.Direction) async throws {
         try await Self.with { f, wire, pool in

@@ -117,7 +117,7 @@ struct OpenAIFailureTests {
         }
     }
 
-    @Test("a client that left: draining reads on to the usage, also in a cancelled task")
+    @Test("row 8: a client that left: draining reads on to the usage, also in a cancelled task")
     func drain() async throws {
         let script: [ScriptedPeer.Step] =
             [.read] + stream(GoldenStreams.delta("a")) + [.gate]

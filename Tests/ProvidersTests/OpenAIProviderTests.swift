@@ -137,7 +137,7 @@ struct OpenAIProviderTests {
         }
     }
 
-    @Test("comments, CRLF, usage beside a choice and explicit zeros are understood")
+    @Test("row 10: comments, CRLF, usage beside a choice and explicit zeros are understood")
     func compatible() async throws {
         try await withProvider([.read] + stream(GoldenStreams.compatible, "")) { (provider, _) async throws in
             let exchange = try await provider.open(call())
@@ -149,7 +149,7 @@ struct OpenAIProviderTests {
         }
     }
 
-    @Test("usage said twice is the last one, not the sum; unusable usage is none; no usage is none")
+    @Test("row 10: usage said twice is the last one, not the sum; unusable usage is none; no usage is none")
     func usage() async throws {
         let bad = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":-1,\"completion_tokens\":2}}\n\n"
         for (said, expected) in [

@@ -47,7 +47,7 @@ struct CheckoutTests {
     @Test("files, lines, functions and parameter lists are short")
     func size() throws { try expectNone(SizeRules.check, "too long") }
 
-    @Test("targets import only what the architecture lets them")
+    @Test("row 17: targets import only what the architecture lets them, and no client of a second store")
     func imports() throws { try expectNone(ImportRules.check, "imports") }
 
     @Test("code keeps out of what it may not do where it stands")
@@ -58,6 +58,21 @@ struct CheckoutTests {
         let violations = DocumentationRule.check(try Self.files.get())
         let list = violations.map(\.description).joined(separator: "\n")
         #expect(violations.isEmpty, "undocumented:\n\(list)")
+    }
+
+    /// The failures of other gateways that users reported, each with a test that is named "row N: …".
+    @Test("each of the twenty-two rows of failures has a test that is named after it")
+    func rows() throws {
+        var names: [Int: [String]] = [:]
+        for file in try Self.files.get()
+        where file.path.hasPrefix("Tests/") && !file.path.hasPrefix("Tests/TidyTests/Ch") {
+            for match in file.text.matches(of: /"row (\d+): ([^"]+)"/) {
+                names[Int(match.1) ?? 0, default: []].append("\(match.2) (\(file.path))")
+            }
+        }
+        names[17, default: []].append("targets import only what the architecture lets them (Tests/TidyTests)")
+        for row in 1...22 { for name in names[row] ?? ["—"] { print("row \(row): \(name)") } }
+        #expect(Set(names.keys) == Set(1...22))
     }
 
     @Test("no file names a package registry's host")

@@ -75,8 +75,11 @@ struct GatewayProcess: Sendable {
         let pepper = try KeyPepper(configuration.secrets)
         let hasher = try KeyHasher(pepper: pepper.bytes)
         let journal = try SettlementJournal(directory: configuration.ledger.journal)
+        // Connections of the lanes' own: no report delays a reservation.
+        let lanePool = PostgresPool(
+            configuration: settings, size: ledgerConfiguration.lanes, maxWaiting: maxWaiting, logger: logger)
         let ledger = await PostgresLedger.start(
-            pool: pool, journal: journal, configuration: ledgerConfiguration, logger: logger)
+            pool: pool, lanePool: lanePool, journal: journal, configuration: ledgerConfiguration, logger: logger)
         let catalog = CatalogStore(pool: pool, hasher: hasher, logger: logger)
         try await catalog.refresh()
         let curl = try CurlClient()

@@ -28,11 +28,13 @@ struct SimulatedGateways {
 
     private func start(_ journal: SettlementJournal) async throws -> PostgresLedger {
         let clock = clock
-        return try await fixture.ledger(pool: pool, journal: journal, now: { clock.now }) {
-            // Nobody sends heartbeats here: only a successor on the same journal takes another one for dead.
-            $0.gatewayTTL = .seconds(24 * 3600)
-            $0.lanes = 1
-        }
+        return try await fixture.ledger(
+            pool: pool, journal: journal, now: { clock.now },
+            configure: {
+                // Nobody sends heartbeats here: only a successor on the same journal takes another one for dead.
+                $0.gatewayTTL = .seconds(24 * 3600)
+                $0.lanes = 1
+            })
     }
 
     /// The process is gone; another one starts on its journal.
