@@ -21,7 +21,7 @@ llama_flags=(
 
 # A virtual machine may show AMX to the compiler and not let it be used: the first matrix product then ends the process
 # with an illegal instruction. What the tiles would gain, small models do not notice.
-if [ "$(uname -m)" = x86_64 ]; then
+if [ "${HOSTTYPE:-}" = x86_64 ]; then
     llama_flags+=("-DCMAKE_C_FLAGS=-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
         "-DCMAKE_CXX_FLAGS=-mno-amx-tile -mno-amx-int8 -mno-amx-bf16")
 fi

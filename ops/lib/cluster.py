@@ -39,7 +39,8 @@ def binaries():
 
 
 class Cluster:
-    def __init__(self, directory, name, port):
+    def __init__(self, directory, name, port, settings=""):
+        self.settings = settings
         self.root = os.path.join(directory, name)
         self.data = os.path.join(self.root, "data")
         self.port = port
@@ -66,12 +67,12 @@ class Cluster:
     def configure(self):
         """Of both servers of a pair: the standby's copy names the primary's socket."""
         with open(os.path.join(self.data, "postgresql.conf"), "a", encoding="utf-8") as file:
-            file.write(SETTINGS)
+            file.write(SETTINGS + self.settings)
             file.write(f"port = {self.port}\nunix_socket_directories = '{self.root}'\n")
 
     def copy(self, name, port):
         """A standby of this running server, as it is now."""
-        other = Cluster(os.path.dirname(self.root), name, port)
+        other = Cluster(os.path.dirname(self.root), name, port, self.settings)
         source = f"host={self.root} port={self.port} user=postgres application_name={name}"
         other.run("pg_basebackup", "-D", other.data, "-d", source, "-R", "-X", "stream", "-c", "fast")
         other.configure()
