@@ -75,7 +75,10 @@ alter table budget_periods
   add column alert_at  bigint,                      -- settled amount at which the next one is due
   add column fits      boolean not null default true;  -- whether the last batch's sum did: read back by its statement
 update budget_periods set base = target - topup;
-alter table budget_periods alter column base set not null;
+alter table budget_periods alter column base set not null,
+  drop constraint budget_periods_target_check, drop constraint budget_periods_topup_check,
+  drop constraint budget_periods_settled_check, drop constraint budget_periods_held_check,
+  add constraint budget_periods_sane check (least(target, topup, settled, held) >= 0);
 
 -- The first moment at which clocks in p_zone show p_local or later, however they are set forward or back.
 create function gboost_instant(p_local timestamp, p_zone text) returns timestamptz language sql stable as $$

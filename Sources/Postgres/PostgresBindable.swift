@@ -29,33 +29,57 @@ package protocol PostgresArrayElement: PostgresBindable {
     static var postgresArrayType: UInt32 { get }
     /// The array as one parameter.
     static func postgresBind(array: [Self]) -> PostgresBind
+    /// Adds the value as an element of a binary array; false where the type goes as text.
+    static func append(_ value: Self, to array: inout PostgresArrayBinary) -> Bool
 }
 
 extension PostgresArrayElement {
+    package static func append(_ value: Self, to array: inout PostgresArrayBinary) -> Bool { false }
+
     package static func postgresBind(array: [Self]) -> PostgresBind {
-        PostgresArrayText.bind(array.map { $0.postgresBind.value }, type: postgresArrayType)
+        var binary = PostgresArrayBinary(count: array.count, elementType: postgresType)
+        guard array.allSatisfy({ append($0, to: &binary) }) else {
+            return PostgresArrayText.bind(array.map { $0.postgresBind.value }, type: postgresArrayType)
+        }
+        return PostgresBind(type: postgresArrayType, value: .binary(binary.bytes))
     }
 }
 
 extension Bool: PostgresArrayElement {
+    package static func append(_ value: Bool, to array: inout PostgresArrayBinary) -> Bool {
+        array.append(CollectionOfOne(UInt8(value ? 1 : 0)))
+        return true
+    }
     package static var postgresType: UInt32 { 16 }
     package static var postgresArrayType: UInt32 { 1000 }
     package var postgresBind: PostgresBind { PostgresBind(type: Self.postgresType, value: .text(self ? "t" : "f")) }
 }
 
 extension Int16: PostgresArrayElement {
+    package static func append(_ value: Int16, to array: inout PostgresArrayBinary) -> Bool {
+        array.append(value)
+        return true
+    }
     package static var postgresType: UInt32 { 21 }
     package static var postgresArrayType: UInt32 { 1005 }
     package var postgresBind: PostgresBind { PostgresBind(type: Self.postgresType, value: .text(String(self))) }
 }
 
 extension Int32: PostgresArrayElement {
+    package static func append(_ value: Int32, to array: inout PostgresArrayBinary) -> Bool {
+        array.append(value)
+        return true
+    }
     package static var postgresType: UInt32 { 23 }
     package static var postgresArrayType: UInt32 { 1007 }
     package var postgresBind: PostgresBind { PostgresBind(type: Self.postgresType, value: .text(String(self))) }
 }
 
 extension Int64: PostgresArrayElement {
+    package static func append(_ value: Int64, to array: inout PostgresArrayBinary) -> Bool {
+        array.append(value)
+        return true
+    }
     package static var postgresType: UInt32 { 20 }
     package static var postgresArrayType: UInt32 { 1016 }
     package var postgresBind: PostgresBind { PostgresBind(type: Self.postgresType, value: .text(String(self))) }
@@ -63,6 +87,10 @@ extension Int64: PostgresArrayElement {
 
 /// `Int` is sent as `bigint`.
 extension Int: PostgresArrayElement {
+    package static func append(_ value: Int, to array: inout PostgresArrayBinary) -> Bool {
+        array.append(Int64(value))
+        return true
+    }
     package static var postgresType: UInt32 { 20 }
     package static var postgresArrayType: UInt32 { 1016 }
     package var postgresBind: PostgresBind { PostgresBind(type: Self.postgresType, value: .text(String(self))) }
@@ -95,6 +123,10 @@ extension String: PostgresArrayElement {
 }
 
 extension UUID: PostgresArrayElement {
+    package static func append(_ value: UUID, to array: inout PostgresArrayBinary) -> Bool {
+        array.append(value)
+        return true
+    }
     package static var postgresType: UInt32 { 2950 }
     package static var postgresArrayType: UInt32 { 2951 }
     package var postgresBind: PostgresBind { PostgresBind(type: Self.postgresType, value: .text(uuidString)) }
@@ -119,6 +151,12 @@ package struct PostgresJSON: PostgresArrayElement, Sendable, Equatable {
     package init(_ text: String) { self.text = text }
     package static var postgresType: UInt32 { 3802 }
     package static var postgresArrayType: UInt32 { 3807 }
+    package static func append(_ value: PostgresJSON, to array: inout PostgresArrayBinary) -> Bool {
+        // As text the zero byte is refused with an error that names the parameter.
+        guard !value.text.utf8.contains(0) else { return false }
+        array.append(json: value.text)
+        return true
+    }
     package var postgresBind: PostgresBind { PostgresBind(type: Self.postgresType, value: .text(text)) }
 }
 
@@ -131,6 +169,11 @@ extension Optional: PostgresBindable where Wrapped: PostgresBindable {
 
 extension Optional: PostgresArrayElement where Wrapped: PostgresArrayElement {
     package static var postgresArrayType: UInt32 { Wrapped.postgresArrayType }
+    package static func append(_ value: Wrapped?, to array: inout PostgresArrayBinary) -> Bool {
+        if let value { return Wrapped.append(value, to: &array) }
+        array.appendNull()
+        return true
+    }
 }
 
 /// `[UInt8]` is a `bytea`, not an array of small numbers: a byte has no type of its own in PostgreSQL.

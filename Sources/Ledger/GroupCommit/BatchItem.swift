@@ -107,6 +107,25 @@ struct BatchArguments {
         return PostgresStatement(trusted: Self.sql, binds)
     }
 
+    /// For a batch of one reservation and nothing else.
+    func loneStatement(gateway: UUID, now: Date?) -> PostgresStatement? {
+        guard settlements.isEmpty, reservations.count == 1, let planned = reservations.first, planned.ceiling == nil
+        else {
+            return nil
+        }
+        let call = planned.reservation
+        return """
+            select * from gboost_reserve_one(
+              \(optional: now), \(gateway), \(max(planned.plan.from, planned.window.from)),
+              \(min(planned.plan.until, planned.window.until)), \(planned.window.version), \(planned.plan.version),
+              \(call.id.request), \(call.id.step), \(call.id.attempt), \(call.caller.tenant.id),
+              \(optional: planned.plan.teamID), \(call.caller.keyID), \(call.priceID),
+              \(optional: call.route?.replacing("\0", with: "")), \(call.amount.rawValue), \(call.tokens),
+              \(optional: planned.tags), \(planned.money), \(optional: planned.limits(.requests)),
+              \(optional: planned.limits(.tokens)), \(optional: planned.limits(.parallel)), \(periods), \(wanted))
+            """
+    }
+
     private static let sql = """
         select * from gboost_batch($1, $2, $3, $4, $5, $6, $7, $8,
           $9, $10, $11, $12::text[]::"char"[], $13, $14, $15,
@@ -144,10 +163,8 @@ struct BatchArguments {
             reservations.map(\.plan.teamID), all.map(\.caller.keyID), all.map(\.priceID),
             all.map { $0.route?.replacing("\0", with: "") }, all.map(\.amount.rawValue), all.map(\.tokens),
             reservations.map(\.ceiling?.limit), reservations.map(\.tags),
-            reservations.map { $0.periods { if case .money = $0 { true } else { false } } ?? "{}" },
-            reservations.map { $0.periods { if case .limit(.requests) = $0 { true } else { false } } },
-            reservations.map { $0.periods { if case .limit(.tokens) = $0 { true } else { false } } },
-            reservations.map { $0.periods { if case .limit(.parallel) = $0 { true } else { false } } },
+            reservations.map(\.money), reservations.map { $0.limits(.requests) },
+            reservations.map { $0.limits(.tokens) }, reservations.map { $0.limits(.parallel) },
         ]
     }
 }

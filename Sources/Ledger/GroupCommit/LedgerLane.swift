@@ -75,7 +75,9 @@ actor LedgerLane {
         let arguments = BatchArguments(items)
         var isExact = hasRefusedLately(arguments)
         for round in 1...Self.tries {
-            let statement = arguments.statement(isExact: isExact, gateway: gateway, now: configuration.now?())
+            let now = configuration.now?()
+            let lone = isExact ? nil : arguments.loneStatement(gateway: gateway, now: now)
+            let statement = lone ?? arguments.statement(isExact: isExact, gateway: gateway, now: now)
             switch await answer(to: statement) {
             case .success(let result): return distribute(result, arguments, items)
             case .failure(let error):

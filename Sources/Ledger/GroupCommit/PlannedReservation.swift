@@ -41,8 +41,13 @@ struct PlannedReservation: Sendable {
         }
     }
 
-    /// The periods of a unit as an array literal; nil where there is none.
-    func periods(_ isUnit: (CallerPlan.Budget.Unit) -> Bool) -> String? {
+    /// The periods of its budgets as an array literal.
+    var money: String { periods { if case .money = $0 { true } else { false } } ?? "{}" }
+
+    /// The periods of its rate limits of a unit as an array literal; nil where there are none.
+    func limits(_ unit: LimitUnit) -> String? { periods { if case .limit(unit) = $0 { true } else { false } } }
+
+    private func periods(_ isUnit: (CallerPlan.Budget.Unit) -> Bool) -> String? {
         var text = ""
         for budget in budgets where isUnit(budget.unit) {
             text += text.isEmpty ? "{" : ","
