@@ -12,6 +12,7 @@ extension ChatCompletionRequest {
         guard root.kind == .object else {
             throw WireFormatError(.invalidField, "The body must be a JSON object.")
         }
+        try Self.checkServiceTier(root["service_tier"])
         let model = try Self.readModel(root["model"])
         let messages = try Self.readMessages(root["messages"])
         self.init(
@@ -45,6 +46,14 @@ extension ChatCompletionRequest {
     private static func given(_ value: JSONValue?) -> JSONValue? {
         guard let value, !value.isNull else { return nil }
         return value
+    }
+
+    /// A dearer service than the price book knows would cost more than is held for it.
+    private static func checkServiceTier(_ value: JSONValue?) throws(WireFormatError) {
+        guard let tier = try readString(value, "service_tier") else { return }
+        guard ["auto", "default", "flex"].contains(tier) else {
+            throw bad("service_tier", "'auto', 'default' and 'flex' have a price, '\(tier.prefix(30))' has none")
+        }
     }
 
     private static func readModel(_ value: JSONValue?) throws(WireFormatError) -> String {

@@ -74,6 +74,7 @@ struct ChatCompletionRequestTests {
             (#""stop":["a",""]"#, "stop[1]"), (#""user":1"#, "user"), (#""metadata":{"a":1}"#, "metadata"),
             (#""tools":{}"#, "tools"), (#""response_format":"json""#, "response_format"),
             (#""logprobs":"yes""#, "logprobs"), (#""model":"again""#, "model"),
+            (#""service_tier":"priority""#, "service_tier"), (#""service_tier":2"#, "service_tier"),
         ])
     func badParameters(_ field: String, _ param: String) {
         let error = #expect(throws: WireFormatError.self) { try Self.read(Self.base + "," + field) }
