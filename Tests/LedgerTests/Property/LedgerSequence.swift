@@ -340,7 +340,8 @@ struct LedgerSequence {
             """
             select p.*, (select coalesce(sum(amount), 0) from ledger_entries e
                 where e.tenant_id = \(tenant.id) and p.id = any (e.periods))::bigint as posted
-            from budget_periods p where p.id / 100000000 = any (\(budgets))
+            from unnest(\(budgets)) b
+            join budget_periods p on p.id >= b * 100000000 and p.id < (b + 1) * 100000000
             """
         ).rows
         var missing = plain.periods.filter(\.value.isUsed)

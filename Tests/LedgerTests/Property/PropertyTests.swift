@@ -49,6 +49,7 @@ struct PropertyTests {
     private static func prepare(_ f: LedgerFixture) async throws -> [String: Int64] {
         try await f.run(
             "do $$ begin execute format('alter database %I set synchronous_commit = off', current_database()); end $$")
+        try await f.run("create index on outbox (tenant_id)")
         try await f.run(
             """
             create function test_tenant(p_name text, p_zone text, p_created timestamptz, p_budgets jsonb,
