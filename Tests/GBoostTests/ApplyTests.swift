@@ -84,7 +84,7 @@ struct ApplyTests {
                 "~ budget acme tenant month  limit_usd 100.000000000 → 150.000000000",
                 "~ key acme night  team none → ops",
                 "~ route acme math  settings.shadow_price 2.5 → 3",
-                "~ price sim/m  output_pico_per_token 10000000 → 12000000",
+                "~ price sim/m  rates.output 10000000 → 12000000",
                 "0 to create, 4 to change, 0 to remove",
             ] { #expect(first.output.contains(line + "\n"), "\(line)\n\(first.output)\(first.errors)") }
             let pruned = await shell.run("apply \(file) --prune")

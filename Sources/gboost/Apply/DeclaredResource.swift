@@ -71,8 +71,22 @@ enum ResourceText {
     }
 
     private static func flat(_ json: String) -> [String: String] {
-        let object = try? JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any]
-        return (object ?? [:]).mapValues { "\($0)" }
+        let value = (try? JSONSerialization.jsonObject(with: Data(json.utf8))) ?? [:]
+        var fields: [String: String] = [:]
+        add(value, "", to: &fields)
+        return fields
+    }
+
+    /// Parts of parts are named with a dot between, "rates.input", elements of lists by their number.
+    private static func add(_ value: Any, _ name: String, to fields: inout [String: String]) {
+        let prefix = name.isEmpty ? "" : "\(name)."
+        if let object = value as? [String: Any] {
+            for (key, part) in object { add(part, prefix + key, to: &fields) }
+        } else if let list = value as? [Any] {
+            for (index, part) in list.enumerated() { add(part, prefix + String(index), to: &fields) }
+        } else {
+            fields[name] = "\(value)"
+        }
     }
 
     /// "team research month model openai/*".

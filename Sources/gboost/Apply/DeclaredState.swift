@@ -53,7 +53,8 @@ struct DeclaredState: Sendable {
             node, place,
             known: [
                 "model", "input_usd_per_mtok", "output_usd_per_mtok", "cached_input_usd_per_mtok",
-                "reasoning_usd_per_mtok", "per_call_usd",
+                "cache_write_5m_usd_per_mtok", "cache_write_1h_usd_per_mtok", "reasoning_usd_per_mtok", "per_call_usd",
+                "per_image_usd",
             ])
         _ = try fields.required("model")
         guard let model = try fields.parsed("model", ArgumentParsing.modelReference) else {
@@ -64,8 +65,10 @@ struct DeclaredState: Sendable {
                 model: model, inputUSDPerMtok: try required(fields, "input_usd_per_mtok"),
                 outputUSDPerMtok: try required(fields, "output_usd_per_mtok"),
                 cachedInputUSDPerMtok: try text(fields, "cached_input_usd_per_mtok"),
+                cacheWrite5mUSDPerMtok: try text(fields, "cache_write_5m_usd_per_mtok"),
+                cacheWrite1hUSDPerMtok: try text(fields, "cache_write_1h_usd_per_mtok"),
                 reasoningUSDPerMtok: try text(fields, "reasoning_usd_per_mtok"),
-                perCallUSD: try text(fields, "per_call_usd"))
+                perCallUSD: try text(fields, "per_call_usd"), perImageUSD: try text(fields, "per_image_usd"))
             return DeclaredResource(
                 name: ResourceName(kind: .price, tenant: nil, text: model.description),
                 fields: ResourceText.price(draft.price), draft: .price(draft), place: place)
