@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 
-from .cluster import Failure
+from cluster import Failure
 
 
 def free_port():

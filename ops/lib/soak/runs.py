@@ -9,7 +9,7 @@ import threading
 import time
 
 from . import books
-from .cluster import Cluster, Failure
+from cluster import Cluster, Failure
 from .load import Load
 from .programs import Program, free_port, wait_for_port
 
