@@ -25,7 +25,7 @@ extension AdminStore {
                 from (select n, date_trunc('month', now()) - \(months) * interval '1 month'
                         + (n::float8 / \(rows)) * (date_trunc('month', now())
                             - (date_trunc('month', now()) - \(months) * interval '1 month')) as at,
-                        case when n % 5 = 0 then 0 else n * 7919 % 100 end as owner
+                        case when n % 5 = 0 then 0 else n / 7 % 100 end as owner
                       from generate_series(0, \(rows) - 1) n) g
                 join (select k.*, row_number() over (order by k.id) - 2 as owner from api_keys k) k on k.owner = g.owner
                 """)

@@ -45,7 +45,7 @@ class Bench:
     def start(self):
         self.cluster.make()
         self.cluster.start()
-        for name in ["pgbench", "ledger"]:
+        for name in ["pgbench", "ledger", "reports"]:
             self.cluster.query(f"create database {name}", "postgres")
         self.pgbench("-i", "-q", "-s", "20")
 
@@ -65,8 +65,8 @@ class Bench:
         out = self.pgbench("-n", "-N", "-c", "1", "-M", "prepared", "-T", str(SECONDS))
         return float(re.search(r"latency average = ([0-9.]+)", out).group(1))
 
-    def ledger(self, command, *arguments):
-        url = f"postgresql://postgres@/ledger?host={self.cluster.root}&port={self.cluster.port}"
+    def ledger(self, command, *arguments, database="ledger"):
+        url = f"postgresql://postgres@/{database}?host={self.cluster.root}&port={self.cluster.port}"
         result = subprocess.run(
             [self.program, command, "--url", url, "--migrations", self.migrations, *arguments], text=True,
             capture_output=True, check=False, stdin=subprocess.DEVNULL)
@@ -88,6 +88,7 @@ def pairs(bench):
         run["pgbench_one_client_ms"] = bench.latency()
         run["lone_reserve_p50_ms"] = bench.ledger("lone")["reserve_p50_ms"]
         runs.append(run)
+        print("==> " + json.dumps(run), flush=True)
     return runs
 
 
@@ -110,8 +111,8 @@ def run(options, directory):
              "value": median(runs, lambda r: r["lone_reserve_p50_ms"] / r["pgbench_one_client_ms"])},
         ]
         if options.rows:
-            loaded = bench.ledger("load", "--rows", str(options.rows))
-            reports = bench.ledger("reports")
+            loaded = bench.ledger("load", "--rows", str(options.rows), database="reports")
+            reports = bench.ledger("reports", database="reports")
             runs.append({**loaded, **reports})
             worst = max(value for key, value in reports.items() if key.endswith("p95_ms"))
             ratios.append(
