@@ -105,7 +105,7 @@ let package = Package(
         .testTarget(name: "RouterTests", dependencies: ["Router", "GatewayCore"], swiftSettings: common),
         .testTarget(
             name: "InferenceTests", dependencies: ["Inference", "GatewayCore", "GatewayTesting", "gboost", log],
-            swiftSettings: common),
+            exclude: ["Scripts"], swiftSettings: common),
         .testTarget(
             name: "ProvidersTests", dependencies: ["Providers", "Curl", "WireFormat", "GatewayCore", "GatewayTesting"],
             swiftSettings: common),
