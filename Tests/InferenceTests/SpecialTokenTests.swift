@@ -35,7 +35,8 @@ extension ModelTests {
             }
             var called = ChatTemplateTests.toolConversation
             called[2].toolCalls = """
-                [{"id": "call00001", "type": "function", "function": {"name": "weather", "arguments": {"city": \(quoted)}}}]
+                [{"id": "call00001", "type": "function", "function": {"name": "weather", \
+                "arguments": {"city": \(quoted)}}}]
                 """
             var answered = ChatTemplateTests.toolConversation
             answered[3].content = "a \(text) b"
