@@ -116,6 +116,14 @@ enum EngineFixture {
         await models.shutdown()
     }
 
+    static func waitUntil(_ condition: () async throws -> Bool) async throws {
+        let deadline = ContinuousClock.now + .seconds(30)
+        while try await !condition() {
+            try #require(ContinuousClock.now < deadline, "waited in vain")
+            try await Task.sleep(for: .milliseconds(10))
+        }
+    }
+
     /// One host for all tests that leave it as they find it; it ends with this process.
     private static let shared = Result { try EngineModels(settings: settings(), logger: quiet) }
 

@@ -11,8 +11,14 @@ package struct EngineSettings: Sendable {
     package var contextTokens = 8192
     package var sequences = 16
     package var maxQueued = 64
-    /// Callers that may wait for one host to become ready.
+    /// Callers that may wait for models to be in memory.
     package var maxWaiting = 256
+    /// Bytes of all models in memory: weights, adapters, keys and values, work space.
+    package var memoryBytes = Int64.max
+    /// How long a model waits for others to fall idle before those in use have to make way.
+    package var evictionPatience = Duration.seconds(2)
+    /// Lower-case hex SHA-256 of a file; nil: files are not checked against what was registered.
+    package var digest: (@Sendable (String) async throws -> String)?
     /// How long a caller waits for a host that loads or restarts.
     package var readinessLimit = Duration.seconds(30)
     /// How often a host is asked for a sign of life.

@@ -17,7 +17,7 @@ package final class GGUFModel {
 
     /// - Parameter onlyVocabulary: leaves the weights where they are.
     package init(path: String, onlyVocabulary: Bool = false) throws(ModelFailure) {
-        if let problem = GGUFHeader.problem(path: path, needsTensors: !onlyVocabulary) { throw ModelFailure(problem) }
+        _ = try GGUFFile(checking: path, for: onlyVocabulary ? .vocabulary : .model)
         var parameters = llama_model_default_params()
         parameters.n_gpu_layers = 0
         parameters.vocab_only = onlyVocabulary
@@ -93,30 +93,4 @@ package final class GGUFModel {
     package func isToken(_ token: Int32) -> Bool { token >= 0 && Int(token) < vocabularySize }
 
     func endsAnswer(_ token: Int32) -> Bool { llama_vocab_is_eog(vocabulary, token) }
-}
-
-/// What can be told of a GGUF file without llama.cpp.
-enum GGUFHeader {
-    /// A file of fewer bytes holds no model.
-    static let minBytes = 1024
-
-    /// One sentence that names the file, nil where nothing is wrong.
-    static func problem(path: String, needsTensors: Bool = true) -> String? {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return "\(path): \(String(cString: strerror(errno)))" }
-        guard status.st_mode & S_IFMT == S_IFREG else { return "\(path) is not a regular file" }
-        guard status.st_size >= minBytes else { return "\(path) is too short for a model (\(status.st_size) bytes)" }
-        guard let file = fopen(path, "rb") else { return "\(path): \(String(cString: strerror(errno)))" }
-        defer { fclose(file) }
-        var head = [UInt8](repeating: 0, count: 24)
-        guard fread(&head, 1, 24, file) == 24 else { return "\(path) cannot be read" }
-        guard head.prefix(4).elementsEqual("GGUF".utf8) else { return "\(path) is not a GGUF file" }
-        let data = Data(head)
-        let version = data.littleEndianUInt32(at: 4)
-        guard (2...3).contains(version) else { return "\(path) is GGUF version \(version), not 2 or 3" }
-        guard data.littleEndianUInt32(at: 12) == 0, data.littleEndianUInt32(at: 8) > 0 || !needsTensors else {
-            return "\(path) is a damaged GGUF file (number of tensors)"
-        }
-        return nil
-    }
 }
