@@ -107,9 +107,11 @@ actor EngineClient {
     // MARK: - Socket
 
     private func enqueue(_ request: HostRequest) {
-        guard let header = try? JSONEncoder().encode(request), let bytes = HostFrame(header: header).encoded else {
+        let header = try? JSONEncoder().encode(request)
+        guard let header, let bytes = HostFrame(header: header).encoded else {
+            let problem = header == nil ? "has a number that is not finite" : "is too large for the engine"
             pending.removeValue(forKey: request.id)?.continuation
-                .resume(throwing: LocalModelError.invalid("the request is too large for the engine"))
+                .resume(throwing: LocalModelError.invalid("the request \(problem)"))
             return
         }
         outbox.append(bytes)

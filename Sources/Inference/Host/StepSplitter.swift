@@ -63,7 +63,7 @@ struct StepSplitter {
     /// The bytes that belong to the step whatever comes: whole characters, before a boundary that was met, and
     /// before what may yet turn out to be a stop string.
     var settled: ArraySlice<UInt8> {
-        var length = bytes.count - UTF8Tail.unfinishedCount(bytes)
+        var length = bytes.count
         if let heldBoundary { length = min(length, ends[heldBoundary - 1]) }
         let text = stops.isEmpty ? [] : carried + bytes
         for stop in stops {
@@ -72,7 +72,7 @@ struct StepSplitter {
             }
             if let begun { length = min(length, max(0, bytes.count - begun)) }
         }
-        return bytes[..<length]
+        return bytes[..<(length - UTF8Tail.unfinishedCount(bytes[..<length]))]
     }
 
     /// The model ended its answer.
