@@ -31,7 +31,7 @@ package actor EngineModels: LocalModels {
     }
 
     package func slm(_ record: ModelRecord) async throws(LocalModelError) -> any SmallLanguageModel {
-        try EngineModel(supervisor: supervisor(file: record.file))
+        try EngineModel(supervisor: supervisor(file: record.file), scope: EngineScope(tenant: record.tenantID))
     }
 
     /// The host of a model file; made if there is none, not started before its first use.
@@ -61,7 +61,9 @@ package actor EngineModels: LocalModels {
                 head: head, name: record.name, baseSHA256: base.sha256, embeddingLength: width)
         case .tokens:
             let settings = try TokensRewardSettings(besides: record.file)
-            return try TokensRewardModel(supervisor: supervisor(file: record.file), settings: settings)
+            return try TokensRewardModel(
+                supervisor: supervisor(file: record.file), settings: settings,
+                scope: EngineScope(tenant: record.tenantID))
         case nil:
             throw .unavailable("\(record.name) is no process reward model")
         }

@@ -56,7 +56,10 @@ package actor EngineSupervisor {
     }
 
     /// Sends a request to the host once it is ready.
-    func call(_ operation: HostRequest.Operation) async throws -> EngineClient.Answer {
+    func call(
+        _ operation: HostRequest.Operation, scope: EngineScope = EngineScope(),
+        onText: (@Sendable (String) -> Void)? = nil
+    ) async throws -> EngineClient.Answer {
         for _ in 0..<3 {
             try await ready()
             guard let client else { continue }
@@ -65,7 +68,7 @@ package actor EngineSupervisor {
                 if client === self.client { await perform(machine.disconnected()) }
                 continue
             }
-            return try await client.call(operation)
+            return try await client.call(operation, scope: scope, onText: onText)
         }
         throw LocalModelError.interrupted
     }
