@@ -26,24 +26,10 @@ package enum AnswerSegment: Hashable, Sendable, Codable {
     case text(String)
 }
 
-/// Sampling of one draft. `temperature == 0` is greedy.
-package struct Sampling: Hashable, Sendable, Codable {
-    package var temperature: Double = 0
-    package var topP: Double = 1
-    package var topK: Int = 40
-    package var seed: UInt32 = 0
-    package init(temperature: Double = 0, topP: Double = 1, topK: Int = 40, seed: UInt32 = 0) {
-        self.temperature = temperature
-        self.topP = topP
-        self.topK = topK
-        self.seed = seed
-    }
-}
-
-/// Asks an SLM for the next step of an answer. Stateless: the engine finds what it can reuse of an earlier draft
-/// with the same `session`, and never shares it with another session.
+/// Asks an SLM for the next step of an answer. Stateless: the engine finds what it can reuse of what it evaluated
+/// for the same tenant, and never shares it with another tenant.
 package struct DraftRequest: Hashable, Sendable, Codable {
-    /// The request that drafts belong to; the engine's cached prefix is keyed by it.
+    /// The request that drafts belong to: what was drafted for it and not taken makes way when it ends.
     package var session: UUID
     package var messages: [ChatMessage]
     /// The tools that the model may call: a JSON array in OpenAI's format, for its chat template.
@@ -120,6 +106,8 @@ package enum LocalModelError: Error, Hashable, Sendable {
     case contextExceeded(tokens: Int, limit: Int)
     /// The request itself is wrong (an unusable regular expression, an empty conversation).
     case invalid(String)
+    /// The time that the caller gave it was over before the answer was there.
+    case deadlineExceeded
 }
 
 /// A tenant's SLM.
@@ -150,6 +138,23 @@ package protocol ProcessRewardModel: Sendable {
         session: UUID, messages: [ChatMessage], answer: [String], draft: StepDraft
     ) async throws
         -> ProcessReward
+    /// Scores several candidates for the same step; a model that is asked reads them in one go.
+    func score(
+        session: UUID, messages: [ChatMessage], answer: [String], candidates: [StepDraft]
+    ) async throws
+        -> [ProcessReward]
+}
+
+extension ProcessRewardModel {
+    package func score(
+        session: UUID, messages: [ChatMessage], answer: [String], candidates: [StepDraft]
+    ) async throws -> [ProcessReward] {
+        var rewards: [ProcessReward] = []
+        for draft in candidates {
+            rewards.append(try await score(session: session, messages: messages, answer: answer, draft: draft))
+        }
+        return rewards
+    }
 }
 
 /// The tenants' models held in memory, by name.

@@ -170,6 +170,10 @@ extension GatewayRefusal {
                 status: 400, type: "invalid_request_error", code: "context_length_exceeded",
                 message: "The conversation has \(tokens) tokens; the model takes \(limit).", parameter: "messages")
         case .invalid(let why): return .invalidRequest(why, parameter: nil)
+        case .deadlineExceeded:
+            return GatewayRefusal(
+                status: 504, type: "server_error", code: "deadline_exceeded",
+                message: "The model did not get to this request in the time that it was given.")
         }
     }
 

@@ -70,20 +70,6 @@ extension ModelTests {
             #expect(foreign.reusedTokens >= first.promptTokens)
         }
 
-        @Test("A session never finds what another has evaluated")
-        func sessionsShareNothing() async throws {
-            let model = try await EngineFixture.sharedModel()
-            let first = try await model.draft(DraftRequest(asking: Self.question, maxTokens: 8))
-            let other = try await model.draft(DraftRequest(asking: Self.question, maxTokens: 8))
-            #expect(first.text == other.text)
-            #expect(other.reusedTokens == 0)
-            let ended = UUID()
-            _ = try await model.draft(DraftRequest(asking: Self.question, session: ended, maxTokens: 8))
-            await model.end(session: ended)
-            let after = try await model.draft(DraftRequest(asking: Self.question, session: ended, maxTokens: 8))
-            #expect(after.reusedTokens == 0)
-        }
-
         @Test("Eight drafts at the same time say what each says alone")
         func parallelEqualsSolo() async throws {
             let model = try await EngineFixture.sharedModel()

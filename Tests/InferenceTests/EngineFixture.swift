@@ -127,8 +127,11 @@ enum EngineFixture {
     /// One host for all tests that leave it as they find it; it ends with this process.
     private static let shared = Result { try EngineModels(settings: settings(), logger: quiet) }
 
+    /// The shared host's model for a tenant of its own, who finds nothing that another test has evaluated.
     static func sharedModel() async throws -> EngineModel {
-        EngineModel(supervisor: try await shared.get().supervisor(file: model()))
+        EngineModel(
+            supervisor: try await shared.get().supervisor(file: model()),
+            scope: EngineScope(tenant: .random(in: 1...Int64.max)))
     }
 
     /// Runs `body` with the demo model in a host of its own.

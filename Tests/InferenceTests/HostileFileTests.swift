@@ -102,16 +102,16 @@ struct GGUFFileTests {
         }
     }
 
-    @Test("Two thousand damaged headers: an answer for each, never a crash")
+    @Test("Five hundred damaged headers: an answer for each, never a crash")
     func headers() throws {
         let file = TinyModel().file
         let header = file.count - Int(try check(file).tensorBytes)
         var refused = 0
-        for seed in 0..<UInt64(2000) {
+        for seed in 0..<UInt64(500) {
             do { _ = try check(Mutation.of(file, headerBytes: header, seed: seed)) } catch { refused += 1 }
         }
-        print("damaged headers: \(refused) of 2000 refused unread by llama.cpp")
-        #expect(refused > 1000)
+        print("damaged headers: \(refused) of 500 refused unread by llama.cpp")
+        #expect(refused > 250)
     }
 }
 

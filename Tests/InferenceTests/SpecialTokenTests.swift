@@ -66,6 +66,25 @@ extension ModelTests {
             try check(model, try ChatTemplate(model: model))
         }
 
+        @Test("An answer by a JSON schema is JSON of that schema, greedy or not", arguments: [0, 1.5])
+        func schema(temperature: Double) async throws {
+            let model = try await EngineFixture.sharedModel()
+            var sampling = Sampling(temperature: temperature, seed: 5)
+            sampling.jsonSchema = """
+                {"type": "object", "properties": {"city": {"type": "string", "maxLength": 12}, \
+                "size": {"enum": ["small", "large"]}}, "required": ["city", "size"], "additionalProperties": false}
+                """
+            let draft = try await model.draft(
+                DraftRequest(asking: "Name a city and its size.", maxTokens: 80, sampling: sampling))
+            struct City: Decodable {
+                var city: String
+                var size: String
+            }
+            let city = try JSONDecoder().decode(City.self, from: Data(draft.text.utf8))
+            #expect(["small", "large"].contains(city.size))
+            #expect(city.city.count <= 12)
+        }
+
         /// The prompt has the same special tokens, in the same order, whatever name stands in a client's text.
         private func check(_ model: GGUFModel, _ template: ChatTemplate) throws {
             let all = (0..<Int32(model.vocabularySize)).filter(template.isSpecial).map(model.name)

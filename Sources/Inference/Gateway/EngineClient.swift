@@ -14,6 +14,11 @@ actor EngineClient {
         var floats: [Float]
     }
 
+    private struct Pending {
+        var continuation: CheckedContinuation<Answer, any Error>
+        var onText: (@Sendable (String) -> Void)?
+    }
+
     /// Requests that may be under way on one connection.
     static let maxPending = 1024
 
@@ -23,7 +28,7 @@ actor EngineClient {
     /// Two descriptors of one socket, because each may have one waiter.
     private var reading: CInt = -1
     private var writing: CInt = -1
-    private var pending: [UInt64: CheckedContinuation<Answer, any Error>] = [:]
+    private var pending: [UInt64: Pending] = [:]
     private var cancelledEarly: Set<UInt64> = []
     private var nextID: UInt64 = 0
     private var outbox = Data()
@@ -42,11 +47,17 @@ actor EngineClient {
     }
 
     /// Sends a request and waits for its answer. Cancelling the task cancels the request in the host as well.
-    func call(_ operation: HostRequest.Operation) async throws -> Answer {
+    ///
+    /// - Parameter onText: gets the text of a streamed draft, piece by piece; must not block.
+    func call(
+        _ operation: HostRequest.Operation, scope: EngineScope = EngineScope(),
+        onText: (@Sendable (String) -> Void)? = nil
+    ) async throws -> Answer {
         nextID += 1
-        let id = nextID
+        let request = HostRequest(id: nextID, operation: operation, scope: scope)
+        let id = request.id
         let answer = try await withTaskCancellationHandler {
-            try await self.exchange(id, operation)
+            try await self.exchange(request, onText)
         } onCancel: {
             Task { await self.cancel(id) }
         }
@@ -70,35 +81,37 @@ actor EngineClient {
         }
         let waiting = pending
         pending = [:]
-        for continuation in waiting.values { continuation.resume(throwing: LocalModelError.interrupted) }
+        for entry in waiting.values { entry.continuation.resume(throwing: LocalModelError.interrupted) }
     }
 
-    private func exchange(_ id: UInt64, _ operation: HostRequest.Operation) async throws -> Answer {
-        if cancelledEarly.remove(id) != nil { throw CancellationError() }
+    private func exchange(_ request: HostRequest, _ onText: (@Sendable (String) -> Void)?) async throws -> Answer {
+        if cancelledEarly.remove(request.id) != nil { throw CancellationError() }
         guard !isClosed else { throw LocalModelError.interrupted }
         guard pending.count < Self.maxPending else { throw LocalModelError.overloaded(retryAfterSeconds: 1) }
         return try await withCheckedThrowingContinuation { continuation in
-            pending[id] = continuation
-            enqueue(HostRequest(id: id, operation: operation))
+            pending[request.id] = Pending(continuation: continuation, onText: onText)
+            enqueue(request)
         }
     }
 
     private func cancel(_ id: UInt64) {
-        guard let continuation = pending.removeValue(forKey: id) else {
+        guard let entry = pending.removeValue(forKey: id) else {
             // Either answered already, or not sent yet.
             if id == nextID { cancelledEarly = [id] }
             return
         }
-        continuation.resume(throwing: CancellationError())
+        entry.continuation.resume(throwing: CancellationError())
         tell(.cancel(id: id))
     }
 
     // MARK: - Socket
 
     private func enqueue(_ request: HostRequest) {
-        guard let header = try? JSONEncoder().encode(request), let bytes = HostFrame(header: header).encoded else {
-            pending.removeValue(forKey: request.id)?
-                .resume(throwing: LocalModelError.invalid("the request is too large for the engine"))
+        let header = try? JSONEncoder().encode(request)
+        guard let header, let bytes = HostFrame(header: header).encoded else {
+            let problem = header == nil ? "has a number that is not finite" : "is too large for the engine"
+            pending.removeValue(forKey: request.id)?.continuation
+                .resume(throwing: LocalModelError.invalid("the request \(problem)"))
             return
         }
         outbox.append(bytes)
@@ -147,8 +160,13 @@ actor EngineClient {
 
     private func receive(_ frame: HostFrame) throws {
         let reply = try JSONDecoder().decode(HostReply.self, from: frame.header)
+        if case .text(let text) = reply.body {
+            pending[reply.id]?.onText?(text)
+            return
+        }
         // A request that was cancelled meanwhile has nobody waiting.
-        pending.removeValue(forKey: reply.id)?.resume(returning: Answer(body: reply.body, floats: frame.binary.floats))
+        pending.removeValue(forKey: reply.id)?.continuation
+            .resume(returning: Answer(body: reply.body, floats: frame.binary.floats))
     }
 }
 

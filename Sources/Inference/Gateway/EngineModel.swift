@@ -1,19 +1,47 @@
 package import Foundation
 package import GatewayCore
 
-/// A model file behind an engine host.
+/// A model file behind an engine host, for one tenant.
 package struct EngineModel: SmallLanguageModel {
     private let supervisor: EngineSupervisor
+    /// On whose behalf it is asked: prefixes are found again within the tenant only.
+    package var scope: EngineScope
 
-    package init(supervisor: EngineSupervisor) { self.supervisor = supervisor }
+    package init(supervisor: EngineSupervisor, scope: EngineScope = EngineScope()) {
+        self.supervisor = supervisor
+        self.scope = scope
+    }
+
+    /// The same model, where requests end with `deadlineExceeded` after a time.
+    package func within(_ limit: Duration) -> EngineModel {
+        var model = self
+        model.scope.deadlineMilliseconds =
+            Int(limit.components.seconds) * 1000
+            + Int(limit.components.attoseconds / 1_000_000_000_000_000)
+        return model
+    }
 
     package func draft(_ request: DraftRequest) async throws -> StepDraft {
-        try await draft(request, raw: nil)
+        try await one(request, DraftOptions())
+    }
+
+    /// Several drafts of the same step, the first of them as `draft` would give it: the prompt is evaluated once.
+    package func drafts(_ request: DraftRequest, candidates: Int) async throws -> [StepDraft] {
+        try await drafts(request, DraftOptions(candidates: candidates))
+    }
+
+    /// Drafts, and hands out the text as it comes: whole characters, nothing that is not in the draft at its end.
+    ///
+    /// - Parameter onText: must not block; it is called by the thread that reads from all hosts.
+    package func stream(
+        _ request: DraftRequest, onText: @escaping @Sendable (String) -> Void
+    ) async throws -> StepDraft {
+        try await one(request, DraftOptions(isStreamed: true), onText: onText)
     }
 
     /// Goes on from a prompt that is taken as it stands: no template, special tokens are read as such.
     package func complete(_ prompt: String, _ request: DraftRequest) async throws -> StepDraft {
-        try await draft(request, raw: prompt)
+        try await one(request, DraftOptions(raw: prompt))
     }
 
     package func end(session: UUID) async { await supervisor.end(session: session) }
@@ -29,20 +57,40 @@ package struct EngineModel: SmallLanguageModel {
     /// The same, where steps may be tokens that were drafted.
     package func hiddenStates(messages: [ChatMessage], segments: [AnswerSegment]) async throws -> [[Float]] {
         let session = UUID()
-        let request = HiddenStatesRequest(session: session, messages: messages, steps: segments)
-        let answer = try await supervisor.call(.hiddenStates(request))
+        let states = try await hiddenStates(
+            HiddenStatesRequest(session: session, messages: messages, steps: segments))
         await supervisor.end(session: session)
-        guard case .hiddenStates = answer.body, answer.floats.count % segments.count == 0 else {
-            throw LocalModelError.interrupted
-        }
-        let width = answer.floats.count / segments.count
-        return (0..<segments.count).map { Array(answer.floats[($0 * width)..<(($0 + 1) * width)]) }
+        return states
     }
 
-    private func draft(_ request: DraftRequest, raw: String?) async throws -> StepDraft {
-        let answer = try await supervisor.call(.draft(request, raw: raw))
-        guard case .draft(var draft) = answer.body else { throw LocalModelError.interrupted }
-        draft.hidden = answer.floats
+    func hiddenStates(_ request: HiddenStatesRequest) async throws -> [[Float]] {
+        let answer = try await supervisor.call(.hiddenStates(request), scope: scope)
+        guard case .hiddenStates = answer.body else { throw LocalModelError.interrupted }
+        return try Self.rows(answer.floats, request.steps.count)
+    }
+
+    private func one(
+        _ request: DraftRequest, _ options: DraftOptions, onText: (@Sendable (String) -> Void)? = nil
+    ) async throws -> StepDraft {
+        guard let draft = try await drafts(request, options, onText: onText).first else {
+            throw LocalModelError.interrupted
+        }
         return draft
+    }
+
+    private func drafts(
+        _ request: DraftRequest, _ options: DraftOptions, onText: (@Sendable (String) -> Void)? = nil
+    ) async throws -> [StepDraft] {
+        let answer = try await supervisor.call(.draft(request, options), scope: scope, onText: onText)
+        guard case .drafts(var drafts) = answer.body else { throw LocalModelError.interrupted }
+        guard request.wantsHidden else { return drafts }
+        for (index, row) in try Self.rows(answer.floats, drafts.count).enumerated() { drafts[index].hidden = row }
+        return drafts
+    }
+
+    private static func rows(_ floats: [Float], _ count: Int) throws(LocalModelError) -> [[Float]] {
+        guard count > 0, floats.count % count == 0 else { throw .interrupted }
+        let width = floats.count / count
+        return (0..<count).map { Array(floats[($0 * width)..<(($0 + 1) * width)]) }
     }
 }

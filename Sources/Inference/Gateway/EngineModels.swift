@@ -44,7 +44,8 @@ package actor EngineModels: LocalModels {
     }
 
     package func slm(_ record: ModelRecord) async throws(LocalModelError) -> any SmallLanguageModel {
-        try EngineModel(supervisor: await supervisor(file: record.file, sha256: record.sha256))
+        let supervisor = try await supervisor(file: record.file, sha256: record.sha256)
+        return EngineModel(supervisor: supervisor, scope: EngineScope(tenant: record.tenantID))
     }
 
     /// The host of a model file; made if there is none, not started before its first use.
@@ -100,7 +101,8 @@ package actor EngineModels: LocalModels {
         case .tokens:
             let settings = try TokensRewardSettings(besides: record.file)
             return try TokensRewardModel(
-                supervisor: await supervisor(file: record.file, sha256: record.sha256), settings: settings)
+                supervisor: await supervisor(file: record.file, sha256: record.sha256), settings: settings,
+                scope: EngineScope(tenant: record.tenantID))
         case nil:
             throw .unavailable("\(record.name) is no process reward model")
         }

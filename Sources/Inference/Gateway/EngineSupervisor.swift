@@ -63,7 +63,10 @@ package actor EngineSupervisor {
     }
 
     /// Sends a request to the host once the model is in memory; it stays there until the answer has come.
-    func call(_ operation: HostRequest.Operation) async throws -> EngineClient.Answer {
+    func call(
+        _ operation: HostRequest.Operation, scope: EngineScope = EngineScope(),
+        onText: (@Sendable (String) -> Void)? = nil
+    ) async throws -> EngineClient.Answer {
         let lease = try await residence.acquire()
         defer { residence.release(lease) }
         for _ in 0..<3 {
@@ -74,7 +77,7 @@ package actor EngineSupervisor {
                 if client === self.client { await perform(machine.disconnected()) }
                 continue
             }
-            return try await client.call(operation)
+            return try await client.call(operation, scope: scope, onText: onText)
         }
         throw LocalModelError.interrupted
     }

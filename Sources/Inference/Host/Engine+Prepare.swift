@@ -3,21 +3,25 @@ internal import GatewayCore
 
 extension Engine {
     /// Turns a request into tokens and limits; what is wrong with it comes out here.
-    func prepare(_ job: EngineJob) throws(LocalModelError) -> EngineWork {
-        switch job.operation {
-        case .draft(let request, let raw): return try prepare(job, request, raw: raw)
-        case .score(let request): return try prepare(job, request)
-        case .hiddenStates(let request): return try prepare(job, request)
-        case .info, .ping, .end, .cancel: throw .invalid("not for the engine")
-        }
+    func prepare(_ job: EngineJob, id: EngineScheduler.JobID) throws(LocalModelError) -> EngineWork {
+        let (session, lanes) =
+            switch job.operation {
+            case .draft(let request, let draft): (request.session, try lanes(request, draft))
+            case .score(let request): (request.session, try lanes(request))
+            case .hiddenStates(let request): (request.session, try lanes(request))
+            case .info, .ping, .end, .cancel: throw LocalModelError.invalid("not for the engine")
+            }
+        return EngineWork(id: id, job: job, session: session, lanes: lanes)
     }
 
-    private func prepare(
-        _ job: EngineJob, _ request: DraftRequest, raw: String?
-    ) throws(LocalModelError) -> EngineWork {
+    private func lanes(_ request: DraftRequest, _ draft: DraftOptions) throws(LocalModelError) -> [EngineLane] {
         guard request.maxTokens > 0 else { throw .invalid("a draft needs room for one token") }
+        guard (1...options.sequences).contains(draft.candidates) else {
+            throw .invalid("candidates must be between 1 and \(options.sequences)")
+        }
+        guard draft.candidates == 1 || !draft.isStreamed else { throw .invalid("one candidate can be streamed") }
         let prompt: [Int32]
-        if let raw {
+        if let raw = draft.raw {
             prompt = model.tokenize(raw, addSpecial: true, parseSpecial: true)
         } else {
             prompt = try template.tokens(request.messages, tools: request.tools)
@@ -31,47 +35,71 @@ extension Engine {
             boundary: request.boundary, stops: request.stop, maxTokens: limit,
             answerBytes: request.stop.isEmpty
                 ? [] : answer.suffix(StepSplitter.maxStopBytes).flatMap { model.piece($0) })
-        let sampler = try sampler(request.sampling)
-        return EngineWork(
-            job: job, kind: .draft(Drafting(sampler: sampler, wantsHidden: request.wantsHidden, splitter: splitter)),
-            session: request.session, tokens: tokens,
-            reservation: min(maxSequence, tokens.count + limit + StepSplitter.maxExtraTokens))
+        var lanes: [EngineLane] = []
+        for index in 0..<draft.candidates {
+            var sampling = request.sampling
+            // Candidates differ by their seeds alone; the first is what the draft would be by itself.
+            sampling.seed &+= UInt32(index) &* 0x9E37_79B9
+            let drafting = Drafting(
+                sampler: try TokenSampler(sampling, answer: answer, model: model), wantsHidden: request.wantsHidden,
+                isStreamed: draft.isStreamed, splitter: splitter)
+            lanes.append(
+                EngineLane(
+                    kind: .draft(drafting), tokens: tokens,
+                    reservation: min(maxSequence, tokens.count + limit + StepSplitter.maxExtraTokens)))
+        }
+        return lanes
     }
 
-    private func prepare(_ job: EngineJob, _ request: ScoreRequest) throws(LocalModelError) -> EngineWork {
-        let tokens =
-            switch request.prompt {
-            case .messages(let messages): try template.tokens(messages)
-            case .parts(let parts): template.tokens(parts: parts)
-            }
-        try check(tokens)
+    private func lanes(_ request: ScoreRequest) throws(LocalModelError) -> [EngineLane] {
         let good = model.tokenize(request.good, addSpecial: false, parseSpecial: false).first
         let bad = model.tokenize(request.bad, addSpecial: false, parseSpecial: false).first
         guard let good, let bad, good != bad else {
             throw .invalid("the good and the bad answer must begin with different tokens")
         }
-        return EngineWork(
-            job: job, kind: .score(good: good, bad: bad), session: request.session, tokens: tokens,
-            reservation: tokens.count)
+        guard (1...options.sequences).contains(request.prompts.count) else {
+            throw .invalid("prompts to score must be 1 to \(options.sequences)")
+        }
+        var lanes: [EngineLane] = []
+        for prompt in request.prompts {
+            let tokens =
+                switch prompt {
+                case .messages(let messages): try template.tokens(messages)
+                case .parts(let parts): template.tokens(parts: parts)
+                }
+            try check(tokens)
+            lanes.append(EngineLane(kind: .score(good: good, bad: bad), tokens: tokens, reservation: tokens.count))
+        }
+        return lanes
     }
 
-    private func prepare(_ job: EngineJob, _ request: HiddenStatesRequest) throws(LocalModelError) -> EngineWork {
-        var tokens = try template.tokens(request.messages)
+    private func lanes(_ request: HiddenStatesRequest) throws(LocalModelError) -> [EngineLane] {
+        var prefix = try template.tokens(request.messages)
+        for segment in request.answer { prefix += try self.tokens(of: segment) }
+        guard !request.steps.isEmpty else { throw .invalid("no steps") }
+        guard request.steps.count * model.embeddingLength * 4 < HostFrame.maxBytes / 2 else {
+            throw .invalid("too many steps in one request")
+        }
+        guard !request.areCandidates || request.steps.count <= options.sequences else {
+            throw .invalid("candidates must be 1 to \(options.sequences)")
+        }
+        var lanes: [EngineLane] = []
+        var tokens = prefix
         var positions: [Int] = []
         for step in request.steps {
             let more = try self.tokens(of: step)
             guard !more.isEmpty else { throw .invalid("a step without text has no last token") }
             tokens += more
             positions.append(tokens.count - 1)
+            guard request.areCandidates else { continue }
+            try check(tokens)
+            lanes.append(EngineLane(kind: .probe(positions: positions), tokens: tokens, reservation: tokens.count))
+            tokens = prefix
+            positions = []
         }
-        guard !positions.isEmpty else { throw .invalid("no steps") }
+        if request.areCandidates { return lanes }
         try check(tokens)
-        guard positions.count * model.embeddingLength * 4 < HostFrame.maxBytes / 2 else {
-            throw .invalid("too many steps in one request")
-        }
-        return EngineWork(
-            job: job, kind: .probe(positions: positions), session: request.session, tokens: tokens,
-            reservation: tokens.count)
+        return [EngineLane(kind: .probe(positions: positions), tokens: tokens, reservation: tokens.count)]
     }
 
     private func tokens(of segment: AnswerSegment) throws(LocalModelError) -> [Int32] {
@@ -86,18 +114,5 @@ extension Engine {
     private func check(_ tokens: [Int32]) throws(LocalModelError) {
         guard !tokens.isEmpty else { throw .invalid("the prompt is empty") }
         guard tokens.count < maxSequence else { throw .contextExceeded(tokens: tokens.count, limit: maxSequence) }
-    }
-
-    private func sampler(_ sampling: Sampling) throws(LocalModelError) -> TokenSampler? {
-        guard sampling.temperature.isFinite, (0...5).contains(sampling.temperature) else {
-            throw .invalid("temperature must be between 0 and 5")
-        }
-        guard sampling.topP > 0, sampling.topP <= 1 else { throw .invalid("top_p must be above 0 and at most 1") }
-        if sampling.temperature == 0 { return nil }
-        let parameters = SamplingParameters(
-            temperature: Float(sampling.temperature), topP: Float(sampling.topP),
-            topK: Int32(clamping: max(0, sampling.topK)), seed: sampling.seed)
-        guard let sampler = TokenSampler(parameters) else { throw .unavailable("no memory for a sampler") }
-        return sampler
     }
 }

@@ -2,161 +2,129 @@ internal import Foundation
 internal import GatewayCore
 
 extension Engine {
-    /// One decode: a token of everything that generates, and chunks of the prompts.
+    /// A lane in the current batch, with its job.
+    private struct Taking {
+        var work: EngineWork
+        var lane: EngineLane
+    }
+
+    /// One decode of what the scheduler has chosen.
     func step() {
         context.begin()
-        let busy = busy
-        for slot in busy {
-            slot.outputs = []
-            slot.inBatch = 0
+        var taking: [Taking] = []
+        for portion in scheduler.nextBatch() {
+            guard let work = works[portion.job] else { continue }
+            let lane = work.lanes[portion.lane]
+            add(lane, limit: portion.tokens)
+            if lane.inBatch > 0 { taking.append(Taking(work: work, lane: lane)) }
         }
-        let generating = busy.filter { $0.pending == 1 && isGenerating($0) }
-        for slot in generating where context.room > 0 && context.outputRoom > 0 { add(slot, limit: 1) }
-        var budget = generating.isEmpty ? context.room : min(options.promptChunk, context.room)
-        for slot in busy where slot.inBatch == 0 && budget > 0 {
-            add(slot, limit: budget)
-            budget -= slot.inBatch
-        }
-        let taking = busy.filter { $0.inBatch > 0 }
-        context.wantsHidden = taking.contains { $0.work?.wantsHidden == true && !$0.outputs.isEmpty }
+        guard !taking.isEmpty else { return }
+        context.wantsHidden = taking.contains { $0.lane.wantsHidden && !$0.lane.outputs.isEmpty }
+        let start = now
         do {
             try context.decode()
         } catch {
+            EngineHost.log("a decode of \(context.count) tokens was refused: \(error)")
             return fail(taking)
         }
-        decodes += 1
-        for slot in taking {
-            slot.evaluated += slot.inBatch
-            evaluatedTokens += UInt64(slot.inBatch)
-            collect(slot)
-        }
+        status.decodes += 1
+        scheduler.note(tokens: context.count, took: now - start)
+        // All are told before any of them answers: a job that ends may free what another has in this batch.
+        for entry in taking { note(entry) }
+        for entry in taking where entry.lane.slot != nil { collect(entry) }
+        for work in running { report(work) }
     }
 
-    private func isGenerating(_ slot: EngineSlot) -> Bool {
-        if case .draft(let draft)? = slot.work?.kind { !draft.made.isEmpty } else { false }
-    }
-
-    /// Adds pending tokens of a slot to the batch, with outputs where something is to be read.
-    private func add(_ slot: EngineSlot, limit: Int) {
+    /// Adds pending tokens of a lane to the batch, with outputs where something is to be read.
+    private func add(_ lane: EngineLane, limit: Int) {
+        lane.outputs = []
+        lane.inBatch = 0
+        guard let slot = lane.slot else { return }
         var probes: Set<Int> = []
-        if case .probe(let positions)? = slot.work?.kind { probes = Set(positions) }
-        while slot.inBatch < limit, slot.inBatch < slot.pending {
-            let position = slot.evaluated + slot.inBatch
-            let isOutput = position == slot.tokens.count - 1 || probes.contains(position)
+        if case .probe(let positions) = lane.kind { probes = Set(positions) }
+        while lane.inBatch < min(limit, lane.pending), context.room > 0 {
+            let position = slot.tokens.count + lane.inBatch
+            let isOutput = position == lane.tokens.count - 1 || probes.contains(position)
             // More outputs than reserved would end the process: the rest waits for the next decode.
             if isOutput, context.outputRoom == 0 { return }
             let index = context.add(
-                slot.tokens[position], position: position, sequence: slot.sequence, isOutput: isOutput)
-            if isOutput { slot.outputs.append((position, index)) }
-            slot.inBatch += 1
+                lane.tokens[position], position: position, sequence: slot.sequence, isOutput: isOutput)
+            if isOutput { lane.outputs.append((position, index)) }
+            lane.inBatch += 1
         }
+    }
+
+    private func note(_ entry: Taking) {
+        guard let slot = entry.lane.slot else { return }
+        let from = slot.tokens.count
+        slot.tokens += entry.lane.tokens[from..<(from + entry.lane.inBatch)]
+        let isReserved = cells.append(entry.lane.inBatch, to: slot.sequence)
+        assert(isReserved, "more cells than were reserved at the admission")
+        status.evaluatedTokens += UInt64(entry.lane.inBatch)
+        scheduler.charge(entry.work.id, tokens: entry.lane.inBatch)
     }
 
     /// llama.cpp refused a batch: nothing of these sequences is certain any more.
-    private func fail(_ taking: [EngineSlot]) {
-        for slot in taking {
-            slot.isOrphaned = true
-            slot.evaluated = max(1, slot.evaluated)
-            finish(slot, .failed(.interrupted))
+    private func fail(_ taking: [Taking]) {
+        for entry in taking {
+            for slot in entry.work.lanes.compactMap(\.slot) {
+                trim(slot, to: 0)
+                // Some of the batch may be in the cells although it is in no books.
+                context.remove(sequence: slot.sequence, from: 0)
+            }
+            end(entry.work, .failed(.interrupted))
         }
-        // Idle sessions make way, in case it was for want of cells.
-        for slot in slots where slot.work == nil { free(slot) }
+        // Idle ones make way, in case it was for want of cells.
+        for slot in slots where !slot.isBusy { free(slot) }
     }
 
-    /// Reads the outputs of a slot.
-    private func collect(_ slot: EngineSlot) {
-        guard let work = slot.work else { return }
-        if work.wantsHidden {
-            if case .draft = work.kind { work.hidden.removeAll(keepingCapacity: true) }
-            for output in slot.outputs {
-                if let vector = context.hidden(at: output.index) { work.hidden[output.position] = vector }
+    /// Reads the outputs of a lane.
+    private func collect(_ entry: Taking) {
+        let lane = entry.lane
+        if lane.wantsHidden {
+            if case .draft = lane.kind { lane.hidden.removeAll(keepingCapacity: true) }
+            for output in lane.outputs {
+                if let vector = context.hidden(at: output.index) { lane.hidden[output.position] = vector }
             }
         }
-        guard slot.pending == 0, let last = slot.outputs.last else { return }
+        guard lane.pending == 0, let last = lane.outputs.last else { return }
         let scan = context.scan(at: last.index)
         guard !scan.isBad, let logits = context.logits(at: last.index) else {
-            return finish(slot, .failed(.broken("\(options.model) computes no numbers")))
+            return end(entry.work, .failed(.broken("\(options.model) computes no numbers")))
         }
-        switch work.kind {
+        switch lane.kind {
         case .draft(let draft):
-            if draft.made.isEmpty || draft.result != nil { keepTail(slot, work, at: last.position, logits) }
-            if draft.result != nil { return deliver(slot, work, draft) }
-            advance(slot, work, draft, logits, scan)
-        case .score(let good, let bad):
-            keepTail(slot, work, at: last.position, logits)
-            finish(slot, score(work, good, bad, logits, scan))
+            if draft.made.isEmpty || draft.result != nil { keepTail(lane, at: last.position, logits) }
+            if draft.result != nil { return deliver(lane, of: entry.work, draft) }
+            advance(lane, of: entry.work, draft, Row(logits: logits, scan: scan))
+        case .score:
+            keepTail(lane, at: last.position, logits)
+            score(lane, of: entry.work, Row(logits: logits, scan: scan))
         case .probe(let positions):
-            let rows = positions.compactMap { work.hidden[$0] }
-            guard rows.count == positions.count else { return finish(slot, .failed(.interrupted)) }
-            finish(slot, .hiddenStates, hidden: rows.flatMap { $0 })
+            let rows = positions.compactMap { lane.hidden[$0] }
+            guard rows.count == positions.count else { return end(entry.work, .failed(.interrupted)) }
+            finish(lane, of: entry.work, .hidden(rows.flatMap { $0 }))
         }
     }
 
-    private func keepTail(_ slot: EngineSlot, _ work: EngineWork, at position: Int, _ logits: UnsafePointer<Float>) {
+    private func keepTail(_ lane: EngineLane, at position: Int, _ logits: UnsafePointer<Float>) {
         let row = Array(UnsafeBufferPointer(start: logits, count: model.vocabularySize))
-        slot.keep(EngineSlot.Tail(position: position, logits: row, hidden: work.hidden[position] ?? []))
+        lane.slot?.keep(EngineSlot.Tail(position: position, logits: row, hidden: lane.hidden[position] ?? []))
     }
 
-    private func score(
-        _ work: EngineWork, _ good: Int32, _ bad: Int32, _ logits: UnsafePointer<Float>, _ scan: LogitsScan
-    ) -> HostReply.Body {
-        .score(
-            good: Double(exp(logits[Int(good)] - scan.logSumExp)), bad: Double(exp(logits[Int(bad)] - scan.logSumExp)),
-            promptTokens: work.tokens.count, reusedTokens: work.reused)
+    /// A lane is done: its sequence is free for others of the tenant at once.
+    func finish(_ lane: EngineLane, of work: EngineWork, _ result: EngineLane.Result) {
+        lane.result = result
+        release(lane)
+        endIfDone(work)
     }
+}
 
-    /// Goes on from logits that were kept.
-    func advance(_ slot: EngineSlot, from tail: EngineSlot.Tail) {
-        guard let work = slot.work else { return }
-        work.hidden = [tail.position: tail.hidden]
-        tail.logits.withUnsafeBufferPointer { row in
-            guard let logits = row.baseAddress else { return }
-            let scan = LogitsScan(logits, count: row.count)
-            switch work.kind {
-            case .draft(let draft): advance(slot, work, draft, logits, scan)
-            case .score(let good, let bad): finish(slot, score(work, good, bad, logits, scan))
-            case .probe: break
-            }
-        }
-    }
+/// Logits of one output, and what one pass over them found.
+struct Row {
+    var logits: UnsafePointer<Float>
+    var scan: LogitsScan
 
-    /// Chooses the next token, and sees whether the step ends with it.
-    private func advance(
-        _ slot: EngineSlot, _ work: EngineWork, _ draft: Drafting, _ logits: UnsafePointer<Float>, _ scan: LogitsScan
-    ) {
-        let token = draft.sampler.map { context.sample(logits, with: $0) } ?? scan.best
-        guard let token else { return finish(slot, .failed(.broken("\(options.model): nothing to sample"))) }
-        if model.endsAnswer(token) { return conclude(slot, work, draft, draft.splitter.finish()) }
-        generatedTokens += 1
-        draft.made.append(token)
-        draft.logProbabilities.append(min(0, logits[Int(token)] - scan.logSumExp))
-        slot.tokens.append(token)
-        do throws(LocalModelError) {
-            var verdict = try draft.splitter.push(model.piece(token))
-            if verdict == .more, slot.tokens.count >= work.reservation { verdict = draft.splitter.exhaust() }
-            conclude(slot, work, draft, verdict)
-        } catch {
-            finish(slot, .failed(HostFailure(error)))
-        }
-    }
-
-    /// Puts the step together; where its hidden state is still missing, its last token is evaluated first.
-    private func conclude(_ slot: EngineSlot, _ work: EngineWork, _ draft: Drafting, _ verdict: StepSplitter.Verdict) {
-        guard case .ends(let end, let kept, let text) = verdict else { return }
-        draft.result = StepDraft(
-            text: text, tokens: Array(draft.made.prefix(kept)),
-            logProbabilities: Array(draft.logProbabilities.prefix(kept)), hidden: [], end: end,
-            promptTokens: work.tokens.count, reusedTokens: work.reused)
-        let length = work.tokens.count + kept
-        slot.tokens = Array(slot.tokens.prefix(length))
-        trim(slot, to: min(slot.evaluated, length))
-        guard draft.wantsHidden, work.hidden[length - 1]?.isEmpty != false else { return deliver(slot, work, draft) }
-        trim(slot, to: min(slot.evaluated, length - 1))
-    }
-
-    private func deliver(_ slot: EngineSlot, _ work: EngineWork, _ draft: Drafting) {
-        guard let result = draft.result else { return }
-        let hidden = draft.wantsHidden ? work.hidden[slot.tokens.count - 1] ?? [] : []
-        finish(slot, .draft(result), hidden: hidden)
-    }
+    /// Natural logarithm of a token's probability.
+    func logProbability(_ token: Int32) -> Float { logits[Int(token)] - scan.logSumExp }
 }

@@ -3,10 +3,10 @@ internal import GatewayCore
 
 /// The engine: one thread that owns model and context, and advances all sequences together, decode by decode.
 ///
-/// Continuous batching: every decode carries one token of each sequence that generates, and a chunk of the prompts
-/// that are still to be read. A slot keeps its tokens when a draft ends; the next draft of the same session finds
-/// the longest common prefix and evaluates only what is new. No slot ever serves two sessions without being
-/// emptied in between.
+/// Which requests are worked on, and how many tokens of each go into a decode, is the scheduler's decision; this
+/// performs it. What a request has evaluated stays in its sequence when it ends: the tenant's next request that
+/// begins alike (the next step, another try, the conversation's next turn, the same system prompt) evaluates only
+/// what is new. Nothing is ever found by another tenant.
 final class Engine {
     let model: GGUFModel
     let context: InferenceContext
@@ -14,12 +14,16 @@ final class Engine {
     let options: EngineHostOptions
     let inbox: EngineInbox
     let slots: [EngineSlot]
-    /// Prepared and not yet in a slot, oldest first.
-    private var queue: [EngineWork] = []
-    private var clock: UInt64 = 0
-    var decodes: UInt64 = 0
-    var generatedTokens: UInt64 = 0
-    var evaluatedTokens: UInt64 = 0
+    var scheduler: EngineScheduler
+    var cells: SequenceCells
+    /// In the scheduler's hands, waiting or running.
+    private(set) var works: [EngineScheduler.JobID: EngineWork] = [:]
+    /// Running ones, in the order of their start.
+    private(set) var running: [EngineWork] = []
+    private let birth = ContinuousClock.now
+    private var nextID: EngineScheduler.JobID = 0
+    private var uses: UInt64 = 0
+    var status = HostStatus(decodes: 0, queued: 0, active: 0, cached: 0, generatedTokens: 0, evaluatedTokens: 0)
 
     init(options: EngineHostOptions, inbox: EngineInbox) throws(ModelFailure) {
         self.options = options
@@ -27,7 +31,9 @@ final class Engine {
         model = try GGUFModel(path: options.model)
         template = try ChatTemplate(model: model)
         context = try InferenceContext(model: model, options: options)
-        slots = (0..<options.sequences).map { EngineSlot(sequence: $0) }
+        slots = (0..<context.sequences).map { EngineSlot(sequence: $0) }
+        scheduler = EngineScheduler(limits: options.schedulerLimits(cells: context.totalCells))
+        cells = SequenceCells(sequences: context.sequences, cells: context.totalCells)
         try context.prove()
         inbox.info = HostInfo(
             embeddingLength: model.embeddingLength, vocabularySize: model.vocabularySize,
@@ -37,140 +43,155 @@ final class Engine {
 
     /// The most tokens of one sequence.
     var maxSequence: Int { min(context.totalCells, max(1, model.trainedContext)) }
-    var busy: [EngineSlot] { slots.filter { $0.work != nil } }
+
+    var now: Duration { birth.duration(to: .now) }
 
     /// Works for ever.
     func run() -> Never {
         while true {
-            receive(inbox.take(mayBlock: queue.isEmpty && busy.isEmpty))
-            admit()
-            if !busy.isEmpty { step() }
+            receive(inbox.take(mayBlock: works.isEmpty))
+            expire()
+            for admission in scheduler.admit() { perform(admission) }
+            attachLanes()
+            if !running.isEmpty { step() }
             publish()
         }
     }
 
     func publish() {
-        inbox.publish(
-            HostStatus(
-                decodes: decodes, queued: queue.count, active: busy.count,
-                cached: slots.count { $0.work == nil && $0.session != nil }, generatedTokens: generatedTokens,
-                evaluatedTokens: evaluatedTokens))
+        status.queued = scheduler.waitingCount
+        status.active = running.count
+        status.cached = slots.count { !$0.isBusy && $0.tenant != nil }
+        status.paused = scheduler.pauseCount
+        status.cellsUsed = cells.used
+        inbox.publish(status)
     }
+
+    // MARK: - Coming and going
 
     private func receive(_ delivery: EngineInbox.Delivery) {
-        for job in delivery.jobs {
-            do throws(LocalModelError) {
-                queue.append(try prepare(job))
-            } catch {
-                job.reply(.failed(HostFailure(error)), [])
-            }
-        }
+        for job in delivery.jobs { submit(job) }
         let closed = Set(delivery.closedConnections)
         let cancelled = Set(delivery.cancelled)
-        func isCancelled(_ key: JobKey) -> Bool { cancelled.contains(key) || closed.contains(key.connection) }
         if !cancelled.isEmpty || !closed.isEmpty {
-            for work in queue where isCancelled(work.job.key) { work.job.reply(.failed(.cancelled), []) }
-            queue.removeAll { isCancelled($0.job.key) }
-            for slot in busy {
-                guard let work = slot.work, isCancelled(work.job.key) else { continue }
-                trim(slot, to: min(slot.evaluated, work.tokens.count))
-                finish(slot, .failed(.cancelled))
+            for work in works.values
+            where cancelled.contains(work.job.key) || closed.contains(work.job.key.connection) {
+                end(work, .failed(.cancelled))
             }
         }
-        for session in delivery.endedSessions {
-            for slot in slots where slot.session == session || slot.session == session.forScoring {
-                if slot.work == nil { free(slot) } else { slot.isOrphaned = true }
-            }
+        for session in delivery.endedSessions { end(session: session) }
+    }
+
+    private func submit(_ job: EngineJob) {
+        nextID += 1
+        let work: EngineWork
+        do throws(LocalModelError) {
+            work = try prepare(job, id: nextID)
+        } catch {
+            return job.reply(.failed(HostFailure(error)), [])
+        }
+        let submission = scheduler.submit(
+            .init(
+                id: work.id, tenant: work.tenant, weight: job.scope.weight, lanes: work.lanes.count,
+                cells: work.cells, tokens: work.cells,
+                deadline: job.scope.deadlineMilliseconds.map { birth.duration(to: job.arrival) + .milliseconds($0) }))
+        switch submission {
+        case .queued: works[work.id] = work
+        case .displaced(let other):
+            works[work.id] = work
+            status.overloaded += 1
+            works.removeValue(forKey: other)?.job.reply(.failed(.overloaded(seconds: 1)), [])
+        case .overloaded(let seconds):
+            status.overloaded += 1
+            job.reply(.failed(.overloaded(seconds: seconds)), [])
+        case .impossible where work.lanes.count > scheduler.limits.lanes:
+            job.reply(.failed(.invalid("at most \(scheduler.limits.lanes) candidates")), [])
+        case .impossible:
+            job.reply(.failed(.contextExceeded(tokens: work.cells, limit: scheduler.limits.cells)), [])
         }
     }
 
-    // MARK: - Slots
-
-    /// Gives waiting work to slots, oldest first, while sequences and cells suffice.
-    private func admit() {
-        while let work = queue.first, let slot = makeRoom(for: work) {
-            queue.removeFirst()
-            start(work, in: slot)
+    private func expire() {
+        for id in scheduler.expire(at: now) {
+            if let work = works[id] { end(work, .failed(.deadlineExceeded)) }
         }
     }
 
-    /// A slot for `work`, with cells enough for it; idle sessions make way, least recently used first.
-    private func makeRoom(for work: EngineWork) -> EngineSlot? {
-        let own = slots.filter { $0.work == nil && $0.session == work.session }
-            .max { $0.sharedPrefix(with: work.tokens) < $1.sharedPrefix(with: work.tokens) }
-        let others = slots.filter { $0.work == nil && $0 !== own }.sorted { $0.lastUsed < $1.lastUsed }
-        guard let slot = own ?? others.first(where: { $0.session == nil }) ?? others.first else { return nil }
-        let reserved = busy.reduce(0) { $0 + ($1.work?.reservation ?? 0) } + work.reservation
-        guard reserved <= context.totalCells else { return nil }
-        if slot !== own { free(slot) }
-        var held = reserved + others.reduce(0) { $0 + $1.evaluated }
-        for idle in others where held > context.totalCells && idle !== slot {
-            held -= idle.evaluated
-            free(idle)
+    private func perform(_ admission: EngineScheduler.Admission) {
+        switch admission {
+        case .start(let id):
+            guard let work = works[id] else { return }
+            running.append(work)
+            attachLanes(of: work)
+            makeRoom()
+        case .pause(let id):
+            guard let work = works[id] else { return }
+            running.removeAll { $0 === work }
+            for lane in work.lanes { release(lane) }
         }
-        return slot
     }
 
-    private func start(_ work: EngineWork, in slot: EngineSlot) {
-        if slot.session == nil, let sibling = sibling(of: work) {
-            // A second draft of a session at the same time: the cells are shared, not computed again.
-            let length = sibling.sharedPrefix(with: work.tokens)
-            context.share(from: sibling.sequence, to: slot.sequence, length: length)
-            slot.tokens = Array(work.tokens.prefix(length))
-            slot.evaluated = length
+    /// Ends a job with an answer; what it evaluated stays for the tenant's next request.
+    func end(_ work: EngineWork, _ body: HostReply.Body, hidden: [Float] = []) {
+        guard works.removeValue(forKey: work.id) != nil else { return }
+        running.removeAll { $0 === work }
+        scheduler.remove(work.id)
+        for lane in work.lanes {
+            // What was drafted and will not be read is of no use.
+            if case .failed = body, let slot = lane.slot { trim(slot, to: min(slot.tokens.count, lane.promptCount)) }
+            release(lane)
         }
-        slot.session = work.session
-        slot.work = work
-        var common = slot.sharedPrefix(with: work.tokens)
-        // Hidden states are not kept: what is asked for is evaluated again.
-        if case .probe(let positions) = work.kind { common = min(common, positions.first ?? common) }
-        if common == work.tokens.count {
-            let tail = slot.tail(at: common - 1)
-            if tail == nil || (work.wantsHidden && tail?.hidden.isEmpty == true) { common -= 1 }
-        }
-        trim(slot, to: common)
-        slot.tokens = work.tokens
-        work.reused = slot.evaluated
-        touch(slot)
-        if slot.pending == 0, let tail = slot.tail(at: slot.evaluated - 1) { advance(slot, from: tail) }
-    }
-
-    private func sibling(of work: EngineWork) -> EngineSlot? {
-        busy.filter { $0.session == work.session && !$0.isOrphaned && $0.sharedPrefix(with: work.tokens) > 0 }
-            .max { $0.sharedPrefix(with: work.tokens) < $1.sharedPrefix(with: work.tokens) }
-    }
-
-    /// Keeps the first `length` evaluated tokens of a slot.
-    func trim(_ slot: EngineSlot, to length: Int) {
-        guard slot.evaluated > length else { return slot.truncate(to: length) }
-        if length > 0, context.remove(sequence: slot.sequence, from: length) { return slot.truncate(to: length) }
-        // A model that cannot forget a part of a sequence starts it anew.
-        context.remove(sequence: slot.sequence, from: 0)
-        slot.truncate(to: 0)
-    }
-
-    /// Ends a slot's work; its tokens stay for the session's next request.
-    func finish(_ slot: EngineSlot, _ body: HostReply.Body, hidden: [Float] = []) {
-        guard let work = slot.work else { return }
-        slot.work = nil
-        slot.tokens = Array(slot.tokens.prefix(slot.evaluated))
-        touch(slot)
-        if slot.isOrphaned { free(slot) }
         // Whoever reads the answer and asks for the status next shall find it done.
         publish()
         work.job.reply(body, hidden)
     }
 
-    func free(_ slot: EngineSlot) {
-        if slot.evaluated > 0 { context.remove(sequence: slot.sequence, from: 0) }
-        slot.truncate(to: 0)
-        slot.tokens = []
-        slot.session = nil
-        slot.isOrphaned = false
+    /// Ends a job whose lanes are all done.
+    func endIfDone(_ work: EngineWork) {
+        let results = work.lanes.compactMap(\.result)
+        guard results.count == work.lanes.count else { return }
+        var drafts: [StepDraft] = []
+        var scores: [TokenScore] = []
+        var hidden: [Float] = []
+        for result in results {
+            switch result {
+            case .draft(let draft, let vector):
+                drafts.append(draft)
+                hidden += vector
+            case .score(let score): scores.append(score)
+            case .hidden(let vectors): hidden += vectors
+            }
+        }
+        let body: HostReply.Body =
+            !drafts.isEmpty ? .drafts(drafts) : !scores.isEmpty ? .scores(scores) : .hiddenStates
+        end(work, body, hidden: hidden)
     }
 
-    private func touch(_ slot: EngineSlot) {
-        clock += 1
-        slot.lastUsed = clock
+    /// Keeps what the session used last, for the conversation's next turn; its other tries make way.
+    private func end(session: UUID) {
+        for name in [session, session.forScoring] {
+            let own = slots.filter { !$0.isBusy && $0.tenant != nil && $0.session == name }
+            let last = own.map(\.lastUsed).max()
+            for slot in own where slot.lastUsed != last { free(slot) }
+        }
+    }
+
+    func touch(_ slot: EngineSlot) {
+        uses += 1
+        slot.lastUsed = uses
+    }
+}
+
+extension EngineHostOptions {
+    func schedulerLimits(cells: Int) -> SchedulerLimits {
+        var limits = SchedulerLimits()
+        limits.lanes = min(sequences, InferenceContext.maxSequences)
+        limits.cells = cells
+        limits.batchTokens = batchTokens
+        limits.promptChunk = min(promptChunk, batchTokens)
+        limits.lead = limits.promptChunk
+        limits.queuedPerTenant = maxQueued
+        limits.queued = maxQueuedTotal
+        return limits
     }
 }

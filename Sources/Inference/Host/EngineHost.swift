@@ -25,7 +25,7 @@ package enum EngineHost {
         guard let listener = UnixSocket.listen(path: options.socket) else {
             fail("cannot listen on \(options.socket): \(String(cString: strerror(errno)))", code: badUsageCode)
         }
-        let inbox = EngineInbox(maxQueued: options.maxQueued)
+        let inbox = EngineInbox(maxQueued: options.maxQueued, maxQueuedTotal: options.maxQueuedTotal)
         start("host-lifeline") { watchLifeline() }
         start("host-accept") { accept(listener, inbox) }
         start("host-engine") {
@@ -96,9 +96,14 @@ package enum EngineHost {
     }
 
     private static func fail(_ text: String, code: Int32) -> Never {
+        log(text)
+        _exit(code)
+    }
+
+    /// Writes a line to the standard error, which is the host's log.
+    static func log(_ text: String) {
         let line = "engine-host: \(text)\n"
         _ = write(STDERR_FILENO, line, line.utf8.count)
-        _exit(code)
     }
 }
 

@@ -11,16 +11,20 @@ package struct EngineHostOptions: Hashable, Sendable {
     package var threads = max(1, ProcessInfo.processInfo.activeProcessorCount - 1)
     /// Cells of context for all sequences together.
     package var contextTokens = 8192
-    /// Sequences kept at the same time, busy or waiting for their session's next step. At most 256.
+    /// Sequences that are worked on at the same time.
     package var sequences = 16
+    /// Sequences beyond these, which keep what tenants may come back to. Both together at most 256.
+    package var keptSequences = 48
     /// Tokens evaluated by one decode: cancellation and the watchdog's progress wait for no longer than that.
     package var batchTokens = 512
     /// Prompt tokens in one decode while other sequences generate: what the next token of these waits for.
     package var promptChunk = 64
     /// Outputs in one decode beyond one a sequence (hidden states at the ends of given steps).
     package var extraOutputs = 48
-    /// Requests that may wait for a sequence.
+    /// Requests of one tenant that may wait for a sequence.
     package var maxQueued = 64
+    /// Requests of all tenants together that may wait for a sequence.
+    package var maxQueuedTotal = 1024
     /// Most tokens drafted for one request.
     package var maxDraftTokens = 4096
     package var niceness: Int32 = 5
@@ -61,6 +65,6 @@ package struct EngineHostOptions: Hashable, Sendable {
     nonisolated(unsafe) private static let numbers: [(name: String, key: WritableKeyPath<Self, Int>)] = [
         ("threads", \.threads), ("context", \.contextTokens), ("sequences", \.sequences),
         ("batch", \.batchTokens), ("prompt-chunk", \.promptChunk), ("queue", \.maxQueued),
-        ("draft-tokens", \.maxDraftTokens),
+        ("queue-total", \.maxQueuedTotal), ("kept-sequences", \.keptSequences), ("draft-tokens", \.maxDraftTokens),
     ]
 }

@@ -11,6 +11,9 @@ struct JobKey: Hashable, Sendable {
 struct EngineJob: Sendable {
     var key: JobKey
     var operation: HostRequest.Operation
+    var scope = EngineScope()
+    var arrival = ContinuousClock.now
+    /// Text of a streamed draft comes before its end; everything else is answered once.
     var reply: @Sendable (HostReply.Body, [Float]) -> Void
 }
 
@@ -30,18 +33,24 @@ final class EngineInbox: @unchecked Sendable {
     private let condition = NSCondition()
     // All guarded by `condition`.
     private var delivery = Delivery()
-    private var waiting = 0
     private var current = HostStatus(
         decodes: 0, queued: 0, active: 0, cached: 0, generatedTokens: 0, evaluatedTokens: 0)
     private var known: HostInfo?
+    /// Jobs of one tenant, and of all, that may lie here until the engine looks.
     private let maxQueued: Int
+    private let maxQueuedTotal: Int
 
-    init(maxQueued: Int) { self.maxQueued = maxQueued }
+    init(maxQueued: Int, maxQueuedTotal: Int) {
+        self.maxQueued = maxQueued
+        self.maxQueuedTotal = maxQueuedTotal
+    }
 
-    /// False: the queue is full.
+    /// False: too many lie here already.
     func submit(_ job: EngineJob) -> Bool {
         locked {
-            guard waiting + delivery.jobs.count < maxQueued else { return false }
+            guard delivery.jobs.count < maxQueuedTotal,
+                delivery.jobs.count(where: { $0.scope.tenant == job.scope.tenant }) < maxQueued
+            else { return false }
             delivery.jobs.append(job)
             return true
         }
@@ -71,16 +80,12 @@ final class EngineInbox: @unchecked Sendable {
         defer { condition.unlock() }
         while mayBlock, delivery.isEmpty { condition.wait() }
         defer { delivery = Delivery() }
-        waiting += delivery.jobs.count
         return delivery
     }
 
     /// For the engine's thread: tells how it is doing.
     func publish(_ status: HostStatus) {
-        locked {
-            current = status
-            waiting = status.queued
-        }
+        locked { current = status }
     }
 
     private func locked<Value>(_ body: () -> Value) -> Value {

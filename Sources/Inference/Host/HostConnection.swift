@@ -61,6 +61,7 @@ final class HostConnection: @unchecked Sendable {
         case .draft, .score, .hiddenStates:
             let job = EngineJob(
                 key: JobKey(connection: number, request: request.id), operation: request.operation,
+                scope: request.scope,
                 reply: { [weak self] body, hidden in self?.send(request.id, body, hidden) })
             if !inbox.submit(job) { send(request.id, .failed(.overloaded(seconds: 1))) }
         }

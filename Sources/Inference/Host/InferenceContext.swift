@@ -7,6 +7,9 @@ internal import Glibc
 /// Guards what llama.cpp answers with an abort: more tokens or outputs than reserved, logits of a token that was no
 /// output, ids out of range. Used by the engine's thread only.
 final class InferenceContext {
+    /// llama.cpp's own limit.
+    static let maxSequences = 256
+
     /// A decode that llama.cpp refused.
     struct DecodeFailure: Error { var code: Int32 }
 
@@ -28,14 +31,14 @@ final class InferenceContext {
 
     init(model: GGUFModel, options: EngineHostOptions) throws(ModelFailure) {
         self.model = model
-        sequences = options.sequences
+        sequences = min(Self.maxSequences, options.sequences + options.keptSequences)
         batchCapacity = options.batchTokens
         outputCapacity = options.sequences + options.extraOutputs
         batch = llama_batch_init(Int32(options.batchTokens), 0, 1)
         scratch = .allocate(capacity: model.vocabularySize)
         var parameters = llama_context_default_params()
         parameters.n_ctx = UInt32(options.contextTokens)
-        parameters.n_seq_max = UInt32(options.sequences)
+        parameters.n_seq_max = UInt32(sequences)
         parameters.n_batch = UInt32(options.batchTokens)
         parameters.n_ubatch = UInt32(min(512, options.batchTokens))
         // The default reserves logits for a whole micro-batch.
@@ -122,11 +125,10 @@ final class InferenceContext {
         logits(at: index).map { LogitsScan($0, count: model.vocabularySize) } ?? .bad
     }
 
-    /// Runs a sampler over logits; nil where it finds nothing to choose.
-    func sample(_ logits: UnsafePointer<Float>, with sampler: TokenSampler) -> Int32? {
-        let token = gboost_logits_sample(
-            logits, Int32(model.vocabularySize), sampler.pointer, scratch.baseAddress)
-        return model.isToken(token) ? token : nil
+    /// Chooses a token; nil where there is nothing to choose.
+    func sample(_ logits: UnsafePointer<Float>, best: Int32, with sampler: TokenSampler) -> Int32? {
+        let token = sampler.choose(logits, best: best, scratch: scratch)
+        return token.flatMap { model.isToken($0) ? $0 : nil }
     }
 
     /// Hidden state of an output of the last decode, if that decode kept them.
@@ -142,6 +144,9 @@ final class InferenceContext {
     func remove(sequence: Int, from position: Int) -> Bool {
         llama_memory_seq_rm(llama_get_memory(pointer), Int32(sequence), Int32(position), -1)
     }
+
+    /// False: a part of a sequence can be neither forgotten nor shared (recurrent models).
+    var hasParts: Bool { !llama_model_is_recurrent(model.pointer) && !llama_model_is_hybrid(model.pointer) }
 
     /// Shares the first `length` cells of a sequence with another one, which must be empty.
     func share(from source: Int, to target: Int, length: Int) {
@@ -191,29 +196,4 @@ extension LogitsScan {
         let scan = gboost_logits_scan(logits, Int32(count))
         self.init(best: scan.best, logSumExp: scan.log_sum_exp, isBad: scan.is_bad != 0)
     }
-}
-
-/// A sampler chain of llama.cpp for one draft.
-final class TokenSampler {
-    let pointer: UnsafeMutablePointer<llama_sampler>
-
-    init?(_ sampling: SamplingParameters) {
-        guard let chain = llama_sampler_chain_init(llama_sampler_chain_default_params()) else { return nil }
-        // top-k first: sorting the whole vocabulary for top-p costs 5 ms a token.
-        llama_sampler_chain_add(chain, llama_sampler_init_top_k(sampling.topK))
-        llama_sampler_chain_add(chain, llama_sampler_init_top_p(sampling.topP, 1))
-        llama_sampler_chain_add(chain, llama_sampler_init_temp(sampling.temperature))
-        llama_sampler_chain_add(chain, llama_sampler_init_dist(sampling.seed))
-        pointer = chain
-    }
-
-    deinit { llama_sampler_free(pointer) }
-}
-
-/// Sampling with the ranges that llama.cpp takes.
-struct SamplingParameters: Hashable {
-    var temperature: Float
-    var topP: Float
-    var topK: Int32
-    var seed: UInt32
 }

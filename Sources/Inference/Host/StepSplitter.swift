@@ -60,6 +60,21 @@ struct StepSplitter {
         return .more
     }
 
+    /// The bytes that belong to the step whatever comes: whole characters, before a boundary that was met, and
+    /// before what may yet turn out to be a stop string.
+    var settled: ArraySlice<UInt8> {
+        var length = bytes.count
+        if let heldBoundary { length = min(length, ends[heldBoundary - 1]) }
+        let text = stops.isEmpty ? [] : carried + bytes
+        for stop in stops {
+            let begun = (1..<max(1, stop.count)).last { count in
+                count <= text.count && text.suffix(count).elementsEqual(stop.prefix(count))
+            }
+            if let begun { length = min(length, max(0, bytes.count - begun)) }
+        }
+        return bytes[..<(length - UTF8Tail.unfinishedCount(bytes[..<length]))]
+    }
+
     /// The model ended its answer.
     func finish() -> Verdict {
         if let boundary = heldBoundary { return cut(.boundary, at: boundary) }

@@ -60,11 +60,15 @@ package struct TokensRewardModel: ProcessRewardModel {
     private let supervisor: EngineSupervisor
     private let settings: TokensRewardSettings
     private let calibration: Calibration
+    private let scope: EngineScope
 
-    package init(supervisor: EngineSupervisor, settings: TokensRewardSettings) throws(LocalModelError) {
+    package init(
+        supervisor: EngineSupervisor, settings: TokensRewardSettings, scope: EngineScope = EngineScope()
+    ) throws(LocalModelError) {
         guard let calibration = settings.knots else { throw .unavailable("calibration is not ascending within 0…1") }
         self.supervisor = supervisor
         self.settings = settings
+        self.scope = scope
         self.calibration = calibration
     }
 
@@ -73,14 +77,24 @@ package struct TokensRewardModel: ProcessRewardModel {
     package func score(
         session: UUID, messages: [ChatMessage], answer: [String], draft: StepDraft
     ) async throws -> ProcessReward {
+        let rewards = try await score(session: session, messages: messages, answer: answer, candidates: [draft])
+        guard let reward = rewards.first else { throw LocalModelError.interrupted }
+        return reward
+    }
+
+    package func score(
+        session: UUID, messages: [ChatMessage], answer: [String], candidates: [StepDraft]
+    ) async throws -> [ProcessReward] {
         let request = ScoreRequest(
-            session: session.forScoring, prompt: prompt(messages, answer, draft.text), good: settings.good,
-            bad: settings.bad)
-        guard case .score(let good, let bad, _, _) = try await supervisor.call(.score(request)).body else {
-            throw LocalModelError.interrupted
+            session: session.forScoring, prompts: candidates.map { prompt(messages, answer, $0.text) },
+            good: settings.good, bad: settings.bad)
+        guard case .scores(let scores) = try await supervisor.call(.score(request), scope: scope).body,
+            scores.count == candidates.count
+        else { throw LocalModelError.interrupted }
+        return scores.map { score in
+            let raw = score.good + score.bad > 0 ? score.good / (score.good + score.bad) : 0.5
+            return ProcessReward(raw: raw, calibrated: calibration(raw))
         }
-        let raw = good + bad > 0 ? good / (good + bad) : 0.5
-        return ProcessReward(raw: raw, calibrated: calibration(raw))
     }
 
     private func prompt(_ messages: [ChatMessage], _ answer: [String], _ step: String) -> ScoreRequest.Prompt {

@@ -6,12 +6,12 @@ struct HostRequest: Codable, Sendable {
     /// Chosen by the client, answered with the reply; 0 for requests without a reply.
     var id: UInt64
     var operation: Operation
+    var scope = EngineScope()
 
     enum Operation: Codable, Sendable {
         case info
         case ping
-        /// `raw` replaces the messages by a prompt that is taken as it stands, special tokens included.
-        case draft(DraftRequest, raw: String?)
+        case draft(DraftRequest, DraftOptions)
         case score(ScoreRequest)
         case hiddenStates(HiddenStatesRequest)
         case end(session: UUID)
@@ -19,10 +19,36 @@ struct HostRequest: Codable, Sendable {
     }
 }
 
-/// Asks for the probabilities of two tokens after a prompt.
+/// On whose behalf an engine works, and how urgently.
+package struct EngineScope: Codable, Sendable, Hashable {
+    /// Whose prefixes may be found again; requests without a tenant are 0's.
+    package var tenant: Int64 = 0
+    /// Share of the engine, measured by the other tenants' weights.
+    package var weight = 1
+    /// Counted from the request's arrival in the host.
+    package var deadlineMilliseconds: Int?
+
+    package init(tenant: Int64 = 0, weight: Int = 1) {
+        self.tenant = tenant
+        self.weight = weight
+    }
+}
+
+/// What a draft may ask for beyond one step.
+struct DraftOptions: Codable, Sendable, Hashable {
+    /// Drafts of the same step, each with a seed of its own: their prompt is evaluated once.
+    var candidates = 1
+    /// Text is sent as it is drafted, in whole characters.
+    var isStreamed = false
+    /// Replaces the messages by a prompt that is taken as it stands, special tokens included.
+    var raw: String?
+}
+
+/// Asks for the probabilities of two tokens after each of several prompts, in one go.
 struct ScoreRequest: Codable, Sendable, Hashable {
     var session: UUID
-    var prompt: Prompt
+    /// They may share a beginning, which is evaluated once.
+    var prompts: [Prompt]
     /// Each must be one token in the model's vocabulary, or begin with a token that tells the two apart.
     var good: String
     var bad: String
@@ -40,11 +66,16 @@ struct PromptPart: Codable, Sendable, Hashable {
     var isInput: Bool
 }
 
-/// Asks for the hidden states at the ends of given steps.
+/// Asks for the hidden states at the ends of given steps: of one step after the other, or of several candidates for
+/// the same step.
 struct HiddenStatesRequest: Codable, Sendable, Hashable {
     var session: UUID
     var messages: [ChatMessage]
+    /// Before the steps, without a hidden state of its own.
+    var answer: [AnswerSegment] = []
     var steps: [AnswerSegment]
+    /// The steps are candidates that all follow `answer`.
+    var areCandidates = false
 }
 
 /// What an engine host answers.
@@ -55,13 +86,25 @@ struct HostReply: Codable, Sendable {
     enum Body: Codable, Sendable {
         case info(HostInfo)
         case pong(HostStatus)
-        /// The hidden state follows as binary.
-        case draft(StepDraft)
-        case score(good: Double, bad: Double, promptTokens: Int, reusedTokens: Int)
+        /// More of a streamed draft; its end is still to come.
+        case text(String)
+        /// As many as candidates; their hidden states follow as binary.
+        case drafts([StepDraft])
+        /// As many as prompts.
+        case scores([TokenScore])
         /// As many vectors as steps follow as binary.
         case hiddenStates
         case failed(HostFailure)
     }
+}
+
+/// The probabilities of two tokens after a prompt.
+struct TokenScore: Codable, Sendable, Hashable {
+    var good: Double
+    var bad: Double
+    /// Tokens of the prompt, and how many of them were not evaluated for it.
+    var promptTokens: Int
+    var reusedTokens: Int
 }
 
 /// A `LocalModelError` on the wire.
@@ -71,6 +114,7 @@ enum HostFailure: Codable, Sendable, Hashable {
     case invalid(String)
     case cancelled
     case interrupted
+    case deadlineExceeded
     /// The model computes no numbers.
     case broken(String)
 
@@ -79,6 +123,7 @@ enum HostFailure: Codable, Sendable, Hashable {
             switch error {
             case .unavailable(let text): .broken(text)
             case .interrupted: .interrupted
+            case .deadlineExceeded: .deadlineExceeded
             case .overloaded(let seconds): .overloaded(seconds: seconds)
             case .contextExceeded(let tokens, let limit): .contextExceeded(tokens: tokens, limit: limit)
             case .invalid(let text): .invalid(text)
@@ -92,6 +137,7 @@ enum HostFailure: Codable, Sendable, Hashable {
         case .invalid(let text): LocalModelError.invalid(text)
         case .cancelled: CancellationError()
         case .interrupted: LocalModelError.interrupted
+        case .deadlineExceeded: LocalModelError.deadlineExceeded
         case .broken(let text): LocalModelError.unavailable(text)
         }
     }
@@ -122,4 +168,15 @@ package struct HostStatus: Codable, Sendable, Hashable {
     package var cached: Int
     package var generatedTokens: UInt64
     package var evaluatedTokens: UInt64
+    /// Prompts looked up among what the same tenant had evaluated, those of which a part was found, and the tokens
+    /// that were found.
+    package var prefixLookups: UInt64 = 0
+    package var prefixHits: UInt64 = 0
+    package var reusedTokens: UInt64 = 0
+    /// Requests that were put aside for a tenant with less than its share.
+    package var paused: UInt64 = 0
+    /// Requests that were refused or dropped because their tenant had too many waiting.
+    package var overloaded: UInt64 = 0
+    /// Cells that hold anything, of running requests and of kept prefixes.
+    package var cellsUsed = 0
 }
