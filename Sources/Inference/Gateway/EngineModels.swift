@@ -43,7 +43,18 @@ package actor EngineModels: LocalModels {
         }
     }
 
-    package func slm(_ record: ModelRecord) async throws(LocalModelError) -> any SmallLanguageModel {
+    package func slm(
+        _ record: ModelRecord, base: ModelRecord?
+    ) async throws(LocalModelError) -> any SmallLanguageModel {
+        if record.kind == .adapter {
+            guard let base else { throw .unavailable("\(record.name): an adapter needs its base model") }
+            // Hosts know adapters by their path: what is behind it is checked here.
+            try await verifier.verifyAdapter(record.file, sha256: record.sha256)
+            let supervisor = try await supervisor(file: base.file, sha256: base.sha256)
+            var scope = EngineScope(tenant: record.tenantID)
+            scope.adapter = record.file
+            return EngineModel(supervisor: supervisor, scope: scope)
+        }
         let supervisor = try await supervisor(file: record.file, sha256: record.sha256)
         return EngineModel(supervisor: supervisor, scope: EngineScope(tenant: record.tenantID))
     }
@@ -65,6 +76,8 @@ package actor EngineModels: LocalModels {
         options.contextTokens = settings.contextTokens
         options.sequences = settings.sequences
         options.maxQueued = settings.maxQueued
+        options.adapters = settings.adapters
+        options.adapterMebibytes = settings.adapterMebibytes
         let residence = ModelResidence(
             store: store, key: key, expectedBytes: Self.expectedBytes(header, options), verifier: verifier,
             sha256: sha256)

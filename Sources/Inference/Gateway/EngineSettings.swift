@@ -11,6 +11,9 @@ package struct EngineSettings: Sendable {
     package var contextTokens = 8192
     package var sequences = 16
     package var maxQueued = 64
+    /// Adapters over one model that are in memory, and what they may take.
+    package var adapters = 64
+    package var adapterMebibytes = 1024
     /// Callers that may wait for models to be in memory.
     package var maxWaiting = 256
     /// Bytes of all models in memory: weights, adapters, keys and values, work space.

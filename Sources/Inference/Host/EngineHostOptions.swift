@@ -28,6 +28,9 @@ package struct EngineHostOptions: Hashable, Sendable {
     /// Most tokens drafted for one request.
     package var maxDraftTokens = 4096
     package var niceness: Int32 = 5
+    /// Adapters over the model that are in memory, and what they may take.
+    package var adapters = 64
+    package var adapterMebibytes = 1024
 
     package init(model: String, socket: String) {
         self.model = model
@@ -66,5 +69,6 @@ package struct EngineHostOptions: Hashable, Sendable {
         ("threads", \.threads), ("context", \.contextTokens), ("sequences", \.sequences),
         ("batch", \.batchTokens), ("prompt-chunk", \.promptChunk), ("queue", \.maxQueued),
         ("queue-total", \.maxQueuedTotal), ("kept-sequences", \.keptSequences), ("draft-tokens", \.maxDraftTokens),
+        ("adapters", \.adapters), ("adapter-mebibytes", \.adapterMebibytes),
     ]
 }
