@@ -44,6 +44,7 @@ package actor EngineModels: LocalModels {
         options.contextTokens = settings.contextTokens
         options.sequences = settings.sequences
         options.maxQueued = settings.maxQueued
+        options.memoryLimit = settings.hostMemoryLimit
         let supervisor = EngineSupervisor(options: options, settings: settings, loop: loop, logger: logger)
         supervisors[file] = supervisor
         return supervisor

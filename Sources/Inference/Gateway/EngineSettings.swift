@@ -11,6 +11,8 @@ package struct EngineSettings: Sendable {
     package var contextTokens = 8192
     package var sequences = 16
     package var maxQueued = 64
+    /// Most bytes of memory that a host may have of its own, mapped model files not counted; 0: no limit.
+    package var hostMemoryLimit = 0
     /// Callers that may wait for one host to become ready.
     package var maxWaiting = 256
     /// How long a caller waits for a host that loads or restarts.

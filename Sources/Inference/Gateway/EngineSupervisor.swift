@@ -192,7 +192,14 @@ package actor EngineSupervisor {
                 self.client = client
                 known = info
                 machine.becameReady(at: now)
-                logger.info("engine host ready", metadata: ["model": "\(options.model)"])
+                logger.info(
+                    "engine host ready",
+                    metadata: [
+                        "model": "\(options.model)", "confined by": "\(info.confinement.joined(separator: " "))",
+                    ])
+                for text in info.unconfined {
+                    logger.warning("this system does not confine engine hosts fully", metadata: ["missing": "\(text)"])
+                }
                 refuse(nil)
                 return true
             } catch LocalModelError.overloaded {
