@@ -43,6 +43,7 @@ package actor EngineModels: LocalModels {
         options.threads = settings.threads
         options.contextTokens = settings.contextTokens
         options.sequences = settings.sequences
+        options.batchTokens = settings.batchTokens
         options.maxQueued = settings.maxQueued
         let supervisor = EngineSupervisor(options: options, settings: settings, loop: loop, logger: logger)
         supervisors[file] = supervisor
@@ -59,6 +60,13 @@ package actor EngineModels: LocalModels {
             let width = try await embeddingLength(file: base.file)
             return try SharedHeadRewardModel(
                 head: head, name: record.name, baseSHA256: base.sha256, embeddingLength: width)
+        case .head:
+            guard let base else { throw .unavailable("\(record.name): a head needs its base model") }
+            let model = EngineModel(
+                supervisor: try supervisor(file: base.file), scope: EngineScope(tenant: record.tenantID))
+            return try HeadRewardModel(
+                head: try head(record), name: record.name, base: base, model: model,
+                embeddingLength: try await embeddingLength(file: base.file))
         case .tokens:
             let settings = try TokensRewardSettings(besides: record.file)
             return try TokensRewardModel(

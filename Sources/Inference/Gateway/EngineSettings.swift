@@ -10,6 +10,7 @@ package struct EngineSettings: Sendable {
     package var threads = max(1, ProcessInfo.processInfo.activeProcessorCount - 1)
     package var contextTokens = 8192
     package var sequences = 16
+    package var batchTokens = 512
     package var maxQueued = 64
     /// Callers that may wait for one host to become ready.
     package var maxWaiting = 256

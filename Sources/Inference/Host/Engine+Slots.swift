@@ -7,6 +7,9 @@ extension Engine {
     /// vocabulary.
     static let maxTailed = 24
 
+    /// A common beginning of fewer tokens is evaluated by each lane: to wait a decode for it would cost more.
+    static let minShared = 4
+
     /// Gives sequences to lanes that are ready for one.
     func attachLanes() {
         for work in running { attachLanes(of: work) }
@@ -15,9 +18,10 @@ extension Engine {
     /// The first lane at once; the others when it has evaluated what all begin with.
     func attachLanes(of work: EngineWork) {
         while let lead = work.lead {
-            let isCommonDone = (lead.slot?.tokens.count ?? 0) >= work.common
+            let rest = work.common - (lead.slot?.tokens.count ?? 0)
             let next = work.lanes.first { lane in
-                lane.slot == nil && lane.result == nil && (lane === lead || isCommonDone)
+                let isReady = rest <= (work.common < lane.tokens.count ? Self.minShared : 0)
+                return lane.slot == nil && lane.result == nil && (lane === lead || isReady)
             }
             guard let next else { break }
             attach(next, of: work)
