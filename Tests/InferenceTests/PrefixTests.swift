@@ -156,6 +156,28 @@ extension ModelTests {
             }
         }
 
+        @Test("A tenant that floods loses its own prefixes, not another's")
+        func eviction() async throws {
+            var settings = try EngineFixture.settings()
+            settings.contextTokens = 1024
+            settings.sequences = 2
+            try await EngineFixture.withModel(settings) { model, supervisor in
+                var (noisy, polite) = (model, model)
+                noisy.scope.tenant = 1
+                polite.scope.tenant = 2
+                let own = Self.request(Self.conversation(Self.system, "When do you open?"), maxTokens: 4)
+                _ = try await polite.draft(own)
+                for index in 0..<16 {
+                    let text = "\(index) " + String(repeating: "noise \(index) ", count: 30)
+                    _ = try await noisy.draft(Self.request([ChatMessage(role: "user", content: text)], maxTokens: 1))
+                }
+                let status = try await supervisor.currentStatus()
+                #expect(status.cached < 17, "nothing had to make way")
+                let again = try await polite.draft(own)
+                #expect(again.reusedTokens >= again.promptTokens - 1)
+            }
+        }
+
         @Test("What is kept makes way for work, oldest first, and running work never fails for want of cells")
         func room() async throws {
             var settings = try EngineFixture.settings()

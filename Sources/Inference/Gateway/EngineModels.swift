@@ -31,7 +31,7 @@ package actor EngineModels: LocalModels {
     }
 
     package func slm(_ record: ModelRecord) async throws(LocalModelError) -> any SmallLanguageModel {
-        try EngineModel(supervisor: supervisor(file: record.file), scope: EngineScope(tenant: record.tenantID))
+        try EngineModel(supervisor: supervisor(file: record.file), scope: scope(record))
     }
 
     /// The host of a model file; made if there is none, not started before its first use.
@@ -63,7 +63,7 @@ package actor EngineModels: LocalModels {
         case .head:
             guard let base else { throw .unavailable("\(record.name): a head needs its base model") }
             let model = EngineModel(
-                supervisor: try supervisor(file: base.file), scope: EngineScope(tenant: record.tenantID))
+                supervisor: try supervisor(file: base.file), scope: scope(record))
             return try HeadRewardModel(
                 head: try head(record), name: record.name, base: base, model: model,
                 embeddingLength: try await embeddingLength(file: base.file))
@@ -71,7 +71,7 @@ package actor EngineModels: LocalModels {
             let settings = try TokensRewardSettings(besides: record.file)
             return try TokensRewardModel(
                 supervisor: supervisor(file: record.file), settings: settings,
-                scope: EngineScope(tenant: record.tenantID))
+                scope: scope(record))
         case nil:
             throw .unavailable("\(record.name) is no process reward model")
         }
@@ -93,6 +93,10 @@ package actor EngineModels: LocalModels {
             for supervisor in supervisors.values { group.addTask { await supervisor.shutdown() } }
         }
         if ownsDirectory { try? FileManager.default.removeItem(atPath: directory) }
+    }
+
+    private func scope(_ record: ModelRecord) -> EngineScope {
+        EngineScope(tenant: record.tenantID, weight: settings.weights[record.tenantID] ?? 1)
     }
 
     private func head(_ record: ModelRecord) throws(LocalModelError) -> RewardHead {

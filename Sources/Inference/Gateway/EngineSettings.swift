@@ -12,6 +12,8 @@ package struct EngineSettings: Sendable {
     package var sequences = 16
     package var batchTokens = 512
     package var maxQueued = 64
+    /// Shares of tenants in a host they have in common; 1 for those that are not named.
+    package var weights: [Int64: Int] = [:]
     /// Callers that may wait for one host to become ready.
     package var maxWaiting = 256
     /// How long a caller waits for a host that loads or restarts.
