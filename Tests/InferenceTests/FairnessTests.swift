@@ -44,6 +44,33 @@ extension ModelTests {
             }
         }
 
+        @Test("A request that is paused for another tenant goes on where it was, its grammar and its numbers included")
+        func paused() async throws {
+            var settings = try EngineFixture.settings()
+            settings.sequences = 1
+            try await EngineFixture.withModel(settings) { model, supervisor in
+                var (first, second) = (model, model)
+                first.scope.tenant = 1
+                second.scope.tenant = 2
+                var sampling = Sampling(temperature: 0.8, seed: 5)
+                sampling.grammar = "root ::= [0-9]{80}"
+                let request = DraftRequest(asking: "Write a long number.", maxTokens: 200, sampling: sampling)
+                let task = Task { [first] in try await first.draft(request) }
+                while try await supervisor.currentStatus().generatedTokens < 10 {
+                    try await Task.sleep(for: .milliseconds(5))
+                }
+                for _ in 0..<2 {
+                    _ = try await second.draft(DraftRequest(asking: "Hi", maxTokens: 2))
+                }
+                let status = try await supervisor.currentStatus()
+                #expect(status.active + status.queued == 1, "the long one was done before")
+                let draft = try await task.value
+                #expect(try await supervisor.currentStatus().paused >= 1)
+                #expect(draft.text.wholeMatch(of: /[0-9]{80}/) != nil, "\(draft.text)")
+                #expect(draft.end == .answer && draft.reusedTokens == 0)
+            }
+        }
+
         /// Tokens that the engine evaluated for anybody while each of some short requests was answered, ascending.
         private static func latencies(
             _ model: EngineModel, _ supervisor: EngineSupervisor
