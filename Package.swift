@@ -104,8 +104,9 @@ let package = Package(
         .testTarget(name: "GatewayCoreTests", dependencies: ["GatewayCore"], swiftSettings: common),
         .testTarget(name: "RouterTests", dependencies: ["Router", "GatewayCore"], swiftSettings: common),
         .testTarget(
-            name: "InferenceTests", dependencies: ["Inference", "GatewayCore", "GatewayTesting", "gboost", log],
-            swiftSettings: common),
+            name: "InferenceTests",
+            dependencies: ["Inference", "GatewayCore", "GatewayTesting", "gboost", log, crypto],
+            exclude: ["Scripts"], swiftSettings: common),
         .testTarget(
             name: "ProvidersTests", dependencies: ["Providers", "Curl", "WireFormat", "GatewayCore", "GatewayTesting"],
             swiftSettings: common),
@@ -137,7 +138,9 @@ let package = Package(
             exclude: ["Scripts"], swiftSettings: common),
         .testTarget(
             name: "GBoostTests",
-            dependencies: ["gboost", "GatewayCore", "Ledger", "Postgres", "Providers", "EmbeddedPostgres", log],
+            dependencies: [
+                "gboost", "GatewayCore", "GatewayTesting", "Ledger", "Postgres", "Providers", "EmbeddedPostgres", log,
+            ],
             swiftSettings: common),
         .testTarget(name: "TidyTests", swiftSettings: common),
     ])

@@ -22,4 +22,5 @@ static inline int clinux_spawn_closes_from(posix_spawn_file_actions_t *actions, 
     return posix_spawn_file_actions_addclosefrom_np(actions, first);
 }
 static inline int clinux_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+#include "confinement.h"
 #endif

@@ -55,6 +55,18 @@ package enum RewardKind: String, Hashable, Sendable, Codable {
     case head
 }
 
+/// What an operator told gateways to do with a model; a higher number is a later order.
+package struct ModelOrder: Hashable, Sendable, Codable {
+    /// Into memory, or out of it as soon as nobody uses it.
+    package enum Action: String, Hashable, Sendable, Codable { case load, unload }
+    package var action: Action
+    package var number: Int64
+    package init(action: Action, number: Int64) {
+        self.action = action
+        self.number = number
+    }
+}
+
 /// A tenant's private model file.
 package struct ModelRecord: Hashable, Sendable, Codable {
     package var id: Int64
@@ -70,10 +82,13 @@ package struct ModelRecord: Hashable, Sendable, Codable {
     /// PRMs only.
     package var rewardKind: RewardKind?
     package var isPinned: Bool
+    /// The last order to load or unload it.
+    package var order: ModelOrder?
     package init(
         id: Int64, tenantID: Int64, name: String, kind: ModelKind, file: String, sha256: String, base: String? = nil,
-        rewardKind: RewardKind? = nil, isPinned: Bool = false
+        rewardKind: RewardKind? = nil, isPinned: Bool = false, order: ModelOrder? = nil
     ) {
+        self.order = order
         self.id = id
         self.tenantID = tenantID
         self.name = name

@@ -2,9 +2,17 @@ package import Foundation
 
 /// One message of a conversation, text only: what an SLM can take.
 package struct ChatMessage: Hashable, Sendable, Codable {
-    /// "system", "user" or "assistant".
+    /// "system", "user", "assistant" or "tool".
     package var role: String
     package var content: String
+    /// What an assistant thought before it answered.
+    package var reasoning: String?
+    /// The tools that an assistant called: a JSON array in OpenAI's format.
+    package var toolCalls: String?
+    /// Of a tool's message: the call that it answers.
+    package var toolCallID: String?
+    /// Of a tool's message: the tool's name.
+    package var name: String?
     package init(role: String, content: String) {
         self.role = role
         self.content = content
@@ -24,6 +32,8 @@ package struct DraftRequest: Hashable, Sendable, Codable {
     /// The request that drafts belong to: what was drafted for it and not taken makes way when it ends.
     package var session: UUID
     package var messages: [ChatMessage]
+    /// The tools that the model may call: a JSON array in OpenAI's format, for its chat template.
+    package var tools: String?
     package var answer: [AnswerSegment]
     package var sampling: Sampling
     package var maxTokens: Int

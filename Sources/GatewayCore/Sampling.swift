@@ -23,6 +23,8 @@ package struct Sampling: Hashable, Sendable, Codable {
     package var logitBias: [Int32: Double] = [:]
     /// A grammar in GBNF with a rule `root`, which the answer follows from its beginning; at most 64 KiB.
     package var grammar: String?
+    /// A JSON schema that the answer follows instead; at most 256 KiB, and its grammar as large as another.
+    package var jsonSchema: String?
     package init(temperature: Double = 0, topP: Double = 1, topK: Int = 40, seed: UInt32 = 0) {
         self.temperature = temperature
         self.topP = topP

@@ -89,6 +89,27 @@ extension AdminStore {
         }
     }
 
+    /// Tells every gateway to load a model, or to unload it as soon as nobody uses it.
+    package func orderModel(
+        _ name: String, tenant: String, _ action: ModelOrder.Action
+    ) async throws(LedgerError) -> ModelRecord {
+        try await changing { transaction in
+            let owner = try await lockedTenant(tenant, transaction)
+            let rows = try await transaction.query(
+                """
+                update models set ordered = \(action.rawValue), order_number = order_number + 1
+                where tenant_id = \(owner.id) and name = \(name) returning *
+                """
+            ).rows
+            guard let row = rows.first else {
+                throw LedgerError(.notFound, field: "model", "\(tenant) has no model \(name)")
+            }
+            let model = try ModelRecord(row)
+            try await note("model.\(action.rawValue)", (name, owner.id), after: model, transaction)
+            return model
+        }
+    }
+
     func requireSLM(
         _ name: String, _ field: String, _ tenant: TenantInfo, _ transaction: PostgresTransaction
     ) async throws {

@@ -6,15 +6,53 @@ internal import Postgres
 package enum SpendGrouping: String, Sendable, Codable, CaseIterable {
     case team, key, model, day, route
 
-    /// The row's name in SQL. Constant text.
-    var label: String {
+    /// What entries `e` of a tenant `t` are gathered by, before they have names. Constant text, as all of these.
+    fileprivate var key: String {
         switch self {
-        case .team: "coalesce((select m.name from teams m where m.id = e.team_id), '(no team)')"
-        case .key: "'key:' || e.key_id"
-        case .model: "p.provider || '/' || p.model"
-        case .day: "to_char(e.taken_at at time zone t.time_zone, 'YYYY-MM-DD')"
-        case .route: "coalesce(e.route, '(direct)')"
+        case .team: "e.team_id"
+        case .key: "e.key_id"
+        case .model: "e.price_id"
+        case .day: "(e.taken_at at time zone t.time_zone)::date"
+        case .route: "e.route"
         }
+    }
+
+    /// The name of a key `g.k`.
+    fileprivate var label: String {
+        switch self {
+        case .team: "coalesce((select m.name from teams m where m.id = g.k), '(no team)')"
+        case .key: "'key:' || g.k"
+        case .model: "(select p.provider || '/' || p.model from prices p where p.id = g.k)"
+        case .day: "to_char(g.k, 'YYYY-MM-DD')"
+        case .route: "coalesce(g.k, '(direct)')"
+        }
+    }
+
+    /// Sums of a `span` of time by key, from the covering index alone. Days have each a stretch of the index: to ask
+    /// each entry for its day would take longer than to add it up.
+    fileprivate var sums: String {
+        let sums =
+            "sum(e.amount) as amount, count(*) as calls, sum(e.input_tokens) as input, sum(e.output_tokens) as output"
+        let isMine = "e.tenant_id = s.tenant"
+        guard self == .day else {
+            return """
+                select \(key) as k, \(sums) from span s join ledger_entries e
+                  on \(isMine) and e.taken_at >= s.first and e.taken_at < s.last
+                group by 1
+                """
+        }
+        return """
+            select d.k, x.* from span s join tenants t on t.id = s.tenant
+            cross join lateral (
+              select day::date as k, gboost_instant(day, t.time_zone) as first,
+                gboost_instant(day + interval '1 day', t.time_zone) as last
+              from generate_series((s.first at time zone t.time_zone)::date::timestamp,
+                (s.last at time zone t.time_zone)::date::timestamp, interval '1 day') day) d
+            cross join lateral (
+              select \(sums) from ledger_entries e
+              where \(isMine) and e.taken_at >= greatest(d.first, s.first) and e.taken_at < least(d.last, s.last)) x
+            where x.calls > 0
+            """
     }
 }
 
@@ -66,19 +104,8 @@ extension AdminStore {
         return try await reading { transaction in
             let tenant = try await self.tenant(name, transaction)
             let span = try await monthSpan(month, tenant, transaction)
-            let rows = try await transaction.query(
-                """
-                select \(unescaped: grouping.label) as name, sum(e.amount)::bigint as amount,
-                  coalesce(sum(e.amount) filter (where h.unreconciled), 0)::bigint as unreconciled,
-                  count(*) filter (where e.kind <> 'adjustment') as calls,
-                  coalesce(sum(e.input_tokens), 0)::bigint as input, coalesce(sum(e.output_tokens), 0)::bigint as output
-                from ledger_entries e join tenants t on t.id = e.tenant_id join prices p on p.id = e.price_id
-                left join holds h on e.kind = 'unreconciled' and h.request_id = e.request_id and h.step = e.step
-                  and h.attempt = e.attempt
-                where e.tenant_id = \(tenant.id) and e.taken_at >= \(span.start) and e.taken_at < \(span.end)
-                group by 1 order by 1
-                """
-            ).rows.map { row in
+            let statement = Self.statement(grouping, tenant.id, span.start, span.end)
+            let rows = try await transaction.query(statement).rows.map { row in
                 SpendReport.Row(
                     name: try row.get("name"), nanoUSD: try row.get("amount"),
                     unreconciledNanoUSD: try row.get("unreconciled"), calls: try row.get("calls"),
@@ -98,6 +125,31 @@ extension AdminStore {
         }
     }
 
+    /// The sums, and what the few entries that say more than the index knows change about them.
+    private static func statement(
+        _ grouping: SpendGrouping, _ tenant: Int64, _ start: Date, _ end: Date
+    ) -> PostgresStatement {
+        """
+        with span as (select \(tenant) as tenant, \(start) as first, \(end) as last),
+        sums as (\(unescaped: grouping.sums)),
+        others as (
+          select \(unescaped: grouping.key) as k, count(*) filter (where e.kind = 'adjustment') as adjustments,
+            sum(e.amount) filter (where h.unreconciled) as unreconciled
+          from span s join tenants t on t.id = s.tenant
+          join ledger_entries e on e.tenant_id = s.tenant and e.taken_at >= s.first and e.taken_at < s.last
+            and e.kind in ('adjustment', 'unreconciled')
+          left join holds h on e.kind = 'unreconciled' and h.request_id = e.request_id and h.step = e.step
+            and h.attempt = e.attempt
+          group by 1)
+        select \(unescaped: grouping.label) as name, sum(g.amount)::bigint as amount,
+          coalesce(sum(o.unreconciled), 0)::bigint as unreconciled,
+          (sum(g.calls) - coalesce(sum(o.adjustments), 0))::bigint as calls,
+          coalesce(sum(g.input), 0)::bigint as input, coalesce(sum(g.output), 0)::bigint as output
+        from sums g left join others o on o.k is not distinct from g.k
+        group by 1 order by 1
+        """
+    }
+
     // MARK: - For the other files
 
     static func checkMonth(_ month: String) throws(LedgerError) {
@@ -113,8 +165,8 @@ extension AdminStore {
     ) async throws -> (name: String, start: Date, end: Date) {
         let rows = try await transaction.query(
             """
-            select to_char(m, 'YYYY-MM') as name, (m at time zone \(tenant.timeZone)) as first,
-              ((m + interval '1 month') at time zone \(tenant.timeZone)) as last
+            select to_char(m, 'YYYY-MM') as name, gboost_instant(m, \(tenant.timeZone)) as first,
+              gboost_instant(m + interval '1 month', \(tenant.timeZone)) as last
             from (select coalesce(to_timestamp(\(optional: month), 'YYYY-MM')::timestamp,
               date_trunc('month', now() at time zone \(tenant.timeZone))) as m) x
             """

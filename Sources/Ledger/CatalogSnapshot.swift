@@ -143,11 +143,13 @@ extension ModelRecord {
     init(_ row: PostgresRow) throws {
         let kind = try row.get("kind", as: String.self)
         guard let kind = ModelKind(rawValue: kind) else { throw PostgresError(.decoding, "model kind \(kind)") }
+        let ordered = try row.getOptional("ordered", as: String.self).flatMap { ModelOrder.Action(rawValue: $0) }
+        let number = try row.get("order_number", as: Int64.self)
         self.init(
             id: try row.get("id"), tenantID: try row.get("tenant_id"), name: try row.get("name"), kind: kind,
             file: try row.get("file"), sha256: try row.get("sha256"), base: try row.getOptional("base"),
             rewardKind: try row.getOptional("reward_kind", as: String.self).flatMap { RewardKind(rawValue: $0) },
-            isPinned: try row.get("pinned"))
+            isPinned: try row.get("pinned"), order: ordered.map { ModelOrder(action: $0, number: number) })
     }
 }
 

@@ -53,9 +53,9 @@ extension PostgresLedger {
                 continue
             }
             switch await lane(of: reservation.caller.tenant.id).reserve(planned) {
-            case .granted(let state):
+            case .granted(let state, let takenAt):
                 Failpoint.afterReserveCommit.hit()
-                open.withLock { $0[reservation.id] = reservation.caller.tenant.id }
+                open.withLock { $0[reservation.id] = (planned, takenAt) }
                 return .success(.granted(tightest: state))
             case .refused(let state): return .success(.refused(state))
             case .limited(let state): return .success(.limited(state))

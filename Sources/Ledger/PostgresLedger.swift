@@ -20,8 +20,8 @@ package final class PostgresLedger: SpendLedger {
     private let lanes: [LedgerLane]
     /// The lanes' connections, where they have their own.
     private let ownPool: PostgresPool?
-    /// Open holds of this process and their tenants: a settlement takes its hold's lane.
-    let open = Mutex<[HoldID: Int64]>([:])
+    /// Open holds of this process: their settlements go to the database with what it took them with.
+    let open = Mutex<[HoldID: (hold: PlannedReservation, takenAt: Date)]>([:])
     let inFlight = WorkInFlight()
     let tally = Mutex(LedgerCounters())
     let isRecovered = Mutex(false)
@@ -76,7 +76,23 @@ package final class PostgresLedger: SpendLedger {
 
     // MARK: - Settling
 
-    package func settle(_ settlement: Settlement) async { await post(.settlement(settlement)) }
+    package func settle(_ settlement: Settlement) async {
+        inFlight.enter()
+        defer { inFlight.leave() }
+        Failpoint.beforeSettle.hit()
+        guard let (hold, takenAt) = open.withLock({ $0.removeValue(forKey: settlement.id) }) else {
+            return await post(.settlement(settlement))
+        }
+        // Nothing here looks at the task's cancellation.
+        let lane = lane(of: hold.reservation.caller.tenant.id)
+        switch await lane.settle(PlannedSettlement(settlement, hold: hold, takenAt: takenAt)) {
+        case .settled: note(settlement, "settled", isAlarm: false)
+        case .alarm: note(settlement, "settled", isAlarm: true)
+        case .notOpen: await post(.settlement(settlement))
+        case .failed(let error):
+            await Task { await self.keep(.settlement(settlement), because: "\(error)") }.value
+        }
+    }
 
     package func record(_ request: RequestRecord) async { await post(.request(request)) }
 
@@ -120,17 +136,6 @@ package final class PostgresLedger: SpendLedger {
     func lane(of tenantID: Int64) -> LedgerLane { lanes[Int(tenantID.magnitude % UInt64(lanes.count))] }
 
     private func store(_ record: JournalRecord) async {
-        if case .settlement = record { Failpoint.beforeSettle.hit() }
-        if case .settlement(let settlement) = record,
-            let tenant = open.withLock({ $0.removeValue(forKey: settlement.id) })
-        {
-            switch await lane(of: tenant).settle(settlement) {
-            case .settled: return note(settlement, "settled", isAlarm: false)
-            case .alarm: return note(settlement, "settled", isAlarm: true)
-            case .notOpen: break
-            case .failed(let error): return await keep(record, because: "\(error)")
-            }
-        }
         let result = await bounded(configuration.settleTimeout) { () async throws(PostgresError) in
             try await self.apply(record)
         }

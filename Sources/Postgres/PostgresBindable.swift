@@ -137,10 +137,19 @@ extension Date: PostgresArrayElement {
     package static var postgresType: UInt32 { 1184 }
     package static var postgresArrayType: UInt32 { 1185 }
     package var postgresBind: PostgresBind {
-        guard let text = PostgresTimestamp.text(of: self) else {
+        guard let microseconds = PostgresTimestamp.microseconds(of: self) else {
             return PostgresBind(type: Self.postgresType, value: .invalid("a date out of timestamptz's range"))
         }
-        return PostgresBind(type: Self.postgresType, value: .text(text))
+        let bytes = withUnsafeBytes(of: microseconds.bigEndian) { Array($0) }
+        return PostgresBind(type: Self.postgresType, value: .binary(bytes))
+    }
+    // Elements of an array go as text, as its other elements do.
+    package static func postgresBind(array: [Date]) -> PostgresBind {
+        let values = array.map { date in
+            PostgresTimestamp.text(of: date).map { PostgresBind.Value.text($0) }
+                ?? .invalid("a date out of timestamptz's range")
+        }
+        return PostgresArrayText.bind(values, type: postgresArrayType)
     }
 }
 

@@ -80,6 +80,25 @@ extension Int32: PostgresReadableElement {
 }
 
 extension Int64: PostgresReadableElement {
+    /// Arrays of plain numbers come with every batch: read without a copy of each element.
+    package static func array(postgresText text: Span<UInt8>) -> [Int64]? {
+        guard text.count >= 2, text[0] == UInt8(ascii: "{"), text[text.count - 1] == UInt8(ascii: "}") else {
+            return nil
+        }
+        var values: [Int64] = []
+        values.reserveCapacity(text.count / 8)
+        var start = 1
+        while start < text.count - 1 {
+            var end = start
+            while end < text.count - 1, text[end] != UInt8(ascii: ",") { end += 1 }
+            guard let value: Int64 = integer(text.extracting(start..<end)) else { return nil }
+            values.append(value)
+            if end + 1 == text.count - 1 { return nil }
+            start = end + 1
+        }
+        return values
+    }
+
     package init?(postgresText: Span<UInt8>) {
         guard let value: Int64 = integer(postgresText) else { return nil }
         self = value

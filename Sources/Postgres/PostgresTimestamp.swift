@@ -20,6 +20,14 @@ enum PostgresTimestamp {
             + pad(seconds / 60 % 60, 2) + ":" + pad(seconds % 60, 2) + "." + pad(rest % 1_000_000, 6) + "+00"
     }
 
+    /// PostgreSQL's binary form, microseconds since 2000, or nil outside the years 1 to 9999.
+    static func microseconds(of date: Date) -> Int64? {
+        let scaled = (date.timeIntervalSince1970 * 1_000_000).rounded()
+        // 0001-01-01 and 9999-12-31 in microseconds since 1970.
+        guard scaled >= -62_135_596_800_000_000, scaled < 253_402_300_800_000_000 else { return nil }
+        return Int64(scaled) - 946_684_800_000_000
+    }
+
     /// The reverse, with or without fraction and offset. A date alone is its midnight.
     static func date(of text: Span<UInt8>) -> Date? {
         var scanner = DigitScanner(position: 0)

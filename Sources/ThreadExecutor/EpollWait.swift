@@ -19,6 +19,7 @@ package final class EpollWait: ThreadWait {
     private let wakeup: CInt
     /// Confined to the executor's thread: that is what makes the unchecked access safe.
     nonisolated(unsafe) private var waiters: [CInt: CheckedContinuation<Interest, any Error>] = [:]
+    nonisolated(unsafe) private var ready = 0
     nonisolated(unsafe) private var events = [epoll_event](repeating: epoll_event(), count: eventsPerWait)
 
     package init() {
@@ -62,8 +63,11 @@ package final class EpollWait: ThreadWait {
     }
 
     package func wait(mayBlock: Bool) {
-        let count = epoll_wait(epoll, &events, CInt(Self.eventsPerWait), mayBlock ? -1 : 0)
-        for index in 0..<max(0, Int(count)) {
+        ready = Int(max(0, epoll_wait(epoll, &events, CInt(Self.eventsPerWait), mayBlock ? -1 : 0)))
+    }
+
+    package func deliver() {
+        for index in 0..<ready {
             let descriptor = events[index].data.fd
             if descriptor == wakeup {
                 var value: UInt64 = 0
@@ -71,10 +75,11 @@ package final class EpollWait: ThreadWait {
                 continue
             }
             // Errors and hang-ups count as readable: the next read reports them.
-            var ready = Interest(rawValue: events[index].events).intersection([.read, .write])
-            if ready.isEmpty { ready = [.read, .write] }
-            waiters.removeValue(forKey: descriptor)?.resume(returning: ready)
+            var interest = Interest(rawValue: events[index].events).intersection([.read, .write])
+            if interest.isEmpty { interest = [.read, .write] }
+            waiters.removeValue(forKey: descriptor)?.resume(returning: interest)
         }
+        ready = 0
     }
 
     package func wake() {

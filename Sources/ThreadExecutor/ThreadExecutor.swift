@@ -4,11 +4,13 @@ internal import Synchronization
 
 /// What a `ThreadExecutor` does when it has no jobs: block until there is I/O or until woken.
 ///
-/// `wait` runs on the executor's thread only. `wake` may be called from any thread and must make a current or the
-/// next `wait` return at once.
+/// `wait` and `deliver` run on the executor's thread only. `wake` may be called from any thread and must make a
+/// current or the next `wait` return at once.
 package protocol ThreadWait: AnyObject, Sendable {
     /// Blocks until something happened. With `mayBlock == false` it only collects what is already ready.
     func wait(mayBlock: Bool)
+    /// Tells those who waited for what `wait` has collected.
+    func deliver()
     /// Ends a current wait, or the next one.
     func wake()
 }
@@ -25,6 +27,9 @@ package final class ThreadExecutor: SerialExecutor {
         var isIdle = false
         var hasEnded = false
     }
+
+    /// So many rounds of jobs, then a look at the descriptors, which nothing may starve.
+    private static let roundsPerPoll = 16
 
     private let state = Mutex(State())
     private let thread = Mutex<pthread_t?>(nil)
@@ -98,6 +103,7 @@ package final class ThreadExecutor: SerialExecutor {
         thread.withLock { $0 = pthread_self() }
         _ = clinux_set_thread_name(name)
         var batch: [UnownedJob] = []
+        var rounds = 0
         while true {
             batch.removeAll(keepingCapacity: true)
             let stopped = state.withLock { s in
@@ -110,7 +116,13 @@ package final class ThreadExecutor: SerialExecutor {
             }
             if stopped { return }
             for job in batch { job.runSynchronously(on: asUnownedSerialExecutor()) }
+            // Jobs beget jobs: a look at the descriptors after each round would cost more than the rounds.
+            rounds += 1
+            guard batch.isEmpty || rounds % Self.roundsPerPoll == 0 else { continue }
             waiting.wait(mayBlock: batch.isEmpty)
+            // Awake: jobs that come from here on, those of `deliver` first of all, need not wake the thread.
+            if batch.isEmpty { state.withLock { $0.isIdle = false } }
+            waiting.deliver()
         }
     }
 }

@@ -1,5 +1,6 @@
 import EmbeddedPostgres
 import Foundation
+import GatewayTesting
 import Logging
 import Postgres
 import Testing
@@ -102,9 +103,8 @@ import Testing
             let price = await shell.run("price set sim/m --input-usd-per-mtok 2.5 --output-usd-per-mtok 10 --json")
             #expect(price.json("input_usd_per_mtok") == "2.5")
 
-            for name in ["slm.gguf", "head.json"] {
-                try Data("model \(name)".utf8).write(to: shell.directory.appending(path: name))
-            }
+            try TinyModel().file.write(to: shell.directory.appending(path: "slm.gguf"))
+            try Data("head".utf8).write(to: shell.directory.appending(path: "head.json"))
             let path = shell.directory.path()
             #expect(await shell.run("model add slm --tenant acme --kind slm --file \(path)/slm.gguf").status == .done)
             let head = await shell.run(
@@ -144,6 +144,28 @@ import Testing
             #expect(await shell.run("tenant suspend acme").status == .done)
             _ = try await owner.query(PostgresStatement(trusted: "drop role \(login)"))
             await owner.close()
+        }
+    }
+
+    @Test("a model is checked before it is registered, and ordered into memory and out of it")
+    func models() async throws {
+        try await Shell.with { shell in
+            await shell.run("migrate")
+            await shell.run("tenant create acme")
+            let path = shell.directory.path()
+            try TinyModel().file.write(to: shell.directory.appending(path: "slm.gguf"))
+            try Data("head".utf8).write(to: shell.directory.appending(path: "head.json"))
+            await shell.run("model add slm --tenant acme --kind slm --file \(path)/slm.gguf")
+            let damaged = await shell.run("model add bad --tenant acme --kind slm --file \(path)/head.json")
+            #expect(damaged.status == .usage)
+            #expect(damaged.errors.contains("file: ") && damaged.errors.contains("head.json cannot be used: "))
+            let loaded = await shell.run("model load slm --tenant acme --json")
+            #expect(loaded.json("order", "action") == "load")
+            #expect(loaded.json("order", "number") == "1")
+            let unloaded = await shell.run("model unload slm --tenant acme --json")
+            #expect(unloaded.json("order", "action") == "unload")
+            #expect(unloaded.json("order", "number") == "2")
+            #expect(await shell.run("model load none --tenant acme").status == .failed)
         }
     }
 

@@ -1,4 +1,5 @@
 import Foundation
+import GatewayTesting
 import Testing
 
 @testable import gboost
@@ -32,9 +33,8 @@ struct ApplyTests {
         await shell.run("migrate")
         await shell.run("tenant create acme")
         let path = shell.directory.path()
-        for name in ["slm.gguf", "head.json"] {
-            try Data("model \(name)".utf8).write(to: shell.directory.appending(path: name))
-        }
+        try TinyModel().file.write(to: shell.directory.appending(path: "slm.gguf"))
+        try Data("head".utf8).write(to: shell.directory.appending(path: "head.json"))
         await shell.run("model add slm --tenant acme --kind slm --file \(path)/slm.gguf")
         await shell.run("model add prm --tenant acme --kind prm --base slm --file \(path)/head.json")
         return "\(path)/state.yaml"

@@ -33,6 +33,36 @@ enum EngineFixture {
         return try find("bin/llama-completion", "llama.cpp's command-line tool")
     }
 
+    /// Chat templates and vocabularies out of llama.cpp's sources.
+    static func samples() throws -> String {
+        if let path = ProcessInfo.processInfo.environment["GBOOST_LLAMA_SAMPLES"] { return path }
+        let file = try find("ggml-vocab-llama-bpe.gguf", "what llama.cpp's sources carry for tests")
+        return URL(filePath: file).deletingLastPathComponent().path
+    }
+
+    /// Runs a program to its end; its output.
+    static func run(_ executable: String, _ arguments: [String], input: Data) async throws -> Data {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "gboost-\(UUID())")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let (source, target) = (directory.appending(path: "in"), directory.appending(path: "out"))
+        try input.write(to: source)
+        try Data().write(to: target)
+        let process = Process()
+        process.executableURL = URL(filePath: executable)
+        process.arguments = arguments
+        process.standardInput = try FileHandle(forReadingFrom: source)
+        process.standardOutput = try FileHandle(forWritingTo: target)
+        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
+            process.terminationHandler = { _ in continuation.resume() }
+            do { try process.run() } catch { continuation.resume(throwing: error) }
+        }
+        guard process.terminationStatus == 0 else {
+            throw Missing(description: "\(executable) ended with \(process.terminationStatus)")
+        }
+        return try Data(contentsOf: target)
+    }
+
     private static func find(_ name: String, _ what: String) throws -> String {
         let cache = FileManager.default.homeDirectoryForCurrentUser.appending(path: ".cache/gboost")
         let files = FileManager.default.enumerator(atPath: cache.path)
@@ -84,6 +114,14 @@ enum EngineFixture {
             throw error
         }
         await models.shutdown()
+    }
+
+    static func waitUntil(_ condition: () async throws -> Bool) async throws {
+        let deadline = ContinuousClock.now + .seconds(30)
+        while try await !condition() {
+            try #require(ContinuousClock.now < deadline, "waited in vain")
+            try await Task.sleep(for: .milliseconds(10))
+        }
     }
 
     /// One host for all tests that leave it as they find it; it ends with this process.

@@ -14,7 +14,7 @@ extension ModelTests {
                 _ = try await model.info()
                 let pid = try #require(await supervisor.processID)
                 let draft = Task { try await model.draft(Self.long) }
-                try await waitUntil { try await supervisor.currentStatus().active == 1 }
+                try await EngineFixture.waitUntil { try await supervisor.currentStatus().active == 1 }
                 kill(pid, SIGKILL)
                 await #expect(throws: LocalModelError.interrupted) { _ = try await draft.value }
                 let next = try await model.draft(DraftRequest(asking: "Say hi.", maxTokens: 4))
@@ -32,7 +32,7 @@ extension ModelTests {
                 _ = try await model.info()
                 let pid = try #require(await supervisor.processID)
                 let draft = Task { try await model.draft(Self.long) }
-                try await waitUntil { try await supervisor.currentStatus().active == 1 }
+                try await EngineFixture.waitUntil { try await supervisor.currentStatus().active == 1 }
                 kill(pid, SIGSTOP)
                 await #expect(throws: LocalModelError.interrupted) { _ = try await draft.value }
                 let next = try await model.draft(DraftRequest(asking: "Say hi.", maxTokens: 4))
@@ -46,10 +46,10 @@ extension ModelTests {
         func cancelled() async throws {
             try await EngineFixture.withModel { model, supervisor in
                 let task = Task { try await model.draft(Self.long) }
-                try await waitUntil { try await supervisor.currentStatus().generatedTokens > 0 }
+                try await EngineFixture.waitUntil { try await supervisor.currentStatus().generatedTokens > 0 }
                 task.cancel()
                 await #expect(throws: CancellationError.self) { _ = try await task.value }
-                try await waitUntil { try await supervisor.currentStatus().active == 0 }
+                try await EngineFixture.waitUntil { try await supervisor.currentStatus().active == 0 }
                 let before = try await supervisor.currentStatus().generatedTokens
                 _ = try await model.draft(DraftRequest(asking: "Say hi.", maxTokens: 2))
                 #expect(try await supervisor.currentStatus().generatedTokens <= before + 3)
@@ -122,14 +122,6 @@ extension ModelTests {
                     guard case LocalModelError.unavailable(let text) = error else { return false }
                     return text.contains(path)
                 }
-            }
-        }
-
-        private func waitUntil(_ condition: () async throws -> Bool) async throws {
-            let deadline = ContinuousClock.now + .seconds(30)
-            while try await !condition() {
-                try #require(ContinuousClock.now < deadline, "waited in vain")
-                try await Task.sleep(for: .milliseconds(10))
             }
         }
     }

@@ -46,15 +46,36 @@ struct HostStateMachineTests {
         var machine = HostStateMachine(limits: .init())
         var now = Duration.zero
         #expect(machine.need(at: now) == .spawn)
-        var refused = 0
-        for _ in 0..<20 {
-            if case .refuse = machine.exited(.code(1), text: "why", at: now) { refused += 1 }
-            guard case .waiting(let until) = machine.phase else { return #expect(Bool(false)) }
-            #expect(until - now <= .seconds(30))
-            now = until
+        for pause in [100, 200] {
+            #expect(machine.exited(.code(1), text: "why", at: now) == .none)
+            now += .milliseconds(pause)
+            #expect(machine.phase == .waiting(until: now))
             #expect(machine.tick(at: now) == .spawn)
         }
-        #expect(refused == 18)
+        // From the third on it rests, and is tried once whenever somebody asks after that.
+        for _ in 0..<5 {
+            #expect(machine.exited(.signal(6), text: "why", at: now) == .refuse("engine host does not start: why"))
+            #expect(machine.tick(at: now + .seconds(29)) == .none)
+            #expect(machine.need(at: now + .seconds(29)) == .refuse("engine host does not start: why"))
+            now += .seconds(30)
+            #expect(machine.need(at: now) == .spawn)
+        }
+    }
+
+    @Test("A host whose memory is wanted ends for now, and starts again when it is needed")
+    func unload() {
+        var machine = ready()
+        machine.unload()
+        #expect(!machine.isReady)
+        // Nothing is started before the old process is gone.
+        #expect(machine.need(at: .seconds(2)) == .none)
+        #expect(machine.tick(at: .seconds(300)) == .none)
+        #expect(machine.exited(.code(0), text: "", at: .seconds(301)) == .none)
+        #expect(machine.phase == .idle)
+        #expect(machine.need(at: .seconds(302)) == .spawn)
+        #expect(machine.exited(.code(EngineHost.badModelCode), text: "m", at: .seconds(303)) == .refuse("m"))
+        machine.unload()
+        #expect(machine.need(at: .seconds(304)) == .refuse("m"))
     }
 
     @Test("Silence and standing still are hangs, idleness is not")

@@ -42,6 +42,20 @@ stage_llama() {
     done
 }
 
+# What the tests read of the sources that libraries do not have: chat templates, and vocabularies without weights.
+install_samples() {
+    local prefix work log="$cache/log/samples.log" top
+    prefix="$(samples_directory)"
+    [ ! -d "$prefix" ] || return 0
+    fetch "$llama_package" "$llama_file" "$llama_sha256"
+    phase "unpacking llama.cpp's chat templates"
+    work="$(mktemp -d "$cache/tmp/samples.XXXXXX")"
+    top="${llama_file%.tar.gz}/vendor/llama.cpp/models"
+    tar -xzf "$cache/downloads/$llama_file" -C "$work" --strip-components=4 "$top/templates" \
+        "${llama_vocabularies[@]/#/$top/}" >"$log" 2>&1 || failed "unpacking $llama_file" "$log"
+    mv -T -- "$work" "$prefix"
+}
+
 has_shim() {
     compgen -G "$checkout/ops/llama/*.cpp" >/dev/null
 }
@@ -89,4 +103,14 @@ Libs: $flags-L\${prefix}/lib$(printf ' -l%s' "${llama_libraries[@]}") -lstdc++ -
         printf '%s\n' "$text" | as_root tee "$target.new" >/dev/null
         as_root mv -- "$target.new" "$target"
     fi
+    forget_headers "$text"
+}
+
+# forget_headers TEXT: a build keeps the compiled headers by the module's name alone, wherever they were found.
+forget_headers() {
+    local stamp="$checkout/.build/llama-headers"
+    [ -d "$checkout/.build" ] || return 0
+    [ "$(cat -- "$stamp" 2>/dev/null)" != "$1" ] || return 0
+    find "$checkout/.build/" -name 'CLlama-*.pcm' -delete
+    printf '%s\n' "$1" >"$stamp"
 }

@@ -55,9 +55,19 @@ chat_prefix() {
     printf '%s/chat-%s\n' "$cache" "$key"
 }
 
+# Chat templates and vocabularies that the sources carry.
+llama_vocabularies=(ggml-vocab-{gemma-4,llama-bpe,llama-spm,phi-3,qwen2}.gguf)
+samples_directory() {
+    local key
+    key="$(printf '%s\n' "$llama_sha256" "${llama_vocabularies[*]}" | sha256sum | cut -c 1-12)"
+    printf '%s/samples-%s\n' "$cache" "$key"
+}
+
 # What tests and the demo read. The file `env` in the cache says the same to a person's shell.
 export_paths() {
     export GBOOST_DEMO_SLM="$cache/models/$model_file"
     GBOOST_LLAMA_COMPLETION="$(llama_prefix)/bin/llama-completion"
     export GBOOST_LLAMA_COMPLETION
+    GBOOST_LLAMA_SAMPLES="$(samples_directory)"
+    export GBOOST_LLAMA_SAMPLES
 }

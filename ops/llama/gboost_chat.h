@@ -1,6 +1,6 @@
 /* What the gateway needs of llama.cpp's C++ side, behind a C interface: the model's own chat template, run by
- * llama.cpp's Jinja with user text kept apart, and the loops over a row of logits that must run optimised even in a
- * debug build of the gateway. No function lets a C++ exception out. */
+ * llama.cpp's Jinja with user text kept apart, grammars of JSON schemas, and the loops over a row of logits that must
+ * run optimised even in a debug build of the gateway. No function lets a C++ exception out. */
 #ifndef GBOOST_CHAT_H
 #define GBOOST_CHAT_H
 
@@ -14,19 +14,51 @@ extern "C" {
 
 typedef struct gboost_chat gboost_chat;
 
-/* Parses the model's chat template; ChatML where the model carries none. NULL with a text in `error` otherwise. */
-gboost_chat *gboost_chat_open(const struct llama_model *model, char *error, size_t error_size);
+/* Parses a chat template, ChatML where `source` is NULL. Special tokens, and the begin and end of a sequence, are the
+ * vocabulary's; `bos` and `eos` stand in where `vocab` is NULL. NULL with a text in `error` where it cannot be read. */
+gboost_chat *gboost_chat_open(
+    const struct llama_vocab *vocab, const char *source, const char *bos, const char *eos, char *error,
+    size_t error_size);
 void gboost_chat_close(gboost_chat *chat);
-/* 1 where the model carries a template of its own. */
-int gboost_chat_is_own(const gboost_chat *chat);
+/* 1 for a token that ends a turn, calls a tool or the like: control tokens, and those of the vocabulary's own words
+ * that the template writes. */
+int gboost_chat_is_special(const gboost_chat *chat, int32_t token);
 
-/* Renders `count` messages, with the opening of the assistant's turn. The answer is a sequence of parts, each one
- * byte (1: text that came from a message, 0: text of the template), four bytes of length (host order), the bytes.
- * Returns 0 and a block to be freed with gboost_chat_free, or -1 with a text in `error`. */
+/* One message; what a message does not have is NULL. `tool_calls` is a JSON array. */
+typedef struct {
+    const char *role;
+    const char *content;
+    const char *reasoning;
+    const char *tool_calls;
+    const char *tool_call_id;
+    const char *name;
+} gboost_message;
+
+typedef struct {
+    const gboost_message *messages;
+    size_t count;
+    const char *tools;     /* JSON array, or NULL */
+    const char *arguments; /* JSON object of further variables for the template, or NULL */
+    int opens_answer;      /* 1: ends with the opening of the assistant's turn */
+    int64_t now;           /* seconds since 1970, for templates that write the date; 0: the clock's */
+} gboost_conversation;
+
+/* A part came out of a message or a tool: nothing in it may be read as a special token. */
+#define GBOOST_PART_INPUT 1
+/* Before this part the text has to be cut for the tokenizer: across the cut stands the name of a special token. */
+#define GBOOST_PART_CUT 2
+
+/* Renders a conversation. The answer is a sequence of parts, each one byte of the flags above, four bytes of length
+ * (host order), the bytes. Returns 0 and a block to be freed with gboost_free, or -1 with a text in `error`. */
 int gboost_chat_render(
-    const gboost_chat *chat, const char *const *roles, const char *const *contents, size_t count, char **out,
-    size_t *out_size, char *error, size_t error_size);
-void gboost_chat_free(char *block);
+    const gboost_chat *chat, const gboost_conversation *conversation, char **out, size_t *out_size, char *error,
+    size_t error_size);
+
+/* A grammar in llama.cpp's notation for the texts that a JSON schema allows. Returns 0 and a text to be freed with
+ * gboost_free, or -1 with a text in `error`. */
+int gboost_grammar_from_schema(const char *schema, char **out, size_t *out_size, char *error, size_t error_size);
+
+void gboost_free(char *block);
 
 /* One pass over a row of logits. */
 typedef struct {

@@ -46,5 +46,11 @@ package struct GatewayMetrics: Sendable {
         r.declare("gboost_hold_age_seconds", .gauge, help: "Age of the oldest open hold, at scrape.")
         r.declare("gboost_engine_queue", .gauge, help: "Drafts waiting in an engine host.", labels: ["model"])
         r.declare("gboost_engine_active", .gauge, help: "Drafts under way in an engine host.", labels: ["model"])
+        r.declare("gboost_models_resident", .gauge, help: "Models in memory.")
+        r.declare(
+            "gboost_models_bytes", .gauge, help: "Memory of models: used, and what they may use.", labels: ["kind"])
+        r.declare("gboost_model_loads", .gauge, help: "Models loaded since the start.")
+        r.declare("gboost_model_evictions", .gauge, help: "Models unloaded since the start.")
+        r.declare("gboost_model_load_failures", .gauge, help: "Models that could not be loaded, since the start.")
     }
 }

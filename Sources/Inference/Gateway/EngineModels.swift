@@ -6,10 +6,13 @@ package import Logging
 /// The local models of all tenants: one engine host for each distinct model file.
 package actor EngineModels: LocalModels {
     private let settings: EngineSettings
-    private let logger: Logger
+    let logger: Logger
     private let loop = EngineLoop()
     private let directory: String
     private let ownsDirectory: Bool
+    let store: ModelStore
+    private let verifier: FileVerifier
+    private let table = SupervisorTable()
     private var supervisors: [String: EngineSupervisor] = [:]
     private var heads: [String: RewardHead] = [:]
     private var isShutDown = false
@@ -18,6 +21,16 @@ package actor EngineModels: LocalModels {
     package init(settings: EngineSettings = EngineSettings(), logger: Logger) throws(LocalModelError) {
         self.settings = settings
         self.logger = logger
+        verifier = FileVerifier(digest: settings.digest)
+        let limits = Residency.Limits(
+            budget: settings.memoryBytes, maxWaiting: settings.maxWaiting, patience: settings.evictionPatience)
+        store = ModelStore(
+            limits: limits, waitLimit: settings.readinessLimit, logger: logger,
+            load: { [table] key in
+                guard let supervisor = table[key] else { throw LocalModelError.unavailable("the engine is shut down") }
+                return try await supervisor.load()
+            },
+            unload: { [table] key in await table[key]?.unload() })
         if let directory = settings.directory {
             self.directory = directory
             ownsDirectory = false
@@ -31,24 +44,51 @@ package actor EngineModels: LocalModels {
     }
 
     package func slm(_ record: ModelRecord) async throws(LocalModelError) -> any SmallLanguageModel {
-        try EngineModel(supervisor: supervisor(file: record.file), scope: scope(record))
+        let supervisor = try await supervisor(file: record.file, sha256: record.sha256)
+        return EngineModel(supervisor: supervisor, scope: scope(record))
     }
 
     /// The host of a model file; made if there is none, not started before its first use.
-    package func supervisor(file: String) throws(LocalModelError) -> EngineSupervisor {
+    ///
+    /// - Parameter sha256: as registered; the file is compared with it before it is loaded.
+    package func supervisor(file: String, sha256: String? = nil) async throws(LocalModelError) -> EngineSupervisor {
+        let key = Self.key(file, sha256)
+        if !isShutDown, let supervisor = supervisors[key] { return supervisor }
+        let header: GGUFFile
+        do throws(ModelFailure) { header = try await GGUFFile.checked(file) } catch {
+            throw .unavailable(error.description)
+        }
         guard !isShutDown else { throw .unavailable("the engine is shut down") }
-        if let supervisor = supervisors[file] { return supervisor }
-        if let problem = GGUFHeader.problem(path: file) { throw .unavailable(problem) }
+        if let supervisor = supervisors[key] { return supervisor }
         var options = EngineHostOptions(model: file, socket: "\(directory)/\(supervisors.count).sock")
         options.threads = settings.threads
         options.contextTokens = settings.contextTokens
         options.sequences = settings.sequences
         options.batchTokens = settings.batchTokens
         options.maxQueued = settings.maxQueued
-        let supervisor = EngineSupervisor(options: options, settings: settings, loop: loop, logger: logger)
-        supervisors[file] = supervisor
+        options.memoryLimit = settings.hostMemoryLimit
+        let residence = ModelResidence(
+            store: store, key: key, expectedBytes: Self.expectedBytes(header, options), verifier: verifier,
+            sha256: sha256)
+        let supervisor = EngineSupervisor(
+            options: options, settings: settings, loop: loop, logger: logger, residence: residence)
+        supervisors[key] = supervisor
+        table[key] = supervisor
         return supervisor
     }
+
+    static func key(_ file: String, _ sha256: String?) -> String {
+        sha256.map { "\(file)#\($0.prefix(16))" } ?? file
+    }
+
+    /// What a host will take, by its file's header: weights, keys and values for all cells, work space. Replaced by
+    /// what the kernel says once it has been loaded.
+    private static func expectedBytes(_ header: GGUFFile, _ options: EngineHostOptions) -> Int64 {
+        header.tensorBytes + header.cacheBytesPerToken * Int64(options.contextTokens) + workBytes
+    }
+
+    /// Code, vocabulary and buffers of a host, whatever its model.
+    private static let workBytes: Int64 = 64 << 20
 
     package func prm(
         _ record: ModelRecord, base: ModelRecord?
@@ -57,20 +97,20 @@ package actor EngineModels: LocalModels {
         case .sharedHead:
             guard let base else { throw .unavailable("\(record.name): a shared head needs its base model") }
             let head = try head(record)
-            let width = try await embeddingLength(file: base.file)
+            let width = try await embeddingLength(base)
             return try SharedHeadRewardModel(
                 head: head, name: record.name, baseSHA256: base.sha256, embeddingLength: width)
         case .head:
             guard let base else { throw .unavailable("\(record.name): a head needs its base model") }
-            let model = EngineModel(
-                supervisor: try supervisor(file: base.file), scope: scope(record))
+            let supervisor = try await supervisor(file: base.file, sha256: base.sha256)
             return try HeadRewardModel(
-                head: try head(record), name: record.name, base: base, model: model,
-                embeddingLength: try await embeddingLength(file: base.file))
+                head: try head(record), name: record.name, base: base,
+                model: EngineModel(supervisor: supervisor, scope: scope(record)),
+                embeddingLength: try await embeddingLength(base))
         case .tokens:
             let settings = try TokensRewardSettings(besides: record.file)
             return try TokensRewardModel(
-                supervisor: supervisor(file: record.file), settings: settings,
+                supervisor: await supervisor(file: record.file, sha256: record.sha256), settings: settings,
                 scope: scope(record))
         case nil:
             throw .unavailable("\(record.name) is no process reward model")
@@ -80,8 +120,9 @@ package actor EngineModels: LocalModels {
     /// States of all hosts, by model file.
     package func statuses() async -> [String: HostStatus] {
         var result: [String: HostStatus] = [:]
-        for (file, supervisor) in supervisors {
-            if let status = await supervisor.status { result[file] = status }
+        for (key, supervisor) in supervisors {
+            guard let file = key.split(separator: "#").first, let status = await supervisor.status else { continue }
+            result[String(file)] = status
         }
         return result
     }
@@ -111,9 +152,9 @@ package actor EngineModels: LocalModels {
         }
     }
 
-    private func embeddingLength(file: String) async throws(LocalModelError) -> Int {
+    private func embeddingLength(_ base: ModelRecord) async throws(LocalModelError) -> Int {
         do {
-            return try await supervisor(file: file).info().embeddingLength
+            return try await supervisor(file: base.file, sha256: base.sha256).info().embeddingLength
         } catch let error as LocalModelError {
             throw error
         } catch {

@@ -14,8 +14,16 @@ package struct EngineSettings: Sendable {
     package var maxQueued = 64
     /// Shares of tenants in a host they have in common; 1 for those that are not named.
     package var weights: [Int64: Int] = [:]
-    /// Callers that may wait for one host to become ready.
+    /// Most bytes of memory that a host may have of its own, mapped model files not counted; 0: no limit.
+    package var hostMemoryLimit = 0
+    /// Callers that may wait for models to be in memory.
     package var maxWaiting = 256
+    /// Bytes of all models in memory: weights, adapters, keys and values, work space.
+    package var memoryBytes = Int64.max
+    /// How long a model waits for others to fall idle before those in use have to make way.
+    package var evictionPatience = Duration.seconds(2)
+    /// Lower-case hex SHA-256 of a file; nil: files are not checked against what was registered.
+    package var digest: (@Sendable (String) async throws -> String)?
     /// How long a caller waits for a host that loads or restarts.
     package var readinessLimit = Duration.seconds(30)
     /// How often a host is asked for a sign of life.

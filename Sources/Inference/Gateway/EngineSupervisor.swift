@@ -10,6 +10,7 @@ package actor EngineSupervisor {
     private let settings: EngineSettings
     private let loop: EngineLoop
     private let logger: Logger
+    nonisolated let residence: ModelResidence
     private let clock = ContinuousClock()
     private let birth: ContinuousClock.Instant
     private var machine: HostStateMachine
@@ -22,7 +23,11 @@ package actor EngineSupervisor {
     private var watch: Task<Void, Never>?
     private var exit: Task<Void, Never>?
 
-    init(options: EngineHostOptions, settings: EngineSettings, loop: EngineLoop, logger: Logger) {
+    init(
+        options: EngineHostOptions, settings: EngineSettings, loop: EngineLoop, logger: Logger,
+        residence: ModelResidence
+    ) {
+        self.residence = residence
         self.options = options
         self.settings = settings
         self.loop = loop
@@ -50,16 +55,20 @@ package actor EngineSupervisor {
 
     /// What the loaded model is; loads it if need be.
     package func info() async throws -> HostInfo {
+        let lease = try await residence.acquire()
+        defer { residence.release(lease) }
         try await ready()
         guard let known else { throw LocalModelError.interrupted }
         return known
     }
 
-    /// Sends a request to the host once it is ready.
+    /// Sends a request to the host once the model is in memory; it stays there until the answer has come.
     func call(
         _ operation: HostRequest.Operation, scope: EngineScope = EngineScope(),
         onText: (@Sendable (String) -> Void)? = nil
     ) async throws -> EngineClient.Answer {
+        let lease = try await residence.acquire()
+        defer { residence.release(lease) }
         for _ in 0..<3 {
             try await ready()
             guard let client else { continue }
@@ -89,8 +98,35 @@ package actor EngineSupervisor {
         machine.stop()
         refuse(LocalModelError.unavailable("the engine is shut down"))
         watch?.cancel()
+        await end()
+    }
+
+    // MARK: - Memory
+
+    /// Starts the host for the model store; the bytes that it takes.
+    func load() async throws -> Int64 {
+        try await residence.verify(options.model)
+        try await ready()
+        guard let bytes = await measure() else { throw LocalModelError.interrupted }
+        return bytes
+    }
+
+    /// Ends the host, and waits until its memory is free.
+    func unload() async {
+        machine.unload()
+        await end()
+    }
+
+    /// Bytes of the host in memory, as the kernel counts them.
+    private func measure() async -> Int64? {
+        guard let pid = await process?.pid, pid > 0 else { return nil }
+        return ProcessMemory.residentBytes(pid)
+    }
+
+    private func end() async {
         guard let process else { return }
         await client?.close()
+        client = nil
         await process.letGo()
         let grace = Task {
             try await Task.sleep(for: settings.exitGrace)
@@ -104,7 +140,6 @@ package actor EngineSupervisor {
 
     private func ready() async throws {
         if machine.isReady { return }
-        if let problem = GGUFHeader.problem(path: options.model) { throw LocalModelError.unavailable(problem) }
         await perform(machine.need(at: now))
         if machine.isReady { return }
         if case .failed(let reason, _) = machine.phase { throw LocalModelError.unavailable(reason) }
@@ -192,7 +227,14 @@ package actor EngineSupervisor {
                 self.client = client
                 known = info
                 machine.becameReady(at: now)
-                logger.info("engine host ready", metadata: ["model": "\(options.model)"])
+                logger.info(
+                    "engine host ready",
+                    metadata: [
+                        "model": "\(options.model)", "confined by": "\(info.confinement.joined(separator: " "))",
+                    ])
+                for text in info.unconfined {
+                    logger.warning("this system does not confine engine hosts fully", metadata: ["missing": "\(text)"])
+                }
                 refuse(nil)
                 return true
             } catch LocalModelError.overloaded {
@@ -210,12 +252,14 @@ package actor EngineSupervisor {
         await client?.close()
         client = nil
         lastStatus = nil
-        if machine.phase != .stopped {
+        if machine.phase != .stopped, machine.phase != .unloading {
             logger.error(
                 "engine host ended",
                 metadata: ["model": "\(options.model)", "outcome": "\(outcome)", "text": "\(text)"])
         }
         await perform(machine.exited(outcome, text: text, at: now))
+        // Somebody asked for it again while it ended.
+        if machine.phase == .idle, !waiters.isEmpty { await perform(machine.need(at: now)) }
     }
 
     // MARK: - Watching
@@ -242,6 +286,7 @@ package actor EngineSupervisor {
         guard client === self.client else { return }
         lastStatus = status
         machine.answered(status, at: now)
+        if let bytes = await measure() { residence.measured(bytes) }
     }
 
     private static func lastLine(of path: String) -> String? {

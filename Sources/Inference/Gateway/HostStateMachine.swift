@@ -14,6 +14,9 @@ struct HostStateMachine: Sendable {
         var healthy = Duration.seconds(60)
         /// A model file found unusable is tried again after this, when somebody asks for it.
         var badModelRetry = Duration.seconds(30)
+        /// Starts in a row that end before the host was ready, until the same is thought of the file: some files make
+        /// llama.cpp abort.
+        var maxFailedStarts = 3
     }
 
     enum Phase: Hashable, Sendable {
@@ -24,6 +27,8 @@ struct HostStateMachine: Sendable {
         case ending(reason: String)
         case waiting(until: Duration)
         case failed(reason: String, until: Duration)
+        /// Asked to end because its memory is wanted; it may be started again once it is gone.
+        case unloading
         case stopped
     }
 
@@ -55,7 +60,7 @@ struct HostStateMachine: Sendable {
         case .idle: return spawn(now)
         case .failed(let reason, let until): return now < until ? .refuse(reason) : spawn(now)
         case .stopped: return .refuse("the engine is shut down")
-        case .starting, .ready, .ending, .waiting: return .none
+        case .starting, .ready, .ending, .waiting, .unloading: return .none
         }
     }
 
@@ -97,6 +102,12 @@ struct HostStateMachine: Sendable {
     /// The process is gone.
     mutating func exited(_ exit: HostExit, text: String, at now: Duration) -> Action {
         if phase == .stopped { return .none }
+        if phase == .unloading {
+            phase = .idle
+            readySince = nil
+            lastDecodes = 0
+            return .none
+        }
         if let readySince, now - readySince > limits.healthy { failures = 0 }
         readySince = nil
         if exit == .code(EngineHost.badModelCode) {
@@ -106,9 +117,23 @@ struct HostStateMachine: Sendable {
         failures += 1
         let wasStarting = if case .starting = phase { true } else { false }
         lastDecodes = 0
-        phase = .waiting(until: now + backoff)
         // Callers wait through a restart, but not through one failed start after another.
-        return wasStarting && failures >= 3 ? .refuse("engine host does not start: \(text)") : .none
+        if wasStarting, failures >= limits.maxFailedStarts {
+            let reason = "engine host does not start: \(text)"
+            phase = .failed(reason: reason, until: now + limits.badModelRetry)
+            return .refuse(reason)
+        }
+        phase = .waiting(until: now + backoff)
+        return .none
+    }
+
+    /// Its memory is wanted. A file that was found unusable stays so.
+    mutating func unload() {
+        switch phase {
+        case .starting, .ready, .ending: phase = .unloading
+        case .waiting: phase = .idle
+        case .idle, .failed, .unloading, .stopped: break
+        }
     }
 
     mutating func stop() { phase = .stopped }

@@ -1,79 +1,74 @@
 internal import CLlama
 internal import Foundation
-internal import GatewayCore
-internal import Glibc
+package import GatewayCore
 
 /// The model's own chat template, and the way from messages to tokens that user text cannot subvert.
-final class ChatTemplate {
+package final class ChatTemplate {
+    /// What this gateway tells every template: no reasoning aloud before the answer, since steps are what clients get.
+    package static let arguments = #"{"enable_thinking": false}"#
+    static let roles: Set<String> = ["system", "developer", "user", "assistant", "tool"]
+
     private let model: GGUFModel
-    private let pointer: OpaquePointer
+    private let renderer: ChatRenderer
+    /// Some models carry a second template, for conversations with tools.
+    private let toolRenderer: ChatRenderer?
     let isOwn: Bool
 
-    init(model: GGUFModel) throws(ModelFailure) {
-        var error = [CChar](repeating: 0, count: 512)
-        guard let pointer = gboost_chat_open(model.pointer, &error, error.count) else {
-            throw ModelFailure("chat template cannot be read: \(Self.text(error))")
-        }
-        self.model = model
-        self.pointer = pointer
-        isOwn = gboost_chat_is_own(pointer) != 0
+    package convenience init(model: GGUFModel) throws(ModelFailure) {
+        try self.init(model: model, source: model.chatTemplate, toolSource: model.toolChatTemplate)
     }
 
-    deinit { gboost_chat_close(pointer) }
+    /// With other templates than the model's.
+    package init(model: GGUFModel, source: String?, toolSource: String? = nil) throws(ModelFailure) {
+        self.model = model
+        isOwn = source != nil
+        renderer = try ChatRenderer(source: source, vocabulary: model.vocabulary)
+        if let toolSource, toolSource != source {
+            toolRenderer = try ChatRenderer(source: toolSource, vocabulary: model.vocabulary)
+        } else {
+            toolRenderer = nil
+        }
+    }
 
     /// Tokens of the conversation, up to and with the opening of the assistant's turn.
-    func tokens(_ messages: [ChatMessage]) throws(LocalModelError) -> [Int32] {
+    package func tokens(_ messages: [ChatMessage], tools: String? = nil) throws(LocalModelError) -> [Int32] {
         guard !messages.isEmpty else { throw .invalid("the conversation is empty") }
-        for message in messages where !["system", "developer", "user", "assistant"].contains(message.role) {
-            throw .invalid("a message's role must be system, user or assistant")
+        for message in messages where !Self.roles.contains(message.role) {
+            throw .invalid("a message's role must be system, user, assistant or tool")
         }
-        return tokens(parts: try render(messages))
+        let renderer = tools == nil ? renderer : toolRenderer ?? renderer
+        return tokens(parts: try renderer.render(messages, tools: tools, arguments: Self.arguments))
     }
 
-    /// Tokens of a prompt in parts.
-    ///
-    /// The prompt is tokenized as a whole, as llama.cpp's own tools do it. Where that finds a special token that
-    /// the template's own text does not have, input text has put it there: then every part is tokenized by itself,
-    /// input without special tokens.
+    /// Tokens of a prompt in parts that no template has made.
     func tokens(parts: [PromptPart]) -> [Int32] {
-        let whole = model.tokenize(parts.map(\.text).joined(), addSpecial: true, parseSpecial: true)
-        var own = 0
+        tokens(parts: parts.map { RenderedPart(text: $0.text, isInput: $0.isInput, isCut: false) })
+    }
+
+    /// Tokens of rendered parts.
+    ///
+    /// The prompt is tokenized as a whole, as llama.cpp's own tools do it, but for cuts through what would else be
+    /// special tokens of somebody's text. Where that still finds other special tokens than the template's own text
+    /// has, input has put them there together with its surroundings: then every part is tokenized by itself, input
+    /// without special tokens.
+    private func tokens(parts: [RenderedPart]) -> [Int32] {
+        var whole: [Int32] = []
+        var section = ""
+        for (index, part) in parts.enumerated() {
+            if part.isCut, index > 0 {
+                whole += model.tokenize(section, addSpecial: whole.isEmpty, parseSpecial: true)
+                section = ""
+            }
+            section += part.text
+        }
+        whole += model.tokenize(section, addSpecial: whole.isEmpty, parseSpecial: true)
         var pieces: [Int32] = []
         for (index, part) in parts.enumerated() {
-            let tokens = model.tokenize(part.text, addSpecial: index == 0, parseSpecial: !part.isInput)
-            own += tokens.count { model.isControl($0) }
-            pieces += tokens
+            pieces += model.tokenize(part.text, addSpecial: index == 0, parseSpecial: !part.isInput)
         }
-        return whole.count { model.isControl($0) } == own ? whole : pieces
+        return whole.filter(renderer.isSpecial) == pieces.filter(renderer.isSpecial) ? whole : pieces
     }
 
-    private func render(_ messages: [ChatMessage]) throws(LocalModelError) -> [PromptPart] {
-        // C strings: a NUL in a message would end it early.
-        let clean = messages.map { ($0.role, $0.content.replacingOccurrences(of: "\0", with: "\u{FFFD}")) }
-        let roles = clean.map { strdup($0.0) }
-        let contents = clean.map { strdup($0.1) }
-        defer { for pointer in roles + contents { free(pointer) } }
-        var block: UnsafeMutablePointer<CChar>?
-        var size = 0
-        var error = [CChar](repeating: 0, count: 512)
-        let code = gboost_chat_render(
-            pointer, roles.map { UnsafePointer($0) }, contents.map { UnsafePointer($0) }, messages.count, &block, &size,
-            &error, error.count)
-        guard code == 0, let block else { throw .invalid("chat template refuses: \(Self.text(error))") }
-        defer { gboost_chat_free(block) }
-        let data = Data(bytes: block, count: size)
-        var parts: [PromptPart] = []
-        var offset = 0
-        while offset + 5 <= data.count {
-            let length = Int(data.littleEndianUInt32(at: offset + 1))
-            let text = String(decoding: data[(offset + 5)..<(offset + 5 + length)], as: UTF8.self)
-            parts.append(PromptPart(text: text, isInput: data[offset] != 0))
-            offset += 5 + length
-        }
-        return parts
-    }
-
-    private static func text(_ error: [CChar]) -> String {
-        String(decoding: error.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
+    /// True for a token that ends a turn, calls a tool or the like: none of these may come out of a client's text.
+    package func isSpecial(_ token: Int32) -> Bool { renderer.isSpecial(token) }
 }

@@ -24,7 +24,7 @@ extension Engine {
         if let raw = draft.raw {
             prompt = model.tokenize(raw, addSpecial: true, parseSpecial: true)
         } else {
-            prompt = try template.tokens(request.messages)
+            prompt = try template.tokens(request.messages, tools: request.tools)
         }
         var answer: [Int32] = []
         for segment in request.answer { answer += try self.tokens(of: segment) }

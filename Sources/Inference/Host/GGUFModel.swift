@@ -9,16 +9,18 @@ package struct ModelFailure: Error, CustomStringConvertible, Hashable {
 }
 
 /// Weights and vocabulary of one GGUF file. Used by the engine's thread only.
-final class GGUFModel {
+package final class GGUFModel {
     let pointer: OpaquePointer
     let vocabulary: OpaquePointer
-    let vocabularySize: Int
+    package let vocabularySize: Int
     let embeddingLength: Int
 
-    init(path: String) throws(ModelFailure) {
-        if let problem = GGUFHeader.problem(path: path) { throw ModelFailure(problem) }
+    /// - Parameter onlyVocabulary: leaves the weights where they are.
+    package init(path: String, onlyVocabulary: Bool = false) throws(ModelFailure) {
+        _ = try GGUFFile(checking: path, for: onlyVocabulary ? .vocabulary : .model)
         var parameters = llama_model_default_params()
         parameters.n_gpu_layers = 0
+        parameters.vocab_only = onlyVocabulary
         guard let pointer = llama_model_load_from_file(path, parameters) else {
             throw ModelFailure("llama.cpp cannot load \(path)")
         }
@@ -26,13 +28,29 @@ final class GGUFModel {
         vocabulary = llama_model_get_vocab(pointer)
         vocabularySize = Int(llama_vocab_n_tokens(vocabulary))
         embeddingLength = Int(llama_model_n_embd_out(pointer))
-        guard vocabularySize > 0, embeddingLength > 0 else {
+        guard vocabularySize > 0, embeddingLength > 0 || onlyVocabulary else {
             llama_model_free(pointer)
             throw ModelFailure("\(path) has no vocabulary or no layers")
         }
     }
 
     deinit { llama_model_free(pointer) }
+
+    /// The template that the file carries, nil where it carries none.
+    package var chatTemplate: String? { template(named: nil) }
+    /// The one for conversations with tools, where there are two.
+    package var toolChatTemplate: String? { template(named: "tool_use") }
+
+    private func template(named name: String?) -> String? {
+        let text = llama_model_chat_template(pointer, name).map { String(cString: $0) }
+        return text?.isEmpty == false ? text : nil
+    }
+
+    /// The name of a token, special tokens included.
+    package func name(of token: Int32) -> String {
+        guard isToken(token), let text = llama_vocab_get_text(vocabulary, token) else { return "" }
+        return String(cString: text)
+    }
 
     /// Longest sequence that the model was trained for.
     var trainedContext: Int { Int(llama_model_n_ctx_train(pointer)) }
@@ -43,7 +61,7 @@ final class GGUFModel {
     /// - Parameters:
     ///   - addSpecial: put the model's opening token in front, where it asks for one.
     ///   - parseSpecial: read "<|…|>" as special tokens. Never for text of users or models.
-    func tokenize(_ text: String, addSpecial: Bool, parseSpecial: Bool) -> [Int32] {
+    package func tokenize(_ text: String, addSpecial: Bool, parseSpecial: Bool) -> [Int32] {
         var text = text
         return text.withUTF8 { utf8 in
             utf8.withMemoryRebound(to: CChar.self) { bytes in
@@ -74,35 +92,7 @@ final class GGUFModel {
     }
 
     /// llama.cpp aborts the process on an id out of range.
-    func isToken(_ token: Int32) -> Bool { token >= 0 && Int(token) < vocabularySize }
+    package func isToken(_ token: Int32) -> Bool { token >= 0 && Int(token) < vocabularySize }
 
     func endsAnswer(_ token: Int32) -> Bool { llama_vocab_is_eog(vocabulary, token) }
-
-    func isControl(_ token: Int32) -> Bool { isToken(token) && llama_vocab_is_control(vocabulary, token) }
-}
-
-/// What can be told of a GGUF file without llama.cpp.
-enum GGUFHeader {
-    /// A file of fewer bytes holds no model.
-    static let minBytes = 1024
-
-    /// One sentence that names the file, nil where nothing is wrong.
-    static func problem(path: String) -> String? {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return "\(path): \(String(cString: strerror(errno)))" }
-        guard status.st_mode & S_IFMT == S_IFREG else { return "\(path) is not a regular file" }
-        guard status.st_size >= minBytes else { return "\(path) is too short for a model (\(status.st_size) bytes)" }
-        guard let file = fopen(path, "rb") else { return "\(path): \(String(cString: strerror(errno)))" }
-        defer { fclose(file) }
-        var head = [UInt8](repeating: 0, count: 24)
-        guard fread(&head, 1, 24, file) == 24 else { return "\(path) cannot be read" }
-        guard head.prefix(4).elementsEqual("GGUF".utf8) else { return "\(path) is not a GGUF file" }
-        let data = Data(head)
-        let version = data.littleEndianUInt32(at: 4)
-        guard (2...3).contains(version) else { return "\(path) is GGUF version \(version), not 2 or 3" }
-        guard data.littleEndianUInt32(at: 12) == 0, data.littleEndianUInt32(at: 8) > 0 else {
-            return "\(path) is a damaged GGUF file (number of tensors)"
-        }
-        return nil
-    }
 }

@@ -15,7 +15,7 @@ final class TokenSampler {
     init(_ sampling: Sampling, answer: [Int32], model: GGUFModel) throws(LocalModelError) {
         try Self.check(sampling, model)
         var grammar: UnsafeMutablePointer<llama_sampler>?
-        if let text = sampling.grammar {
+        if let text = try Self.grammar(sampling) {
             if let problem = GrammarText.problem(text) { throw .invalid("grammar \(problem)") }
             grammar = llama_sampler_init_grammar(model.vocabulary, text, "root")
             if grammar == nil { throw .invalid("grammar is no GBNF with a rule \"root\"") }
@@ -88,6 +88,12 @@ final class TokenSampler {
             llama_sampler_apply(grammar, &candidates)
             return pointer.pointee.logit > -.infinity
         }
+    }
+
+    private static func grammar(_ sampling: Sampling) throws(LocalModelError) -> String? {
+        guard let schema = sampling.jsonSchema else { return sampling.grammar }
+        guard sampling.grammar == nil else { throw .invalid("response_format and grammar exclude each other") }
+        return try JSONSchemaGrammar.gbnf(schema)
     }
 
     private static func hasPenalties(_ sampling: Sampling) -> Bool {

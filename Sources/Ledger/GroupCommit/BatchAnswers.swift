@@ -4,45 +4,75 @@ internal import Postgres
 
 /// The database's answer to a batch, one element an item.
 struct BatchAnswers {
-    private let reservationVerdicts: [Int16]
-    private let refusing: [Int64?]
-    private let used: [Int64?]
-    private let settlementVerdicts: [Int16]
-    private let states: [PeriodState?]
+    private enum Verdicts {
+        /// Everything went through.
+        case usual
+        case exact(reservations: [Int16], refusing: [Int64?], used: [Int64?], settlements: [Int16])
+    }
+    private let verdicts: Verdicts
+    /// Period rows after the batch, ascending; what they hold beside it.
+    private let periods: [Int64]
+    private let states: [PeriodState]
+    private let takenAt: Date
 
-    init(_ result: PostgresResult, to arguments: BatchArguments) throws(PostgresError) {
-        guard let row = result.rows.first else { throw PostgresError(.decoding, "gboost_batch returned no row") }
-        let (reservations, settlements) = (arguments.reservations.count, arguments.settlements.count)
-        reservationVerdicts = try row.getOptional("r_verdict", as: [Int16].self) ?? []
-        settlementVerdicts = try row.getOptional("s_verdict", as: [Int16].self) ?? []
-        refusing = try row.getOptional("r_period", as: [Int64?].self) ?? []
-        used = try row.getOptional("r_used", as: [Int64?].self) ?? []
-        let limits = try row.getOptional("d_lim", as: [Int64?].self) ?? []
-        let settled = try row.getOptional("d_settled", as: [Int64?].self) ?? []
-        let held = try row.getOptional("d_held", as: [Int64?].self) ?? []
-        guard reservationVerdicts.count == reservations, settlementVerdicts.count == settlements,
-            limits.count == settled.count, settled.count == held.count
-        else { throw PostgresError(.decoding, "gboost_batch returned arrays of the wrong length") }
-        states = limits.indices.map { index in
-            guard let limit = limits[index], let settled = settled[index], let held = held[index] else { return nil }
-            return PeriodState(limit: limit, settled: settled, held: held)
+    /// - Parameter isUsual: what the answer is to: `usualStatement` or `exactStatement`.
+    init(_ result: PostgresResult, to arguments: BatchArguments, isUsual: Bool) throws(PostgresError) {
+        guard let row = result.rows.first else { throw PostgresError(.decoding, "a batch returned no row") }
+        (periods, states) = try Self.states(row)
+        takenAt = try row.get("taken_at")
+        if isUsual {
+            verdicts = .usual
+            return
         }
+        let reservations = try row.getOptional("r_verdict", as: [Int16].self) ?? []
+        let settlements = try row.getOptional("s_verdict", as: [Int16].self) ?? []
+        guard reservations.count == arguments.reservations.count, settlements.count == arguments.settlements.count
+        else { throw PostgresError(.decoding, "gboost_batch returned arrays of the wrong length") }
+        verdicts = .exact(
+            reservations: reservations, refusing: try row.getOptional("r_period", as: [Int64?].self) ?? [],
+            used: try row.getOptional("r_used", as: [Int64?].self) ?? [], settlements: settlements)
     }
 
-    func settlement(_ index: Int) throws(PostgresError) -> SettleAnswer {
-        switch settlementVerdicts[index] {
-        case 0: .settled
-        case 1: .alarm
-        case 2: .notOpen
+    private static func states(_ row: PostgresRow) throws(PostgresError) -> ([Int64], [PeriodState]) {
+        let ids = try row.getOptional("ids", as: [Int64].self) ?? []
+        let limits = try numbers("lims", row)
+        let settled = try numbers("settled", row)
+        let held = try numbers("held", row)
+        guard ids.isEmpty || limits.count == ids.count, limits.count == settled.count, settled.count == held.count
+        else { throw PostgresError(.decoding, "a batch returned periods of the wrong number") }
+        // They come in ascending order, but nothing promises it.
+        let order = ids.indices.sorted { ids[$0] < ids[$1] }
+        let states = order.map { PeriodState(limit: limits[$0], settled: settled[$0], held: held[$0]) }
+        return (order.map { ids[$0] }, states)
+    }
+
+    /// A period that is not there has nothing in it.
+    private static func numbers(_ column: String, _ row: PostgresRow) throws(PostgresError) -> [Int64] {
+        if let plain = try? row.get(column, as: [Int64].self) { return plain }
+        return (try row.getOptional(column, as: [Int64?].self) ?? []).map { $0 ?? 0 }
+    }
+
+    func settlement(_ index: Int, of arguments: BatchArguments) throws(PostgresError) -> SettleAnswer {
+        guard case .exact(_, _, _, let verdicts) = verdicts else {
+            let settlement = arguments.settlements[index]
+            return settlement.actual > settlement.hold.reservation.amount.rawValue ? .alarm : .settled
+        }
+        switch verdicts[index] {
+        case 0: return .settled
+        case 1: return .alarm
+        case 2: return .notOpen
         case let verdict: throw PostgresError(.decoding, "gboost_batch answered \(verdict) to a settlement")
         }
     }
 
     func reservation(_ index: Int, of arguments: BatchArguments) throws(PostgresError) -> ReserveAnswer {
         let planned = arguments.reservations[index]
-        switch reservationVerdicts[index] {
-        case 0, 1: return .granted(try tightest(planned, arguments))
-        case 2: return try refusal(index, planned, arguments)
+        guard case .exact(let verdicts, let refusing, let used, _) = verdicts else {
+            return .granted(try tightest(planned), takenAt: takenAt)
+        }
+        switch verdicts[index] {
+        case 0, 1: return .granted(try tightest(planned), takenAt: takenAt)
+        case 2: return try refusal(index < refusing.count ? refusing[index] : nil, planned)
         case 3: return .stale
         case 4: return .conflict
         case 5: return .fenced
@@ -52,36 +82,36 @@ struct BatchAnswers {
             return .refused(ceiling.state(PeriodState(limit: ceiling.limit, settled: spent, held: 0)))
         default: break
         }
-        throw PostgresError(.decoding, "gboost_batch answered \(reservationVerdicts[index]) to a reservation")
+        throw PostgresError(.decoding, "gboost_batch answered \(verdicts[index]) to a reservation")
     }
 
-    private func state(_ period: Int64, _ arguments: BatchArguments) throws(PostgresError) -> PeriodState {
-        guard let index = arguments.index(of: period), index < states.count, let state = states[index] else {
-            throw PostgresError(.decoding, "gboost_batch left out period \(period)")
+    private func state(_ period: Int64) throws(PostgresError) -> PeriodState {
+        var (low, high) = (0, periods.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if periods[middle] < period { low = middle + 1 } else { high = middle }
         }
-        return state
+        guard low < periods.count, periods[low] == period else {
+            throw PostgresError(.decoding, "a batch left out period \(period)")
+        }
+        return states[low]
     }
 
-    private func tightest(
-        _ planned: PlannedReservation, _ arguments: BatchArguments
-    ) throws(PostgresError) -> BudgetState {
-        var tightest: (budget: CallerPlan.Budget, state: PeriodState)?
-        for budget in planned.budgets {
-            guard case .money = budget.unit else { continue }
-            let state = try state(budget.period, arguments)
-            if tightest.map({ state.room < $0.state.room }) ?? true { tightest = (budget, state) }
+    private func tightest(_ planned: PlannedReservation) throws(PostgresError) -> BudgetState {
+        var tightest: (budget: Int, state: PeriodState)?
+        for index in planned.budgets.indices {
+            guard case .money = planned.budgets[index].unit else { continue }
+            let state = try state(planned.budgets[index].period)
+            if tightest.map({ state.room < $0.state.room }) ?? true { tightest = (index, state) }
         }
         guard let tightest else { throw PostgresError(.decoding, "a hold without a budget") }
-        return tightest.budget.state(tightest.state)
+        return planned.budgets[tightest.budget].state(tightest.state)
     }
 
-    private func refusal(
-        _ index: Int, _ planned: PlannedReservation, _ arguments: BatchArguments
-    ) throws(PostgresError) -> ReserveAnswer {
-        guard index < refusing.count, let period = refusing[index],
-            let budget = planned.budgets.first(where: { $0.period == period })
+    private func refusal(_ period: Int64?, _ planned: PlannedReservation) throws(PostgresError) -> ReserveAnswer {
+        guard let period, let budget = planned.budgets.first(where: { $0.period == period })
         else { throw PostgresError(.decoding, "gboost_batch refused without saying why") }
-        let state = try state(period, arguments)
+        let state = try state(period)
         guard case .limit(let unit) = budget.unit else { return .refused(budget.state(state)) }
         return .limited(
             LimitState(
@@ -90,5 +120,8 @@ struct BatchAnswers {
     }
 
     /// The periods that refused something, for the next batches.
-    var refusals: Set<Int64> { Set(refusing.compactMap { $0 }) }
+    var refusals: Set<Int64> {
+        guard case .exact(_, let refusing, _, _) = verdicts else { return [] }
+        return Set(refusing.compactMap { $0 })
+    }
 }

@@ -57,17 +57,18 @@ struct BatchQueue<Payload: Sendable>: Sendable {
         }
         if first.isAlone { return [waiting.removeFirst()] }
         var (batch, rest): ([Item], [Item]) = ([], [])
-        var counts: [Kind: Int] = [:]
+        var (reservations, settlements) = (0, 0)
         var excluded: Set<UUID> = []
         for item in waiting {
             let isExcluded = item.exclusion.map { excluded.contains($0) } ?? false
-            if item.isAlone || isExcluded || counts[item.kind, default: 0] >= limits.batch {
+            let count = item.kind == .reservation ? reservations : settlements
+            if item.isAlone || isExcluded || count >= limits.batch {
                 rest.append(item)
                 // What came later in the same exclusion stays behind it.
                 if let key = item.exclusion { excluded.insert(key) }
             } else {
                 batch.append(item)
-                counts[item.kind, default: 0] += 1
+                if item.kind == .reservation { reservations += 1 } else { settlements += 1 }
                 if let key = item.exclusion { excluded.insert(key) }
             }
         }

@@ -67,13 +67,12 @@ struct CallerPlan: Sendable {
         guard let limit = LimitUnit(rawValue: unit) else { throw PostgresError(.decoding, "unit \(unit)") }
         return .limit(limit)
     }
+}
 
-    /// The budgets that count a call of `model` with `tags`.
-    func applying(to model: ModelReference, tags: [String]) -> [Budget] {
-        budgets.filter { budget in
-            (budget.model.map { ModelPattern.matches($0, model) } ?? true)
-                && (budget.tag.map { tags.contains($0) } ?? true)
-        }
+extension CallerPlan.Budget {
+    /// Whether it counts a call of `model` with `tags`.
+    func counts(_ model: ModelReference, tags: [String]) -> Bool {
+        (self.model.map { ModelPattern.matches($0, model) } ?? true) && (tag.map { tags.contains($0) } ?? true)
     }
 }
 

@@ -16,6 +16,8 @@ actor LedgerLane {
     /// How long after a refusal its budget's batches are tried one by one at once.
     private static let refusalMemory = Duration.milliseconds(250)
     private static let maxRefusals = 1000
+    /// The types of batches are not what they were: this is another database.
+    private static let datatypeMismatch = "42804"
 
     private struct State {
         var queue: BatchQueue<BatchItem>
@@ -24,11 +26,39 @@ actor LedgerLane {
     }
     private typealias Answer = Result<PostgresResult, PostgresError>
 
+    /// Items that share a statement, and who waits for them, in the order of the statement's.
+    private struct Batch {
+        let items: [BatchQueue<BatchItem>.Item]
+        let arguments: BatchArguments
+        let reserving: [CheckedContinuation<ReserveAnswer, Never>]
+        let settling: [CheckedContinuation<SettleAnswer, Never>]
+
+        init(_ items: [BatchQueue<BatchItem>.Item]) {
+            self.items = items
+            var reservations: [(planned: PlannedReservation, waiter: CheckedContinuation<ReserveAnswer, Never>)] = []
+            var settlements: [(planned: PlannedSettlement, waiter: CheckedContinuation<SettleAnswer, Never>)] = []
+            for item in items {
+                switch item.payload {
+                case .reserve(let planned, let waiter): reservations.append((planned, waiter))
+                case .settle(let planned, let waiter): settlements.append((planned, waiter))
+                }
+            }
+            settlements.sort { HoldID.precedes($0.planned.settlement.id, $1.planned.settlement.id) }
+            arguments = BatchArguments(
+                reservations: reservations.map(\.planned), settlements: settlements.map(\.planned))
+            reserving = reservations.map(\.waiter)
+            settling = settlements.map(\.waiter)
+        }
+    }
+
     private let state: Mutex<State>
     private var sent = 0
     /// The batch that is at the database.
     private var waiting: (number: Int, deadline: ContinuousClock.Instant, waiter: CheckedContinuation<Answer, Never>)?
     private var watchdog: Task<Void, Never>?
+    /// The last batch that the database answered, while its callers have not been told.
+    private var last: (result: PostgresResult, batch: Batch, isUsual: Bool)?
+    private var types: BatchTypes?
     private let pool: PostgresPool
     private let gateway: UUID
     private let configuration: LedgerConfiguration
@@ -47,9 +77,9 @@ actor LedgerLane {
         }
     }
 
-    nonisolated func settle(_ settlement: Settlement) async -> SettleAnswer {
+    nonisolated func settle(_ settlement: PlannedSettlement) async -> SettleAnswer {
         await withCheckedContinuation { waiter in
-            let request = settlement.id.request
+            let request = settlement.settlement.id.request
             add(.init(kind: .settlement, exclusion: request, payload: .settle(settlement, waiter)))
         }
     }
@@ -66,38 +96,68 @@ actor LedgerLane {
         while true {
             let batch = state.withLock { $0.queue.next() }
             if batch.isEmpty { return }
-            await perform(batch)
+            await perform(Batch(batch))
+            distributeLast()
+            if batch.count > 1 { await othersTurn() }
         }
     }
 
-    private func perform(_ batch: [BatchQueue<BatchItem>.Item]) async {
-        let items = batch.map(\.payload)
-        let arguments = BatchArguments(items)
-        var isExact = hasRefusedLately(arguments)
-        for round in 1...Self.tries {
+    /// Lets those who were told their answers go first: what they want next then goes with the next batch.
+    private func othersTurn() async { await Task.detached {}.value }
+
+    /// Sends a batch until it is answered. The answer is left to `distributeLast`: the next batch goes first, so that
+    /// the database works while the callers of this one are told.
+    private func perform(_ batch: Batch) async {
+        var isExact = batch.arguments.isOverflowing || hasRefusedLately(batch.arguments)
+        // That a batch is not the usual one takes no try from it.
+        for round in (isExact ? 1 : 0)...Self.tries {
             let now = configuration.now?()
-            let lone = isExact ? nil : arguments.loneStatement(gateway: gateway, now: now)
-            let statement = lone ?? arguments.statement(isExact: isExact, gateway: gateway, now: now)
-            switch await answer(to: statement) {
-            case .success(let result): return distribute(result, arguments, items)
+            let answer: Answer
+            switch await loadTypes() {
+            case .success(let types):
+                answer = await self.answer(
+                    to: isExact
+                        ? batch.arguments.exactStatement(types, gateway: gateway, now: now)
+                        : batch.arguments.usualStatement(types, gateway: gateway, now: now))
+            case .failure(let error): answer = .failure(error)
+            }
+            switch answer {
+            case .success(let result):
+                distributeLast()
+                last = (result, batch, !isExact)
+                return
             case .failure(let error):
+                if error.sqlState == Self.datatypeMismatch { types = nil }
                 if round < Self.tries, Self.isRolledBack(error) {
                     isExact = true
-                } else if batch.count > 1, Self.isAboutContent(error) {
+                } else if batch.items.count > 1, Self.isAboutContent(error) {
                     // One of them makes all of them fail: each goes alone.
                     return state.withLock { state in
                         state.queue.putBack(
-                            batch.map { item in
+                            batch.items.map { item in
                                 var item = item
                                 item.isAlone = true
                                 return item
                             })
                     }
                 } else {
-                    for item in items { item.fail(error) }
+                    for item in batch.items { item.payload.fail(error) }
                     return
                 }
             }
+        }
+    }
+
+    private func loadTypes() async -> Result<BatchTypes, PostgresError> {
+        if let types { return .success(types) }
+        switch await answer(to: BatchTypes.statement) {
+        case .failure(let error): return .failure(error.with(outcomeUnknown: false))
+        case .success(let result):
+            do throws(PostgresError) {
+                let types = try BatchTypes(result)
+                self.types = types
+                return .success(types)
+            } catch { return .failure(error) }
         }
     }
 
@@ -110,6 +170,7 @@ actor LedgerLane {
             let number = sent
             waiting = (number, .now + configuration.reserveTimeout, waiter)
             Task { self.finish(number, await self.ask(statement)) }
+            if last != nil { Task { self.distributeLast() } }
             watch()
         }
     }
@@ -143,31 +204,30 @@ actor LedgerLane {
 
     // MARK: Answers
 
-    private func distribute(_ result: PostgresResult, _ arguments: BatchArguments, _ items: [BatchItem]) {
+    private func distributeLast() {
+        guard let (result, batch, isUsual) = last.take() else { return }
+        let arguments = batch.arguments
+        let answers: BatchAnswers
         do throws(PostgresError) {
-            let answers = try BatchAnswers(result, to: arguments)
-            remember(answers.refusals)
-            var (reservation, settlement) = (0, 0)
-            for item in items {
-                switch item {
-                case .reserve(_, let waiter):
-                    let answer: ReserveAnswer
-                    do throws(PostgresError) {
-                        answer = try answers.reservation(reservation, of: arguments)
-                    } catch { answer = .failed(error.with(outcomeUnknown: true)) }
-                    reservation += 1
-                    waiter.resume(returning: answer)
-                case .settle(_, let waiter):
-                    let answer: SettleAnswer
-                    do throws(PostgresError) {
-                        answer = try answers.settlement(settlement)
-                    } catch { answer = .failed(error.with(outcomeUnknown: true)) }
-                    settlement += 1
-                    waiter.resume(returning: answer)
-                }
-            }
+            answers = try BatchAnswers(result, to: arguments, isUsual: isUsual)
         } catch {
-            for item in items { item.fail(error.with(outcomeUnknown: true)) }
+            for item in batch.items { item.payload.fail(error.with(outcomeUnknown: true)) }
+            return
+        }
+        remember(answers.refusals)
+        for (index, waiter) in batch.reserving.enumerated() {
+            let answer: ReserveAnswer
+            do throws(PostgresError) {
+                answer = try answers.reservation(index, of: arguments)
+            } catch { answer = .failed(error.with(outcomeUnknown: true)) }
+            waiter.resume(returning: answer)
+        }
+        for (index, waiter) in batch.settling.enumerated() {
+            let answer: SettleAnswer
+            do throws(PostgresError) {
+                answer = try answers.settlement(index, of: arguments)
+            } catch { answer = .failed(error.with(outcomeUnknown: true)) }
+            waiter.resume(returning: answer)
         }
     }
 
@@ -180,7 +240,7 @@ actor LedgerLane {
         return state.withLock { state in
             if state.refusals.isEmpty { return false }
             state.refusals = state.refusals.filter { now - $0.value < Self.refusalMemory }
-            return state.refusals.keys.contains { arguments.index(of: $0) != nil }
+            return state.refusals.keys.contains { arguments.wants($0) }
         }
     }
 
@@ -195,10 +255,11 @@ actor LedgerLane {
 
     // MARK: - Errors
 
-    /// A period row was missing, an id was used before, serialization failure, deadlock: all of it is rolled back, and
-    /// trying again helps.
-    private static func isRolledBack(_ error: PostgresError) -> Bool {
-        error.sqlState.map { ["GB002", "23505", "40001", "40P01"].contains($0) } ?? false
+    /// Not the usual batch (something is not as planned, an id was used before, a period is full, other types),
+    /// serialization failure, deadlock: all of it is rolled back, and trying again, each item by itself, helps.
+    static func isRolledBack(_ error: PostgresError) -> Bool {
+        let states = ["GB002", "23505", "23514", Self.datatypeMismatch, "40001", "40P01"]
+        return error.sqlState.map { states.contains($0) } ?? false
     }
 
     /// Something that one item says is refused, rather than that the database is away or short of something.

@@ -20,7 +20,10 @@ struct SettlementRecord {
         record.add("promptHash", escalation.promptHash)
         record.add("answerHash", escalation.answerHash)
         record.add("provider", settlement.providerRequestID)
-        if !escalation.actions.isEmpty { record.add(escalation.actions) }
+        if !escalation.actions.isEmpty {
+            record.key("actions")
+            record.text += json(escalation.actions)
+        }
         if let usage = settlement.usage { record.add(usage) }
         return record.text + "}"
     }
@@ -39,18 +42,22 @@ struct SettlementRecord {
             text += "true"
         }
         guard let raw = usage.raw else { return }
-        if EmbeddedJSON.isStorable(raw) {
-            key("usage")
-            text += raw
-        } else {
-            // Kept all the same, as a text: no settlement may fail for what a provider says besides its counts.
-            add("usage", raw)
-        }
+        key("usage")
+        text += Self.storable(raw)
     }
 
-    private mutating func add(_ actions: [ActionEstimate]) {
-        key("actions")
-        text += "["
+    /// A provider's JSON, or a JSON string of it where PostgreSQL would not take it: no settlement may fail for what a
+    /// provider says besides its counts.
+    static func storable(_ raw: String) -> String {
+        if EmbeddedJSON.isStorable(raw) { return raw }
+        var record = SettlementRecord()
+        record.text = ""
+        record.add(quoted: raw)
+        return record.text
+    }
+
+    static func json(_ actions: [ActionEstimate]) -> String {
+        var text = "["
         for (index, action) in actions.enumerated() {
             if index > 0 { text += "," }
             var object = SettlementRecord()
@@ -61,7 +68,7 @@ struct SettlementRecord {
             object.add("utility", action.utility)
             text += object.text + "}"
         }
-        text += "]"
+        return text + "]"
     }
 
     private mutating func key(_ name: String) {
@@ -89,6 +96,10 @@ struct SettlementRecord {
     private mutating func add(_ name: String, _ value: String?) {
         guard let value else { return }
         key(name)
+        add(quoted: value)
+    }
+
+    private mutating func add(quoted value: String) {
         text += "\""
         for scalar in value.unicodeScalars {
             switch scalar {

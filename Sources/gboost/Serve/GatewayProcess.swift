@@ -111,6 +111,8 @@ struct GatewayProcess: Sendable {
         settings.threads = configuration.inference.threads
         settings.contextTokens = configuration.inference.contextTokens
         settings.sequences = configuration.inference.maxSequences
+        settings.memoryBytes = configuration.inference.memoryBytes
+        settings.digest = { try await FileDigest.of($0).sha256 }
         return settings
     }
 
@@ -182,21 +184,14 @@ extension GatewayProcess {
         }
     }
 
-    /// Loads the pinned SLMs, so that their first request does not wait for it. One that cannot be loaded is reported
-    /// and leaves the rest alone.
-    func warmUp() async {
-        var files = Set<String>()
-        for model in await catalog.models() where model.kind == .slm && model.isPinned {
-            guard files.insert(model.file).inserted else { continue }
-            do {
-                let clock = ContinuousClock.now
-                _ = try await EngineModel(supervisor: try await models.supervisor(file: model.file)).info()
-                let seconds = (ContinuousClock.now - clock) / .seconds(1)
-                logger.info("model loaded", metadata: ["model": "\(model.name)", "seconds": "\(seconds)"])
-            } catch {
-                logger.error(
-                    "a pinned model cannot be loaded", metadata: ["model": "\(model.name)", "why": "\(error)"])
-            }
+    /// Keeps the models in memory as the catalog says: pinned ones, and those that an operator ordered.
+    func followModels() async {
+        var before: [ModelRecord] = []
+        while !Task.isCancelled {
+            let records = await catalog.models()
+            if records != before { await models.follow(records, before: before) }
+            before = records
+            do { try await Task.sleep(for: CatalogStore.pollInterval) } catch { return }
         }
     }
 
@@ -237,10 +232,8 @@ struct BackgroundService: Service {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await process.catalog.run() }
             group.addTask { await process.ledger.run() }
-            group.addTask {
-                await process.warmUp()
-                try? await gracefulShutdown()
-            }
+            group.addTask { await process.followModels() }
+            group.addTask { try? await gracefulShutdown() }
             await group.next()
             group.cancelAll()
         }

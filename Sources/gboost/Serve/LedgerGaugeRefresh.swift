@@ -19,6 +19,13 @@ struct LedgerGaugeRefresh: Sendable {
             registry.set("gboost_engine_queue", Double(status.queued), [name])
             registry.set("gboost_engine_active", Double(status.active), [name])
         }
+        let memory = await models.memory
+        registry.set("gboost_models_resident", Double(memory.resident))
+        registry.set("gboost_models_bytes", Double(memory.bytes), ["used"])
+        registry.set("gboost_models_bytes", Double(memory.budgetBytes), ["budget"])
+        registry.set("gboost_model_loads", Double(memory.loads))
+        registry.set("gboost_model_evictions", Double(memory.evictions))
+        registry.set("gboost_model_load_failures", Double(memory.failures))
         // With the database away the last figures would be stale: better none.
         registry.reset("gboost_budget_nano_usd")
         registry.reset("gboost_holds_open")

@@ -1,6 +1,7 @@
 import Foundation
 import GatewayCore
 import Postgres
+import Synchronization
 
 @testable import Ledger
 
@@ -9,43 +10,13 @@ struct LedgerMismatch: Error, CustomStringConvertible {
     var description: String
 }
 
-/// Gateways that one worker plays all its sequences on.
-struct SimulatedGateways {
-    let fixture: LedgerFixture
-    let pool: PostgresPool
-    let clock = SettableClock(moment("2026-02-27T22:30:00Z"))
-    let prices: [String: Int64]
-    private(set) var ledgers: [PostgresLedger] = []
-    private var journals: [SettlementJournal] = []
-
-    init(_ fixture: LedgerFixture, pool: PostgresPool, prices: [String: Int64]) async throws {
-        (self.fixture, self.pool, self.prices) = (fixture, pool, prices)
-        for _ in 0..<LedgerScenario.gateways {
-            journals.append(try SettlementJournal(directory: temporaryDirectory()))
-            ledgers.append(try await start(journals[journals.count - 1]))
-        }
-    }
-
-    private func start(_ journal: SettlementJournal) async throws -> PostgresLedger {
-        let clock = clock
-        return try await fixture.ledger(
-            pool: pool, journal: journal, now: { clock.now },
-            configure: {
-                // Nobody sends heartbeats here: only a successor on the same journal takes another one for dead.
-                $0.gatewayTTL = .seconds(24 * 3600)
-                $0.lanes = 1
-            })
-    }
-
-    /// The process is gone; another one starts on its journal.
-    mutating func crash(_ index: Int) async throws { ledgers[index] = try await start(journals[index]) }
-}
-
 /// One life of one tenant, in the database and in the model.
 struct LedgerSequence {
     private var gateways: SimulatedGateways
     private var plain: PlainLedger
     private var ids: [HoldID] = []
+    /// What gateways know of holds that they have taken.
+    private var known: [HoldID: (hold: PlannedReservation, takenAt: Date)] = [:]
     /// Ids of requests by their numbers, and how often each was called.
     private var requests: [Int: UUID] = [:]
     private var calls: [Int: Int16] = [:]
@@ -179,7 +150,9 @@ struct LedgerSequence {
         let expected = plain.reserve(call, gateway: gateway, clock.now)
         let outcome = try await gateways.ledgers[gateway].reserve(reservation)
         try check(outcome, expected, operation)
-        if outcome.isGranted { ids.append(reservation.id) }
+        guard outcome.isGranted else { return }
+        ids.append(reservation.id)
+        known[reservation.id] = gateways.ledgers[gateway].open.withLock { $0[reservation.id] }
     }
 
     private mutating func again(_ number: Int, _ operation: LedgerOperation) async throws {
@@ -252,25 +225,34 @@ struct LedgerSequence {
         }
         // Plans are read, and with them periods opened, before anything is settled.
         if !distinct.isEmpty { plain.open(clock.now) }
-        for (index, end) in settled where plain.holds[index].state == .open { settlePlainly(index, end) }
+        // A gateway batches the ends of holds that it has taken itself; all others are asked for alone.
+        let ours = settled.filter { known[ids[$0.key]] != nil }.sorted { HoldID.precedes(ids[$0.key], ids[$1.key]) }
+        for (index, end) in settled where known[ids[index]] == nil {
+            await gateways.ledgers[gateway].settle(settlement(index, end))
+            settlePlainly(index, end)
+        }
+        for (index, end) in ours where plain.holds[index].state == .open { settlePlainly(index, end) }
         let expected = distinct.map { plain.reserve($0, gateway: gateway, clock.now) }
         let arguments = BatchArguments(
-            reservations: planned.map(\.0), settlements: settled.map { settlement($0.key, $0.value) })
+            reservations: planned.map(\.0),
+            settlements: ours.compactMap { index, end in
+                known[ids[index]].map { PlannedSettlement(settlement(index, end), hold: $0.hold, takenAt: $0.takenAt) }
+            })
         guard !arguments.reservations.isEmpty || !arguments.settlements.isEmpty else { return }
-        let needsExact = isExact || planned.contains { $0.0.ceiling != nil }
-        let statement = arguments.statement(
-            isExact: needsExact, gateway: gateways.ledgers[gateway].incarnation, now: clock.now)
-        let answers = try BatchAnswers(try await gateways.pool.query(statement), to: arguments)
+        let answers = try await gateways.answers(
+            to: arguments, isExact: isExact || planned.contains { $0.0.ceiling != nil }, gateway)
         for (position, (plan, index)) in planned.enumerated() {
             let answer = try answers.reservation(position, of: arguments)
             let isExpected = if case .granted = expected[index] { true } else { false }
             guard answer.isGranted == isExpected else {
                 throw LedgerMismatch(description: "\(operation): call \(index) \(expected[index]), but \(answer)")
             }
-            if isExpected { ids.append(plan.reservation.id) }
+            guard case .granted(_, let takenAt) = answer else { continue }
+            ids.append(plan.reservation.id)
+            known[plan.reservation.id] = (plan, takenAt)
         }
-        for (position, (index, end)) in settled.enumerated() {
-            guard case .notOpen = try answers.settlement(position) else { continue }
+        for (position, (index, end)) in ours.enumerated() {
+            guard case .notOpen = try answers.settlement(position, of: arguments) else { continue }
             await gateways.ledgers[gateway].settle(settlement(index, end))
             settlePlainly(index, end)
         }

@@ -13,6 +13,7 @@ ROUNDS = 3
 SECONDS = 6
 TASKS = 64
 SETTINGS = """
+wal_level = replica
 shared_buffers = '512MB'
 max_wal_size = '8GB'
 """

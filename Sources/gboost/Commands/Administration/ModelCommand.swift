@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import GatewayCore
+internal import Inference
 internal import Ledger
 
 extension ModelKind: ExpressibleByArgument {}
@@ -14,7 +15,7 @@ struct Removed: Encodable {
 struct ModelCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "model", abstract: "A tenant's private models.",
-        subcommands: [Add.self, List.self, Remove.self])
+        subcommands: [Add.self, List.self, Load.self, Unload.self, Remove.self])
 
     static func table(_ models: [ModelRecord]) -> String {
         var table = TextTable([
@@ -48,6 +49,14 @@ struct ModelCommand: AsyncParsableCommand {
             let reward = rewardKind ?? (kind == .prm ? (base == nil ? .tokens : .sharedHead) : nil)
             let draft = ModelDraft(
                 tenant: tenant, name: name, kind: kind, file: file, base: base, rewardKind: reward, isPinned: pin)
+            // A file that gateways would refuse is refused here, before anything counts on it.
+            if reward != .sharedHead {
+                do throws(ModelFailure) {
+                    _ = try await GGUFFile.checked(file, for: kind == .adapter ? .adapter : .model)
+                } catch {
+                    throw LedgerError(.invalid, field: "file", error.description)
+                }
+            }
             let model = try await options.administer { try await $0.addModel(draft) }
             try options.show(model, text: ModelCommand.table([model]))
         }
@@ -62,6 +71,34 @@ struct ModelCommand: AsyncParsableCommand {
             let tenant = tenant
             let models = try await options.administer { try await $0.models(tenant: tenant) }
             try options.show(NamedList("models", models), text: ModelCommand.table(models))
+        }
+    }
+
+    struct Load: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Load a model into every gateway's memory, as far as there is room.")
+        @OptionGroup var options: AdminOptions
+        @Argument(help: "The model.") var name: String
+        @Option(help: "The tenant.") var tenant: String
+
+        mutating func run() async throws {
+            let (name, tenant) = (name, tenant)
+            let model = try await options.administer { try await $0.orderModel(name, tenant: tenant, .load) }
+            try options.show(model, text: "gateways load \(name)\n")
+        }
+    }
+
+    struct Unload: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Take a model out of every gateway's memory until it is asked for again.")
+        @OptionGroup var options: AdminOptions
+        @Argument(help: "The model.") var name: String
+        @Option(help: "The tenant.") var tenant: String
+
+        mutating func run() async throws {
+            let (name, tenant) = (name, tenant)
+            let model = try await options.administer { try await $0.orderModel(name, tenant: tenant, .unload) }
+            try options.show(model, text: "gateways unload \(name) as soon as it is idle\n")
         }
     }
 
