@@ -99,7 +99,7 @@ extension ModelTests {
             var settings = try EngineFixture.settings()
             settings.batchTokens = 64
             var deviation = Float(0)
-            for question in ["When do you open?", "Who founded Rome?"] {
+            for question in ["When do you open?"] {
                 let messages = Self.conversation("You are a baker.", question)
                 let empty = try await EngineFixture.sharedModel().draft(Self.request(messages, maxTokens: 1))
                     .promptTokens
@@ -159,7 +159,7 @@ extension ModelTests {
         @Test("A tenant that floods loses its own prefixes, not another's")
         func eviction() async throws {
             var settings = try EngineFixture.settings()
-            settings.contextTokens = 1024
+            settings.contextTokens = 512
             settings.sequences = 2
             try await EngineFixture.withModel(settings) { model, supervisor in
                 var (noisy, polite) = (model, model)
@@ -167,12 +167,12 @@ extension ModelTests {
                 polite.scope.tenant = 2
                 let own = Self.request(Self.conversation(Self.system, "When do you open?"), maxTokens: 4)
                 _ = try await polite.draft(own)
-                for index in 0..<16 {
-                    let text = "\(index) " + String(repeating: "noise \(index) ", count: 30)
+                for index in 0..<7 {
+                    let text = "\(index) " + String(repeating: "noise \(index) ", count: 16)
                     _ = try await noisy.draft(Self.request([ChatMessage(role: "user", content: text)], maxTokens: 1))
                 }
                 let status = try await supervisor.currentStatus()
-                #expect(status.cached < 17, "nothing had to make way")
+                #expect(status.cached < 8, "nothing had to make way")
                 let again = try await polite.draft(own)
                 #expect(again.reusedTokens >= again.promptTokens - 1)
             }
@@ -181,24 +181,25 @@ extension ModelTests {
         @Test("What is kept makes way for work, oldest first, and running work never fails for want of cells")
         func room() async throws {
             var settings = try EngineFixture.settings()
-            settings.contextTokens = 1024
+            settings.contextTokens = 512
             settings.sequences = 4
             try await EngineFixture.withModel(settings) { model, supervisor in
                 var reused = 0
                 try await withThrowingTaskGroup(of: Int.self) { group in
-                    for index in 0..<24 {
+                    for index in 0..<16 {
                         var own = model
                         own.scope.tenant = Int64(index % 3)
                         let request = Self.request(
-                            Self.conversation("\(index % 5) " + Self.system, "Question \(index)?"), maxTokens: 16)
+                            Self.conversation("\(index % 5) " + Self.system.prefix(172), "Question \(index)?"),
+                            maxTokens: 12)
                         group.addTask { [own] in try await own.draft(request).reusedTokens }
                     }
                     for try await count in group { reused += count }
                 }
                 let status = try await supervisor.currentStatus()
-                #expect(status.cellsUsed <= 1024 && status.active == 0 && status.queued == 0)
-                #expect(status.prefixLookups == 24 && status.reusedTokens == UInt64(reused))
-                print("24 requests in 1,024 cells: \(status.prefixHits) hits, \(reused) tokens reused")
+                #expect(status.cellsUsed <= 512 && status.active == 0 && status.queued == 0)
+                #expect(status.prefixLookups == 16 && status.reusedTokens == UInt64(reused))
+                print("16 requests in 512 cells: \(status.prefixHits) hits, \(reused) tokens reused")
             }
         }
     }

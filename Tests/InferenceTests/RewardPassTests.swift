@@ -57,7 +57,7 @@ extension ModelTests {
                     sha256: String(repeating: "c", count: 64), base: base.name, rewardKind: .head)
                 let prm = try await models.prm(record, base: base)
                 #expect(!prm.needsHidden)
-                let supervisor = try await models.supervisor(file: file)
+                let supervisor = try await models.supervisor(file: file, sha256: base.sha256)
                 let session = UUID()
                 let steps = ["17 + 25 is 17 + 20 + 5.\n", "17 + 20 = 37.\n"]
                 _ = try await prm.score(
