@@ -45,7 +45,7 @@ package actor EngineModels: LocalModels {
 
     package func slm(_ record: ModelRecord) async throws(LocalModelError) -> any SmallLanguageModel {
         let supervisor = try await supervisor(file: record.file, sha256: record.sha256)
-        return EngineModel(supervisor: supervisor, scope: EngineScope(tenant: record.tenantID))
+        return EngineModel(supervisor: supervisor, scope: scope(record))
     }
 
     /// The host of a model file; made if there is none, not started before its first use.
@@ -64,6 +64,7 @@ package actor EngineModels: LocalModels {
         options.threads = settings.threads
         options.contextTokens = settings.contextTokens
         options.sequences = settings.sequences
+        options.batchTokens = settings.batchTokens
         options.maxQueued = settings.maxQueued
         options.memoryLimit = settings.hostMemoryLimit
         let residence = ModelResidence(
@@ -99,11 +100,18 @@ package actor EngineModels: LocalModels {
             let width = try await embeddingLength(base)
             return try SharedHeadRewardModel(
                 head: head, name: record.name, baseSHA256: base.sha256, embeddingLength: width)
+        case .head:
+            guard let base else { throw .unavailable("\(record.name): a head needs its base model") }
+            let supervisor = try await supervisor(file: base.file, sha256: base.sha256)
+            return try HeadRewardModel(
+                head: try head(record), name: record.name, base: base,
+                model: EngineModel(supervisor: supervisor, scope: scope(record)),
+                embeddingLength: try await embeddingLength(base))
         case .tokens:
             let settings = try TokensRewardSettings(besides: record.file)
             return try TokensRewardModel(
                 supervisor: await supervisor(file: record.file, sha256: record.sha256), settings: settings,
-                scope: EngineScope(tenant: record.tenantID))
+                scope: scope(record))
         case nil:
             throw .unavailable("\(record.name) is no process reward model")
         }
@@ -126,6 +134,10 @@ package actor EngineModels: LocalModels {
             for supervisor in supervisors.values { group.addTask { await supervisor.shutdown() } }
         }
         if ownsDirectory { try? FileManager.default.removeItem(atPath: directory) }
+    }
+
+    private func scope(_ record: ModelRecord) -> EngineScope {
+        EngineScope(tenant: record.tenantID, weight: settings.weights[record.tenantID] ?? 1)
     }
 
     private func head(_ record: ModelRecord) throws(LocalModelError) -> RewardHead {
