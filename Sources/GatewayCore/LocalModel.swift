@@ -171,7 +171,15 @@ extension ProcessRewardModel {
 
 /// The tenants' models held in memory, by name.
 package protocol LocalModels: Sendable {
-    func slm(_ record: ModelRecord) async throws(LocalModelError) -> any SmallLanguageModel
+    /// `base` is the SLM that an adapter is laid over.
+    func slm(_ record: ModelRecord, base: ModelRecord?) async throws(LocalModelError) -> any SmallLanguageModel
     /// `base` is the SLM that a shared head belongs to.
     func prm(_ record: ModelRecord, base: ModelRecord?) async throws(LocalModelError) -> any ProcessRewardModel
+}
+
+extension LocalModels {
+    /// A model that is no adapter.
+    package func slm(_ record: ModelRecord) async throws(LocalModelError) -> any SmallLanguageModel {
+        try await slm(record, base: nil)
+    }
 }

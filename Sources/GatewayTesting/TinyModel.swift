@@ -68,19 +68,37 @@ package struct TinyModel: Sendable {
 
     /// A LoRA adapter of this model, on the queries and values of every block.
     package func adapter(rank: Int = 8, seed: UInt64) -> Data {
+        let parts = [Part("attn_q", width, width), Part("attn_v", width, width)]
+        return Self.adapter(parts, blocks: blocks, rank: rank, seed: seed)
+    }
+
+    /// A weight that an adapter changes: its name in each layer, and its width before and after.
+    package struct Part: Sendable {
+        var name: String
+        var input: Int
+        var output: Int
+        package init(_ name: String, _ input: Int, _ output: Int) {
+            self.name = name
+            self.input = input
+            self.output = output
+        }
+    }
+
+    /// A LoRA adapter of any model of the same architecture.
+    package static func adapter(_ parts: [Part], blocks: Int, rank: Int, seed: UInt64) -> Data {
         let values: [(String, Value)] = [
             ("general.architecture", .text("llama")), ("general.type", .text("adapter")),
             ("adapter.type", .text("lora")), ("adapter.lora.alpha", .float(Float(rank) * 4)),
         ]
         let tensors: [(String, [Int])] = (0..<blocks).flatMap { block in
-            ["attn_q", "attn_v"].flatMap { part in
+            parts.flatMap { part in
                 [
-                    ("blk.\(block).\(part).weight.lora_a", [width, rank]),
-                    ("blk.\(block).\(part).weight.lora_b", [rank, width]),
+                    ("blk.\(block).\(part.name).weight.lora_a", [part.input, rank]),
+                    ("blk.\(block).\(part.name).weight.lora_b", [rank, part.output]),
                 ]
             }
         }
-        return Self.file(values, tensors, seed: seed)
+        return file(values, tensors, seed: seed)
     }
 
     private static func file(_ values: [(String, Value)], _ tensors: [(String, [Int])], seed: UInt64) -> Data {

@@ -113,11 +113,11 @@ extension AdminStore {
     func requireSLM(
         _ name: String, _ field: String, _ tenant: TenantInfo, _ transaction: PostgresTransaction
     ) async throws {
-        try await requireModel(name, .slm, field, (tenant, transaction))
+        try await requireModel(name, .slm, field: field, in: (tenant, transaction))
     }
 
     func requireModel(
-        _ name: String, _ kind: ModelKind, _ field: String, _ place: (TenantInfo, PostgresTransaction)
+        _ name: String, _ kinds: ModelKind..., field: String, in place: (TenantInfo, PostgresTransaction)
     ) async throws {
         let (tenant, transaction) = place
         let rows = try await transaction.query(
@@ -127,8 +127,9 @@ extension AdminStore {
             throw LedgerError(.notFound, field: field, "\(tenant.name) has no model \(name)")
         }
         let found = try row.get("kind", as: String.self)
-        guard found == kind.rawValue else {
-            throw LedgerError(.invalid, field: field, "model \(name) is of kind \(found), not \(kind.rawValue)")
+        guard kinds.contains(where: { $0.rawValue == found }) else {
+            let wanted = kinds.map(\.rawValue).joined(separator: " or ")
+            throw LedgerError(.invalid, field: field, "model \(name) is of kind \(found), not \(wanted)")
         }
     }
 

@@ -83,8 +83,8 @@ extension AdminStore {
     private func requireModels(
         of draft: RouteDraft, _ tenant: TenantInfo, _ transaction: PostgresTransaction
     ) async throws {
-        try await requireModel(draft.slm, .slm, "slm", (tenant, transaction))
-        if let prm = draft.prm { try await requireModel(prm, .prm, "prm", (tenant, transaction)) }
+        try await requireModel(draft.slm, .slm, .adapter, field: "slm", in: (tenant, transaction))
+        if let prm = draft.prm { try await requireModel(prm, .prm, field: "prm", in: (tenant, transaction)) }
     }
 
     /// A tenant's routes by name.

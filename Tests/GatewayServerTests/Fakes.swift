@@ -171,7 +171,9 @@ struct FakePRM: ProcessRewardModel {
 struct FakeModels: LocalModels {
     var slm: FakeSLM
     var prm: FakePRM
-    func slm(_ record: ModelRecord) async throws(LocalModelError) -> any SmallLanguageModel { slm }
+    func slm(
+        _ record: ModelRecord, base: ModelRecord?
+    ) async throws(LocalModelError) -> any SmallLanguageModel { slm }
     func prm(_ record: ModelRecord, base: ModelRecord?) async throws(LocalModelError) -> any ProcessRewardModel { prm }
 }
 

@@ -19,6 +19,7 @@ struct SchedulerSimulation {
     var scheduler: EngineScheduler
     /// Of the jobs to come.
     var deadline: Duration?
+    var group: Int64 = 0
     var works: [UInt64: Work] = [:]
     var running: Set<UInt64> = []
     var outcomes: [UInt64: Outcome] = [:]
@@ -42,7 +43,7 @@ struct SchedulerSimulation {
         nextID += 1
         let tokens = prompt + lanes * output
         let job = EngineScheduler.Job(
-            id: nextID, tenant: tenant, weight: weight, lanes: lanes, cells: tokens, tokens: tokens,
+            id: nextID, tenant: tenant, weight: weight, group: group, lanes: lanes, cells: tokens, tokens: tokens,
             deadline: deadline)
         let submission = scheduler.submit(job)
         switch submission {
@@ -99,6 +100,7 @@ struct SchedulerSimulation {
         if lanes > limits.lanes || lanes != scheduler.lanesInUse { violations.append("\(lanes) lanes") }
         if cells > limits.cells || cells != scheduler.cellsInUse { violations.append("\(cells) cells") }
         if batch.reduce(0, { $0 + $1.tokens }) > limits.batchTokens { violations.append("a batch too large") }
+        if Set(batch.map { works[$0.job]?.job.group }).count > 1 { violations.append("two groups in one batch") }
         if Set(batch.map { [Int($0.job), $0.lane] }).count != batch.count { violations.append("a lane twice") }
         let isGenerating = running.contains { id in
             works[id].map { $0.read >= $0.prompt } ?? false

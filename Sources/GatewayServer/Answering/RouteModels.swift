@@ -12,13 +12,16 @@ struct RouteModels: Sendable {
         guard let record = await catalog.model(route.slm, tenantID: route.tenantID) else {
             throw .unavailable("model '\(route.slm)' is not registered")
         }
-        return try await models.slm(record)
+        guard let base = record.base else { return try await models.slm(record) }
+        return try await models.slm(record, base: await catalog.model(base, tenantID: route.tenantID))
     }
 
     /// The PRM; nil where there is none or it cannot be loaded: the answer then goes unscored.
     func prm() async -> (any ProcessRewardModel)? {
         guard let name = route.prm, let record = await catalog.model(name, tenantID: route.tenantID) else { return nil }
-        let base = await catalog.model(record.base ?? route.slm, tenantID: route.tenantID)
+        var base = await catalog.model(record.base ?? route.slm, tenantID: route.tenantID)
+        // A head beside an adapter belongs to the model below it.
+        if let below = base?.base { base = await catalog.model(below, tenantID: route.tenantID) }
         return try? await models.prm(record, base: base)
     }
 

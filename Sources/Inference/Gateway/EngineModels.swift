@@ -43,7 +43,22 @@ package actor EngineModels: LocalModels {
         }
     }
 
-    package func slm(_ record: ModelRecord) async throws(LocalModelError) -> any SmallLanguageModel {
+    package func slm(
+        _ record: ModelRecord, base: ModelRecord?
+    ) async throws(LocalModelError) -> any SmallLanguageModel {
+        if record.kind == .adapter {
+            guard let base else { throw .unavailable("\(record.name): an adapter needs its base model") }
+            // Hosts know adapters by their path: what is behind it is checked here.
+            try await verifier.verifyAdapter(record.file, sha256: record.sha256)
+            let supervisor = try await supervisor(file: base.file, sha256: base.sha256)
+            var scope = scope(record)
+            do {
+                scope.adapter = try await supervisor.shelf.place(record.file, sha256: record.sha256)
+            } catch {
+                throw .unavailable("\(record.name): \(record.file) cannot be handed to the engine host")
+            }
+            return EngineModel(supervisor: supervisor, scope: scope)
+        }
         let supervisor = try await supervisor(file: record.file, sha256: record.sha256)
         return EngineModel(supervisor: supervisor, scope: scope(record))
     }
@@ -67,11 +82,15 @@ package actor EngineModels: LocalModels {
         options.batchTokens = settings.batchTokens
         options.maxQueued = settings.maxQueued
         options.memoryLimit = settings.hostMemoryLimit
+        let shelf = AdapterShelf(directory: "\(directory)/\(supervisors.count).adapters")
+        options.readable = [shelf.directory]
+        options.adapters = settings.adapters
+        options.adapterMebibytes = settings.adapterMebibytes
         let residence = ModelResidence(
             store: store, key: key, expectedBytes: Self.expectedBytes(header, options), verifier: verifier,
             sha256: sha256)
         let supervisor = EngineSupervisor(
-            options: options, settings: settings, loop: loop, logger: logger, residence: residence)
+            options: options, settings: settings, loop: loop, logger: logger, residence: residence, shelf: shelf)
         supervisors[key] = supervisor
         table[key] = supervisor
         return supervisor

@@ -16,6 +16,9 @@ package struct EngineSettings: Sendable {
     package var weights: [Int64: Int] = [:]
     /// Most bytes of memory that a host may have of its own, mapped model files not counted; 0: no limit.
     package var hostMemoryLimit = 0
+    /// Adapters over one model that are in memory, and what they may take.
+    package var adapters = 64
+    package var adapterMebibytes = 1024
     /// Callers that may wait for models to be in memory.
     package var maxWaiting = 256
     /// Bytes of all models in memory: weights, adapters, keys and values, work space.

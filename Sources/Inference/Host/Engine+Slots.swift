@@ -40,7 +40,7 @@ extension Engine {
 
     /// Finds the longest beginning that the tenant has evaluated, and a sequence to go on in.
     private func attach(_ lane: EngineLane, of work: EngineWork) {
-        let source = slots.filter { $0.tenant == work.tenant && !$0.tokens.isEmpty }
+        let source = slots.filter { $0.tenant == work.tenant && $0.group == work.group && !$0.tokens.isEmpty }
             .map { (slot: $0, length: usable($0, for: lane)) }
             .filter { $0.length > 0 }
             .max { ($0.length, $0.slot.lastUsed) < ($1.length, $1.slot.lastUsed) }
@@ -53,6 +53,7 @@ extension Engine {
         }
         target.tenant = work.tenant
         target.session = work.session
+        target.group = work.group
         target.isBusy = true
         cells.setBusy(target.sequence, true)
         trim(target, to: source?.length ?? 0)

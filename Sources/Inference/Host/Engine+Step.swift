@@ -22,6 +22,7 @@ extension Engine {
         context.wantsHidden = taking.contains { $0.lane.wantsHidden && !$0.lane.outputs.isEmpty }
         let start = now
         do {
+            try context.use(taking.first?.work.adapter)
             try context.decode()
         } catch {
             EngineHost.log("a decode of \(context.count) tokens was refused: \(error)")

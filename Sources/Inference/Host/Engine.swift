@@ -16,6 +16,7 @@ final class Engine {
     let slots: [EngineSlot]
     var scheduler: EngineScheduler
     var cells: SequenceCells
+    let adapters: AdapterTable
     /// In the scheduler's hands, waiting or running.
     private(set) var works: [EngineScheduler.JobID: EngineWork] = [:]
     /// Running ones, in the order of their start.
@@ -36,6 +37,8 @@ final class Engine {
         slots = (0..<context.sequences).map { EngineSlot(sequence: $0) }
         scheduler = EngineScheduler(limits: options.schedulerLimits(cells: context.totalCells))
         cells = SequenceCells(sequences: context.sequences, cells: context.totalCells)
+        adapters = AdapterTable(
+            context: context, count: options.adapters, bytes: Int64(options.adapterMebibytes) << 20)
         try context.prove()
         inbox.info = HostInfo(
             embeddingLength: model.embeddingLength, vocabularySize: model.vocabularySize,
@@ -66,6 +69,8 @@ final class Engine {
         status.cached = slots.count { !$0.isBusy && $0.tenant != nil }
         status.paused = scheduler.pauseCount
         status.cellsUsed = cells.used
+        status.adapters = adapters.count
+        status.adapterLoads = adapters.loads
         inbox.publish(status)
     }
 
@@ -89,12 +94,13 @@ final class Engine {
         let work: EngineWork
         do throws(LocalModelError) {
             work = try prepare(job, id: nextID)
+            if let path = job.scope.adapter { work.adapter = try adapters.take(path) }
         } catch {
             return job.reply(.failed(HostFailure(error)), [])
         }
         let submission = scheduler.submit(
             .init(
-                id: work.id, tenant: work.tenant, weight: job.scope.weight, lanes: work.lanes.count,
+                id: work.id, tenant: work.tenant, weight: job.scope.weight, group: work.group, lanes: work.lanes.count,
                 cells: work.cells, tokens: work.cells,
                 deadline: job.scope.deadlineMilliseconds.map { birth.duration(to: job.arrival) + .milliseconds($0) }))
         switch submission {
@@ -102,15 +108,26 @@ final class Engine {
         case .displaced(let other):
             works[work.id] = work
             status.overloaded += 1
-            works.removeValue(forKey: other)?.job.reply(.failed(.overloaded(seconds: 1)), [])
+            if let other = works.removeValue(forKey: other) { refuse(other, .overloaded(seconds: 1)) }
         case .overloaded(let seconds):
             status.overloaded += 1
-            job.reply(.failed(.overloaded(seconds: seconds)), [])
+            refuse(work, .overloaded(seconds: seconds))
         case .impossible where work.lanes.count > scheduler.limits.lanes:
-            job.reply(.failed(.invalid("at most \(scheduler.limits.lanes) candidates")), [])
+            refuse(work, .invalid("at most \(scheduler.limits.lanes) candidates"))
         case .impossible:
-            job.reply(.failed(.contextExceeded(tokens: work.cells, limit: scheduler.limits.cells)), [])
+            refuse(work, .contextExceeded(tokens: work.cells, limit: scheduler.limits.cells))
         }
+    }
+
+    private func refuse(_ work: EngineWork, _ failure: HostFailure) {
+        giveBackAdapter(of: work)
+        work.job.reply(.failed(failure), [])
+    }
+
+    private func giveBackAdapter(of work: EngineWork) {
+        guard let adapter = work.adapter else { return }
+        work.adapter = nil
+        adapters.giveBack(adapter)
     }
 
     private func expire() {
@@ -138,6 +155,7 @@ final class Engine {
         guard works.removeValue(forKey: work.id) != nil else { return }
         running.removeAll { $0 === work }
         scheduler.remove(work.id)
+        giveBackAdapter(of: work)
         for lane in work.lanes {
             // What was drafted and will not be read is of no use.
             if case .failed = body, let slot = lane.slot { trim(slot, to: min(slot.tokens.count, lane.promptCount)) }

@@ -48,6 +48,8 @@ package enum EngineHost {
         // A terminal's interrupt goes to the gateway, which ends its hosts in order.
         signal(SIGINT, SIG_IGN)
         _ = clinux_die_with_parent(SIGKILL)
+        // Work space of every size comes and goes with adapters and contexts: what is free shall be the machine's.
+        _ = clinux_map_large_blocks(256 << 10)
         var none = rlimit(rlim_cur: 0, rlim_max: 0)
         setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
         _ = nice(options.niceness)

@@ -32,6 +32,9 @@ package struct EngineHostOptions: Hashable, Sendable {
     package var memoryLimit = 0
     /// Files and directories that the host may read beside its model.
     package var readable: [String] = []
+    /// Adapters over the model that are in memory, and what they may take.
+    package var adapters = 64
+    package var adapterMebibytes = 1024
 
     package init(model: String, socket: String) {
         self.model = model
@@ -75,5 +78,6 @@ package struct EngineHostOptions: Hashable, Sendable {
         ("batch", \.batchTokens), ("prompt-chunk", \.promptChunk), ("queue", \.maxQueued),
         ("queue-total", \.maxQueuedTotal), ("kept-sequences", \.keptSequences), ("draft-tokens", \.maxDraftTokens),
         ("memory-limit", \.memoryLimit),
+        ("adapters", \.adapters), ("adapter-mebibytes", \.adapterMebibytes),
     ]
 }

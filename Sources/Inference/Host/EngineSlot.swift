@@ -14,6 +14,8 @@ final class EngineSlot {
     var tenant: Int64?
     /// Of the request that used it last.
     var session: UUID?
+    /// The adapter that its tokens were evaluated with.
+    var group: Int64 = 0
     /// Evaluated, each in its cell.
     var tokens: [Int32] = []
     /// The last two places where a draft began or ended.
@@ -36,6 +38,7 @@ final class EngineSlot {
     /// Takes over what a sequence knows of its first `length` tokens.
     func copy(_ source: EngineSlot, length: Int) {
         tenant = source.tenant
+        group = source.group
         tokens = Array(source.tokens.prefix(length))
         tails = source.tails.filter { $0.position < length }
     }

@@ -7,6 +7,10 @@ final class EngineWork {
     let job: EngineJob
     let session: UUID
     let lanes: [EngineLane]
+    /// Held while the job is known.
+    var adapter: LoraAdapter? { didSet { group = adapter?.id ?? group } }
+    /// Whose prefixes are of use to it, and whom it may share a decode with: 0 for the model as it is.
+    private(set) var group: Int64 = 0
     /// Tokens that all lanes begin with: they are evaluated by the first, and shared by the others.
     let common: Int
 

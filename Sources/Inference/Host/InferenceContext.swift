@@ -23,6 +23,7 @@ final class InferenceContext {
     /// True where the next decode shall keep hidden states of its outputs.
     var wantsHidden = false
     private var pointer: OpaquePointer?
+    private var adapterID: Int64?
     private var batch: llama_batch
     private let tap = HiddenTap()
     /// Batch index of each output, in order: row numbers of the hidden states.
@@ -139,6 +140,22 @@ final class InferenceContext {
         let width = model.embeddingLength
         guard tap.rows.count == outputs * width else { return nil }
         return Array(tap.rows[(row * width)..<((row + 1) * width)])
+    }
+
+    /// Lays an adapter over the model for the decodes to come, or none. Costs nothing where it is there already.
+    func use(_ adapter: LoraAdapter?) throws {
+        guard adapter?.id != adapterID else { return }
+        var pointers = adapter.map { [Optional($0.pointer)] } ?? []
+        var scales = [Float](repeating: 1, count: pointers.count)
+        let code = llama_set_adapters_lora(pointer, &pointers, pointers.count, &scales)
+        guard code == 0 else { throw DecodeFailure(code: code) }
+        adapterID = adapter?.id
+    }
+
+    /// Takes an adapter away that is about to be freed: another may come to lie where it was.
+    func forget(_ adapter: LoraAdapter) {
+        guard adapterID == adapter.id else { return }
+        try? use(nil)
     }
 
     /// Drops a sequence's cells from a position on. False: the model cannot forget a part (recurrent models).

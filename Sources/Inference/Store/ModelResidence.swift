@@ -59,6 +59,15 @@ final class FileVerifier: Sendable {
         }
     }
 
+    /// Checks an adapter's file; one that has been checked and has not changed is taken for good.
+    func verifyAdapter(_ path: String, sha256: String) async throws(LocalModelError) {
+        if digest != nil, let stamp = Self.stamp(path), known.withLock({ $0[stamp] }) == sha256 { return }
+        do throws(ModelFailure) { _ = try await GGUFFile.checked(path, for: .adapter) } catch {
+            throw .unavailable(error.description)
+        }
+        try await verify(path, sha256: sha256)
+    }
+
     private static func stamp(_ path: String) -> Stamp? {
         var status = stat()
         guard stat(path, &status) == 0 else { return nil }

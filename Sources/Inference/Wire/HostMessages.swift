@@ -27,6 +27,8 @@ package struct EngineScope: Codable, Sendable, Hashable {
     package var weight = 1
     /// Counted from the request's arrival in the host.
     package var deadlineMilliseconds: Int?
+    /// Path of a LoRA adapter that is laid over the model for this request.
+    package var adapter: String?
 
     package init(tenant: Int64 = 0, weight: Int = 1) {
         self.tenant = tenant
@@ -183,4 +185,7 @@ package struct HostStatus: Codable, Sendable, Hashable {
     package var overloaded: UInt64 = 0
     /// Cells that hold anything, of running requests and of kept prefixes.
     package var cellsUsed = 0
+    /// Adapters in memory, and how often one was loaded.
+    package var adapters = 0
+    package var adapterLoads: UInt64 = 0
 }

@@ -14,12 +14,17 @@ extension EngineScheduler {
     /// What generates goes first within a tenant, oldest job first: where a tenant's share is small, its oldest
     /// answers get done instead of all of them crawling.
     mutating func nextBatch() -> [Portion] {
-        var offers = offers()
-        guard let least = offers.map(\.served).min() else { return [] }
+        let groups = offersByGroup()
+        guard let least = groups.values.joined().map(\.served).min(), let next = nextGroup(groups),
+            var offers = groups[next]
+        else { return [] }
         virtualNow = max(virtualNow, least)
+        take(turn: next)
         let lead = limits.lead * Self.scale / (offers.map(\.weight).max() ?? 1)
         var room = limits.batchTokens
-        var promptRoom = offers.contains { !$0.generating.isEmpty } ? min(limits.promptChunk, room) : room
+        // Those whose turn it is not wait for this decode as well.
+        let isGenerating = groups.values.joined().contains { !$0.generating.isEmpty }
+        var promptRoom = isGenerating ? min(limits.promptChunk, room) : room
         var taken: [Portion] = []
         while room > 0, let floor = offers.map(\.served).min() {
             let next = offers.indices.filter { index in
@@ -36,17 +41,34 @@ extension EngineScheduler {
         return taken
     }
 
-    private func offers() -> [Offer] {
-        tenants.compactMap { name, tenant in
-            var offer = Offer(name: name, weight: tenant.weight, served: tenant.served, generating: [], prompts: [])
+    /// The group whose turn it is: the last one for a few decodes, then the one with the least served tenant.
+    private func nextGroup(_ groups: [Int64: [Offer]]) -> Int64? {
+        if groups[group] != nil, turn < limits.turn || groups.count == 1 { return group }
+        return groups.filter { $0.key != group }.min { a, b in
+            (a.value.map(\.served).min() ?? 0, a.key) < (b.value.map(\.served).min() ?? 0, b.key)
+        }?.key
+    }
+
+    private func offersByGroup() -> [Int64: [Offer]] {
+        var groups: [Int64: [Offer]] = [:]
+        for (name, tenant) in tenants {
+            var offers: [Int64: Offer] = [:]
             for id in tenant.running {
-                for (index, lane) in (entry(id)?.lanes ?? []).enumerated() where lane.pending > 0 {
+                guard let entry = entry(id) else { continue }
+                for (index, lane) in entry.lanes.enumerated() where lane.pending > 0 {
                     let portion = Portion(job: id, lane: index, tokens: lane.pending)
-                    if lane.isGenerating { offer.generating.append(portion) } else { offer.prompts.append(portion) }
+                    let new = Offer(
+                        name: name, weight: tenant.weight, served: tenant.served, generating: [], prompts: [])
+                    if lane.isGenerating {
+                        offers[entry.job.group, default: new].generating.append(portion)
+                    } else {
+                        offers[entry.job.group, default: new].prompts.append(portion)
+                    }
                 }
             }
-            return offer.generating.isEmpty && offer.prompts.isEmpty ? nil : offer
+            for (group, offer) in offers { groups[group, default: []].append(offer) }
         }
+        return groups
     }
 
     private struct Piece {

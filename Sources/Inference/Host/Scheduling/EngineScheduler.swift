@@ -15,6 +15,8 @@ struct EngineScheduler: Sendable {
         var id: JobID
         var tenant: Int64
         var weight = 1
+        /// Jobs of different groups never share a decode: an adapter is laid over all of it.
+        var group: Int64 = 0
         /// Sequences that it comes to use.
         var lanes = 1
         /// Cells that it may come to use.
@@ -86,6 +88,9 @@ struct EngineScheduler: Sendable {
     private(set) var pauseCount: UInt64 = 0
     /// What the least served tenant with work was served; never falls.
     var virtualNow = 0
+    /// The group of the last decode, and how many in a row were its own.
+    private(set) var group: Int64 = 0
+    private(set) var turn = 0
     private var starts: UInt64 = 0
     private var tokensPerSecond: Double?
 
@@ -171,6 +176,12 @@ struct EngineScheduler: Sendable {
         guard let entry = entries[id] else { return }
         entries[id]?.decodes += 1
         tenants[entry.job.tenant]?.served += tokens * Self.scale / entry.job.weight
+    }
+
+    /// Notes whose turn the next decode is.
+    mutating func take(turn next: Int64) {
+        turn = next == group ? turn + 1 : 1
+        group = next
     }
 
     // MARK: - Starting and pausing, for the admission

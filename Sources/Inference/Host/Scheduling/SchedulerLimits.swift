@@ -18,6 +18,8 @@ struct SchedulerLimits: Hashable, Sendable {
     var queued = 1024
     /// Tokens that the waiting jobs may have together.
     var queuedTokens = 4 << 20
+    /// Decodes in a row of one group while another has something to evaluate: changing costs half a decode.
+    var turn = 8
     /// How often one job may be paused for another tenant's sake.
     var pauses = 3
     /// What an overloaded tenant is told at least and at most.

@@ -49,7 +49,7 @@ struct RouteCommand: AsyncParsableCommand {
         @OptionGroup var options: AdminOptions
         @Argument(help: "Its name.") var name: String
         @Option(help: "The tenant.") var tenant: String
-        @Option(help: "The tenant's SLM that drafts.") var slm: String
+        @Option(help: "The tenant's SLM that drafts, or an adapter over one.") var slm: String
         @Option(help: "The tenant's PRM that scores; cascade and stepwise need one.") var prm: String?
         @Option(help: "The paid model to escalate to, as PROVIDER/MODEL.") var llm: String
         @Option(help: "direct, cascade or stepwise.") var strategy: StrategyKind?
