@@ -22,6 +22,7 @@ static inline int clinux_spawn_closes_from(posix_spawn_file_actions_t *actions, 
     return posix_spawn_file_actions_addclosefrom_np(actions, first);
 }
 static inline int clinux_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
+#include "confinement.h"
 /* Blocks of this size and more are mapped one by one, and given back when freed. Without this the C library raises the
  * bound by itself once a larger block was freed, and what is freed later stays with the process. */
 #include <malloc.h>

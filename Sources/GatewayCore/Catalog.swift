@@ -51,6 +51,8 @@ package enum RewardKind: String, Hashable, Sendable, Codable {
     case tokens
     /// A small head on the SLM's own hidden state at the step's last token.
     case sharedHead = "shared-head"
+    /// A small head on the hidden state of another model, which `base` names.
+    case head
 }
 
 /// What an operator told gateways to do with a model; a higher number is a later order.
@@ -71,11 +73,11 @@ package struct ModelRecord: Hashable, Sendable, Codable {
     package var tenantID: Int64
     package var name: String
     package var kind: ModelKind
-    /// Path of the GGUF (SLM, adapter, PRM of kind `tokens`) or of the head file (PRM of kind `shared-head`).
+    /// Path of the GGUF (SLM, adapter, PRM of kind `tokens`) or of the head file (PRM of kind `head` or `shared-head`).
     package var file: String
     /// Lower-case hex SHA-256 of the file as registered.
     package var sha256: String
-    /// SLM that a shared head or an adapter belongs to.
+    /// SLM that a shared head or an adapter belongs to; model that a head belongs to.
     package var base: String?
     /// PRMs only.
     package var rewardKind: RewardKind?

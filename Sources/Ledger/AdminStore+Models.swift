@@ -137,10 +137,13 @@ extension AdminStore {
         switch draft.kind {
         case .prm:
             guard let reward = draft.rewardKind else {
-                throw LedgerError(.invalid, field: "reward-kind", "a PRM needs one: tokens or shared-head")
+                throw LedgerError(.invalid, field: "reward-kind", "a PRM needs one: tokens, head or shared-head")
             }
             if reward == .sharedHead, draft.base == nil {
                 throw LedgerError(.invalid, field: "base", "a shared head needs the SLM it belongs to")
+            }
+            if reward == .head, draft.base == nil {
+                throw LedgerError(.invalid, field: "base", "a head needs the model it belongs to")
             }
         case .adapter:
             guard draft.base != nil else {

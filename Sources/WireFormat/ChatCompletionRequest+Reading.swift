@@ -26,6 +26,7 @@ extension ChatCompletionRequest {
                 root["max_completion_tokens"], "max_completion_tokens", in: 1...Int64(Int32.max)),
             temperature: try Self.readDouble(root["temperature"], "temperature", in: 0...2),
             topP: try Self.readDouble(root["top_p"], "top_p", in: 0...1),
+            sampling: try Self.readSampling(root),
             seed: try Self.readInteger(root["seed"], "seed"),
             n: try Self.readCount(root["n"], "n", in: 1...Int64(Self.maxChoices)) ?? 1,
             stop: try Self.readStop(root["stop"]),
@@ -98,6 +99,28 @@ extension ChatCompletionRequest {
             throw bad(param, "expected a number from \(range.lowerBound) to \(range.upperBound)")
         }
         return number
+    }
+
+    private static func readSampling(_ root: JSONValue) throws(WireFormatError) -> ChatSampling {
+        var sampling = ChatSampling()
+        sampling.frequencyPenalty = try readDouble(root["frequency_penalty"], "frequency_penalty", in: -2...2)
+        sampling.presencePenalty = try readDouble(root["presence_penalty"], "presence_penalty", in: -2...2)
+        sampling.topK = try readCount(root["top_k"], "top_k", in: -1...Int64(Int32.max)).map { max(0, $0) }
+        sampling.minP = try readDouble(root["min_p"], "min_p", in: 0...1)
+        for name in ["repetition_penalty", "repeat_penalty"] {
+            sampling.repeatPenalty = try readDouble(root[name], name, in: 0.01...10) ?? sampling.repeatPenalty
+        }
+        guard let biases = given(root["logit_bias"]) else { return sampling }
+        guard biases.kind == .object, biases.members.count <= ChatSampling.maxBiases else {
+            throw bad("logit_bias", "expected an object of at most \(ChatSampling.maxBiases) tokens")
+        }
+        for (key, value) in biases.members {
+            guard let token = key.string.flatMap({ Int32($0) }), token >= 0 else {
+                throw bad("logit_bias", "expected tokens' numbers as names")
+            }
+            sampling.logitBias[token] = try readDouble(value, "logit_bias", in: -100...100)
+        }
+        return sampling
     }
 
     private static func readIncludeUsage(_ value: JSONValue?) throws(WireFormatError) -> Bool {

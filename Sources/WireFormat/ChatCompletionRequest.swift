@@ -47,6 +47,7 @@ package struct ChatCompletionRequest: Sendable {
     package var maxCompletionTokens: Int?
     package var temperature: Double?
     package var topP: Double?
+    package var sampling = ChatSampling()
     package var seed: Int64?
     /// Number of choices; 1 where not given.
     package var n: Int

@@ -47,6 +47,22 @@ struct BoostedAnswerTests {
         #expect(fixture.ledger.snapshot.requests.first?.servedBy == .slm)
     }
 
+    @Test("What the client wishes for the choice of tokens reaches the SLM")
+    func sampling() async throws {
+        let fixture = Fixture(scores: [0.99])
+        let fields =
+            #""temperature":0.5,"top_p":0,"top_k":7,"min_p":0.1,"repeat_penalty":1.1,"frequency_penalty":0.2,"#
+            + #""presence_penalty":-0.3,"logit_bias":{"9":-5},"seed":4}"#
+        #expect(try await Self.post(fixture, String(Self.question.dropLast()) + "," + fields).status == .ok)
+        var expected = Sampling(temperature: 0.5, topP: 1e-6, topK: 7, seed: 4)
+        expected.minP = 0.1
+        expected.repeatPenalty = 1.1
+        expected.frequencyPenalty = 0.2
+        expected.presencePenalty = -0.3
+        expected.logitBias = [9: -5]
+        #expect(fixture.slm.requests.first?.sampling == expected)
+    }
+
     @Test("A poor step is replaced by the LLM's, is never shown, and is recorded with its reasons")
     func escalates() async throws {
         var settings = RouteSettings()

@@ -53,6 +53,12 @@ struct AdminTests {
             _ = try await f.admin.addModel(
                 ModelDraft(
                     tenant: "acme", name: "judge", kind: .prm, file: file, base: "small", rewardKind: .sharedHead))
+            let baseless = ModelDraft(tenant: "acme", name: "h", kind: .prm, file: file, rewardKind: .head)
+            #expect(await failure { _ = try await f.admin.addModel(baseless) }?.field == "base")
+            let head = try await f.admin.addModel(
+                ModelDraft(tenant: "acme", name: "h", kind: .prm, file: file, base: "small", rewardKind: .head))
+            #expect(head.rewardKind == .head)
+            try await f.admin.removeModel("h", tenant: "acme")
             var draft = RouteDraft(
                 tenant: "acme", name: "math", slm: "judge", prm: "judge", llm: LedgerFixture.model,
                 settings: RouteSettings())

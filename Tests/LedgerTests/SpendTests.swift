@@ -39,7 +39,8 @@ import Testing
                 """
                 insert into holds (request_id, step, attempt, state, unreconciled, tenant_id, key_id, price_id, amount,
                   actual, periods, gateway, taken_at)
-                select request_id, 0, 0, 's', true, tenant_id, key_id, price_id, 50, 50, '{}', gen_random_uuid(), taken_at
+                select request_id, 0, 0, 's', true, tenant_id, key_id, price_id, 50, 50, '{}', gen_random_uuid(),
+                  taken_at
                 from ledger_entries where kind = 'unreconciled'
                 """)
             for grouping in SpendGrouping.allCases {

@@ -60,6 +60,23 @@ struct ChatCompletionRequestTests {
         #expect(error?.param == param)
     }
 
+    @Test("How tokens are to be chosen comes out as it went in, by either name of a penalty")
+    func sampling() throws {
+        let fields =
+            #","frequency_penalty":0.5,"presence_penalty":-1,"top_k":-1,"min_p":0.1,"logit_bias":{"5":-100,"7":2.5}"#
+        let request = try Self.read(Self.base + fields + #","repetition_penalty":1.2"#)
+        var expected = ChatSampling()
+        #expect(try Self.read(Self.base).sampling == expected)
+        expected.frequencyPenalty = 0.5
+        expected.presencePenalty = -1
+        expected.topK = 0
+        expected.minP = 0.1
+        expected.repeatPenalty = 1.2
+        expected.logitBias = [5: -100, 7: 2.5]
+        #expect(request.sampling == expected)
+        #expect(try Self.read(Self.base + #","repeat_penalty":1.3"#).sampling.repeatPenalty == 1.3)
+    }
+
     @Test(
         "A bad parameter is named",
         arguments: [
@@ -74,6 +91,10 @@ struct ChatCompletionRequestTests {
             (#""stop":["a",""]"#, "stop[1]"), (#""user":1"#, "user"), (#""metadata":{"a":1}"#, "metadata"),
             (#""tools":{}"#, "tools"), (#""response_format":"json""#, "response_format"),
             (#""logprobs":"yes""#, "logprobs"), (#""model":"again""#, "model"),
+            (#""frequency_penalty":2.5"#, "frequency_penalty"), (#""presence_penalty":"1""#, "presence_penalty"),
+            (#""top_k":-2"#, "top_k"), (#""min_p":1.5"#, "min_p"), (#""repeat_penalty":0"#, "repeat_penalty"),
+            (#""logit_bias":[1]"#, "logit_bias"), (#""logit_bias":{"x":1}"#, "logit_bias"),
+            (#""logit_bias":{"5":101}"#, "logit_bias"), (#""logit_bias":{"-5":1}"#, "logit_bias"),
             (#""service_tier":"priority""#, "service_tier"), (#""service_tier":2"#, "service_tier"),
         ])
     func badParameters(_ field: String, _ param: String) {

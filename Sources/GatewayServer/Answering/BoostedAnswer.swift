@@ -59,7 +59,16 @@ struct BoostedAnswer: Sendable {
     }
 
     private var sampling: Sampling {
-        var sampling = Sampling(temperature: job.chat.temperature ?? 0, topP: job.chat.topP ?? 1)
+        // A top_p of 0 is the most probable token, as clients mean it.
+        let topP = max(job.chat.topP ?? 1, 1e-6)
+        var sampling = Sampling(temperature: job.chat.temperature ?? 0, topP: topP)
+        let wishes = job.chat.sampling
+        sampling.topK = wishes.topK ?? sampling.topK
+        sampling.minP = wishes.minP ?? sampling.minP
+        sampling.repeatPenalty = wishes.repeatPenalty ?? sampling.repeatPenalty
+        sampling.frequencyPenalty = wishes.frequencyPenalty ?? sampling.frequencyPenalty
+        sampling.presencePenalty = wishes.presencePenalty ?? sampling.presencePenalty
+        sampling.logitBias = wishes.logitBias
         // Without a seed of the client's every request draws its own numbers, and its retries the same ones.
         let id = job.requestID.uuid
         let own = UInt32(id.12) << 24 | UInt32(id.13) << 16 | UInt32(id.14) << 8 | UInt32(id.15)

@@ -51,12 +51,16 @@ package actor EngineModels: LocalModels {
             // Hosts know adapters by their path: what is behind it is checked here.
             try await verifier.verifyAdapter(record.file, sha256: record.sha256)
             let supervisor = try await supervisor(file: base.file, sha256: base.sha256)
-            var scope = EngineScope(tenant: record.tenantID)
-            scope.adapter = record.file
+            var scope = scope(record)
+            do {
+                scope.adapter = try await supervisor.shelf.place(record.file, sha256: record.sha256)
+            } catch {
+                throw .unavailable("\(record.name): \(record.file) cannot be handed to the engine host")
+            }
             return EngineModel(supervisor: supervisor, scope: scope)
         }
         let supervisor = try await supervisor(file: record.file, sha256: record.sha256)
-        return EngineModel(supervisor: supervisor, scope: EngineScope(tenant: record.tenantID))
+        return EngineModel(supervisor: supervisor, scope: scope(record))
     }
 
     /// The host of a model file; made if there is none, not started before its first use.
@@ -75,14 +79,18 @@ package actor EngineModels: LocalModels {
         options.threads = settings.threads
         options.contextTokens = settings.contextTokens
         options.sequences = settings.sequences
+        options.batchTokens = settings.batchTokens
         options.maxQueued = settings.maxQueued
+        options.memoryLimit = settings.hostMemoryLimit
+        let shelf = AdapterShelf(directory: "\(directory)/\(supervisors.count).adapters")
+        options.readable = [shelf.directory]
         options.adapters = settings.adapters
         options.adapterMebibytes = settings.adapterMebibytes
         let residence = ModelResidence(
             store: store, key: key, expectedBytes: Self.expectedBytes(header, options), verifier: verifier,
             sha256: sha256)
         let supervisor = EngineSupervisor(
-            options: options, settings: settings, loop: loop, logger: logger, residence: residence)
+            options: options, settings: settings, loop: loop, logger: logger, residence: residence, shelf: shelf)
         supervisors[key] = supervisor
         table[key] = supervisor
         return supervisor
@@ -111,11 +119,18 @@ package actor EngineModels: LocalModels {
             let width = try await embeddingLength(base)
             return try SharedHeadRewardModel(
                 head: head, name: record.name, baseSHA256: base.sha256, embeddingLength: width)
+        case .head:
+            guard let base else { throw .unavailable("\(record.name): a head needs its base model") }
+            let supervisor = try await supervisor(file: base.file, sha256: base.sha256)
+            return try HeadRewardModel(
+                head: try head(record), name: record.name, base: base,
+                model: EngineModel(supervisor: supervisor, scope: scope(record)),
+                embeddingLength: try await embeddingLength(base))
         case .tokens:
             let settings = try TokensRewardSettings(besides: record.file)
             return try TokensRewardModel(
                 supervisor: await supervisor(file: record.file, sha256: record.sha256), settings: settings,
-                scope: EngineScope(tenant: record.tenantID))
+                scope: scope(record))
         case nil:
             throw .unavailable("\(record.name) is no process reward model")
         }
@@ -138,6 +153,10 @@ package actor EngineModels: LocalModels {
             for supervisor in supervisors.values { group.addTask { await supervisor.shutdown() } }
         }
         if ownsDirectory { try? FileManager.default.removeItem(atPath: directory) }
+    }
+
+    private func scope(_ record: ModelRecord) -> EngineScope {
+        EngineScope(tenant: record.tenantID, weight: settings.weights[record.tenantID] ?? 1)
     }
 
     private func head(_ record: ModelRecord) throws(LocalModelError) -> RewardHead {

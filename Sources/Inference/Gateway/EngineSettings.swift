@@ -10,7 +10,12 @@ package struct EngineSettings: Sendable {
     package var threads = max(1, ProcessInfo.processInfo.activeProcessorCount - 1)
     package var contextTokens = 8192
     package var sequences = 16
+    package var batchTokens = 512
     package var maxQueued = 64
+    /// Shares of tenants in a host they have in common; 1 for those that are not named.
+    package var weights: [Int64: Int] = [:]
+    /// Most bytes of memory that a host may have of its own, mapped model files not counted; 0: no limit.
+    package var hostMemoryLimit = 0
     /// Adapters over one model that are in memory, and what they may take.
     package var adapters = 64
     package var adapterMebibytes = 1024

@@ -11,6 +11,7 @@ package actor EngineSupervisor {
     private let loop: EngineLoop
     private let logger: Logger
     nonisolated let residence: ModelResidence
+    nonisolated let shelf: AdapterShelf
     private let clock = ContinuousClock()
     private let birth: ContinuousClock.Instant
     private var machine: HostStateMachine
@@ -25,8 +26,9 @@ package actor EngineSupervisor {
 
     init(
         options: EngineHostOptions, settings: EngineSettings, loop: EngineLoop, logger: Logger,
-        residence: ModelResidence
+        residence: ModelResidence, shelf: AdapterShelf
     ) {
+        self.shelf = shelf
         self.residence = residence
         self.options = options
         self.settings = settings
@@ -227,7 +229,14 @@ package actor EngineSupervisor {
                 self.client = client
                 known = info
                 machine.becameReady(at: now)
-                logger.info("engine host ready", metadata: ["model": "\(options.model)"])
+                logger.info(
+                    "engine host ready",
+                    metadata: [
+                        "model": "\(options.model)", "confined by": "\(info.confinement.joined(separator: " "))",
+                    ])
+                for text in info.unconfined {
+                    logger.warning("this system does not confine engine hosts fully", metadata: ["missing": "\(text)"])
+                }
                 refuse(nil)
                 return true
             } catch LocalModelError.overloaded {

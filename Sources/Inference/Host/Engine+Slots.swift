@@ -7,6 +7,9 @@ extension Engine {
     /// vocabulary.
     static let maxTailed = 24
 
+    /// A common beginning of fewer tokens is evaluated by each lane: to wait a decode for it would cost more.
+    static let minShared = 4
+
     /// Gives sequences to lanes that are ready for one.
     func attachLanes() {
         for work in running { attachLanes(of: work) }
@@ -15,9 +18,10 @@ extension Engine {
     /// The first lane at once; the others when it has evaluated what all begin with.
     func attachLanes(of work: EngineWork) {
         while let lead = work.lead {
-            let isCommonDone = (lead.slot?.tokens.count ?? 0) >= work.common
+            let rest = work.common - (lead.slot?.tokens.count ?? 0)
             let next = work.lanes.first { lane in
-                lane.slot == nil && lane.result == nil && (lane === lead || isCommonDone)
+                let isReady = rest <= (work.common < lane.tokens.count ? Self.minShared : 0)
+                return lane.slot == nil && lane.result == nil && (lane === lead || isReady)
             }
             guard let next else { break }
             attach(next, of: work)
@@ -72,23 +76,22 @@ extension Engine {
     private func usable(_ slot: EngineSlot, for lane: EngineLane) -> Int {
         var common = slot.sharedPrefix(with: lane.tokens)
         // A model without parts has but the state behind the last token.
-        if !context.hasParts, common < slot.tokens.count { return 0 }
+        if !model.hasParts, common < slot.tokens.count { return 0 }
         // Hidden states are not kept: what is asked for is evaluated again.
         if case .probe(let positions) = lane.kind { common = min(common, positions.first ?? common) }
         if common == lane.tokens.count {
             let tail = slot.tail(at: common - 1)
             if tail == nil || (lane.wantsHidden && tail?.hidden.isEmpty == true) { common -= 1 }
         }
-        return !context.hasParts && common < slot.tokens.count ? 0 : common
+        return !model.hasParts && common < slot.tokens.count ? 0 : common
     }
 
-    /// The sequence to go on in: the source itself where nobody needs it as it is, else an empty one, or the one
-    /// that was not used for longest.
+    /// The sequence to go on in: the source itself where nobody needs it as it is, else an empty one, or one that
+    /// makes way.
     private func target(for source: EngineSlot?, length: Int) -> EngineSlot? {
         if let source, !source.isBusy, source.tokens.count == length { return source }
         if let empty = slots.first(where: { !$0.isBusy && $0.tenant == nil }) { return empty }
-        let idle = slots.filter { !$0.isBusy && $0 !== source }.min { $0.lastUsed < $1.lastUsed }
-        if let idle {
+        if let idle = leastNeeded(except: source, by: { _ in 1 }) {
             free(idle)
             return idle
         }
@@ -106,13 +109,23 @@ extension Engine {
         dropOldTails()
     }
 
-    /// Makes sure that all running jobs can come to use what they have reserved: idle sequences make way, the one
-    /// first that was not used for longest.
+    /// Makes sure that all running jobs can come to use what they have reserved: idle sequences make way.
     func makeRoom() {
         while scheduler.cellsInUse + cells.idle > context.totalCells,
-            let oldest = slots.filter({ !$0.isBusy && $0.tenant != nil }).min(by: { $0.lastUsed < $1.lastUsed })
+            let idle = leastNeeded(except: nil, by: { $0.tokens.count })
         {
-            free(oldest)
+            free(idle)
+        }
+    }
+
+    /// The idle sequence to give up: of the tenant that keeps the most, the one that was not used for longest. So
+    /// one that floods loses its own prefixes, not those of others.
+    private func leastNeeded(except kept: EngineSlot?, by size: (EngineSlot) -> Int) -> EngineSlot? {
+        let idle = slots.filter { !$0.isBusy && $0.tenant != nil }
+        let holdings = Dictionary(grouping: idle, by: \.tenant).mapValues { $0.reduce(0) { $0 + size($1) } }
+        return idle.filter { $0 !== kept }.min { a, b in
+            let (sizeA, sizeB) = (holdings[a.tenant] ?? 0, holdings[b.tenant] ?? 0)
+            return sizeA == sizeB ? a.lastUsed < b.lastUsed : sizeA > sizeB
         }
     }
 

@@ -26,7 +26,9 @@ final class Engine {
     private var uses: UInt64 = 0
     var status = HostStatus(decodes: 0, queued: 0, active: 0, cached: 0, generatedTokens: 0, evaluatedTokens: 0)
 
-    init(options: EngineHostOptions, inbox: EngineInbox) throws(ModelFailure) {
+    init(
+        options: EngineHostOptions, inbox: EngineInbox, confinement: HostConfinement
+    ) throws(ModelFailure) {
         self.options = options
         self.inbox = inbox
         model = try GGUFModel(path: options.model)
@@ -41,7 +43,7 @@ final class Engine {
         inbox.info = HostInfo(
             embeddingLength: model.embeddingLength, vocabularySize: model.vocabularySize,
             contextTokens: maxSequence, totalCells: context.totalCells, hasOwnTemplate: template.isOwn,
-            modelBytes: model.bytes)
+            modelBytes: model.bytes, confinement: confinement.inForce, unconfined: confinement.missing)
     }
 
     /// The most tokens of one sequence.

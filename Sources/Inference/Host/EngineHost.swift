@@ -25,12 +25,15 @@ package enum EngineHost {
         guard let listener = UnixSocket.listen(path: options.socket) else {
             fail("cannot listen on \(options.socket): \(String(cString: strerror(errno)))", code: badUsageCode)
         }
+        // From here on nothing else can be opened; the threads below are bound by it, too.
+        let confinement = HostConfinement(
+            readable: [options.model] + options.readable, memoryLimit: options.memoryLimit)
         let inbox = EngineInbox(maxQueued: options.maxQueued, maxQueuedTotal: options.maxQueuedTotal)
         start("host-lifeline") { watchLifeline() }
         start("host-accept") { accept(listener, inbox) }
         start("host-engine") {
             do throws(ModelFailure) {
-                try Engine(options: options, inbox: inbox).run()
+                try Engine(options: options, inbox: inbox, confinement: confinement).run()
             } catch {
                 fail(error.description, code: badModelCode)
             }

@@ -28,6 +28,10 @@ package struct EngineHostOptions: Hashable, Sendable {
     /// Most tokens drafted for one request.
     package var maxDraftTokens = 4096
     package var niceness: Int32 = 5
+    /// Most bytes of memory that the host may have of its own, the mapped model not counted; 0: no limit.
+    package var memoryLimit = 0
+    /// Files and directories that the host may read beside its model.
+    package var readable: [String] = []
     /// Adapters over the model that are in memory, and what they may take.
     package var adapters = 64
     package var adapterMebibytes = 1024
@@ -40,17 +44,19 @@ package struct EngineHostOptions: Hashable, Sendable {
     /// Reads the arguments that `arguments` writes.
     package init(arguments: [String]) throws {
         var values: [String: String] = [:]
+        var readable: [String] = []
         var rest = arguments[...]
         while let name = rest.popFirst() {
             guard name.hasPrefix("--"), let value = rest.popFirst() else {
                 throw ModelFailure("engine-host: \(name) is not an option with a value")
             }
-            values[String(name.dropFirst(2))] = value
+            if name == "--read" { readable.append(value) } else { values[String(name.dropFirst(2))] = value }
         }
         guard let model = values.removeValue(forKey: "model"), let socket = values.removeValue(forKey: "socket") else {
             throw ModelFailure("engine-host needs --model FILE and --socket PATH")
         }
         self.init(model: model, socket: socket)
+        self.readable = readable
         for (name, key) in Self.numbers {
             guard let text = values.removeValue(forKey: name) else { continue }
             guard let value = Int(text), value > 0 else { throw ModelFailure("engine-host: --\(name) needs a number") }
@@ -61,14 +67,17 @@ package struct EngineHostOptions: Hashable, Sendable {
 
     /// Arguments behind `engine-host`.
     package var arguments: [String] {
-        ["--model", model, "--socket", socket]
-            + Self.numbers.flatMap { ["--\($0.name)", String(self[keyPath: $0.key])] }
+        ["--model", model, "--socket", socket] + readable.flatMap { ["--read", $0] }
+            + Self.numbers.filter { self[keyPath: $0.key] > 0 }.flatMap {
+                ["--\($0.name)", String(self[keyPath: $0.key])]
+            }
     }
 
     nonisolated(unsafe) private static let numbers: [(name: String, key: WritableKeyPath<Self, Int>)] = [
         ("threads", \.threads), ("context", \.contextTokens), ("sequences", \.sequences),
         ("batch", \.batchTokens), ("prompt-chunk", \.promptChunk), ("queue", \.maxQueued),
         ("queue-total", \.maxQueuedTotal), ("kept-sequences", \.keptSequences), ("draft-tokens", \.maxDraftTokens),
+        ("memory-limit", \.memoryLimit),
         ("adapters", \.adapters), ("adapter-mebibytes", \.adapterMebibytes),
     ]
 }

@@ -54,6 +54,8 @@ package final class GGUFModel {
 
     /// Longest sequence that the model was trained for.
     var trainedContext: Int { Int(llama_model_n_ctx_train(pointer)) }
+    /// False: a part of a sequence can be neither forgotten nor shared (recurrent models).
+    var hasParts: Bool { !llama_model_is_recurrent(pointer) && !llama_model_is_hybrid(pointer) }
     var bytes: UInt64 { llama_model_size(pointer) }
 
     /// - Parameters:

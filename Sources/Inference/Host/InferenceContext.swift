@@ -32,7 +32,9 @@ final class InferenceContext {
 
     init(model: GGUFModel, options: EngineHostOptions) throws(ModelFailure) {
         self.model = model
-        sequences = min(Self.maxSequences, options.sequences + options.keptSequences)
+        // Models without parts hold a state for every sequence, used or not.
+        let kept = model.hasParts ? options.keptSequences : min(options.keptSequences, options.sequences)
+        sequences = min(Self.maxSequences, options.sequences + kept)
         batchCapacity = options.batchTokens
         outputCapacity = options.sequences + options.extraOutputs
         batch = llama_batch_init(Int32(options.batchTokens), 0, 1)
@@ -161,9 +163,6 @@ final class InferenceContext {
     func remove(sequence: Int, from position: Int) -> Bool {
         llama_memory_seq_rm(llama_get_memory(pointer), Int32(sequence), Int32(position), -1)
     }
-
-    /// False: a part of a sequence can be neither forgotten nor shared (recurrent models).
-    var hasParts: Bool { !llama_model_is_recurrent(model.pointer) && !llama_model_is_hybrid(model.pointer) }
 
     /// Shares the first `length` cells of a sequence with another one, which must be empty.
     func share(from source: Int, to target: Int, length: Int) {

@@ -158,6 +158,10 @@ package struct HostInfo: Codable, Sendable, Hashable {
     package var hasOwnTemplate: Bool
     /// Bytes of weights.
     package var modelBytes: UInt64
+    /// What confines the host: see `HostConfinement`.
+    package var confinement: [String]
+    /// What does not, and why.
+    package var unconfined: [String]
 }
 
 /// How an engine host is doing; answered by a thread that the engine cannot hold up.

@@ -38,9 +38,10 @@ struct ModelCommand: AsyncParsableCommand {
         @Argument(help: "Its name.") var name: String
         @Option(help: "The tenant.") var tenant: String
         @Option(help: "slm, prm or adapter.") var kind: ModelKind
-        @Option(help: "A GGUF file; for a shared head its head file. As the gateways see it.") var file: String
-        @Option(help: "The SLM that a shared head or an adapter belongs to.") var base: String?
-        @Option(help: "How a PRM's reward is read: tokens or shared-head.") var rewardKind: RewardKind?
+        @Option(help: "A GGUF file; for a head its head file. As the gateways see it.") var file: String
+        @Option(help: "The SLM that a shared head or an adapter belongs to; the model that a head belongs to.")
+        var base: String?
+        @Option(help: "How a PRM's reward is read: tokens, head or shared-head.") var rewardKind: RewardKind?
         @Flag(help: "Keep it in memory always.") var pin = false
 
         mutating func run() async throws {

@@ -1,0 +1,41 @@
+internal import Foundation
+internal import Glibc
+
+/// The adapters that one engine host may read, under the only directory where it may look for them.
+///
+/// A host is confined to what it was told at its start, and adapters are registered later, anywhere: each is linked, or
+/// copied from another file system, when it is first used. The files go with the directory.
+actor AdapterShelf {
+    nonisolated let directory: String
+    private var placed: [String: Task<String, any Error>] = [:]
+
+    init(directory: String) {
+        self.directory = directory
+        mkdir(directory, 0o700)
+    }
+
+    /// Where the host finds an adapter's file.
+    func place(_ file: String, sha256: String) async throws -> String {
+        let key = "\(sha256) \(file)"
+        if let known = placed[key] { return try await known.value }
+        let target = "\(directory)/\(placed.count)-\(URL(filePath: file).lastPathComponent)"
+        let work = Task.detached { try Self.bring(file, to: target) }
+        placed[key] = work
+        do {
+            return try await work.value
+        } catch {
+            placed[key] = nil
+            throw error
+        }
+    }
+
+    private static func bring(_ file: String, to target: String) throws -> String {
+        let source = URL(filePath: file).resolvingSymlinksInPath().path
+        if link(source, target) == 0 { return target }
+        let partial = target + ".part"
+        try? FileManager.default.removeItem(atPath: partial)
+        try FileManager.default.copyItem(atPath: source, toPath: partial)
+        guard rename(partial, target) == 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
+        return target
+    }
+}
