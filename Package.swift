@@ -93,6 +93,13 @@ let package = Package(
             ],
             swiftSettings: strict),
 
+        .executableTarget(
+            name: "InferenceBench",
+            dependencies: [
+                "Inference", "GatewayCore", log, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: common),
+
         .testTarget(name: "ThreadExecutorTests", dependencies: ["ThreadExecutor"], swiftSettings: common),
         .testTarget(
             name: "EmbeddedPostgresTests", dependencies: ["EmbeddedPostgres", "GatewayTesting"], swiftSettings: common),

@@ -17,6 +17,7 @@ enum ImportRules {
             "ServiceLifecycle",
             "UnixSignals", "Logging", "NIOCore", "HTTPTypes", "Crypto",
         ],
+        "InferenceBench": ["Inference", "GatewayCore", "Logging", "ArgumentParser"],
         "LedgerBench": ["Ledger", "Postgres", "GatewayCore", "Logging", "ArgumentParser"],
         "GatewayTesting": ["GatewayCore", "EmbeddedPostgres"],
         "SimulatedProvider": [

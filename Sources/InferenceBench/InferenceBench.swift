@@ -1,0 +1,105 @@
+internal import ArgumentParser
+internal import Foundation
+internal import GatewayCore
+internal import Inference
+internal import Logging
+
+/// Serves one model over HTTP as the gateway's engine does. `ops/bench inference` runs it beside llama-server.
+@main
+struct InferenceBench: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "inference-bench", abstract: "The engine over HTTP, for comparison with its peer.",
+        subcommands: [ServeCommand.self, HostCommand.self])
+}
+
+/// `inference-bench engine-host`: the child process, as `gboost engine-host` is.
+struct HostCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "engine-host", shouldDisplay: false)
+
+    @Argument(parsing: .captureForPassthrough) var arguments: [String] = []
+
+    func run() throws {
+        EngineHost.run(try EngineHostOptions(arguments: arguments))
+    }
+}
+
+/// `inference-bench serve`.
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "Answers POST /v1/chat/completions until its standard input ends.")
+
+    @Option(help: "The GGUF file.") var model: String
+    @Option(help: "Threads of llama.cpp.") var threads = 1
+    @Option(help: "Cells of context for all requests together.") var context = 8192
+    @Option(help: "Requests that are worked on at the same time.") var parallel = 16
+
+    func run() async throws {
+        var settings = EngineSettings()
+        settings.threads = threads
+        settings.contextTokens = context
+        settings.sequences = parallel
+        settings.maxQueued = 1024
+        let models = try EngineModels(
+            settings: settings, logger: Logger(label: "bench") { _ in SwiftLogNoOpLogHandler() })
+        let engine = EngineModel(supervisor: try await models.supervisor(file: model))
+        _ = try await engine.info()
+        let listener = try BenchListener()
+        listener.start { connection in
+            guard let request = connection.request() else { return connection.close() }
+            Task {
+                await BenchAnswer(engine: engine, connection: connection).answer(request)
+                connection.close()
+            }
+        }
+        print(listener.port)
+        fflush(nil)
+        await listener.waitForEndOfInput()
+        await models.shutdown()
+    }
+}
+
+/// A request in OpenAI's format, as far as the benchmark uses it.
+struct BenchRequest: Decodable, Sendable {
+    struct Message: Decodable, Sendable {
+        var role: String
+        var content: String
+    }
+    var messages: [Message]
+    var max_tokens: Int
+    /// Candidates of one prompt.
+    var n: Int?
+    /// Whose prefixes may be found again.
+    var tenant: Int64?
+}
+
+/// Answers one request: the text as it is drafted, then how many tokens it was.
+struct BenchAnswer: Sendable {
+    let engine: EngineModel
+    let connection: BenchConnection
+
+    func answer(_ request: BenchRequest) async {
+        var engine = engine
+        engine.scope = EngineScope(tenant: request.tenant ?? 1)
+        let draft = DraftRequest(
+            session: UUID(), messages: request.messages.map { ChatMessage(role: $0.role, content: $0.content) },
+            answer: [], sampling: Sampling(temperature: request.n == nil ? 0 : 0.8), maxTokens: request.max_tokens,
+            boundary: nil, wantsHidden: false)
+        connection.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
+        do {
+            var tokens = 0
+            if let count = request.n {
+                tokens = try await engine.drafts(draft, candidates: count).reduce(0) { $0 + $1.tokens.count }
+            } else {
+                let connection = connection
+                let whole = try await engine.stream(draft) { text in
+                    let content = (try? String(decoding: JSONEncoder().encode(text), as: UTF8.self)) ?? "\"\""
+                    connection.write("data: {\"choices\":[{\"delta\":{\"content\":\(content)}}]}\n\n")
+                }
+                tokens = whole.tokens.count
+            }
+            connection.write("data: {\"choices\":[],\"usage\":{\"completion_tokens\":\(tokens)}}\n\ndata: [DONE]\n\n")
+        } catch {
+            connection.write("data: {\"error\":\"failed\"}\n\n")
+        }
+    }
+}
