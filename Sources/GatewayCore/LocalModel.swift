@@ -118,6 +118,18 @@ package protocol SmallLanguageModel: Sendable {
     func end(session: UUID) async
 }
 
+/// A general LLM that is served at home.
+package protocol StreamingLanguageModel: Sendable {
+    /// Answers, and hands out the text as it comes: whole characters, nothing that is not in the answer at its end.
+    /// Cancelling the task frees the engine's slot.
+    /// - Parameters:
+    ///   - tenant: on whose behalf: nothing of it is ever found again by another tenant.
+    ///   - onText: must not block.
+    func stream(
+        _ request: DraftRequest, tenant: Int64, onText: @escaping @Sendable (String) -> Void
+    ) async throws -> StepDraft
+}
+
 /// The reward of one step: the model's raw score and, after calibration, the probability p that the SLM going on
 /// from here ends right. Both in 0…1.
 package struct ProcessReward: Hashable, Sendable, Codable {

@@ -7,6 +7,10 @@ package struct PaidCall: Sendable {
     package var isStream: Bool
     /// Sent as `x-request-id`, for the provider's logs.
     package var requestID: String
+    /// Who pays: for a model that is served at home, where tenants are kept apart.
+    package var tenantID: Int64 = 0
+    /// Tokens of the prompt that the hold was taken for: a model that is served at home counts no more than these.
+    package var maxInputTokens = Int64.max
     package init(model: ModelReference, body: [UInt8], isStream: Bool, requestID: String) {
         self.model = model
         self.body = body

@@ -127,12 +127,20 @@ extension GatewayRefusal {
         return refusal
     }
 
-    /// A paid call that failed; 504 where it ran out of time, else 502.
+    /// Statuses by which a provider says that the request is at fault.
+    private static let requestFaults: Set<Int> = [400, 404, 413, 415, 422]
+
+    /// A paid call that failed: the provider's own status where the request is at fault, 504 where it ran out of time,
+    /// else 502.
     package static func upstream(_ error: ProviderError) -> GatewayRefusal {
         let isTimeout = error.code == .interrupted && error.message.contains("timed out")
+        // What a provider says is wrong with the request is the client's to mend: to send it again would not help.
+        let fault = error.code == .status ? error.status.flatMap { requestFaults.contains($0) ? $0 : nil } : nil
         var refusal = GatewayRefusal(
-            status: isTimeout ? 504 : 502, type: "upstream_error", code: "upstream_error",
-            message: "The provider failed: \(error.message)")
+            status: fault ?? (isTimeout ? 504 : 502), type: fault == nil ? "upstream_error" : "invalid_request_error",
+            code: "upstream_error",
+            message: fault == nil
+                ? "The provider failed: \(error.message)" : "The provider refuses the request: \(error.message)")
         refusal.metadata = [
             ("provider_status", error.status.map(String.init)), ("provider_request_id", error.providerRequestID),
         ]

@@ -18,12 +18,15 @@ struct Gateway: Sendable {
     let port: Int
     let world: World
 
-    func body(_ text: String, model: String, maxTokens: Int? = nil, stream: Bool = false) throws -> [UInt8] {
+    func body(
+        _ text: String, model: String, maxTokens: Int? = nil, stream: Bool = false, extra: [String: Int] = [:]
+    ) throws -> [UInt8] {
         var object: [String: Any] = [
             "model": model, "messages": [["role": "user", "content": text]], "temperature": 0,
         ]
         if let maxTokens { object["max_tokens"] = maxTokens }
         if stream { object["stream"] = true }
+        object.merge(extra) { $1 }
         return Array(try JSONSerialization.data(withJSONObject: object))
     }
 
@@ -41,8 +44,11 @@ struct Gateway: Sendable {
     func ask(
         _ text: String, model: String, key: String, maxTokens: Int? = nil, stream: Bool = false
     ) async throws -> Answer {
-        let response = try await open(
-            try body(text, model: model, maxTokens: maxTokens, stream: stream), key: key)
+        try await ask(try body(text, model: model, maxTokens: maxTokens, stream: stream), key: key)
+    }
+
+    func ask(_ body: [UInt8], key: String) async throws -> Answer {
+        let response = try await open(body, key: key)
         var bytes: [UInt8] = []
         while let piece = try await response.next() { bytes += piece }
         let json = try? JSONSerialization.jsonObject(with: Data(bytes)) as? [String: Any]

@@ -70,6 +70,13 @@ final class World: Sendable {
         try text.write(toFile: configuration, atomically: true, encoding: .utf8)
     }
 
+    /// Adds the demo model as an LLM that the gateway serves itself.
+    func serveAtHome() async throws {
+        let text = try String(contentsOfFile: configuration, encoding: .utf8)
+        try (text + "  - { name: home, kind: engine, model: demo, file: \(Self.model()) }\n")
+            .write(toFile: configuration, atomically: true, encoding: .utf8)
+    }
+
     /// Runs a command against this installation.
     @discardableResult func gboost(_ arguments: String...) async throws -> String {
         try await Program.run(arguments + ["--config", configuration], in: directory)

@@ -142,6 +142,9 @@ struct PaidHop: Sendable {
             throw .priceUnknown(held.plan.model)
         }
         Failpoint.beforeSend.hit()
+        var call = call
+        call.tenantID = held.plan.caller.tenant.id
+        call.maxInputTokens = held.plan.inputTokens
         do {
             return try await provider.open(call)
         } catch {

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import GatewayCore
 package import Providers
 
 /// Everything the process is told at its start. Tenants, keys, budgets, routes, models and prices are not here: they
@@ -43,7 +44,7 @@ package struct GatewayConfiguration: Sendable {
         package var executable: String?
     }
     /// The wires that are spoken to providers.
-    package enum ProviderKind: String, Hashable, Sendable, CaseIterable { case openai }
+    package enum ProviderKind: String, Hashable, Sendable, CaseIterable { case openai, engine }
     /// A paid API.
     package struct Provider: Hashable, Sendable {
         package var name: String
@@ -54,6 +55,13 @@ package struct GatewayConfiguration: Sendable {
         package var connectSeconds: Double
         package var firstByteSeconds: Double
         package var idleSeconds: Double
+        /// Of the kind `engine`: a model file that this gateway serves itself, and its name behind the provider's.
+        package var home: HomeModelFile?
+    }
+    /// A general LLM that is served at home.
+    package struct HomeModelFile: Hashable, Sendable {
+        package var model: String
+        package var file: String
     }
     /// Where the ledger keeps what is not in the database.
     package struct Ledger: Hashable, Sendable {
@@ -171,6 +179,22 @@ extension GatewayConfiguration {
             let yet = kindText == "anthropic" ? "is not supported yet" : "is not a kind"
             throw layers.failure("\(prefix).kind", "'\(kindText.prefix(40))' \(yet); the kinds are: \(kindNames)")
         }
+        if kind == .engine {
+            return Provider(
+                name: name, kind: kind, baseURL: "", apiKey: nil, connectSeconds: 0, firstByteSeconds: 0,
+                idleSeconds: 0, home: try home(prefix, &layers))
+        }
+        let base = try baseURL(prefix, &layers)
+        return Provider(
+            name: name, kind: kind, baseURL: base, apiKey: try secret("\(prefix).api_key", &layers),
+            connectSeconds: try layers.seconds("\(prefix).connect_seconds", in: 0.1...300, default: 5),
+            firstByteSeconds: try layers.seconds("\(prefix).first_byte_seconds", in: 0.1...3600, default: 60),
+            idleSeconds: try layers.seconds("\(prefix).idle_seconds", in: 0.1...3600, default: 60))
+    }
+
+    private static func baseURL(
+        _ prefix: String, _ layers: inout ConfigurationLayers
+    ) throws(ConfigurationError) -> String {
         let base = try layers.text("\(prefix).base_url", orDefault: "https://api.openai.com/v1")
         guard let url = URL(string: base), let scheme = url.scheme, ["http", "https"].contains(scheme),
             url.host()?.isEmpty == false
@@ -178,11 +202,21 @@ extension GatewayConfiguration {
         guard url.password() == nil, url.user() == nil else {
             throw layers.failure("\(prefix).base_url", "holds a password; use api_key with a reference")
         }
-        return Provider(
-            name: name, kind: kind, baseURL: base, apiKey: try secret("\(prefix).api_key", &layers),
-            connectSeconds: try layers.seconds("\(prefix).connect_seconds", in: 0.1...300, default: 5),
-            firstByteSeconds: try layers.seconds("\(prefix).first_byte_seconds", in: 0.1...3600, default: 60),
-            idleSeconds: try layers.seconds("\(prefix).idle_seconds", in: 0.1...3600, default: 60))
+        return base
+    }
+
+    private static func home(
+        _ prefix: String, _ layers: inout ConfigurationLayers
+    ) throws(ConfigurationError) -> HomeModelFile {
+        guard let file = try layers.text("\(prefix).file") else {
+            throw layers.failure("\(prefix).file", "is missing: the GGUF file of a model that is served here")
+        }
+        let stem = URL(filePath: file).deletingPathExtension().lastPathComponent
+        let model = try layers.text("\(prefix).model", orDefault: stem)
+        guard ModelReference("home/\(model)")?.model == model else {
+            throw layers.failure("\(prefix).model", "'\(model.prefix(40))' is not a model's name")
+        }
+        return HomeModelFile(model: model, file: file)
     }
 
     private static var kindNames: String { ProviderKind.allCases.map(\.rawValue).joined(separator: ", ") }

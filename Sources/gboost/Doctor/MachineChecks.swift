@@ -49,6 +49,11 @@ struct MachineChecks {
         }
         return configuration.providers.map { provider in
             let check = "provider \(provider.name)"
+            if let home = provider.home {
+                return FileManager.default.isReadableFile(atPath: home.file)
+                    ? .ok(check, "serves \(home.file) as \(provider.name)/\(home.model)")
+                    : .problem(check, "\(home.file) cannot be read", remedy: "name a GGUF file under 'file'")
+            }
             let isLocal = ["127.0.0.1", "localhost", "::1"].contains(URL(string: provider.baseURL)?.host() ?? "")
             if provider.baseURL.hasPrefix("http:"), !isLocal, provider.apiKey != nil {
                 return .warning(

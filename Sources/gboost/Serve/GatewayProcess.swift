@@ -89,7 +89,8 @@ struct GatewayProcess: Sendable {
             data: HMAC<SHA256>.authenticationCode(
                 for: Array("gboost content hashes".utf8), using: SymmetricKey(data: pepper.bytes)))
         let services = GatewayServices(
-            catalog: catalog, ledger: ledger, models: models, providers: try providers(configuration, curl: curl),
+            catalog: catalog, ledger: ledger, models: models,
+            providers: try providers(configuration, curl: curl, models: models),
             limits: limits(configuration), contentKey: contentKey, logger: logger,
             notReady: { await Self.missing(pool: pool, catalog: catalog) },
             refreshGauges: { await LedgerGaugeRefresh(admin: admin, ledger: ledger, models: models).fill($0) })
@@ -125,10 +126,15 @@ struct GatewayProcess: Sendable {
     }
 
     private static func providers(
-        _ configuration: GatewayConfiguration, curl: CurlClient
+        _ configuration: GatewayConfiguration, curl: CurlClient, models: EngineModels
     ) throws -> [String: any PaidProvider] {
         var providers: [String: any PaidProvider] = [:]
         for provider in configuration.providers {
+            if let home = provider.home {
+                providers[provider.name] = EngineProvider(
+                    name: provider.name, models: [home.model: HomeModel(models: models, file: home.file)])
+                continue
+            }
             var settings = OpenAIProviderSettings(
                 name: provider.name, baseURL: provider.baseURL, apiKey: try secret(of: provider))
             settings.timeouts.connect = .seconds(provider.connectSeconds)
