@@ -95,6 +95,11 @@ struct GGUFFileTests {
             ("llama.embedding_length", 0), ("llama.context_length", 0), ("llama.attention.head_count", .max - 5),
             ("tokenizer.ggml.bos_token_id", 100_000),
         ]
+        // The name of one token of the vocabulary becomes another's.
+        var doubled = file
+        let name = doubled.range(of: Data("<0xEB>".utf8)) ?? 0..<0
+        doubled.replaceSubrange(name, with: Data("<0xFB>".utf8))
+        #expect { _ = try check(doubled) } throws: { "\($0)".contains("two tokens of its vocabulary are the same") }
         for (key, value) in bad {
             #expect("\(key) \(value)") { _ = try check(patched(key, value)) } throws: {
                 "\($0)".contains("cannot be used")

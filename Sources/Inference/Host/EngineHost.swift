@@ -44,6 +44,8 @@ package enum EngineHost {
     private static func settle(_ options: EngineHostOptions) {
         // llama.cpp would start a debugger on an abort.
         setenv("GGML_NO_BACKTRACE", "1", 1)
+        // Nor shall Swift's runtime print a backtrace, which takes seconds: requests wait for the next host.
+        for crash in [SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP] { signal(crash, SIG_DFL) }
         signal(SIGPIPE, SIG_IGN)
         // A terminal's interrupt goes to the gateway, which ends its hosts in order.
         signal(SIGINT, SIG_IGN)

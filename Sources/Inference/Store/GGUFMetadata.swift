@@ -27,6 +27,8 @@ struct GGUFMetadata {
     /// The longest text is a chat template.
     static let maxTextBytes = 1 << 20
     static let maxNameBytes = 63
+    static let tokensKey = "tokenizer.ggml.tokens"
+    static let maxTokenBytes = 64 << 10
 
     /// One tensor's shape and place in the data.
     struct Tensor {
@@ -51,7 +53,10 @@ struct GGUFMetadata {
         guard valueCount <= Self.maxValues else { throw GGUFProblem("it says that it has \(valueCount) values") }
         for _ in 0..<valueCount {
             let key = try reader.string(maxBytes: Self.maxKeyBytes)
-            let value = try Self.value(&reader, type: try reader.integer(UInt32.self))
+            let type = try reader.integer(UInt32.self)
+            let value =
+                key == Self.tokensKey && type == 9
+                ? try Self.vocabulary(&reader) : try Self.value(&reader, type: type)
             guard values.updateValue(value, forKey: key) == nil else { throw GGUFProblem("\(key) is in it twice") }
         }
         var names = Set<String>()
@@ -94,6 +99,21 @@ struct GGUFMetadata {
         case 12: return .float(Double(bitPattern: try reader.integer(UInt64.self)))
         default: throw GGUFProblem("a value in it is of type \(type), which does not exist")
         }
+    }
+
+    /// The vocabulary's texts: llama.cpp ends the process where two are the same.
+    private static func vocabulary(_ reader: inout GGUFReader) throws(GGUFProblem) -> GGUFValue {
+        guard try reader.integer(UInt32.self) == 8 else { throw GGUFProblem("its vocabulary is no list of texts") }
+        let count = try reader.integer(UInt64.self)
+        guard count <= GGUFFile.maxVocabulary else { throw GGUFProblem("its vocabulary has \(count) tokens") }
+        var known = Set<[UInt8]>()
+        for _ in 0..<count {
+            let text = try reader.bytes(max: maxTokenBytes)
+            guard text.isEmpty || known.insert(text).inserted else {
+                throw GGUFProblem("two tokens of its vocabulary are the same")
+            }
+        }
+        return .array(count: count, first: nil)
     }
 
     private static func array(_ reader: inout GGUFReader) throws(GGUFProblem) -> GGUFValue {

@@ -52,14 +52,18 @@ struct GGUFReader {
         return value
     }
 
-    /// A string's bytes; longer ones than `maxBytes` are an error.
+    /// A string; longer ones than `maxBytes` are an error.
     mutating func string(maxBytes: Int) throws(GGUFProblem) -> String {
+        String(decoding: try bytes(max: maxBytes), as: UTF8.self)
+    }
+
+    /// A string's bytes; more than `limit` are an error.
+    mutating func bytes(max limit: Int) throws(GGUFProblem) -> [UInt8] {
         let count = try integer(UInt64.self)
-        guard count <= UInt64(maxBytes) else { throw GGUFProblem("a text in it is \(count) bytes long") }
+        guard count <= UInt64(limit) else { throw GGUFProblem("a text in it is \(count) bytes long") }
         try need(Int(count))
-        let text = String(decoding: buffer[next..<(next + Int(count))], as: UTF8.self)
-        next += Int(count)
-        return text
+        defer { next += Int(count) }
+        return Array(buffer[next..<(next + Int(count))])
     }
 
     private mutating func need(_ count: Int) throws(GGUFProblem) {
