@@ -28,7 +28,8 @@ alter table outbox add column entry_id bigint, add column seq bigint, alter colu
 -- What a batch is made of.
 create type gboost_plan as (tenant bigint, version bigint);              -- what reservations were planned with
 create type gboost_count as (tenant bigint, settlements bigint);         -- ascending by tenant
-create type gboost_delta as (period bigint, released bigint, spent bigint, wanted bigint);  -- ascending by period
+-- Ascending by period. told: a reservation counts on it, if for nothing, and is told how much is left.
+create type gboost_delta as (period bigint, released bigint, spent bigint, wanted bigint, told boolean);
 create type gboost_reservation as (
   request uuid, step smallint, attempt smallint, tenant bigint, team bigint, key bigint, price bigint, route text,
   amount bigint, tokens bigint, ceiling bigint, periods bigint[], request_limits bigint[], token_limits bigint[],
@@ -59,7 +60,7 @@ drop function gboost_batch_known(smallint[], uuid, uuid[], smallint[], smallint[
 -- Lock order as everywhere: holds (by key), period rows (by id), escalation counters (by tenant). The planner settings
 -- pin the joins to nested loops in the order of the arrays, which come sorted. jit = off: plans with joins turned off
 -- look dear, and what looks dear is compiled first, for 200 ms.
--- ids: the periods of which something was wanted, and others, in any order, with their states after the batch.
+-- ids: the periods to be told, and others, in any order, with their states after the batch.
 create function gboost_usual_batch(
   p_now timestamptz, p_gateway uuid, p_from timestamptz, p_until timestamptz, p_prices bigint, p_plans gboost_plan[],
   p_deltas gboost_delta[], p_counts gboost_count[], p_settlements gboost_settlement[],
@@ -95,7 +96,7 @@ begin
            held = p.held - d.released + d.wanted, lim = greatest(p.target, p.settled + p.held + d.spent - d.released)
       from unnest(p_deltas) d
      where p.id = d.period and least(d.spent, d.released, d.wanted) >= 0
-    returning p.id, p.lim, p.settled, p.held, d.wanted > 0 as told, p.settled >= p.alert_at as due)
+    returning p.id, p.lim, p.settled, p.held, d.told, p.settled >= p.alert_at as due)
   select (select count(*) from upd), array_agg(u.id), array_agg(u.lim), array_agg(u.settled), array_agg(u.held),
       array_agg(u.id) filter (where u.due)
     into hits, ids, lims, settled, held, alerts from upd u where u.told or u.due;

@@ -80,6 +80,8 @@ package struct StepDraft: Hashable, Sendable, Codable {
     /// Tokens of prompt and answer so far, and how many of them the engine did not need to evaluate again.
     package var promptTokens: Int
     package var reusedTokens: Int
+    /// How many tokens there are, where another server has drafted them and keeps them to itself.
+    package var remoteTokens: Int?
     package init(
         text: String, tokens: [Int32], logProbabilities: [Float], hidden: [Float], end: DraftEnd, promptTokens: Int,
         reusedTokens: Int
@@ -92,6 +94,10 @@ package struct StepDraft: Hashable, Sendable, Codable {
         self.promptTokens = promptTokens
         self.reusedTokens = reusedTokens
     }
+
+    /// What the answer goes on from.
+    package var segment: AnswerSegment { remoteTokens == nil ? .tokens(tokens) : .text(text) }
+    package var tokenCount: Int { remoteTokens ?? tokens.count }
 }
 
 /// Why a local model gave no answer.

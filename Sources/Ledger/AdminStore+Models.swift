@@ -34,8 +34,9 @@ extension AdminStore {
     /// Registers a model's file, with the SHA-256 that it has now.
     package func addModel(_ draft: ModelDraft) async throws(LedgerError) -> ModelRecord {
         try Self.check(draft)
-        let path = URL(fileURLWithPath: draft.file).standardizedFileURL.path
-        let file = try await FileDigest.of(path)
+        let isRemote = RemoteEndpoint.isMeant(draft.file)
+        let path = isRemote ? draft.file : URL(fileURLWithPath: draft.file).standardizedFileURL.path
+        let file = isRemote ? FileDigest.of(text: path) : try await FileDigest.of(path)
         return try await changing { transaction in
             let tenant = try await lockedTenant(draft.tenant, transaction)
             if let base = draft.base { try await requireSLM(base, "base", tenant, transaction) }
@@ -134,6 +135,15 @@ extension AdminStore {
     }
 
     private static func check(_ draft: ModelDraft) throws(LedgerError) {
+        do throws(LocalModelError) {
+            let isRemote = try RemoteEndpoint.parse(draft.file) != nil
+            if isRemote, draft.kind == .adapter || draft.rewardKind ?? .tokens != .tokens {
+                throw LocalModelError.invalid("another server can hold an SLM, or a PRM of kind tokens")
+            }
+        } catch {
+            guard case .invalid(let why) = error else { return }
+            throw LedgerError(.invalid, field: "file", why)
+        }
         switch draft.kind {
         case .prm:
             guard let reward = draft.rewardKind else {
@@ -166,6 +176,11 @@ package enum FileDigest {
             DispatchQueue.global(qos: .utility).async { done.resume(returning: read(path)) }
         }
         return try result.get()
+    }
+
+    /// Of a text that stands for a model which another server holds.
+    static func of(text: String) -> (sha256: String, bytes: Int64) {
+        (hexadecimal(SHA256.hash(data: Array(text.utf8))), Int64(text.utf8.count))
     }
 
     private static func read(_ path: String) -> Result<(sha256: String, bytes: Int64), LedgerError> {

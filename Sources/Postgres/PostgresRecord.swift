@@ -133,6 +133,14 @@ package struct PostgresRecordArray: PostgresBindable {
         rows.addNested(record.bytes, rest)
     }
 
+    /// Adds a row whose fields `write` adds.
+    package mutating func append(fields: Int, _ write: (inout PostgresRecord) -> Void) {
+        rows.addNested([]) { row in
+            row.begin(fields: fields)
+            write(&row)
+        }
+    }
+
     /// Adds a row of numbers.
     package mutating func append(numbers: Int64...) {
         rows.addNested([]) { row in

@@ -52,7 +52,7 @@ struct Answer: Sendable {
     /// Settles a draft.
     mutating func settle(_ draft: StepDraft, reward: ProcessReward?) -> EmittedStep {
         summary.slmSteps += 1
-        return settle(.tokens(draft.tokens), draft.text, count: draft.tokens.count, reward: reward, source: .slm)
+        return settle(draft.segment, draft.text, count: draft.tokenCount, reward: reward, source: .slm)
     }
 
     /// Settles a text that the LLM wrote.

@@ -24,6 +24,36 @@ extension ModelTests {
             }
         }
 
+        @Test("Under load: the requests of a killed host end clearly, another host's do not notice, and it is back")
+        func killedUnderLoad() async throws {
+            let copy = FileManager.default.temporaryDirectory.appending(path: "copy-\(UUID()).gguf").path
+            try FileManager.default.copyItem(atPath: try EngineFixture.model(), toPath: copy)
+            defer { try? FileManager.default.removeItem(atPath: copy) }
+            try await EngineFixture.withModels { models in
+                let victim = try await models.supervisor(file: copy)
+                let other = try await models.supervisor(file: EngineFixture.model())
+                _ = try await (victim.info(), other.info())
+                let pid = try #require(await victim.processID)
+                let safe = try #require(await other.processID)
+                let (its, others) = (EngineModel(supervisor: victim), EngineModel(supervisor: other))
+                let request = DraftRequest(asking: "Count from one to a hundred in words.", maxTokens: 60)
+                let loads = (0..<6).map { _ in Task { try await its.draft(request) } }
+                let bystanders = (0..<6).map { _ in Task { try await others.draft(request) } }
+                try await EngineFixture.waitUntil { try await victim.currentStatus().active > 0 }
+                kill(pid, SIGKILL)
+                for load in loads {
+                    do { #expect(try await !load.value.tokens.isEmpty) } catch {
+                        #expect(error as? LocalModelError == .interrupted, "\(error)")
+                    }
+                }
+                for bystander in bystanders { #expect(try await !bystander.value.tokens.isEmpty) }
+                #expect(try await !its.draft(DraftRequest(asking: "Say hi.", maxTokens: 4)).tokens.isEmpty)
+                let starts = await (victim.starts, other.starts)
+                #expect(starts == (2, 1))
+                #expect(await other.processID == safe)
+            }
+        }
+
         @Test("A host that hangs is killed and replaced")
         func hung() async throws {
             var settings = try EngineFixture.settings()

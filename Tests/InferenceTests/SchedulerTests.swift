@@ -138,6 +138,35 @@ import Testing
         #expect(engine.violations.isEmpty, "\(engine.violations.prefix(5))")
     }
 
+    @Test("Tenants within their shares overtake a job that does not fit, but only so often")
+    func overtaking() {
+        var limits = Self.small
+        limits.overtakes = 5
+        limits.lanes = 8
+        var engine = SchedulerSimulation(limits)
+        for tenant in Int64(1)...3 { engine.submit(tenant, prompt: 20, output: 40) }
+        engine.tick()
+        // Next in turn, and too large for what is free while the three run and others like them come.
+        let large = engine.submit(9, prompt: 540, output: 10).id
+        var before: Set<UInt64> = []
+        var ticks = 0
+        while !engine.running.contains(large), ticks < 3000 {
+            for tenant in Int64(1)...3
+            where !engine.works.values.contains(where: {
+                $0.job.tenant == tenant && !engine.running.contains($0.job.id)
+            }) {
+                engine.submit(tenant, prompt: 20, output: 40)
+            }
+            let running = engine.running
+            engine.tick()
+            before.formUnion(engine.running.subtracting(running).subtracting([large]))
+            ticks += 1
+        }
+        #expect(engine.running.contains(large))
+        #expect((1...5).contains(before.count))
+        #expect(engine.violations.isEmpty, "\(engine.violations.prefix(5))")
+    }
+
     @Test("A full queue refuses with a time, and drops the longest queue's newest for a tenant with a short one")
     func overload() {
         var limits = Self.small

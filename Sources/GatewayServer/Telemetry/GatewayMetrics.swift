@@ -46,6 +46,14 @@ package struct GatewayMetrics: Sendable {
         r.declare("gboost_hold_age_seconds", .gauge, help: "Age of the oldest open hold, at scrape.")
         r.declare("gboost_engine_queue", .gauge, help: "Drafts waiting in an engine host.", labels: ["model"])
         r.declare("gboost_engine_active", .gauge, help: "Drafts under way in an engine host.", labels: ["model"])
+        r.declare(
+            "gboost_engine_tokens", .gauge,
+            help: "Tokens since the host's start: evaluated, generated, and found again instead of evaluated.",
+            labels: ["model", "kind"])
+        r.declare(
+            "gboost_engine_requests", .gauge,
+            help: "Requests since the host's start that were paused for another tenant, or refused for overload.",
+            labels: ["model", "kind"])
         r.declare("gboost_models_resident", .gauge, help: "Models in memory.")
         r.declare(
             "gboost_models_bytes", .gauge, help: "Memory of models: used, and what they may use.", labels: ["kind"])

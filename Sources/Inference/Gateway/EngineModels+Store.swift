@@ -29,7 +29,9 @@ extension EngineModels {
     ///
     /// - Parameter before: the records of the last time; none at the start, where orders to unload are old.
     package func follow(_ records: [ModelRecord], before: [ModelRecord]) async {
-        let hosted = records.filter { $0.kind == .slm || $0.rewardKind == .tokens }
+        let hosted = records.filter { record in
+            (record.kind == .slm || record.rewardKind == .tokens) && !RemoteEndpoint.isMeant(record.file)
+        }
         var known: [Int64: ModelOrder] = [:]
         for record in before { known[record.id] = record.order ?? ModelOrder(action: .unload, number: 0) }
         var loads = hosted.filter { record in

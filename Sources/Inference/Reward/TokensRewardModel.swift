@@ -86,7 +86,7 @@ package struct TokensRewardModel: ProcessRewardModel {
         session: UUID, messages: [ChatMessage], answer: [String], candidates: [StepDraft]
     ) async throws -> [ProcessReward] {
         let request = ScoreRequest(
-            session: session.forScoring, prompts: candidates.map { prompt(messages, answer, $0.text) },
+            session: session.forScoring, prompts: candidates.map { settings.prompt(messages, answer, $0.text) },
             good: settings.good, bad: settings.bad)
         guard case .scores(let scores) = try await supervisor.call(.score(request), scope: scope).body,
             scores.count == candidates.count
@@ -94,17 +94,6 @@ package struct TokensRewardModel: ProcessRewardModel {
         return scores.map { score in
             let raw = score.good + score.bad > 0 ? score.good / (score.good + score.bad) : 0.5
             return ProcessReward(raw: raw, calibrated: calibration(raw))
-        }
-    }
-
-    private func prompt(_ messages: [ChatMessage], _ answer: [String], _ step: String) -> ScoreRequest.Prompt {
-        let question = messages.filter { $0.role != "system" }.map(\.content).joined(separator: "\n\n")
-        let before = answer.map { $0 + settings.marker }.joined()
-        let values = ["{question}": question, "{answer}": before, "{step}": step + settings.marker]
-        let parts = Self.fill(settings.prompt, values)
-        switch settings.form {
-        case .raw: return .parts(parts)
-        case .chat: return .messages([ChatMessage(role: "user", content: parts.map(\.text).joined())])
         }
     }
 
@@ -121,6 +110,19 @@ package struct TokensRewardModel: ProcessRewardModel {
         }
         parts.append(PromptPart(text: String(rest), isInput: false))
         return parts.filter { !$0.text.isEmpty }
+    }
+}
+
+extension TokensRewardSettings {
+    func prompt(_ messages: [ChatMessage], _ answer: [String], _ step: String) -> ScoreRequest.Prompt {
+        let question = messages.filter { $0.role != "system" }.map(\.content).joined(separator: "\n\n")
+        let before = answer.map { $0 + marker }.joined()
+        let values = ["{question}": question, "{answer}": before, "{step}": step + marker]
+        let parts = TokensRewardModel.fill(prompt, values)
+        switch form {
+        case .raw: return .parts(parts)
+        case .chat: return .messages([ChatMessage(role: "user", content: parts.map(\.text).joined())])
+        }
     }
 }
 

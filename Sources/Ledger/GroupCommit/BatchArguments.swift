@@ -28,7 +28,13 @@ struct BatchArguments {
     func usualStatement(_ types: BatchTypes, gateway: UUID, now: Date?) -> PostgresStatement {
         var deltas = PostgresRecordArray(type: types.delta, count: deltas.count, capacity: deltas.count * 68)
         for delta in self.deltas {
-            deltas.append(numbers: delta.period, delta.released, delta.spent, delta.wanted)
+            deltas.append(fields: 5) { row in
+                row.add(delta.period)
+                row.add(delta.released)
+                row.add(delta.spent)
+                row.add(delta.wanted)
+                row.add(delta.isReserved)
+            }
         }
         return """
             select taken_at, ids, lims, settled, held from gboost_usual_batch(
@@ -128,7 +134,8 @@ extension PeriodDelta {
             }
             sums[sums.count - 1] = PeriodDelta(
                 period: delta.period, released: sum(last.released, delta.released),
-                spent: sum(last.spent, delta.spent), wanted: sum(last.wanted, delta.wanted))
+                spent: sum(last.spent, delta.spent), wanted: sum(last.wanted, delta.wanted),
+                isReserved: last.isReserved || delta.isReserved)
         }
         return (sums, isOverflowing)
     }

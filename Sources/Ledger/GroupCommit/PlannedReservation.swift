@@ -41,7 +41,7 @@ final class PlannedReservation: Sendable {
         self.money = money.map(\.period)
         record = Self.record(reservation, plan, self.money, limits, ceiling)
         budgets = money + limits
-        deltas = budgets.map { PeriodDelta(period: $0.period, wanted: reservation.amount(of: $0)) }
+        deltas = budgets.map { PeriodDelta(period: $0.period, wanted: reservation.amount(of: $0), isReserved: true) }
     }
 
     private static func record(
@@ -88,6 +88,8 @@ struct PeriodDelta: Sendable {
     var released: Int64 = 0
     var spent: Int64 = 0
     var wanted: Int64 = 0
+    /// A reservation counts on it, if for nothing.
+    var isReserved = false
 }
 
 /// A period row's state after a batch.

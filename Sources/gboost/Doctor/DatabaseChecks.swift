@@ -93,6 +93,9 @@ struct DatabaseChecks {
 
     private static func look(at model: ModelRecord, of tenant: String) async -> Finding {
         let check = "model \(tenant)/\(model.name)"
+        if let endpoint = try? RemoteEndpoint.parse(model.file) {
+            return .ok(check, "\(endpoint.model) at \(endpoint.baseURL), not asked")
+        }
         do {
             let found = try await FileDigest.of(model.file)
             guard found.sha256 == model.sha256 else {

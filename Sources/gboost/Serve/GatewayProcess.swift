@@ -89,7 +89,7 @@ struct GatewayProcess: Sendable {
             data: HMAC<SHA256>.authenticationCode(
                 for: Array("gboost content hashes".utf8), using: SymmetricKey(data: pepper.bytes)))
         let services = GatewayServices(
-            catalog: catalog, ledger: ledger, models: models,
+            catalog: catalog, ledger: ledger, models: ModelSources(engines: models, curl: curl),
             providers: try providers(configuration, curl: curl, models: models),
             limits: limits(configuration), contentKey: contentKey, logger: logger,
             notReady: { await Self.missing(pool: pool, catalog: catalog) },

@@ -14,10 +14,17 @@ struct LedgerGaugeRefresh: Sendable {
         registry.set("gboost_journal_depth", Double(ledger.journalDepth.records))
         registry.reset("gboost_engine_queue")
         registry.reset("gboost_engine_active")
+        registry.reset("gboost_engine_tokens")
+        registry.reset("gboost_engine_requests")
         for (file, status) in await models.statuses() {
             let name = file.split(separator: "/").last.map(String.init) ?? file
             registry.set("gboost_engine_queue", Double(status.queued), [name])
             registry.set("gboost_engine_active", Double(status.active), [name])
+            registry.set("gboost_engine_tokens", Double(status.evaluatedTokens), [name, "evaluated"])
+            registry.set("gboost_engine_tokens", Double(status.generatedTokens), [name, "generated"])
+            registry.set("gboost_engine_tokens", Double(status.reusedTokens), [name, "reused"])
+            registry.set("gboost_engine_requests", Double(status.paused), [name, "paused"])
+            registry.set("gboost_engine_requests", Double(status.overloaded), [name, "overloaded"])
         }
         let memory = await models.memory
         registry.set("gboost_models_resident", Double(memory.resident))

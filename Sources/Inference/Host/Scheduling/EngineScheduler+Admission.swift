@@ -9,26 +9,49 @@ extension EngineScheduler {
     /// Starts waiting jobs while lanes and cells suffice: the least served tenant first.
     ///
     /// Where they do not suffice, jobs of tenants that hold more than their share are paused, youngest first. Where
-    /// even that does not help, nobody else may overtake: what is freed next is for the one whose turn it is, or a
-    /// large job would wait for ever.
+    /// even that does not help, tenants that stay within their share may overtake, but only so often: then what is
+    /// freed next is for the one whose turn it is, or a large job would wait for ever.
     mutating func admit() -> [Admission] {
         var admissions: [Admission] = []
-        while let name = nextTenant, let id = tenants[name]?.waiting.first, let job = entry(id)?.job {
-            guard let victims = victims(for: job) else { break }
+        var blocked: [JobID] = []
+        var order = waitingTenants
+        while let name = order.first, let id = tenants[name]?.waiting.first, let entry = entry(id) {
+            order.removeFirst()
+            guard blocked.isEmpty || staysWithinShare(entry.job), let victims = victims(for: entry.job) else {
+                if entry.overtaken >= limits.overtakes { break }
+                blocked.append(id)
+                continue
+            }
             for victim in victims {
                 pause(victim)
                 admissions.append(.pause(victim))
             }
+            for other in blocked { overtake(other) }
             start(id)
             admissions.append(.start(id))
+            blocked = []
+            order = waitingTenants
         }
         return admissions
     }
 
-    private var nextTenant: Int64? {
-        tenants.filter { !$0.value.waiting.isEmpty }.min {
+    private var waitingTenants: [Int64] {
+        tenants.filter { !$0.value.waiting.isEmpty }.sorted {
             ($0.value.served, $0.value.lastStart, $0.key) < ($1.value.served, $1.value.lastStart, $1.key)
-        }?.key
+        }.map(\.key)
+    }
+
+    /// Whether its tenant would hold no more than its share with this job.
+    private func staysWithinShare(_ job: Job) -> Bool {
+        var own = holding(job.tenant)
+        own.add(job)
+        return own.use(limits) <= Double(job.weight) / Double(max(1, activeWeight))
+    }
+
+    private func holding(_ name: Int64) -> Holding {
+        (tenants[name]?.running ?? []).reduce(into: Holding()) { sum, id in
+            if let job = entry(id)?.job { sum.add(job) }
+        }
     }
 
     /// What a tenant holds, in the scarcer of lanes and cells, as a part of all.
@@ -52,18 +75,11 @@ extension EngineScheduler {
         func fits() -> Bool { free.lanes >= job.lanes && free.cells >= job.cells }
         if fits() { return [] }
         let total = Double(max(1, activeWeight))
-        var holdings = tenants.mapValues { tenant in
-            tenant.running.reduce(into: Holding()) { sum, id in
-                if let other = entry(id)?.job { sum.add(other) }
-            }
-        }
+        var holdings = Dictionary(uniqueKeysWithValues: tenants.keys.map { ($0, holding($0)) })
         func excess(_ name: Int64) -> Double {
             (holdings[name]?.use(limits) ?? 0) - Double(tenants[name]?.weight ?? 0) / total
         }
-        var own = holdings[job.tenant] ?? Holding()
-        let isWithoutLane = own.lanes == 0
-        own.add(job)
-        guard isWithoutLane || own.use(limits) <= Double(job.weight) / total else { return nil }
+        guard holding(job.tenant).lanes == 0 || staysWithinShare(job) else { return nil }
         var victims: [JobID] = []
         var chosen: Set<JobID> = []
         while !fits() {

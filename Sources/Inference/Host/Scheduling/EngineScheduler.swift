@@ -56,6 +56,8 @@ struct EngineScheduler: Sendable {
         var lanes: [Lane] = []
         var isRunning = false
         var pauses = 0
+        /// Jobs that were started before it although it was its turn.
+        var overtaken = 0
         /// Decodes since it was started last.
         var decodes = 0
     }
@@ -194,6 +196,7 @@ struct EngineScheduler: Sendable {
         lanesInUse += job.lanes
         cellsInUse += job.cells
         entries[id]?.isRunning = true
+        entries[id]?.overtaken = 0
         entries[id]?.decodes = 0
         guard var tenant = tenants[job.tenant] else { return }
         tenant.waiting.removeAll { $0 == id }
@@ -205,6 +208,9 @@ struct EngineScheduler: Sendable {
         tenant.lastStart = starts
         tenants[job.tenant] = tenant
     }
+
+    /// Notes that another job was started although it was this one's turn.
+    mutating func overtake(_ id: JobID) { entries[id]?.overtaken += 1 }
 
     mutating func pause(_ id: JobID) {
         guard let job = entries[id]?.job, entries[id]?.isRunning == true else { return }

@@ -22,6 +22,8 @@ struct SchedulerLimits: Hashable, Sendable {
     var turn = 8
     /// How often one job may be paused for another tenant's sake.
     var pauses = 3
+    /// Jobs of other tenants, within their shares, that may start before one whose turn it is and that does not fit.
+    var overtakes = 16
     /// What an overloaded tenant is told at least and at most.
     var retryAfterSeconds = 1...60
     /// Weights beyond are clamped.

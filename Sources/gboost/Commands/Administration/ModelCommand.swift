@@ -38,7 +38,11 @@ struct ModelCommand: AsyncParsableCommand {
         @Argument(help: "Its name.") var name: String
         @Option(help: "The tenant.") var tenant: String
         @Option(help: "slm, prm or adapter.") var kind: ModelKind
-        @Option(help: "A GGUF file; for a head its head file. As the gateways see it.") var file: String
+        @Option(
+            help: """
+                A GGUF file; for a head its head file. As the gateways see it. Or where another server holds the \
+                model: http://host:8000/v1#NAME.
+                """) var file: String
         @Option(help: "The SLM that a shared head or an adapter belongs to; the model that a head belongs to.")
         var base: String?
         @Option(help: "How a PRM's reward is read: tokens, head or shared-head.") var rewardKind: RewardKind?
@@ -50,7 +54,7 @@ struct ModelCommand: AsyncParsableCommand {
             let draft = ModelDraft(
                 tenant: tenant, name: name, kind: kind, file: file, base: base, rewardKind: reward, isPinned: pin)
             // A file that gateways would refuse is refused here, before anything counts on it.
-            if reward != .sharedHead {
+            if reward != .sharedHead, !RemoteEndpoint.isMeant(file) {
                 do throws(ModelFailure) {
                     _ = try await GGUFFile.checked(file, for: kind == .adapter ? .adapter : .model)
                 } catch {

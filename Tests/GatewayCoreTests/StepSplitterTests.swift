@@ -1,8 +1,7 @@
 import Foundation
-import GatewayCore
 import Testing
 
-@testable import Inference
+@testable import GatewayCore
 
 @Suite("Where steps end")
 struct StepSplitterTests {
@@ -95,7 +94,7 @@ struct StepSplitterTests {
 
     @Test("Steps together are the text, for any cut into tokens", arguments: 0..<20)
     func reassembly(seed: UInt64) throws {
-        var random = SplitMix(state: seed)
+        var random = SeededGenerator(seed: seed)
         let alphabet = ["a", "b", "\n", "\n\n", " ", ". ", "é", "🍎", "\t"]
         let text = (0..<200).map { _ in alphabet.randomElement(using: &random) ?? "" }.joined()
         var rest = Array(text.utf8)[...]

@@ -1,9 +1,9 @@
 /// Finds where a byte sequence stops being whole characters.
-enum UTF8Tail {
+package enum UTF8Tail {
     /// Bytes at the end that begin a character without finishing it: 0…3.
     ///
     /// Bytes that can never become a character count as finished, or a broken model would be waited for forever.
-    static func unfinishedCount(_ bytes: some BidirectionalCollection<UInt8>) -> Int {
+    package static func unfinishedCount(_ bytes: some BidirectionalCollection<UInt8>) -> Int {
         var back = 0
         for byte in bytes.reversed().prefix(4) {
             back += 1

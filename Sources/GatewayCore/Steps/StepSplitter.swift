@@ -1,22 +1,21 @@
-internal import GatewayCore
-
 /// Decides, token by token, where a drafted step ends.
 ///
 /// A step is cut between tokens, never inside one: the token that completes a boundary belongs to the step as a
 /// whole, so that going on from the step's tokens is exactly what the model would have done in one go. A step never
 /// ends inside a character, and has something in it that is not white space unless the answer ends there. Only a
 /// client's stop string cuts inside a token: the answer is over then.
-struct StepSplitter {
-    enum Verdict: Equatable {
+package struct StepSplitter {
+    /// What a piece makes of the step.
+    package enum Verdict: Equatable {
         case more
         /// The step ends; its first `tokens` tokens and `text` belong to it.
         case ends(DraftEnd, tokens: Int, text: String)
     }
 
     /// Tokens that may follow `maxTokens` to finish a character.
-    static let maxExtraTokens = 8
-    static let maxStops = 16
-    static let maxStopBytes = 256
+    package static let maxExtraTokens = 8
+    package static let maxStops = 16
+    package static let maxStopBytes = 256
 
     private let matcher: BoundaryMatcher
     private let maxTokens: Int
@@ -30,7 +29,8 @@ struct StepSplitter {
     /// A boundary was met here (tokens), but the text behind it may yet turn out to be a stop string.
     private var heldBoundary: Int?
 
-    init(
+    /// - Parameter answerBytes: the end of the answer so far, in which a stop string may have begun.
+    package init(
         boundary: StepBoundary?, stops: [String], maxTokens: Int, answerBytes: [UInt8] = []
     ) throws(LocalModelError) {
         matcher = try BoundaryMatcher(boundary)
@@ -43,7 +43,7 @@ struct StepSplitter {
     }
 
     /// Takes the bytes of one more token.
-    mutating func push(_ piece: [UInt8]) throws(LocalModelError) -> Verdict {
+    package mutating func push(_ piece: [UInt8]) throws(LocalModelError) -> Verdict {
         bytes += piece
         ends.append(bytes.count)
         if let kept = keptBeforeStop() { return stopped(at: kept) }
@@ -62,7 +62,7 @@ struct StepSplitter {
 
     /// The bytes that belong to the step whatever comes: whole characters, before a boundary that was met, and
     /// before what may yet turn out to be a stop string.
-    var settled: ArraySlice<UInt8> {
+    package var settled: ArraySlice<UInt8> {
         var length = bytes.count
         if let heldBoundary { length = min(length, ends[heldBoundary - 1]) }
         let text = stops.isEmpty ? [] : carried + bytes
@@ -76,13 +76,13 @@ struct StepSplitter {
     }
 
     /// The model ended its answer.
-    func finish() -> Verdict {
+    package func finish() -> Verdict {
         if let boundary = heldBoundary { return cut(.boundary, at: boundary) }
         return cut(.answer, at: ends.count)
     }
 
     /// No room for another token.
-    func exhaust() -> Verdict {
+    package func exhaust() -> Verdict {
         if let boundary = heldBoundary { return cut(.boundary, at: boundary) }
         return cut(.length, at: ends.count)
     }
