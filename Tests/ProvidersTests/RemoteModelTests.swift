@@ -26,10 +26,10 @@ import Testing
         try await withProvider(first, second) { provider, peer in
             let model = RemoteModel(provider: provider, model: "small")
             let step = try await model.draft(Self.request())
-            #expect(step.text == "Two and three.\n" && step.end == .boundary && step.tokenCount == 2)
+            #expect(step.text == "Two and three.\n" && step.end == .boundary && step.tokenCount == 4)
             #expect(step.segment == .text("Two and three.\n"))
             let rest = try await model.draft(Self.request([step.segment]))
-            #expect(rest.text == "Five." && rest.end == .answer && rest.promptTokens == 11)
+            #expect(rest.text == "Five." && rest.end == .answer && rest.promptTokens == 11 && rest.tokenCount == 2)
             let bodies = peer.requests.map { String(decoding: $0.body, as: UTF8.self) }
             #expect(bodies.count == 2 && bodies[0].contains("\"model\":\"small\"") && bodies[0].contains("\"seed\":7"))
             #expect(!bodies[0].contains("continue_final_message"))

@@ -9,7 +9,10 @@ internal import WireFormat
 /// so far as a message of the assistant's that is not finished. Hidden states are not to be had from it.
 package struct RemoteModel: SmallLanguageModel {
     private static let maxTokens = 4096
-    private static let drainSeconds = 0.0
+    /// Bound of a step; the server's own is in tokens.
+    private static let maxCharacters = 65_536
+    /// Of English text, about.
+    private static let bytesPerToken = 4
 
     private let provider: any PaidProvider
     private let model: ModelReference
@@ -27,24 +30,30 @@ package struct RemoteModel: SmallLanguageModel {
         }
         let answer = try Self.text(of: request.answer)
         var splitter = try StepSplitter(
-            boundary: request.boundary, stops: request.stop, maxTokens: min(request.maxTokens, Self.maxTokens),
+            boundary: request.boundary, stops: request.stop, maxTokens: Self.maxCharacters,
             answerBytes: Array(answer.utf8))
         let exchange = try await open(Self.body(request, model.model, answer: answer), isStream: true)
         do {
             var verdict = StepSplitter.Verdict.more
+            // By characters: the next step goes on from a text, which may be cut anywhere, and what arrives together is
+            // not what was drafted together.
             while verdict == .more, let chunk = try await exchange.next() {
-                if !chunk.text.isEmpty { verdict = try splitter.push(Array(chunk.text.utf8)) }
+                for character in chunk.text where verdict == .more {
+                    verdict = try splitter.push(Array(String(character).utf8))
+                }
             }
             let result = await exchange.result
-            if verdict == .more { verdict = result.finishReason == "length" ? splitter.exhaust() : splitter.finish() }
+            let isWhole = verdict == .more
+            if isWhole { verdict = result.finishReason == "length" ? splitter.exhaust() : splitter.finish() }
             await exchange.cancel()
-            guard case .ends(let end, let pieces, let text) = verdict else { throw LocalModelError.interrupted }
+            guard case .ends(let end, _, let text) = verdict else { throw LocalModelError.interrupted }
             var draft = StepDraft(
                 text: text, tokens: [], logProbabilities: [], hidden: [], end: end,
                 promptTokens: Int(clamping: result.usage?.input ?? 0),
                 reusedTokens: Int(clamping: result.usage?.cachedInput ?? 0))
-            // One piece a token, as these servers send them.
-            draft.remoteTokens = pieces
+            // Only a whole answer comes with a count.
+            let estimate = (text.utf8.count + Self.bytesPerToken - 1) / Self.bytesPerToken
+            draft.remoteTokens = isWhole ? Int(clamping: result.usage?.output ?? Int64(estimate)) : estimate
             return draft
         } catch {
             await exchange.cancel()
