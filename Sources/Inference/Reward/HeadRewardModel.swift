@@ -6,7 +6,7 @@ package import GatewayCore
 ///
 /// It reads as the SLM writes: the conversation in its own chat template, then the answer's steps. So scoring a step
 /// evaluates that step's tokens and nothing before them, and candidates for a step are read side by side.
-package struct HeadRewardModel: ProcessRewardModel {
+package struct HeadRewardModel: CandidatesRewardModel {
     private let head: RewardHead
     private let model: EngineModel
 
@@ -22,14 +22,6 @@ package struct HeadRewardModel: ProcessRewardModel {
     }
 
     package var needsHidden: Bool { false }
-
-    package func score(
-        session: UUID, messages: [ChatMessage], answer: [String], draft: StepDraft
-    ) async throws -> ProcessReward {
-        let rewards = try await score(session: session, messages: messages, answer: answer, candidates: [draft])
-        guard let reward = rewards.first else { throw LocalModelError.interrupted }
-        return reward
-    }
 
     package func score(
         session: UUID, messages: [ChatMessage], answer: [String], candidates: [StepDraft]

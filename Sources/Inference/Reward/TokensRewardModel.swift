@@ -56,7 +56,7 @@ package struct TokensRewardSettings: Hashable, Sendable, Codable {
 
 /// A process reward model that is asked: the reward is the probability of the good answer's token against the bad
 /// one's, after the step.
-package struct TokensRewardModel: ProcessRewardModel {
+package struct TokensRewardModel: CandidatesRewardModel {
     private let supervisor: EngineSupervisor
     private let settings: TokensRewardSettings
     private let calibration: Calibration
@@ -73,14 +73,6 @@ package struct TokensRewardModel: ProcessRewardModel {
     }
 
     package var needsHidden: Bool { false }
-
-    package func score(
-        session: UUID, messages: [ChatMessage], answer: [String], draft: StepDraft
-    ) async throws -> ProcessReward {
-        let rewards = try await score(session: session, messages: messages, answer: answer, candidates: [draft])
-        guard let reward = rewards.first else { throw LocalModelError.interrupted }
-        return reward
-    }
 
     package func score(
         session: UUID, messages: [ChatMessage], answer: [String], candidates: [StepDraft]
