@@ -5,7 +5,7 @@ internal import ThreadExecutor
 actor PoolCore {
     private let configuration: PostgresConfiguration
     private let logger: Logger
-    private let executor: ThreadExecutor
+    nonisolated let executor: ThreadExecutor
     private let readiness: EpollWait
     private let resolver: NameResolver?
     nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }

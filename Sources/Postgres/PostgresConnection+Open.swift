@@ -19,7 +19,7 @@ extension PostgresConnection {
             throw error
         }
         phase = .open
-        Task { await self.pump() }
+        Task(executorPreference: ThreadTaskExecutor(executor)) { await self.pump() }
     }
 
     private func giveUp() {

@@ -42,7 +42,7 @@ package actor PostgresConnection {
     let readiness: EpollWait
     let resolver: NameResolver?
     let events: Events
-    private let executor: ThreadExecutor
+    let executor: ThreadExecutor
     package nonisolated var unownedExecutor: UnownedSerialExecutor { executor.asUnownedSerialExecutor() }
 
     var handle = ConnectionHandle()

@@ -31,6 +31,9 @@ package final class PostgresPool: Sendable {
     /// The thread that its connections live on, for an actor that talks to them most of the time.
     package var unownedExecutor: UnownedSerialExecutor { core.unownedExecutor }
 
+    /// The same thread, for the tasks of such an actor: they then resume there at once.
+    package func taskExecutor() -> any TaskExecutor { ThreadTaskExecutor(core.executor) }
+
     deinit {
         let core = core
         Task { await core.close(within: .zero) }

@@ -21,8 +21,14 @@ package protocol ThreadWait: AnyObject, Sendable {
 /// The thread ends after `stop()`, once no job is queued. A job that comes later (an actor's last goodbyes) starts it
 /// again for as long as that takes: no job is ever lost, which would hang whoever waits for it.
 package final class ThreadExecutor: SerialExecutor {
+    /// A job, and the task executor that it was handed to, if it was one.
+    private struct Entry {
+        var job: UnownedJob
+        var taskExecutor: UnownedTaskExecutor?
+    }
+
     private struct State {
-        var jobs: [UnownedJob] = []
+        var jobs: [Entry] = []
         var isStopping = false
         var isIdle = false
         var hasEnded = false
@@ -60,14 +66,15 @@ package final class ThreadExecutor: SerialExecutor {
         pthread_detach(id)
     }
 
-    package func enqueue(_ job: consuming ExecutorJob) {
-        let job = UnownedJob(job)
+    package func enqueue(_ job: consuming ExecutorJob) { enqueue(UnownedJob(job), from: nil) }
+
+    fileprivate func enqueue(_ job: UnownedJob, from taskExecutor: UnownedTaskExecutor?) {
         // The caller does not own this object: what keeps it alive may be the job itself, which the thread can have
         // run and freed before this function is through.
         let held = Unmanaged.passRetained(self).toOpaque()
         defer { Self.letGo(held) }
         let (mustWake, mustStart) = state.withLock { s in
-            s.jobs.append(job)
+            s.jobs.append(Entry(job: job, taskExecutor: taskExecutor))
             defer {
                 s.isIdle = false
                 s.hasEnded = false
@@ -102,7 +109,7 @@ package final class ThreadExecutor: SerialExecutor {
     private func run() {
         thread.withLock { $0 = pthread_self() }
         _ = clinux_set_thread_name(name)
-        var batch: [UnownedJob] = []
+        var batch: [Entry] = []
         var rounds = 0
         while true {
             batch.removeAll(keepingCapacity: true)
@@ -115,7 +122,13 @@ package final class ThreadExecutor: SerialExecutor {
                 return s.hasEnded
             }
             if stopped { return }
-            for job in batch { job.runSynchronously(on: asUnownedSerialExecutor()) }
+            for entry in batch {
+                if let taskExecutor = entry.taskExecutor {
+                    entry.job.runSynchronously(on: taskExecutor)
+                } else {
+                    entry.job.runSynchronously(on: asUnownedSerialExecutor())
+                }
+            }
             // Jobs beget jobs: a look at the descriptors after each round would cost more than the rounds.
             rounds += 1
             guard batch.isEmpty || rounds % Self.roundsPerPoll == 0 else { continue }
@@ -124,5 +137,20 @@ package final class ThreadExecutor: SerialExecutor {
             if batch.isEmpty { state.withLock { $0.isIdle = false } }
             waiting.deliver()
         }
+    }
+}
+
+/// The thread of a `ThreadExecutor` as the place where a task resumes.
+///
+/// A task that has waited for something resumes where its task executor says, and only then goes back to its actor.
+/// Without that preference it resumes on the cooperative pool, whatever actor it was on: two changes of threads for
+/// nothing. Tasks that spend their time on such a thread are made with this.
+package final class ThreadTaskExecutor: TaskExecutor {
+    private let thread: ThreadExecutor
+
+    package init(_ thread: ThreadExecutor) { self.thread = thread }
+
+    package func enqueue(_ job: consuming ExecutorJob) {
+        thread.enqueue(UnownedJob(job), from: asUnownedTaskExecutor())
     }
 }

@@ -52,6 +52,20 @@ struct ThreadExecutorTests {
         worker.executor.stop()
     }
 
+    @Test("a task that is made for the thread resumes there, off its actor as well as on it")
+    func taskExecutor() async {
+        let worker = Worker()
+        let threads = await Task(executorPreference: ThreadTaskExecutor(worker.executor)) {
+            let before = pthread_self()
+            let visited = await worker.visit().thread
+            await Task.yield()
+            return [before, visited, pthread_self()]
+        }.value
+        #expect(Set(threads).count == 1)
+        #expect(await worker.visit().thread == threads[0])
+        worker.executor.stop()
+    }
+
     @Test("it knows whether it is the current one")
     func checks() async {
         let worker = Worker()

@@ -60,11 +60,13 @@ actor LedgerLane {
     private var last: (result: PostgresResult, batch: Batch, isUsual: Bool)?
     private var types: BatchTypes?
     private let pool: PostgresPool
+    private let thread: any TaskExecutor
     private let gateway: UUID
     private let configuration: LedgerConfiguration
 
     init(pool: PostgresPool, gateway: UUID, configuration: LedgerConfiguration) {
         self.pool = pool
+        thread = pool.taskExecutor()
         self.gateway = gateway
         self.configuration = configuration
         state = Mutex(State(queue: BatchQueue(limits: configuration.batchLimits)))
@@ -87,7 +89,7 @@ actor LedgerLane {
     private nonisolated func add(_ item: BatchQueue<BatchItem>.Item) {
         switch state.withLock({ $0.queue.add(item) }) {
         case .queued: break
-        case .start: Task { await self.run() }
+        case .start: Task(executorPreference: thread) { await self.run() }
         case .full: item.payload.fail(PostgresError(.poolExhausted, "too many wait for the ledger"))
         }
     }
@@ -169,8 +171,10 @@ actor LedgerLane {
             sent += 1
             let number = sent
             waiting = (number, .now + configuration.reserveTimeout, waiter)
-            Task { self.finish(number, await self.ask(statement)) }
-            if last != nil { Task { self.distributeLast() } }
+            Task(executorPreference: thread) {
+                await self.finish(number, await self.ask(statement))
+            }
+            if last != nil { Task(executorPreference: thread) { await self.distributeLast() } }
             watch()
         }
     }
