@@ -49,12 +49,13 @@ let package = Package(
         .target(name: "WireFormat", swiftSettings: strict),
         .target(name: "GatewayCore", swiftSettings: strict),
         .target(name: "Router", dependencies: ["GatewayCore"], swiftSettings: strict),
+        .target(name: "Audit", dependencies: [crypto], exclude: ["README.md"], swiftSettings: strict),
         .target(
             name: "Inference", dependencies: ["CLinux", "CLlama", "ThreadExecutor", "GatewayCore", subprocess, log],
             swiftSettings: common),
         .target(name: "Providers", dependencies: ["Curl", "WireFormat", "GatewayCore", log], swiftSettings: strict),
         .target(
-            name: "Ledger", dependencies: ["Postgres", "GatewayCore", crypto, log],
+            name: "Ledger", dependencies: ["Postgres", "GatewayCore", "Audit", crypto, log],
             // Lets tests kill a gateway at a chosen moment; a release build has none of it.
             swiftSettings: strict + [.define("GBOOST_FAILPOINTS", .when(configuration: .debug))]),
         .target(name: "EmbeddedPostgres", dependencies: [subprocess, log], swiftSettings: strict),
@@ -77,7 +78,7 @@ let package = Package(
             name: "gboost",
             dependencies: [
                 "GatewayServer", "SimulatedProvider", "GatewayTesting", "EmbeddedPostgres", "GatewayCore", "Router",
-                "Ledger", "Postgres", "Providers", "Curl", "Inference", "WireFormat", lifecycle, log, crypto,
+                "Ledger", "Audit", "Postgres", "Providers", "Curl", "Inference", "WireFormat", lifecycle, log, crypto,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Configuration", package: "swift-configuration"),
@@ -88,7 +89,7 @@ let package = Package(
         .executableTarget(
             name: "LedgerBench",
             dependencies: [
-                "Ledger", "Postgres", "GatewayCore", log,
+                "Ledger", "Audit", "Postgres", "GatewayCore", log,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -109,6 +110,7 @@ let package = Package(
         .testTarget(name: "CurlTests", dependencies: ["Curl", "GatewayTesting"], swiftSettings: common),
         .testTarget(name: "WireFormatTests", dependencies: ["WireFormat"], swiftSettings: common),
         .testTarget(name: "GatewayCoreTests", dependencies: ["GatewayCore"], swiftSettings: common),
+        .testTarget(name: "AuditTests", dependencies: ["Audit", crypto], swiftSettings: common),
         .testTarget(name: "RouterTests", dependencies: ["Router", "GatewayCore"], swiftSettings: common),
         .testTarget(
             name: "InferenceTests",
@@ -119,7 +121,7 @@ let package = Package(
             swiftSettings: common),
         .testTarget(
             name: "LedgerTests",
-            dependencies: ["Ledger", "Postgres", "GatewayCore", "EmbeddedPostgres", "GatewayTesting"],
+            dependencies: ["Ledger", "Audit", "Postgres", "GatewayCore", "EmbeddedPostgres", "GatewayTesting"],
             swiftSettings: common),
         .testTarget(
             name: "SimulatedProviderTests",
@@ -146,7 +148,8 @@ let package = Package(
         .testTarget(
             name: "GBoostTests",
             dependencies: [
-                "gboost", "GatewayCore", "GatewayTesting", "Ledger", "Postgres", "Providers", "EmbeddedPostgres", log,
+                "gboost", "Audit", "GatewayCore", "GatewayTesting", "Ledger", "Postgres", "Providers",
+                "EmbeddedPostgres", log,
             ],
             swiftSettings: common),
         .testTarget(name: "TidyTests", swiftSettings: common),

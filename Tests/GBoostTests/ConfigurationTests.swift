@@ -61,7 +61,7 @@ import Testing
 
     static let refused: [(yaml: String, error: String)] = [
         ("server: { prot: 1 }", "g.yaml:1: server.prot: no such key; 'server' has: "),
-        ("sever: { port: 1 }", "g.yaml:1: sever.port: no such section; there are: database, "),
+        ("sever: { port: 1 }", "g.yaml:1: sever.port: no such section; there are: audit, database, "),
         ("log: { level: info }\nserver:\n  port: http", "g.yaml:3: server.port: 'http' is not a whole number"),
         ("server: { port: 70000 }", "g.yaml:1: server.port: 70000 is not within 0…65535"),
         ("server: { port: [1] }", "g.yaml:1: server.port: a single value is expected"),
@@ -70,6 +70,8 @@ import Testing
         ("- a", "g.yaml:1: a mapping of sections is expected"),
         ("server: { port: 1, port: 2 }", "g.yaml:1: 'port' stands twice"),
         ("server: { port: 1", "g.yaml:"),
+        ("audit: { seal_interval: 10x }", "g.yaml:1: audit.seal_interval: '10x' is not a time between"),
+        ("audit: { checkpoint_interval: 2d }", "g.yaml:1: audit.checkpoint_interval: '2d' is not a time"),
         ("log: { level: loud }", "g.yaml:1: log.level: 'loud' is not one of: trace, debug, "),
         ("server: { drain_seconds: nan }", "g.yaml:1: server.drain_seconds: 'nan' is not a number of seconds"),
         ("providers: { a: 1 }", "g.yaml:1: providers: a list is expected"),
@@ -116,6 +118,7 @@ import Testing
             "providers:\n  - { name: a, kind: openai, api_key: sk-canary }",
             "providers:\n  - { name: a, kind: openai, base_url: 'https://u:sk-canary@h/v1' }",
             "secrets: { key_pepper: sk-canary }",
+            "audit: { signing_key: sk-canary }",
             "database: { url: 'postgresql://app:sk-canary@db/gboost' }",
             "database: { url: 'postgresql://db/gboost?user=app&password=sk-canary' }",
             "database: { url: 'host=db password=sk-canary' }",

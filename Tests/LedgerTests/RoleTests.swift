@@ -17,7 +17,10 @@ struct RoleTests {
             "local_limits", "catalog_version", "gateways", "holds", "escalation_counters", "outbox", "retention",
         ] { rights[table] = ["insert", "update"] }
         for table in ["models", "routes", "retention"] { rights[table]?.insert("delete") }
-        for table in ["prices", "price_tiers", "events", "ledger_entries", "escalations", "requests"] {
+        for table in [
+            "prices", "price_tiers", "events", "ledger_entries", "escalations", "requests", "audit_blocks",
+            "audit_checkpoints", "audit_events",
+        ] {
             rights[table] = ["insert"]
         }
         return rights
@@ -65,11 +68,14 @@ struct RoleTests {
 
     @Test(
         "the second lock: a superuser meets the triggers",
-        arguments: ["ledger_entries", "escalations", "escalations_default", "prices", "price_tiers", "events"])
+        arguments: [
+            "ledger_entries", "escalations", "escalations_default", "prices", "price_tiers", "events", "audit_blocks",
+            "audit_checkpoints",
+        ])
     func superuser(table: String) async throws {
         try await LedgerFixture.with { f in
             try await Self.fill(f)
-            let columns = ["prices": "effective_at", "price_tiers": "input_pico"]
+            let columns = ["prices": "effective_at", "price_tiers": "input_pico", "audit_blocks": "sealed_at"]
             let column = columns[table] ?? "at"
             // Row triggers meet rows only; this partition has none.
             let verbs =

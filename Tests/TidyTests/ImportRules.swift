@@ -8,9 +8,10 @@ enum ImportRules {
         "WireFormat": [],
         "GatewayCore": [],
         "Router": ["GatewayCore"],
+        "Audit": ["Crypto"],
         "Inference": ["CLlama", "CLinux", "ThreadExecutor", "GatewayCore", "Subprocess", "Logging"],
         "Providers": ["Curl", "WireFormat", "GatewayCore", "Logging"],
-        "Ledger": ["Postgres", "GatewayCore", "Crypto", "Logging"],
+        "Ledger": ["Postgres", "GatewayCore", "Audit", "Crypto", "Logging"],
         "EmbeddedPostgres": ["Subprocess", "Logging"],
         "GatewayServer": [
             "GatewayCore", "WireFormat", "Router", "Ledger", "Providers", "Inference", "Hummingbird",
@@ -18,7 +19,7 @@ enum ImportRules {
             "UnixSignals", "Logging", "NIOCore", "HTTPTypes", "Crypto",
         ],
         "InferenceBench": ["Inference", "GatewayCore", "Logging", "ArgumentParser"],
-        "LedgerBench": ["Ledger", "Postgres", "GatewayCore", "Logging", "ArgumentParser"],
+        "LedgerBench": ["Ledger", "Audit", "Postgres", "GatewayCore", "Logging", "ArgumentParser"],
         "GatewayTesting": ["GatewayCore", "EmbeddedPostgres"],
         "SimulatedProvider": [
             "GatewayCore", "WireFormat", "GatewayTesting", "Hummingbird", "ServiceLifecycle", "Logging", "NIOCore",
@@ -26,15 +27,15 @@ enum ImportRules {
         ],
         "gboost": [
             "GatewayServer", "SimulatedProvider", "GatewayTesting", "EmbeddedPostgres", "GatewayCore", "Router",
-            "Ledger", "Postgres", "Providers", "Curl", "Inference", "WireFormat", "ServiceLifecycle", "Logging",
-            "UnixSignals", "ArgumentParser", "Configuration", "Crypto", "Yams",
+            "Ledger", "Audit", "Postgres", "Providers", "Curl", "Inference", "WireFormat", "ServiceLifecycle",
+            "Logging", "UnixSignals", "ArgumentParser", "Configuration", "Crypto", "Yams",
         ],
     ]
 
     /// What every target may import, since it comes with the toolchain.
     static let standard: Set<String> = ["Foundation", "FoundationEssentials", "Synchronization", "Glibc", "Dispatch"]
     /// Targets that do no I/O: of the toolchain they get calendars and numbers.
-    static let pure: Set<String> = ["GatewayCore", "Router", "WireFormat"]
+    static let pure: Set<String> = ["GatewayCore", "Router", "WireFormat", "Audit"]
     static let pureStandard: Set<String> = ["Foundation", "FoundationEssentials"]
 
     private static let levels: Set<String> = ["public", "package", "internal", "fileprivate", "private"]

@@ -44,6 +44,11 @@ package struct GatewayMetrics: Sendable {
             labels: ["tenant", "scope", "period", "kind"])
         r.declare("gboost_holds_open", .gauge, help: "Dispatched holds that are not settled, at scrape.")
         r.declare("gboost_hold_age_seconds", .gauge, help: "Age of the oldest open hold, at scrape.")
+        r.declare(
+            "gboost_audit_lag_seconds", .gauge,
+            help: "How long the oldest record that this gateway sealed in its latest round had waited.")
+        r.declare("gboost_audit_sealed_records", .gauge, help: "Records sealed by this gateway since its start.")
+        r.declare("gboost_audit_failures", .gauge, help: "Rounds of sealing that failed, since the start.")
         r.declare("gboost_engine_queue", .gauge, help: "Drafts waiting in an engine host.", labels: ["model"])
         r.declare("gboost_engine_active", .gauge, help: "Drafts under way in an engine host.", labels: ["model"])
         r.declare(

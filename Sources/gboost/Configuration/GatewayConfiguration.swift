@@ -97,6 +97,7 @@ package struct GatewayConfiguration: Sendable {
     package var ledger: Ledger
     package var secrets: Secrets
     package var limits: Limits
+    package var audit: Audit
     package var logLevel: LogLevel
     /// The file it was read from; nil: none.
     package var path: String?
@@ -135,6 +136,7 @@ extension GatewayConfiguration {
             defaultMaxTokens: try layers.integer("limits.default_max_tokens", in: 1...1_000_000, default: 4096),
             maxMaxTokens: try layers.integer("limits.max_max_tokens", in: 1...1_000_000, default: 131_072),
             maxMessages: try layers.integer("limits.max_messages", in: 1...100_000, default: 2048))
+        audit = try Self.audit(&layers)
         logLevel = try layers.choice("log.level", default: .info)
         try layers.refuseUnknown()
         readings = layers.readings
@@ -229,7 +231,7 @@ extension GatewayConfiguration {
     }
 
     /// A reference to a secret. The text of a literal one is in no message.
-    private static func secret(
+    static func secret(
         _ key: String, _ layers: inout ConfigurationLayers
     ) throws(ConfigurationError) -> SecretReference? {
         guard let text = try layers.text(key) else { return nil }

@@ -23,6 +23,9 @@ struct GatewayProcess: Sendable {
     let models: EngineModels
     let curl: CurlClient
     let services: GatewayServices
+    let sealer: AuditSealer
+    /// The sealer's own connection: no report delays it.
+    let sealerPool: PostgresPool
     let logger: Logger
 
     /// Reservations that may wait for a connection; further ones count as an unreachable ledger.
@@ -88,15 +91,33 @@ struct GatewayProcess: Sendable {
         let contentKey = SymmetricKey(
             data: HMAC<SHA256>.authenticationCode(
                 for: Array("gboost content hashes".utf8), using: SymmetricKey(data: pepper.bytes)))
+        let (sealer, sealerPool) = try Self.sealer(configuration, settings, logger: logger)
         let services = GatewayServices(
             catalog: catalog, ledger: ledger, models: ModelSources(engines: models, curl: curl),
             providers: try providers(configuration, curl: curl, models: models),
             limits: limits(configuration), contentKey: contentKey, logger: logger,
             notReady: { await Self.missing(pool: pool, catalog: catalog) },
-            refreshGauges: { await LedgerGaugeRefresh(admin: admin, ledger: ledger, models: models).fill($0) })
+            refreshGauges: {
+                await LedgerGaugeRefresh(admin: admin, ledger: ledger, models: models, sealer: sealer).fill($0)
+            })
         return GatewayProcess(
             configuration: configuration, cluster: cluster, pool: pool, ledger: ledger, catalog: catalog,
-            admin: admin, models: models, curl: curl, services: services, logger: logger)
+            admin: admin, models: models, curl: curl, services: services, sealer: sealer, sealerPool: sealerPool,
+            logger: logger)
+    }
+
+    private static func sealer(
+        _ configuration: GatewayConfiguration, _ settings: PostgresConfiguration, logger: Logger
+    ) throws -> (AuditSealer, PostgresPool) {
+        var settings = settings
+        settings.applicationName = "gboost-sealer"
+        settings.statementTimeout = .seconds(30)
+        let pool = PostgresPool(configuration: settings, size: 1, maxWaiting: 4, logger: logger)
+        let publishers = try configuration.audit.checkpointDirectory.map { [try CheckpointDirectory($0)] } ?? []
+        let sealer = AuditSealer(
+            store: AuditStore(pool: pool), settings: try configuration.sealerSettings(), publishers: publishers,
+            logger: logger)
+        return (sealer, pool)
     }
 
     private static func missing(pool: PostgresPool, catalog: CatalogStore) async -> [String] {
@@ -204,6 +225,7 @@ extension GatewayProcess {
     private func close() async {
         await models.shutdown()
         await curl.shutdown()
+        await sealerPool.close()
         await pool.close()
         if let cluster { try? await cluster.stop() }
     }
@@ -239,6 +261,7 @@ struct BackgroundService: Service {
             group.addTask { await process.catalog.run() }
             group.addTask { await process.ledger.run() }
             group.addTask { await process.followModels() }
+            group.addTask { await process.sealer.run() }
             group.addTask { try? await gracefulShutdown() }
             await group.next()
             group.cancelAll()

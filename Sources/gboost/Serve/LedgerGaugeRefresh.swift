@@ -8,10 +8,14 @@ struct LedgerGaugeRefresh: Sendable {
     let admin: AdminStore
     let ledger: PostgresLedger
     let models: EngineModels
+    let sealer: AuditSealer
 
     func fill(_ metrics: GatewayMetrics) async {
         let registry = metrics.registry
         registry.set("gboost_journal_depth", Double(ledger.journalDepth.records))
+        registry.set("gboost_audit_lag_seconds", sealer.statistics.lagSeconds)
+        registry.set("gboost_audit_sealed_records", Double(sealer.statistics.records))
+        registry.set("gboost_audit_failures", Double(sealer.statistics.failures))
         registry.reset("gboost_engine_queue")
         registry.reset("gboost_engine_active")
         registry.reset("gboost_engine_tokens")

@@ -1,0 +1,132 @@
+internal import Audit
+internal import Foundation
+internal import Postgres
+
+/// What one round of sealing did.
+package struct SealSummary: Sendable, Hashable {
+    /// False: another gateway is at it.
+    package var isMine = true
+    package var records: Int64 = 0
+    package var blocks = 0
+    /// How long the oldest record that was sealed had waited, in seconds.
+    package var lag = 0.0
+    /// Whether more are waiting.
+    package var isFull = false
+}
+
+extension AuditStore {
+    /// Most records of one round: bounds its memory and its transaction.
+    static let recordsPerRound = 16_384
+    /// Most logs of one round.
+    static let logsPerRound = 1024
+    /// How far before the newest sealed event one may still be that committed late.
+    private static let eventWindow: Int64 = 1000
+
+    /// Seals what has been recorded since: one gateway at a time, records of a log in their order.
+    package func seal() async throws(LedgerError) -> SealSummary {
+        try await translated {
+            try await pool.transaction { transaction in
+                guard try await Self.isMine(transaction) else { return SealSummary(isMine: false) }
+                var summary = SealSummary()
+                try await Self.sealEscalations(&summary, transaction)
+                try await Self.sealEvents(&summary, transaction)
+                return summary
+            }
+        }
+    }
+
+    static func isMine(_ transaction: PostgresTransaction) async throws -> Bool {
+        let row = try await transaction.query(
+            "select pg_try_advisory_xact_lock(\(unescaped: lockKeys)) as mine"
+        ).rows.first
+        return try row?.get("mine") ?? false
+    }
+
+    private static func sealEscalations(_ summary: inout SealSummary, _ transaction: PostgresTransaction) async throws {
+        let rows = try await transaction.query(
+            """
+            select c.tenant_id, b.number, b.last_seq, b.frontier from escalation_counters c
+            left join lateral (select b.number, b.last_seq, b.frontier from audit_blocks b
+              where b.log = 'escalations' and b.tenant_id = c.tenant_id order by b.number desc limit 1) b on true
+            where c.seq > coalesce(b.last_seq, 0) order by c.tenant_id limit \(Int64(logsPerRound))
+            """
+        ).rows
+        let heads = try rows.map { try head(AuditLog(.escalations, tenant: try $0.get("tenant_id")), $0) }
+        guard !heads.isEmpty else { return }
+        let each = max(16, min(AuditBlock.maxRecords, recordsPerRound / heads.count))
+        let columns = AuditColumns.escalations
+        let records = try await transaction.query(
+            """
+            select \(unescaped: columns.list), extract(epoch from clock_timestamp() - e.at)::float8 as waited
+            from unnest(\(heads.map(\.log.tenant)), \(heads.map(\.frontier.size))) u(tenant, size)
+            cross join lateral (select e.* from escalations e where e.tenant_id = u.tenant and e.seq > u.size
+              order by e.seq, e.at limit \(Int64(each))) e
+            \(unescaped: AuditColumns.entryJoin)
+            order by e.tenant_id, e.seq
+            """
+        ).rows
+        try await seal(records, heads, columns, &summary, transaction)
+        summary.isFull = heads.count == logsPerRound || records.count >= each
+    }
+
+    private static func sealEvents(_ summary: inout SealSummary, _ transaction: PostgresTransaction) async throws {
+        let log = AuditLog(.events)
+        let last = try await transaction.query(
+            """
+            select b.number, b.last_seq, b.frontier from audit_blocks b where b.log = 'events' and b.tenant_id = 0
+            order by b.number desc limit 1
+            """
+        ).rows.first
+        let head = try last.map { try Self.head(log, $0) } ?? Head(log: log, number: 0, frontier: MerkleFrontier())
+        _ = try await transaction.query(
+            """
+            insert into audit_events (seq, event_id)
+            select \(head.frontier.size) + row_number() over (order by e.id), e.id from events e
+            where e.id > coalesce((select max(a.event_id) from audit_events a), 0) - \(eventWindow)
+              and not exists (select from audit_events a where a.event_id = e.id)
+            order by e.id limit \(Int64(AuditBlock.maxRecords))
+            """)
+        let columns = AuditColumns.events
+        let records = try await transaction.query(
+            """
+            select \(unescaped: columns.list), extract(epoch from clock_timestamp() - e.at)::float8 as waited
+            from audit_events a join events e on e.id = a.event_id where a.seq > \(head.frontier.size) order by a.seq
+            """
+        ).rows
+        try await seal(records, [head], columns, &summary, transaction)
+    }
+
+    /// One block for each head that has records.
+    private static func seal(
+        _ rows: [PostgresRow], _ heads: [Head], _ columns: AuditColumns, _ summary: inout SealSummary,
+        _ transaction: PostgresTransaction
+    ) async throws {
+        var leaves: [Int64: [AuditHash]] = [:]
+        var next = Dictionary(uniqueKeysWithValues: heads.map { ($0.log.tenant, $0.frontier.size + 1) })
+        var encoding = RecordEncoding()
+        for row in rows {
+            let (tenant, number) = (try columns.tenant(row), try columns.number(row))
+            // A number that is missing or doubled stays unsealed, and all after it: that is for a person to look at.
+            guard next[tenant] == number else { continue }
+            next[tenant] = number + 1
+            leaves[tenant, default: []].append(try columns.leaf(row, &encoding))
+            summary.lag = max(summary.lag, try row.get("waited"))
+        }
+        let sealed = heads.compactMap { head -> (block: AuditBlock, frontier: MerkleFrontier)? in
+            guard let leaves = leaves[head.log.tenant] else { return nil }
+            return AuditBlock.sealing(leaves, log: head.log, number: head.number + 1, after: head.frontier)
+        }
+        guard let kind = sealed.first?.block.log.kind else { return }
+        let blocks = sealed.map(\.block)
+        _ = try await transaction.query(
+            """
+            insert into audit_blocks (log, tenant_id, number, first_seq, last_seq, previous, root, frontier, leaves)
+            select \(kind.rawValue), * from unnest(\(blocks.map(\.log.tenant)), \(blocks.map(\.number)),
+              \(blocks.map(\.first)), \(blocks.map(\.last)), \(blocks.map(\.previous.bytes)),
+              \(blocks.map(\.root.bytes)),
+              \(sealed.map { $0.frontier.subtrees.flatMap(\.bytes) }), \(blocks.map { $0.leaves.flatMap(\.bytes) }))
+            """)
+        summary.blocks += blocks.count
+        summary.records += blocks.reduce(0) { $0 + Int64($1.leaves.count) }
+    }
+}

@@ -1,0 +1,200 @@
+package import Audit
+internal import Foundation
+internal import Postgres
+
+extension AuditStore {
+    /// Records and blocks that are read at once: bounds the memory.
+    private static let recordsAPage: Int64 = 8192
+    private static let blocksAPage: Int64 = 64
+    /// Logs that are read at once, each over a connection.
+    static let parallelLogs = 2
+
+    /// Every log of the database: a tenant's, or all.
+    package func logs(tenant: Int64? = nil) async throws(LedgerError) -> [(log: AuditLog, name: String)] {
+        try await translated {
+            let rows = try await pool.query(
+                """
+                select u.log, u.id, coalesce((select t.name from tenants t where t.id = u.id), '') as name from (
+                  select 'escalations' as log, tenant_id as id from escalation_counters
+                  union select log, tenant_id from audit_blocks
+                  union select log, tenant_id from audit_checkpoints
+                  union select 'events', 0) u
+                where \(optional: tenant) is null or u.log = 'escalations' and u.id = \(optional: tenant)
+                order by u.log, u.id
+                """
+            ).rows
+            return try rows.compactMap { row in
+                guard let kind = AuditKind(rawValue: try row.get("log")) else { return nil }
+                return (AuditLog(kind, tenant: try row.get("id")), try row.get("name"))
+            }
+        }
+    }
+
+    /// Verifies what is sealed, against what known keys have signed.
+    /// - Parameters:
+    ///   - keys: none: checkpoints are not looked at.
+    ///   - published: checkpoints from elsewhere, beside those in the database.
+    package func verify(
+        _ logs: [AuditLog], keys: [NoteVerifier], published: [String] = []
+    ) async throws(LedgerError) -> AuditReport {
+        try await translated {
+            var shelf = CheckpointShelf(keys: keys)
+            for note in published { shelf.add(note) }
+            let given = shelf
+            return try await withThrowingTaskGroup(of: AuditReport.self) { group in
+                var report = AuditReport()
+                for (number, log) in logs.enumerated() {
+                    if number >= Self.parallelLogs, let next = try await group.next() { report.add(next) }
+                    group.addTask { try await verify(log, given) }
+                }
+                while let next = try await group.next() { report.add(next) }
+                report.findings += given.findings
+                report.findings.sort { ($0.log, $0.record ?? 0, $0.message) < ($1.log, $1.record ?? 0, $1.message) }
+                return report
+            }
+        }
+    }
+
+    /// One log, at one moment of the database.
+    @concurrent private func verify(_ log: AuditLog, _ given: CheckpointShelf) async throws -> AuditReport {
+        try await pool.transaction(isolation: .repeatableRead) { transaction in
+            var shelf = given
+            for note in try await Self.checkpoints(log, transaction) { shelf.add(note, expected: log) }
+            var verifier = LogVerifier(log: log, checkpoints: shelf.byLog[log] ?? [])
+            var unsealed: Int64 = 0
+            var encoding = RecordEncoding()
+            let columns = AuditColumns.of(log.kind)
+            try await Self.walk(log, transaction) { step in
+                switch step {
+                case .block(let block): verifier.begin(block)
+                case .record(let row):
+                    verifier.record(try columns.number(row), leaf: try columns.leaf(row, &encoding))
+                case .unsealed(let count): unsealed += count
+                }
+                return verifier.finding == nil
+            }
+            let records = verifier.records
+            var report = verifier.end()
+            report.unsealed = unsealed
+            if report.isClean, let finding = try await Self.count(log, records + unsealed, transaction) {
+                report.findings.append(finding)
+            }
+            report.findings += shelf.findings.dropFirst(given.findings.count)
+            return report
+        }
+    }
+
+    static func checkpoints(_ log: AuditLog, _ transaction: PostgresTransaction) async throws -> [String] {
+        try await transaction.query(
+            """
+            select note from audit_checkpoints where log = \(log.kind.rawValue) and tenant_id = \(log.tenant)
+            order by size, at
+            """
+        ).rows.map { try $0.get("note") }
+    }
+
+    /// The tenant's counter, which only ever grows, against the records that are there.
+    private static func count(
+        _ log: AuditLog, _ records: Int64, _ transaction: PostgresTransaction
+    ) async throws -> AuditFinding? {
+        guard log.kind == .escalations else { return nil }
+        let row = try await transaction.query(
+            "select seq from escalation_counters where tenant_id = \(log.tenant)"
+        ).rows.first
+        let counted = try row?.get("seq", as: Int64.self) ?? 0
+        guard counted != records else { return nil }
+        return AuditFinding(
+            .count, log, record: min(counted, records) + 1,
+            "the ledger has counted \(counted), but there are \(records)")
+    }
+
+    enum Step {
+        case block(AuditBlock)
+        case record(PostgresRow)
+        case unsealed(Int64)
+    }
+
+    /// A log's blocks, each before its records, then how many records are in none. `body` says whether to go on.
+    static func walk(
+        _ log: AuditLog, _ transaction: PostgresTransaction, _ body: (Step) async throws -> Bool
+    ) async throws {
+        var blocks = BlockPages(log: log)
+        let columns = AuditColumns.of(log.kind)
+        var after: (number: Int64, at: String) = (0, "-infinity")
+        var last: Int64 = 0
+        var unsealed: Int64 = 0
+        while true {
+            let rows = try await page(log, after: after, transaction)
+            for row in rows {
+                let number = try columns.number(row)
+                while number > last, let block = try await blocks.next(transaction) {
+                    last = max(last, block.last)
+                    guard try await body(.block(block)) else { return }
+                }
+                if number > last {
+                    unsealed += 1
+                } else if try await !body(.record(row)) {
+                    return
+                }
+            }
+            guard Int64(rows.count) == recordsAPage, let end = rows.last else { break }
+            after = (try columns.number(end), String(decoding: end.bytes(at: columns.at) ?? [], as: UTF8.self))
+        }
+        while let block = try await blocks.next(transaction) {
+            guard try await body(.block(block)) else { return }
+        }
+        _ = try await body(.unsealed(unsealed))
+    }
+
+    private static func page(
+        _ log: AuditLog, after: (number: Int64, at: String), _ transaction: PostgresTransaction
+    ) async throws -> [PostgresRow] {
+        let columns = AuditColumns.of(log.kind)
+        switch log.kind {
+        case .escalations:
+            return try await transaction.query(
+                """
+                select \(unescaped: columns.list) from (select e.* from escalations e where e.tenant_id = \(log.tenant)
+                  and (e.seq, e.at) > (\(after.number), \(after.at)::timestamptz)
+                  order by e.seq, e.at limit \(recordsAPage)) e
+                \(unescaped: AuditColumns.entryJoin)
+                order by e.seq, e.at
+                """
+            ).rows
+        case .events:
+            return try await transaction.query(
+                """
+                select \(unescaped: columns.list) from audit_events a join events e on e.id = a.event_id
+                where a.seq > \(after.number) order by a.seq limit \(recordsAPage)
+                """
+            ).rows
+        }
+    }
+
+    /// A log's blocks, a page at a time.
+    private struct BlockPages {
+        let log: AuditLog
+        private var page: [AuditBlock] = []
+        private var number: Int64 = 0
+        private var isOver = false
+
+        init(log: AuditLog) { self.log = log }
+
+        mutating func next(_ transaction: PostgresTransaction) async throws -> AuditBlock? {
+            if page.isEmpty, !isOver {
+                let rows = try await transaction.query(
+                    """
+                    select number, first_seq, last_seq, previous, root, leaves from audit_blocks
+                    where log = \(log.kind.rawValue) and tenant_id = \(log.tenant) and number > \(number)
+                    order by number limit \(AuditStore.blocksAPage)
+                    """
+                ).rows
+                page = try rows.map { try AuditBlock($0, log: log) }.reversed()
+                isOver = Int64(rows.count) < AuditStore.blocksAPage
+            }
+            guard let block = page.popLast() else { return nil }
+            number = block.number
+            return block
+        }
+    }
+}

@@ -1,0 +1,56 @@
+import Foundation
+import Testing
+
+@testable import gboost
+
+/// `gboost audit` from its command line, on the events that setting up a tenant leaves.
+@Suite("The audit's commands")
+struct AuditCommandTests {
+    @Test("a key is made, events are sealed and signed, exported, verified and proved; a changed export is not")
+    func wholeWay() async throws {
+        try await AdministrationTests.Shell.with { shell in
+            let path = shell.directory.path()
+            let arguments = ["audit", "make-key", "gateway.test/1", "--output", "\(path)/signing.key"]
+            let made = CommandOutput.Capture()
+            let (first, second) = await CommandOutput.$capture.withValue(made) {
+                (await CommandRun.run(arguments), await CommandRun.run(arguments))
+            }
+            #expect(first == .done && made.output.hasPrefix("gateway.test/1+") && second == .usage)
+            try Data(made.output.utf8).write(to: shell.directory.appending(path: "public.key"))
+            try shell.append(
+                "audit: { signing_key: \"file:\(path)/signing.key\", checkpoint_directory: \(path)/out }\n")
+            #expect(await shell.run("audit key").output == made.output)
+            await shell.run("migrate")
+            await shell.run("tenant create acme")
+            await shell.run("team create research --tenant acme")
+            #expect(await shell.run("audit verify --json").json("unsealed") == "0")
+            let sealed = await shell.run("audit seal --json")
+            #expect(sealed.json("records") == "2" && sealed.json("blocks") == "1", "\(sealed.errors)")
+            let signed = await shell.run("audit checkpoint")
+            #expect(signed.output.hasPrefix("gateway.test/1/events/0\n2\n"), "\(signed.errors)")
+            let verified = await shell.run("audit verify --public-key \(path)/public.key --checkpoint \(path)/out")
+            #expect(verified.status == .done && verified.output.contains("as sealed: 2 records"), "\(verified.errors)")
+            let proof = await shell.run("audit prove 1 --from 1")
+            #expect(proof.json("size") == "2" && proof.json("members", "action") == "tenant.create", "\(proof.errors)")
+            #expect(await shell.run("audit prove 3").status == .failed)
+
+            #expect(await shell.run("audit export --output \(path)/export").status == .done)
+            let check = "audit verify --public-key \(path)/public.key --checkpoint \(path)/out --export \(path)/"
+            let clean = await shell.run(check + "export --json")
+            #expect(clean.status == .done && clean.json("records") == "2" && clean.json("checkpoints") == "1")
+            let export = try String(contentsOfFile: "\(path)/export", encoding: .utf8)
+            try Data(export.replacing("team.create", with: "team.delete").utf8)
+                .write(to: shell.directory.appending(path: "changed"))
+            let changed = await shell.run(check + "changed --json")
+            #expect(changed.status == .failed && changed.json("findings", "0", "record") == "2", "\(changed.output)")
+        }
+    }
+}
+
+extension AdministrationTests.Shell {
+    /// Adds to the configuration file.
+    func append(_ yaml: String) throws {
+        let file = directory.appending(path: "gboost.yaml")
+        try Data((String(contentsOf: file, encoding: .utf8) + "\n" + yaml).utf8).write(to: file)
+    }
+}

@@ -1,0 +1,169 @@
+import Audit
+import Foundation
+import Testing
+
+@testable import Ledger
+
+/// What the database's owner can do, and what an auditor then reads. T is the tenant's number.
+@Suite("Tampering is detected by both verifiers, and the first bad record is named")
+struct AuditTamperingTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        var name: String
+        var sql: String
+        /// "RECORD KIND" of tenant T's log.
+        var database: String
+        /// Where the export's verifiers see something else: they have no counters.
+        var export: String?
+        var testDescription: String { name }
+    }
+
+    private static let isT = "tenant_id = T"
+    /// Takes T's sealed chain away; the next round seals what is there now.
+    private static let unseal = "delete from audit_blocks where \(isT);"
+
+    static let cases: [Case] = [
+        Case(
+            name: "a field is changed", sql: "update escalations set amount = 1 where \(isT) and seq = 7",
+            database: "7 changed"),
+        Case(
+            name: "a field of the ledger's entry is changed",
+            sql: "update ledger_entries set usage = '{\"a\": 3}' where id = (select entry_id from escalations "
+                + "where \(isT) and seq = 3)",
+            database: "3 changed"),
+        Case(
+            name: "escalation and entry are changed alike",
+            sql: "update escalations set amount = 1 where \(isT) and seq = 9; update ledger_entries set amount = 1 "
+                + "where id = (select entry_id from escalations where \(isT) and seq = 9)",
+            database: "9 changed"),
+        Case(
+            name: "the ledger's entry is removed",
+            sql: "delete from ledger_entries where id = (select entry_id from escalations where \(isT) and seq = 2)",
+            database: "2 changed"),
+        Case(
+            name: "a number inside the actions is changed",
+            sql: "update escalations set actions = jsonb_set(actions, '{0,gain}', '0.26') where \(isT) and seq = 12",
+            database: "12 changed"),
+        Case(
+            name: "a row is removed", sql: "delete from escalations where \(isT) and seq = 6", database: "6 missing"),
+        Case(
+            name: "the last rows are removed, with their block and the counter",
+            sql: "delete from escalations where \(isT) and seq > 9; delete from audit_blocks where \(isT) and "
+                + "number = 3; update escalation_counters set seq = 9 where \(isT); "
+                + "delete from audit_checkpoints where \(isT) and size = 12",
+            database: "10 truncated"),
+        Case(
+            name: "the last rows are removed, and nothing else",
+            sql: "delete from escalations where \(isT) and seq > 9", database: "10 missing"),
+        Case(
+            name: "a row is inserted with a number that is taken",
+            sql: "insert into escalations select (jsonb_populate_record(e, jsonb_build_object('at', e.at + "
+                + "interval '1 second'))).* from escalations e where \(isT) and seq = 4",
+            database: "4 inserted"),
+        Case(
+            name: "two rows are swapped",
+            sql: "update escalations set seq = case seq when 4 then 8 else 4 end where \(isT) and seq in (4, 8)",
+            database: "4 changed"),
+        Case(
+            name: "the rows of a block are reordered",
+            sql: "update escalations set seq = seq + 1000 where \(isT) and seq between 6 and 9; "
+                + "update escalations set seq = 1015 - seq where \(isT) and seq > 1000",
+            database: "6 changed"),
+        Case(
+            name: "a gap in the numbers",
+            sql: "update escalations set seq = seq + 1000 where \(isT) and seq >= 11; "
+                + "update escalations set seq = seq - 999 where \(isT) and seq > 1000",
+            database: "11 missing"),
+        Case(
+            name: "a row of another tenant",
+            sql: "delete from escalations where \(isT) and seq = 5; insert into escalations select "
+                + "(jsonb_populate_record(e, jsonb_build_object('tenant_id', T))).* from escalations e "
+                + "where tenant_id = O and seq = 5",
+            database: "5 changed"),
+        Case(
+            name: "a block of another tenant",
+            sql: "\(unseal.replacing(";", with: "")) and number = 2; insert into audit_blocks select log, T, number, "
+                + "first_seq, last_seq, previous, root, frontier, leaves, sealed_at from audit_blocks "
+                + "where tenant_id = O and number = 2",
+            database: "6 block"),
+        Case(
+            name: "a block is removed", sql: "delete from audit_blocks where \(isT) and number = 2",
+            database: "6 block"),
+        Case(
+            name: "a changed field and its leaf",
+            sql: "update escalations set amount = 1 where \(isT) and seq = 7; RESEAL", database: "6 rewritten"),
+        Case(
+            name: "the whole chain is rewritten, the database's own checkpoints gone",
+            sql: "update escalations set reason = 'x' where \(isT); \(unseal) delete from audit_checkpoints; RESEAL",
+            database: "1 rewritten"),
+        Case(
+            name: "a checkpoint is forged",
+            sql: "update audit_checkpoints set note = replace(note, E'\\n12\\n', E'\\n13\\n') "
+                + "where \(isT) and size = 12",
+            database: "- forged"),
+    ]
+
+    @Test("by both verifiers, over the database and over an export", arguments: cases)
+    func tampering(_ wrong: Case) async throws {
+        try await AuditFixture.with { f in
+            let tenant = f.tenants.0
+            let log = AuditLog(.escalations, tenant: tenant)
+            for statement in wrong.sql.split(separator: "; ") {
+                if statement == "RESEAL" {
+                    try await Self.reseal(f, log)
+                } else {
+                    try await f.tamper(Self.statement(String(statement), f))
+                }
+            }
+            let expected = ["\(log) \(wrong.database)"]
+            let database = try await f.verify()
+            #expect(database.summary == expected, "\(database.findings)")
+            let export = try await f.export()
+            let exported = f.verifyExport(export)
+            #expect(exported.summary == wrong.export.map { ["\(log) \($0)"] } ?? expected, "\(exported.findings)")
+            #expect(try await f.python(export) == exported.summary)
+        }
+    }
+
+    private static func statement(_ sql: String, _ f: AuditFixture) -> String {
+        sql.replacing("= T", with: "= \(f.tenants.0)").replacing(", T", with: ", \(f.tenants.0)")
+            .replacing("= O", with: "= \(f.tenants.1)")
+    }
+
+    /// Makes blocks anew over what is there now, as somebody would who has the program.
+    private static func reseal(_ f: AuditFixture, _ log: AuditLog) async throws {
+        try await f.tamper("delete from audit_blocks where tenant_id = \(log.tenant)")
+        _ = try await f.store.seal()
+    }
+
+    @Test("nothing is found where nothing was done, and what is not sealed yet is counted")
+    func clean() async throws {
+        try await AuditFixture.with { f in
+            let report = try await f.verify()
+            #expect(report.summary.isEmpty && report.unsealed == 0, "\(report.findings)")
+            let events = try #require(try await f.ledger.number("select count(*) from events"))
+            #expect(report.records == 2 * AuditFixture.records + events && report.logs == 3)
+            #expect(report.checkpoints >= 5)
+            let export = try await f.export()
+            let exported = f.verifyExport(export)
+            #expect(exported.isClean && exported.records == report.records && exported.blocks == report.blocks)
+            #expect(try await f.python(export).isEmpty)
+            try await f.record(2)
+            #expect(try await f.verify().unsealed == 4)
+            #expect(try await f.export() == export)
+        }
+    }
+
+    @Test("an event is changed, or one is removed")
+    func events() async throws {
+        try await AuditFixture.with { f in
+            try await f.tamper("update events set actor = 'somebody' where id = (select min(id) from events)")
+            #expect(try await f.verify().summary == ["events/0 1 changed"])
+            try await f.tamper("delete from events where id = (select min(id) from events)")
+            let database = try await f.verify()
+            #expect(database.summary == ["events/0 1 missing"])
+            let export = try await f.export()
+            #expect(f.verifyExport(export).summary == database.summary)
+            #expect(try await f.python(export) == database.summary)
+        }
+    }
+}
