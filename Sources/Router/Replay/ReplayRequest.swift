@@ -26,6 +26,9 @@ package struct ReplayRequest: Hashable, Sendable, Codable {
     /// is what the router decides by. It need not be calibrated: the engine maps it to a probability by the rows that
     /// it is given to fit on, which leaves a calibrated one as it is. Empty: no reward, so never escalated.
     package var signal: [Double]
+    /// How good the reward model takes the LLM's answer to be, on the scale of `slm.quality`: all that the router ever
+    /// learns about it. nil: the answer is not scored, and nothing is learned from it.
+    package var llmSignal: Double?
     /// What can be known of the question alone, as numbers, for the query-only router; of one length in all rows.
     package var queryFeatures: [Double]
     /// ĉ, the expected cost of the LLM's answer as it can be worked out from the prompt, in nano-dollars; nil: learned
