@@ -23,7 +23,7 @@ struct GBoostCommand: AsyncParsableCommand {
             PriceCommand.self, ApplyCommand.self, SpendCommand.self, EscalationsCommand.self, AuditCommand.self,
             HoldsCommand.self,
             RetentionCommand.self,
-            PRMCommand.self, DoctorCommand.self,
+            PRMCommand.self, ReplayCommand.self, DoctorCommand.self,
             SimulateProviderCommand.self, EngineHostCommand.self, EngineHostProbeCommand.self,
         ]
     }

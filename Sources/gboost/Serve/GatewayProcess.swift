@@ -99,7 +99,8 @@ struct GatewayProcess: Sendable {
             notReady: { await Self.missing(pool: pool, catalog: catalog) },
             refreshGauges: {
                 await LedgerGaugeRefresh(admin: admin, ledger: ledger, models: models, sealer: sealer).fill($0)
-            })
+            },
+            routerMemory: ledger)
         return GatewayProcess(
             configuration: configuration, cluster: cluster, pool: pool, ledger: ledger, catalog: catalog,
             admin: admin, models: models, curl: curl, services: services, sealer: sealer, sealerPool: sealerPool,
@@ -262,6 +263,7 @@ struct BackgroundService: Service {
             group.addTask { await process.ledger.run() }
             group.addTask { await process.followModels() }
             group.addTask { await process.sealer.run() }
+            group.addTask { await process.services.learning.run() }
             group.addTask { try? await gracefulShutdown() }
             await group.next()
             group.cancelAll()

@@ -1,0 +1,102 @@
+import Foundation
+import GatewayCore
+import Logging
+import Synchronization
+import Testing
+
+@testable import GatewayServer
+@testable import Router
+
+/// A memory of one process: what the database does, without one.
+final class FakeRouterMemory: RouterMemory {
+    struct State {
+        var states: [String: String] = [:]
+        var outcomes: [String: [String]] = [:]
+        var isAway = false
+    }
+    let state = Mutex(State())
+
+    func fold(
+        tenantID: Int64, route: String, _ body: @escaping @Sendable (String?, [String]) throws -> String?
+    ) async throws(LedgerUnavailable) -> String? {
+        let result: Result<String?, LedgerUnavailable> = state.withLock { s in
+            guard !s.isAway else { return .failure(LedgerUnavailable(reason: "away in this test")) }
+            let key = "\(tenantID)/\(route)"
+            guard let new = try? body(s.states[key], s.outcomes[key] ?? []) else { return .success(s.states[key]) }
+            s.states[key] = new
+            s.outcomes[key] = []
+            return .success(new)
+        }
+        return try result.get()
+    }
+
+    func add(_ outcome: RouterState.Outcome, tenantID: Int64 = 1, route: String = "tutor") throws {
+        let text = String(decoding: try JSONEncoder().encode(outcome), as: UTF8.self)
+        state.withLock { $0.outcomes["\(tenantID)/\(route)", default: []].append(text) }
+    }
+}
+
+@Suite struct RouterLearningTests {
+    private static func route(_ llm: String = "general") -> RouteRecord {
+        RouteRecord(
+            id: 1, tenantID: 1, name: "tutor", slm: "slm", prm: "prm", llm: ModelReference(provider: "sim", model: llm),
+            settings: RouteSettings())
+    }
+    private static let fresh = RouterState.initial(settings: RouteSettings(), meanAnswer: 0.001, budget: 1)
+    private static func outcome() -> RouterState.Outcome {
+        RouterState.Outcome(cluster: "depth 0", p: 0.4, gain: 0.5, baseCost: 0.001, remaining: 0.2, elapsed: 0.1)
+    }
+    private static func learning(_ memory: FakeRouterMemory) -> RouterLearning {
+        RouterLearning(memory: memory, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    @Test("what two gateways' requests taught is one state, which both decide by, and a third after a restart")
+    func shared() async throws {
+        let memory = FakeRouterMemory()
+        let (one, two) = (Self.learning(memory), Self.learning(memory))
+        let route = Self.route()
+        #expect(await one.state(of: route, fresh: Self.fresh) == Self.fresh)
+        #expect(await two.state(of: route, fresh: Self.fresh) == Self.fresh)
+        for gateway in [one, two, one, two, two] {
+            try memory.add(Self.outcome())
+            gateway.note(route)
+            await gateway.foldDirty()
+        }
+        var expected = Self.fresh
+        for _ in 0..<5 { expected.update(Self.outcome()) }
+        #expect(await two.state(of: route, fresh: Self.fresh) == expected)
+        #expect(await Self.learning(memory).state(of: route, fresh: Self.fresh) == expected)
+    }
+
+    @Test("with the database away the priors decide, and what waits is learned when it is back")
+    func away() async throws {
+        let memory = FakeRouterMemory()
+        memory.state.withLock { $0.isAway = true }
+        let learning = Self.learning(memory)
+        let route = Self.route()
+        #expect(await learning.state(of: route, fresh: Self.fresh) == Self.fresh)
+        try memory.add(Self.outcome())
+        learning.note(route)
+        await learning.foldDirty()
+        #expect(memory.state.withLock { $0.outcomes["1/tutor"]?.count } == 1)
+        memory.state.withLock { $0.isAway = false }
+        await learning.foldDirty()
+        #expect(await learning.state(of: route, fresh: Self.fresh).updates == 1)
+    }
+
+    @Test("what was learned of one LLM is not believed of another, and what cannot be read is not believed at all")
+    func otherModel() async throws {
+        let memory = FakeRouterMemory()
+        let learning = Self.learning(memory)
+        _ = await learning.state(of: Self.route(), fresh: Self.fresh)
+        for _ in 0..<3 { try memory.add(Self.outcome()) }
+        memory.state.withLock { $0.outcomes["1/tutor"]?.append("{\"no\": \"outcome\"}") }
+        learning.note(Self.route())
+        await learning.foldDirty()
+        #expect(await learning.state(of: Self.route(), fresh: Self.fresh).updates == 3)
+        #expect(await learning.state(of: Self.route("other"), fresh: Self.fresh).updates == 0)
+        memory.state.withLock { $0.states["1/tutor"] = "[]" }
+        try memory.add(Self.outcome())
+        #expect(await Self.learning(memory).state(of: Self.route(), fresh: Self.fresh).updates == 1)
+    }
+}
