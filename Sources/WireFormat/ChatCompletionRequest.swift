@@ -7,6 +7,9 @@ package struct ChatCompletionRequest: Sendable {
         package var role: String
         package var text: String
         package var features: Features
+        package var images = 0
+        /// Bytes of images within the body, which are not tokenized as text.
+        package var imageBytes = 0
         package init(role: String, text: String, features: Features = []) {
             self.role = role
             self.text = text
@@ -32,8 +35,8 @@ package struct ChatCompletionRequest: Sendable {
         package static let logprobs = Features(rawValue: 32)
         /// `web_search_options` are given.
         package static let webSearch = Features(rawValue: 64)
-        /// What a tokenizer's bound on text does not cover.
-        package static let beyondText: Features = [.images, .audio, .otherParts]
+        /// What neither a tokenizer's bound on text nor the bound of an image covers.
+        package static let unbounded: Features = [.audio, .otherParts, .webSearch]
     }
 
     /// The body as it came, validated.

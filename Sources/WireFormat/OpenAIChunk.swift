@@ -93,10 +93,10 @@ package struct ProviderFault: Hashable, Sendable {
 
 extension JSONValue {
     /// An object as it stands in the text; nil for other kinds.
-    fileprivate var objectText: String? { kind == .object ? String(decoding: rawBytes, as: UTF8.self) : nil }
+    var objectText: String? { kind == .object ? String(decoding: rawBytes, as: UTF8.self) : nil }
 
     /// The choice with index 0 (or without an index) of a `choices` array.
-    fileprivate var firstChoice: JSONValue? {
+    var firstChoice: JSONValue? {
         elements.first { $0["index"].map { $0.integer == 0 } ?? true }
     }
 }

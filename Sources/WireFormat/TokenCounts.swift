@@ -6,14 +6,18 @@ package struct TokenCounts: Hashable, Sendable {
     package var cached: Int64
     /// Written to the provider's cache, where that is charged.
     package var cacheWrite: Int64
+    /// The part of `cacheWrite` that was written to live for an hour.
+    package var cacheWrite1h: Int64
     package var completion: Int64
     package var reasoning: Int64
     package init(
-        prompt: Int64, cached: Int64 = 0, cacheWrite: Int64 = 0, completion: Int64, reasoning: Int64 = 0
+        prompt: Int64, cached: Int64 = 0, cacheWrite: Int64 = 0, cacheWrite1h: Int64 = 0, completion: Int64,
+        reasoning: Int64 = 0
     ) {
         self.prompt = prompt
         self.cached = cached
         self.cacheWrite = cacheWrite
+        self.cacheWrite1h = cacheWrite1h
         self.completion = completion
         self.reasoning = reasoning
     }

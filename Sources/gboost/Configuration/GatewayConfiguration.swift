@@ -44,7 +44,7 @@ package struct GatewayConfiguration: Sendable {
         package var executable: String?
     }
     /// The wires that are spoken to providers.
-    package enum ProviderKind: String, Hashable, Sendable, CaseIterable { case openai, engine }
+    package enum ProviderKind: String, Hashable, Sendable, CaseIterable { case openai, anthropic, engine }
     /// A paid API.
     package struct Provider: Hashable, Sendable {
         package var name: String
@@ -176,15 +176,15 @@ extension GatewayConfiguration {
             throw layers.failure("\(prefix).kind", "is missing; the kinds are: \(kindNames)")
         }
         guard let kind = ProviderKind(rawValue: kindText) else {
-            let yet = kindText == "anthropic" ? "is not supported yet" : "is not a kind"
-            throw layers.failure("\(prefix).kind", "'\(kindText.prefix(40))' \(yet); the kinds are: \(kindNames)")
+            throw layers.failure(
+                "\(prefix).kind", "'\(kindText.prefix(40))' is not a kind; the kinds are: \(kindNames)")
         }
         if kind == .engine {
             return Provider(
                 name: name, kind: kind, baseURL: "", apiKey: nil, connectSeconds: 0, firstByteSeconds: 0,
                 idleSeconds: 0, home: try home(prefix, &layers))
         }
-        let base = try baseURL(prefix, &layers)
+        let base = try baseURL(prefix, kind, &layers)
         return Provider(
             name: name, kind: kind, baseURL: base, apiKey: try secret("\(prefix).api_key", &layers),
             connectSeconds: try layers.seconds("\(prefix).connect_seconds", in: 0.1...300, default: 5),
@@ -193,9 +193,10 @@ extension GatewayConfiguration {
     }
 
     private static func baseURL(
-        _ prefix: String, _ layers: inout ConfigurationLayers
+        _ prefix: String, _ kind: ProviderKind, _ layers: inout ConfigurationLayers
     ) throws(ConfigurationError) -> String {
-        let base = try layers.text("\(prefix).base_url", orDefault: "https://api.openai.com/v1")
+        let usual = kind == .anthropic ? "https://api.anthropic.com" : "https://api.openai.com/v1"
+        let base = try layers.text("\(prefix).base_url", orDefault: usual)
         guard let url = URL(string: base), let scheme = url.scheme, ["http", "https"].contains(scheme),
             url.host()?.isEmpty == false
         else { throw layers.failure("\(prefix).base_url", "is not an http or https URL") }

@@ -135,12 +135,15 @@ struct GatewayProcess: Sendable {
                     name: provider.name, models: [home.model: HomeModel(models: models, file: home.file)])
                 continue
             }
-            var settings = OpenAIProviderSettings(
+            var settings = ProviderSettings(
                 name: provider.name, baseURL: provider.baseURL, apiKey: try secret(of: provider))
             settings.timeouts.connect = .seconds(provider.connectSeconds)
             settings.timeouts.firstByte = .seconds(provider.firstByteSeconds)
             settings.timeouts.idle = .seconds(provider.idleSeconds)
-            providers[provider.name] = OpenAICompatibleProvider(settings, client: curl)
+            switch provider.kind {
+            case .anthropic: providers[provider.name] = AnthropicProvider(settings, client: curl)
+            case .openai, .engine: providers[provider.name] = OpenAICompatibleProvider(settings, client: curl)
+            }
         }
         return providers
     }
