@@ -10,6 +10,15 @@ package enum PaidEndpoint: String, Hashable, Sendable, CaseIterable {
     case countTokens = "/messages/count_tokens"
 }
 
+/// How requests to a provider differ from others of the same format.
+package struct ProviderTraits: Hashable, Sendable {
+    /// Chat completions are bounded by `max_completion_tokens` where the client named no bound by itself.
+    package var prefersMaxCompletionTokens = false
+    /// `stream_options` are known, by which usage is asked for.
+    package var takesStreamOptions = true
+    package init() {}
+}
+
 /// One call to a paid API, with its body in the form of its endpoint. The body's bound of the answer is exactly what
 /// the hold was taken for.
 package struct PaidCall: Sendable {
@@ -109,13 +118,13 @@ package protocol PaidProvider: Sendable {
     var name: String { get }
     /// What it takes; a request of another kind is translated, or refused.
     var endpoints: Set<PaidEndpoint> { get }
-    /// Whether chat completions are bounded by `max_completion_tokens` where the client named no bound by itself.
-    var prefersMaxCompletionTokens: Bool { get }
+    /// How its requests differ from others of the same format.
+    var traits: ProviderTraits { get }
     /// Sends the call and waits for the response head. Throws `ProviderError`.
     func open(_ call: PaidCall) async throws -> any PaidExchange
 }
 
 extension PaidProvider {
     package var endpoints: Set<PaidEndpoint> { [.chatCompletions] }
-    package var prefersMaxCompletionTokens: Bool { false }
+    package var traits: ProviderTraits { ProviderTraits() }
 }

@@ -23,7 +23,8 @@ struct ChatCall: Sendable {
     var input: Int { request.inputTokens }
     /// What the whole answer counts, and so is reported and charged.
     var output: Int {
-        faults.overcharge.map { max(request.maxTokens, reply.outputTokens) + $0 } ?? reply.outputTokens
+        if wire == .embeddings { return 0 }
+        return faults.overcharge.map { max(request.maxTokens, reply.outputTokens) + $0 } ?? reply.outputTokens
     }
 
     /// What was read from the cache and written to it is never more than the input.

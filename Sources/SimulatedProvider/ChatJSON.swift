@@ -11,7 +11,7 @@ struct ChatJSON: WireJSON {
             + #""system_fingerprint":"simulated","#
     }
 
-    private static func json(_ usage: SimulatedUsage) -> String {
+    static func json(_ usage: SimulatedUsage) -> String {
         #"{"prompt_tokens":\#(usage.input),"completion_tokens":\#(usage.output),"#
             + #""total_tokens":\#(usage.input + usage.output),"#
             + #""prompt_tokens_details":{"cached_tokens":\#(usage.cached),"#
@@ -87,7 +87,7 @@ struct ChatJSON: WireJSON {
             + #""code":\#(code.map(string) ?? "null")}}"#
     }
 
-    private static func event(_ data: String) -> String { "data: \(data)\n\n" }
+    static func event(_ data: String) -> String { "data: \(data)\n\n" }
 
     static func string(_ text: String) -> String {
         let digits = Array("0123456789abcdef".utf8)

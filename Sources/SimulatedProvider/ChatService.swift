@@ -55,6 +55,9 @@ struct ChatService: Sendable {
     func addRoutes(to router: Router<BasicRequestContext>) {
         router.get("v1/models") { request, _ in refusal(of: request) ?? models() }
         router.post("v1/chat/completions") { request, _ in try await answer(request, on: .chat) }
+        router.post("v1/completions") { request, _ in try await answer(request, on: .completions) }
+        router.post("v1/responses") { request, _ in try await answer(request, on: .responses) }
+        router.post("v1/embeddings") { request, _ in try await answer(request, on: .embeddings) }
         router.post("v1/messages") { request, _ in try await answer(request, on: .messages) }
         router.post("v1/messages/count_tokens") { request, _ in
             if let refusal = refusal(of: request, on: .messages) { return refusal }
@@ -83,8 +86,9 @@ struct ChatService: Sendable {
 
     /// 401 unless the key is right.
     private func refusal(of request: Request, on wire: SimulatedWire = .chat) -> Response? {
-        let given = wire == .chat ? request.headers[.authorization] : header("x-api-key", of: request)
-        guard let key = options.apiKey, given != (wire == .chat ? "Bearer \(key)" : key) else { return nil }
+        let isBearer = wire != .messages
+        let given = isBearer ? request.headers[.authorization] : header("x-api-key", of: request)
+        guard let key = options.apiKey, given != (isBearer ? "Bearer \(key)" : key) else { return nil }
         return invalid("Incorrect API key provided.", status: .unauthorized, code: "invalid_api_key", on: wire)
     }
 

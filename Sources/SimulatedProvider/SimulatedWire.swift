@@ -2,12 +2,14 @@ internal import Foundation
 
 /// A wire format that the simulated provider speaks.
 enum SimulatedWire: Hashable, Sendable {
-    case chat, messages
+    case chat, messages, completions, responses, embeddings
 
     /// Reads a body; throws `ChatRequest.Invalid` with words for the caller.
     func read(_ body: Data) throws -> ChatRequest {
         switch self {
         case .chat: return try JSONDecoder().decode(ChatRequest.self, from: body)
+        case .completions, .responses, .embeddings:
+            return try JSONDecoder().decode(PlainBody.self, from: body).request(for: self)
         case .messages:
             let request = try JSONDecoder().decode(MessagesBody.self, from: body).request
             guard request.maxTokens >= 1 else { throw ChatRequest.Invalid(message: "max_tokens: Field required") }
@@ -22,12 +24,15 @@ enum SimulatedWire: Hashable, Sendable {
             ChatJSON(
                 id: "chatcmpl-sim-\(number)", created: now, model: request.model, namesUsage: request.includesUsage)
         case .messages: MessagesJSON(id: "msg_sim_\(number)", model: request.model)
+        case .completions: CompletionsJSON(id: "cmpl-sim-\(number)", created: now, model: request.model)
+        case .responses: ResponsesJSON(id: "resp_sim_\(number)", created: now, model: request.model)
+        case .embeddings: EmbeddingsJSON(model: request.model)
         }
     }
 
     func error(_ message: String, status: Int, code: String?) -> String {
         switch self {
-        case .chat:
+        case .chat, .completions, .responses, .embeddings:
             let type = status == 429 ? "requests" : status >= 500 ? "server_error" : "invalid_request_error"
             return ChatJSON.error(message, type: type, code: code)
         case .messages: return MessagesJSON.error(message, type: Self.type(status))

@@ -100,14 +100,19 @@ extension ChatCompletionRequest {
     /// that exactly one holds), usage asked for in streams; everything else byte for byte as it came.
     ///
     /// The bound is per choice: with `n` choices the call can produce `n` times as much.
+    /// - Parameter takesStreamOptions: whether the provider knows `stream_options`; else they are taken out.
     package func paidBody(
-        model: String, maxTokens: Int, limitField: OutputLimitField = .maxTokens
+        model: String, maxTokens: Int, limitField: OutputLimitField = .maxTokens, takesStreamOptions: Bool = true
     ) throws(WireFormatError) -> [UInt8] {
         var editor = try JSONObjectEditor(document)
         editor.set("model", string: model)
         editor.remove(limitField == .maxTokens ? "max_completion_tokens" : "max_tokens")
         editor.set(limitField.rawValue, integer: Int64(maxTokens))
-        if isStream { try editor.setIncludeUsage(true) }
+        if !takesStreamOptions {
+            editor.remove("stream_options")
+        } else if isStream {
+            try editor.setIncludeUsage(true)
+        }
         return editor.bytes
     }
 }

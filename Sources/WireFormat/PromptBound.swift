@@ -47,6 +47,22 @@ package enum PromptBound {
             + Int64(request.images) * tokensPerMessagesImage + tools * tokensPerVendorTool
     }
 
+    /// Tokenizers of embedding models may expand characters first (NFKC): at most U+FDFA, of three bytes, to 33.
+    package static let embeddingExpansion: Int64 = 11
+
+    /// The bound for a request of a further endpoint; nil where a field of it cannot be bounded.
+    package static func inputTokens(_ request: PlainRequest) -> Int64? {
+        guard request.unbounded == nil else { return nil }
+        let bytes = (request.body.count - request.imageBytes) * (request.isRenderedAnew ? 2 : 1)
+        switch request.kind {
+        case .embeddings: return Int64(bytes) * embeddingExpansion
+        case .completions: return inputTokens(bodyBytes: bytes, messages: 0)
+        // An item's keys and brackets are more bytes than a turn's marks are tokens.
+        case .responses:
+            return inputTokens(bodyBytes: bytes, messages: 1) + Int64(request.images) * tokensPerImage
+        }
+    }
+
     /// The bound for a body of text of this size.
     package static func inputTokens(bodyBytes: Int, messages: Int) -> Int64 {
         Int64(bodyBytes) + Int64(messages) * tokensPerMessage + tokensPerRequest

@@ -8,11 +8,12 @@ import Testing
 
 @testable import GatewayServer
 
-/// A provider that takes Anthropic's messages alone.
-struct MessagesProvider: PaidProvider {
+/// A provider that takes Anthropic's messages alone, or what a test says.
+struct EndpointProvider: PaidProvider {
     let inner: FakeProvider
+    var endpoints: Set<PaidEndpoint> = [.messages, .countTokens]
+    var traits = ProviderTraits()
     var name: String { inner.name }
-    var endpoints: Set<PaidEndpoint> { [.messages, .countTokens] }
     func open(_ call: PaidCall) async throws -> any PaidExchange { try await inner.open(call) }
 }
 
@@ -29,7 +30,7 @@ struct MessagesEndpointTests {
         isAnthropic: Bool = true
     ) async throws -> TestResponse {
         var services = fixture.services
-        if isAnthropic { services.providers["sim"] = MessagesProvider(inner: fixture.provider) }
+        if isAnthropic { services.providers["sim"] = EndpointProvider(inner: fixture.provider) }
         let app = Application(router: GatewayApplication.router(services))
         let response = try await app.test(.router) { client in
             try await client.executeRequest(

@@ -49,6 +49,11 @@ struct AnswerJob: Sendable {
                 ChatCompletionWriter(id: "chatcmpl-\(requestIDText)", created: created, model: chat.model),
                 includesUsage: chat.includesUsage)
         case .messages(let messages): .messages(MessagesWriter(id: "msg_\(requestIDText)", model: messages.model))
+        // No SLM answers these: what there is comes from a provider.
+        case .plain(let plain):
+            .chat(
+                ChatCompletionWriter(id: requestIDText, created: created, model: plain.model),
+                includesUsage: plain.includesUsage)
         }
     }
 

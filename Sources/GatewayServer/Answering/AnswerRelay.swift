@@ -21,6 +21,8 @@ extension AnswerRelay {
 
 extension MessagesTail: AnswerRelay {}
 
+extension ResponsesTail: AnswerRelay {}
+
 extension EventsToChunks: AnswerRelay {
     func whole(_ body: [UInt8], gboost: [UInt8]) throws(WireFormatError) -> [UInt8] {
         try MessageToCompletion.body(body, created: created, gboost: gboost)
@@ -42,6 +44,16 @@ extension WireRequest {
         case (.chat(let chat), .messages): EventsToChunks(created: created, wantsUsage: chat.includesUsage)
         case (.messages, .messages): MessagesTail()
         case (.messages, .chat): ChunksToEvents()
+        case (.plain(let plain), _) where plain.kind == .responses: ResponsesTail()
+        // Nothing else is ever translated to or from a further endpoint.
+        case (.plain, _), (_, .plain): StreamTail(choices: choices, wantsUsage: includesUsage)
+        }
+    }
+    private var includesUsage: Bool {
+        switch self {
+        case .chat(let chat): chat.includesUsage
+        case .messages: true
+        case .plain(let plain): plain.includesUsage
         }
     }
 }

@@ -57,7 +57,7 @@ struct DirectAnswer: Sendable {
         do {
             let body = try sent.paidBody(
                 model: model.model, maxTokens: Int(held.maxOutputTokens) / job.request.choices,
-                prefersCompletionTokens: provider.prefersMaxCompletionTokens)
+                traits: provider.traits)
             var call = PaidCall(
                 model: model, body: body, isStream: job.request.isStream, requestID: job.requestIDText)
             call.endpoint = sent.endpoint

@@ -71,7 +71,7 @@ struct Escalation: Sendable {
         do throws(WireFormatError) {
             body = try sent.escalationBody(
                 model: route.llm.model, maxTokens: Int(held.maxOutputTokens),
-                prefersCompletionTokens: provider.prefersMaxCompletionTokens)
+                traits: provider.traits)
         } catch {
             await job.hop.release(held, escalation: record(job.contentHash(sent.body), answer: nil))
             return .refused(.providerUnavailable)

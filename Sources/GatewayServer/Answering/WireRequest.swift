@@ -8,10 +8,12 @@ enum ClientWire: Hashable, Sendable { case openAI, anthropic }
 enum WireRequest: Sendable {
     case chat(ChatCompletionRequest)
     case messages(MessagesRequest)
+    /// Of a further endpoint of OpenAI's.
+    case plain(PlainRequest)
 
     var wire: ClientWire {
         switch self {
-        case .chat: .openAI
+        case .chat, .plain: .openAI
         case .messages: .anthropic
         }
     }
@@ -19,18 +21,26 @@ enum WireRequest: Sendable {
         switch self {
         case .chat: .chatCompletions
         case .messages: .messages
+        case .plain(let plain):
+            switch plain.kind {
+            case .completions: .completions
+            case .embeddings: .embeddings
+            case .responses: .responses
+            }
         }
     }
     var model: String {
         switch self {
         case .chat(let chat): chat.model
         case .messages(let messages): messages.model
+        case .plain(let plain): plain.model
         }
     }
     var isStream: Bool {
         switch self {
         case .chat(let chat): chat.isStream
         case .messages(let messages): messages.isStream
+        case .plain(let plain): plain.isStream
         }
     }
     /// The bytes as they came.
@@ -38,6 +48,7 @@ enum WireRequest: Sendable {
         switch self {
         case .chat(let chat): chat.body
         case .messages(let messages): messages.body
+        case .plain(let plain): plain.body
         }
     }
     /// The client's bound on the answer, for each choice.
@@ -45,12 +56,15 @@ enum WireRequest: Sendable {
         switch self {
         case .chat(let chat): chat.outputLimit
         case .messages(let messages): messages.maxTokens
+        // Embeddings write nothing; a hold has room for a token at least.
+        case .plain(let plain): plain.kind == .embeddings ? 1 : plain.outputLimit
         }
     }
     var choices: Int {
         switch self {
         case .chat(let chat): chat.n
         case .messages: 1
+        case .plain(let plain): plain.choices
         }
     }
 
@@ -60,6 +74,7 @@ enum WireRequest: Sendable {
             switch self {
             case .chat(let chat): (PromptBound.inputTokens(chat), "messages")
             case .messages(let messages): (PromptBound.inputTokens(messages), messages.unbounded ?? "messages")
+            case .plain(let plain): (PromptBound.inputTokens(plain), plain.unbounded ?? "input")
             }
         guard let bound else {
             throw GatewayRefusal.invalidRequest(
@@ -82,32 +97,32 @@ enum WireRequest: Sendable {
         } catch {
             throw GatewayRefusal(error)
         }
-        throw GatewayRefusal.invalidRequest("The model's provider takes no such requests.", parameter: "model")
+        throw GatewayRefusal.invalidRequest(
+            "The provider of this model does not serve /v1\(endpoint.rawValue).", parameter: "model")
     }
 
     /// The body of an escalation, whose bound is written in the provider's own word.
     func escalationBody(
-        model: String, maxTokens: Int, prefersCompletionTokens: Bool
+        model: String, maxTokens: Int, traits: ProviderTraits
     ) throws(WireFormatError) -> [UInt8] {
-        guard case .chat(let chat) = self, prefersCompletionTokens else {
-            return try paidBody(model: model, maxTokens: maxTokens, prefersCompletionTokens: false)
+        guard case .chat(let chat) = self, traits.prefersMaxCompletionTokens else {
+            return try paidBody(model: model, maxTokens: maxTokens, traits: traits)
         }
         return try chat.paidBody(model: model, maxTokens: maxTokens, limitField: .maxCompletionTokens)
     }
 
     /// The body of a paid call, bounded by exactly what was held for.
-    /// - Parameters:
-    ///   - maxTokens: for each choice.
-    ///   - prefersCompletionTokens: the provider's word for the bound, where the client used none itself.
-    func paidBody(
-        model: String, maxTokens: Int, prefersCompletionTokens: Bool
-    ) throws(WireFormatError) -> [UInt8] {
+    /// - Parameter maxTokens: for each choice.
+    func paidBody(model: String, maxTokens: Int, traits: ProviderTraits) throws(WireFormatError) -> [UInt8] {
         switch self {
         case .messages(let messages): return try messages.paidBody(model: model, maxTokens: maxTokens)
+        case .plain(let plain): return try plain.paidBody(model: model, maxTokens: maxTokens)
         case .chat(let chat):
-            let isCompletion = chat.maxCompletionTokens != nil || (chat.maxTokens == nil && prefersCompletionTokens)
+            let isUnnamed = chat.maxCompletionTokens == nil && chat.maxTokens == nil
+            let isCompletion = chat.maxCompletionTokens != nil || (isUnnamed && traits.prefersMaxCompletionTokens)
             return try chat.paidBody(
-                model: model, maxTokens: maxTokens, limitField: isCompletion ? .maxCompletionTokens : .maxTokens)
+                model: model, maxTokens: maxTokens, limitField: isCompletion ? .maxCompletionTokens : .maxTokens,
+                takesStreamOptions: traits.takesStreamOptions)
         }
     }
 }

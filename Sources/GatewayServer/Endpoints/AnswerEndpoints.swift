@@ -4,7 +4,7 @@ internal import Hummingbird
 internal import NIOCore
 internal import WireFormat
 
-/// `POST /v1/chat/completions` and `POST /v1/messages`: a route's name in `model` is answered by the tenant's SLM and the
+/// `POST /v1/chat/completions`, `/v1/messages`, and OpenAI's further endpoints: a route's name in `model` is answered by the tenant's SLM and the
 /// router, a "provider/model" by that paid model alone.
 struct AnswerEndpoints: Sendable {
     /// Longer headers of a client's do not go on to its provider.
@@ -20,6 +20,13 @@ struct AnswerEndpoints: Sendable {
         group.post("/messages") { request, context in
             try await respond(to: request, context) { body throws(WireFormatError) in
                 .messages(try MessagesRequest(body))
+            }
+        }
+        for kind in PlainRequest.Kind.allCases {
+            group.post("/\(kind.rawValue)") { request, context in
+                try await respond(to: request, context) { body throws(WireFormatError) in
+                    .plain(try PlainRequest(body, kind: kind))
+                }
             }
         }
     }
@@ -106,6 +113,7 @@ struct AnswerEndpoints: Sendable {
     private static func forSLM(_ request: WireRequest) throws -> ForSLM {
         switch request {
         case .chat(let chat): return .chat(chat)
+        case .plain(let plain): return .obstacle("/v1/\(plain.kind.rawValue)")
         case .messages(let messages):
             do throws(WireFormatError) {
                 return .chat(try ChatCompletionRequest(MessagesToChat.body(messages)))

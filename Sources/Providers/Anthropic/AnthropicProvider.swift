@@ -3,6 +3,8 @@ package import GatewayCore
 
 /// A paid API that speaks Anthropic's messages.
 package struct AnthropicProvider: PaidProvider {
+    /// Where the API is, unless the configuration says otherwise.
+    package static let defaultBaseURL = "https://api.anthropic.com"
     /// Sent where the client named no version of the API.
     package static let defaultVersion = "2023-06-01"
     private static let versionHeader = "anthropic-version"

@@ -1,4 +1,5 @@
 package import Curl
+package import GatewayCore
 
 /// Settings of one paid API over HTTP.
 package struct ProviderSettings: Sendable {
@@ -19,8 +20,9 @@ package struct ProviderSettings: Sendable {
     package var keyHeader = KeyHeader.bearer
     /// Behind every path, with its question mark; empty for none.
     package var query = ""
-    /// Whether the bound of an answer is `max_completion_tokens` where the client named none.
-    package var prefersMaxCompletionTokens = false
+    package var traits = ProviderTraits()
+    /// What an API of OpenAI's formats serves.
+    package var endpoints: Set<PaidEndpoint> = [.chatCompletions, .completions, .embeddings, .responses]
     /// Of one call; the total bounds an answer that never ends.
     package var timeouts = CurlTimeouts(
         connect: .seconds(10), firstByte: .seconds(120), idle: .seconds(60), total: .seconds(900))
@@ -30,6 +32,19 @@ package struct ProviderSettings: Sendable {
     package var maxResponseBytes = 64 * 1024 * 1024
     /// One event of a stream.
     package var maxEventBytes = 4 * 1024 * 1024
+    /// Takes over what is known of an API.
+    package mutating func adopt(_ preset: CompatiblePreset) {
+        traits = preset.traits
+        endpoints = preset.endpoints
+    }
+
+    /// Azure's place of OpenAI's API: a resource's address, with the key in a header of its own.
+    package mutating func adoptAzure() {
+        while baseURL.hasSuffix("/") { baseURL.removeLast() }
+        if !baseURL.contains("/openai") { baseURL += "/openai/v1" }
+        keyHeader = .named("api-key")
+    }
+
     package init(name: String, baseURL: String, apiKey: Secret?) {
         self.name = name
         self.baseURL = baseURL

@@ -11,15 +11,26 @@ package struct OpenAICompatibleProvider: PaidProvider {
 
     /// As the configuration names it.
     package var name: String { transport.settings.name }
-    package var prefersMaxCompletionTokens: Bool { transport.settings.prefersMaxCompletionTokens }
+    package var traits: ProviderTraits { transport.settings.traits }
+    package var endpoints: Set<PaidEndpoint> { transport.settings.endpoints }
 
     /// Sends the call and waits for the response head.
     ///
     /// Throws `ProviderError` alone: `.unreachable` only where it is certain that no byte of the request was sent.
     package func open(_ call: PaidCall) async throws -> any PaidExchange {
         let (response, requestID) = try await transport.open(call, path: call.endpoint.rawValue)
-        let answer = OpenAIAnswer(
-            isStream: call.isStream, providerRequestID: requestID, maxEventBytes: transport.settings.maxEventBytes)
-        return ProviderExchange(response, answer: answer, redaction: transport.redaction)
+        let limit = transport.settings.maxEventBytes
+        switch call.endpoint {
+        case .embeddings:
+            return ProviderExchange(
+                response, answer: EmbeddingsAnswer(providerRequestID: requestID), redaction: transport.redaction)
+        case .responses:
+            let answer = ResponsesAnswer(
+                isStream: call.isStream, providerRequestID: requestID, maxEventBytes: limit)
+            return ProviderExchange(response, answer: answer, redaction: transport.redaction)
+        case .chatCompletions, .completions, .messages, .countTokens:
+            let answer = OpenAIAnswer(isStream: call.isStream, providerRequestID: requestID, maxEventBytes: limit)
+            return ProviderExchange(response, answer: answer, redaction: transport.redaction)
+        }
     }
 }

@@ -140,9 +140,11 @@ struct GatewayProcess: Sendable {
             settings.timeouts.connect = .seconds(provider.connectSeconds)
             settings.timeouts.firstByte = .seconds(provider.firstByteSeconds)
             settings.timeouts.idle = .seconds(provider.idleSeconds)
+            if let preset = provider.preset { settings.adopt(preset) }
+            if provider.kind == .azure { settings.adoptAzure() }
             switch provider.kind {
             case .anthropic: providers[provider.name] = AnthropicProvider(settings, client: curl)
-            case .openai, .engine: providers[provider.name] = OpenAICompatibleProvider(settings, client: curl)
+            case .openai, .compatible, .azure, .engine: providers[provider.name] = OpenAICompatibleProvider(settings, client: curl)
             }
         }
         return providers

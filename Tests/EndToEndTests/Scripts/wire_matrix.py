@@ -17,6 +17,7 @@ ant = anthropic.Anthropic(base_url=root, api_key=key, timeout=60, max_retries=0)
 question = "Anna has 12 apples and buys 7 more. How many apples does she have?"
 schema = {"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}
 place = {"type": "object", "properties": {"place": {"type": "string"}, "days": {"type": "integer"}}}
+known = "simulated provider"
 wanted = {"place": "Zürich", "days": 3}
 pixel = base64.b64encode(bytes.fromhex("89504e470d0a1a0a")).decode()
 checks = 0
@@ -63,7 +64,7 @@ def chat_cell(model, stream, kind):
     user = [{"role": "user", "content": question}]
     if kind == "plain":
         message, reason, usage = chat(model, stream, user)
-        check("19" in message["content"] and reason == "stop", f"{message} {reason}")
+        check(known in message["content"] and reason == "stop", f"{message} {reason}")
         check(usage.prompt_tokens > 0 and usage.total_tokens == usage.prompt_tokens + usage.completion_tokens, "usage")
     elif kind == "tools":
         tools = [
@@ -85,11 +86,11 @@ def chat_cell(model, stream, kind):
         url = {"url": "data:image/png;base64," + pixel}
         content = [{"type": "text", "text": question}, {"type": "image_url", "image_url": url}]
         message, _, usage = chat(model, stream, [{"role": "user", "content": content}])
-        check("19" in message["content"] and usage.prompt_tokens >= 85, f"{message} {usage}")
+        check(known in message["content"] and usage.prompt_tokens >= 85, f"{message} {usage}")
     elif kind == "schema":
         form = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
         message, _, _ = chat(model, stream, user, response_format=form)
-        check("19" in json.loads(message["content"])["answer"], f"{message}")
+        check(known in json.loads(message["content"])["answer"], f"{message}")
     elif kind == "reasoning":
         message, _, _ = chat(model, stream, user, reasoning_effort="low")
         check(message["reasoning_content"] == "This wants a thought or two.", f"{message}")
@@ -99,7 +100,7 @@ def chat_cell(model, stream, kind):
             check(blocks[0]["signature"], "a signature")
             history = user + [{"role": "assistant", "content": message["content"], "thinking_blocks": blocks}] + user
             message, _, _ = chat(model, stream, history)
-            check("19" in message["content"], f"{message}")
+            check(known in message["content"], f"{message}")
 
 
 # Anthropic's client
@@ -124,7 +125,7 @@ def message_cell(model, stream, kind):
     user = [{"role": "user", "content": question}]
     if kind == "plain":
         answer = message(model, stream, user, system="Be right.")
-        check("19" in text(answer) and answer.stop_reason == "end_turn", f"{answer}")
+        check(known in text(answer) and answer.stop_reason == "end_turn", f"{answer}")
     elif kind == "tools":
         tools = [{"name": name, "description": "d", "input_schema": place} for name in ("weather", "trains")]
         answer = message(model, stream, user, tools=tools, tool_choice={"type": "any"})
@@ -141,11 +142,11 @@ def message_cell(model, stream, kind):
         source = {"type": "base64", "media_type": "image/png", "data": pixel}
         content = [{"type": "image", "source": source}, {"type": "text", "text": question}]
         answer = message(model, stream, [{"role": "user", "content": content}])
-        check("19" in text(answer) and answer.usage.input_tokens >= 85, f"{answer}")
+        check(known in text(answer) and answer.usage.input_tokens >= 85, f"{answer}")
     elif kind == "schema":
         form = {"format": {"type": "json_schema", "schema": schema}}
         answer = message(model, stream, user, output_config=form)
-        check("19" in json.loads(text(answer))["answer"], f"{answer}")
+        check(known in json.loads(text(answer))["answer"], f"{answer}")
     elif kind == "reasoning":
         answer = message(model, stream, user, thinking={"type": "enabled", "budget_tokens": 1024}, max_tokens=2000)
         thoughts = [block for block in answer.content if block.type == "thinking"]
@@ -154,6 +155,38 @@ def message_cell(model, stream, kind):
         blocks = [{"type": "thinking", "thinking": thoughts[0].thinking, "signature": thoughts[0].signature}]
         blocks.append({"type": "text", "text": text(answer)})
         check(text(message(model, stream, user + [{"role": "assistant", "content": blocks}] + user)), "and back")
+
+
+# OpenAI's further endpoints
+
+
+def plain_cell(path, model, stream):
+    if path == "/v1/embeddings":
+        answer = oai.embeddings.create(model=model, input=question, encoding_format="float")
+        check(answer.data[0].embedding == [0.25, -0.5, 0.001] and answer.usage.prompt_tokens > 0, f"{answer}")
+    elif path == "/v1/completions":
+        arguments = dict(model=model, prompt=question, max_tokens=80)
+        if stream:
+            chunks = list(oai.completions.create(stream=True, **arguments))
+            said, facts = "".join(c.text for chunk in chunks for c in chunk.choices), chunks[-1].model_extra
+        else:
+            answer = oai.completions.create(**arguments)
+            said, facts = answer.choices[0].text, answer.model_extra
+        check(known in said and facts["gboost"]["cost_nano_usd"] > 0, f"{said} {facts}")
+    else:
+        arguments = dict(model=model, input=[{"role": "user", "content": question}], max_output_tokens=80)
+        if stream:
+            events = list(oai.responses.create(stream=True, **arguments))
+            said = "".join(event.delta for event in events if event.type == "response.output_text.delta")
+            check(events[-1].response.usage.output_tokens > 0, f"{events[-1]}")
+            facts = events[-1].model_extra
+        else:
+            answer = oai.responses.create(**arguments)
+            said, facts = answer.output_text, answer.model_extra
+        check(known in said and facts["gboost"]["cost_nano_usd"] > 0, f"{said} {facts}")
+        tools = [{"type": "function", "name": "weather", "parameters": place, "strict": False}]
+        answer = oai.responses.create(tools=tools, **arguments)
+        check(json.loads(answer.output[0].arguments) == wanted, f"{answer}")
 
 
 kinds = ["plain", "tools", "image", "schema", "reasoning"]
@@ -171,16 +204,28 @@ for path, cell in (("/v1/chat/completions", chat_cell), ("/v1/messages", message
                     failures.append(f"{path} {stream} {provider} {kind}: {type(error).__name__}: {error}")
                     row += f"{'RED':<11}"
             print(row)
+for path in ("/v1/completions", "/v1/responses", "/v1/embeddings"):
+    for stream in (False, True)[: 1 if path == "/v1/embeddings" else 2]:
+        row = f"{path:<22}{'yes' if stream else 'no':<8}{'openai':<11}"
+        try:
+            plain_cell(path, "sim/sim-large", stream)
+            row += "green"
+        except Exception as error:
+            failures.append(f"{path} {stream}: {type(error).__name__}: {error}")
+            row += "RED"
+        print(row)
 assert not failures, "\n".join(failures)
 
 # Boosted routes by Anthropic's wire
 
+cold = {"extra_body": {"temperature": 0}}
+
 for route in ("trusting", "doubting", "doubting-claude"):
-    whole = message(route, False, [{"role": "user", "content": question}], temperature=0)
+    whole = message(route, False, [{"role": "user", "content": question}], **cold)
     check(text(whole).strip(), f"{route}: an answer")
-    check(text(message(route, True, [{"role": "user", "content": question}], temperature=0)) == text(whole), route)
+    check(text(message(route, True, [{"role": "user", "content": question}], **cold)) == text(whole), route)
 raw = ant.messages.with_raw_response.create(
-    model="doubting-claude", max_tokens=80, temperature=0, messages=[{"role": "user", "content": question}]
+    model="doubting-claude", max_tokens=80, messages=[{"role": "user", "content": question}], **cold
 )
 check(int(raw.headers["x-gboost-escalations"]) > 0, "an escalation to Anthropic's wire")
 
@@ -227,4 +272,6 @@ for vendor, client, poor, wrong in (
     check(refused(vendor.NotFoundError, lambda: ask(client, "no-such-route")), "unknown model")
     check("messages[0]" in str(refused(vendor.BadRequestError, lambda: ask(client, "trusting", messages=[7]))), "field")
 
+served = refused(openai.BadRequestError, lambda: oai.embeddings.create(model="claude/sim-large", input="x"))
+check("does not serve /v1/embeddings" in str(served), f"{served}")
 print(f"{checks} checks passed")
