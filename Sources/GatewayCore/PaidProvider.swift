@@ -1,7 +1,31 @@
-/// One call to a paid API, with its body in the OpenAI chat-completions form. The body's `max_tokens` is exactly what
+/// What is asked of a paid API: it decides about the form of body, answer and usage.
+package enum PaidEndpoint: String, Hashable, Sendable, CaseIterable {
+    case chatCompletions = "/chat/completions"
+    case completions = "/completions"
+    case embeddings = "/embeddings"
+    case responses = "/responses"
+    /// Anthropic's.
+    case messages = "/messages"
+    /// Anthropic's. Free of charge, so it is asked without a hold.
+    case countTokens = "/messages/count_tokens"
+}
+
+/// How requests to a provider differ from others of the same format.
+package struct ProviderTraits: Hashable, Sendable {
+    /// Chat completions are bounded by `max_completion_tokens` where the client named no bound by itself.
+    package var prefersMaxCompletionTokens = false
+    /// `stream_options` are known, by which usage is asked for.
+    package var takesStreamOptions = true
+    package init() {}
+}
+
+/// One call to a paid API, with its body in the form of its endpoint. The body's bound of the answer is exactly what
 /// the hold was taken for.
 package struct PaidCall: Sendable {
     package var model: ModelReference
+    package var endpoint = PaidEndpoint.chatCompletions
+    /// The client's own headers that go on to the provider, beside the gateway's.
+    package var headers: [(name: String, value: String)] = []
     /// Complete JSON body as sent (model name, max_tokens, stream and stream_options already set).
     package var body: [UInt8]
     package var isStream: Bool
@@ -34,6 +58,7 @@ package struct PaidChunk: Sendable {
 /// How a paid exchange ended, known once `next()` gave nil or threw, or after `drain`.
 package struct PaidResult: Hashable, Sendable {
     package var usage: TokenUsage?
+    /// In OpenAI's words: "stop", "length", "tool_calls", …
     package var finishReason: String?
     package var providerRequestID: String?
     package init(usage: TokenUsage? = nil, finishReason: String? = nil, providerRequestID: String? = nil) {
@@ -91,6 +116,15 @@ package protocol PaidExchange: Sendable {
 /// A configured paid API.
 package protocol PaidProvider: Sendable {
     var name: String { get }
+    /// What it takes; a request of another kind is translated, or refused.
+    var endpoints: Set<PaidEndpoint> { get }
+    /// How its requests differ from others of the same format.
+    var traits: ProviderTraits { get }
     /// Sends the call and waits for the response head. Throws `ProviderError`.
     func open(_ call: PaidCall) async throws -> any PaidExchange
+}
+
+extension PaidProvider {
+    package var endpoints: Set<PaidEndpoint> { [.chatCompletions] }
+    package var traits: ProviderTraits { ProviderTraits() }
 }

@@ -27,7 +27,8 @@ package enum GatewayApplication {
         HealthEndpoints(services: services).register(on: router)
         let authenticated = router.group("/v1").add(middleware: AuthenticationMiddleware(catalog: services.catalog))
         ModelsEndpoint(services: services).register(on: authenticated)
-        ChatCompletionsEndpoint(services: services).register(on: authenticated)
+        AnswerEndpoints(services: services).register(on: authenticated)
+        CountTokensEndpoint(services: services).register(on: authenticated)
         return router
     }
 

@@ -23,12 +23,13 @@ extension GatewayRefusal {
         return ErrorEnvelope(message: message, type: type, code: code, param: parameter, metadata: json)
     }
 
-    /// The whole HTTP response.
-    func response() -> Response {
+    /// The whole HTTP response, in the client's envelope.
+    func response(wire: ClientWire, requestID: String) -> Response {
         var headers: HTTPFields = [.contentType: "application/json"]
         if let retryAfterSeconds { headers[.retryAfter] = String(retryAfterSeconds) }
         if let shouldRetry { headers[.shouldRetry] = shouldRetry ? "true" : "false" }
+        let body = wire == .anthropic ? envelope.anthropicBody(requestID: requestID) : envelope.body
         return Response(
-            status: .init(code: status), headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: envelope.body)))
+            status: .init(code: status), headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: body)))
     }
 }

@@ -7,6 +7,8 @@ extension HTTPField.Name {
         return field
     }
     static let xAPIKey = named("x-api-key")
+    static let anthropicVersion = named("anthropic-version")
+    static let anthropicBeta = named("anthropic-beta")
     static let shouldRetry = named("x-should-retry")
     static let requestID = named("x-gboost-request-id")
     static let servedBy = named("x-gboost-served-by")

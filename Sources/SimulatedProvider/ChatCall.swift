@@ -15,27 +15,44 @@ struct ChatCall: Sendable {
     var model: SimulatedModel
     var faults: CallFaults
     var reply: SimulatedReply
-    var json: ChatJSON
+    var json: any WireJSON
+    var wire: SimulatedWire
     var bill: SimulatedBill
     var logger: Logger
 
     var input: Int { request.inputTokens }
     /// What the whole answer counts, and so is reported and charged.
     var output: Int {
-        faults.overcharge.map { max(request.maxTokens, reply.outputTokens) + $0 } ?? reply.outputTokens
+        if wire == .embeddings { return 0 }
+        return faults.overcharge.map { max(request.maxTokens, reply.outputTokens) + $0 } ?? reply.outputTokens
+    }
+
+    /// What was read from the cache and written to it is never more than the input.
+    private func counts(output: Int) -> SimulatedUsage {
+        var usage = SimulatedUsage(input: input, output: output, thinking: min(output, reply.thinkingTokens))
+        var left = input
+        for (path, wanted) in [
+            (\SimulatedUsage.cached, faults.cached), (\.cacheWrite5m, faults.cacheWrite5m),
+            (\.cacheWrite1h, faults.cacheWrite1h),
+        ] {
+            usage[keyPath: path] = min(left, wanted)
+            left -= min(left, wanted)
+        }
+        return usage
     }
 
     /// The usage that the answer reports at its end.
-    private var reported: ChatJSON.Usage? {
+    private var reported: SimulatedUsage? {
         switch faults.usage {
         case .missing: nil
-        case .zero: .init(input: 0, output: 0)
-        case .normal, .twice, .withChoices: .init(input: input, output: output)
+        case .zero: SimulatedUsage()
+        case .normal, .twice, .withChoices: counts(output: output)
         }
     }
 
     func charge(output: Int, finished: Bool) async throws {
-        guard let amount = model.nanoUSD(inputTokens: input, outputTokens: output) else {
+        let usage = counts(output: output)
+        guard let amount = model.nanoUSD(usage) else {
             logger.error("a charge does not fit", metadata: ["call": "\(number)"])
             throw Cut()
         }
@@ -43,7 +60,9 @@ struct ChatCall: Sendable {
             try await bill.charge(
                 .init(
                     requestID: requestID, call: number, model: model.name, inputTokens: input, outputTokens: output,
-                    nanoUSD: amount, finished: finished))
+                    nanoUSD: amount, finished: finished, cachedTokens: usage.cached > 0 ? usage.cached : nil,
+                    cacheWriteTokens: usage.cacheWrite5m > 0 ? usage.cacheWrite5m : nil,
+                    cacheWrite1hTokens: usage.cacheWrite1h > 0 ? usage.cacheWrite1h : nil))
         } catch {
             logger.error("the bill cannot be written", metadata: ["call": "\(number)", "error": "\(error)"])
             throw error
@@ -78,9 +97,9 @@ struct ChatCall: Sendable {
     }
 
     @concurrent private func whole(_ writer: inout any ResponseBodyWriter) async throws {
-        if faults.trickle > 0 { try await pause(faults.trickle * reply.chunks.count, generated: 0) }
+        if faults.trickle > 0 { try await pause(faults.trickle * reply.pieces.count, generated: 0) }
         let text = faults.isGarbage ? "{\"id\": nonsense" : json.whole(reply, usage: reported)
-        if let chunks = faults.dropAfter, chunks < max(1, reply.chunks.count) {
+        if let chunks = faults.dropAfter, chunks < max(1, reply.pieces.count) {
             try await charge(output: reply.outputTokens(chunks: chunks), finished: false)
             try await writer.write(ByteBuffer(string: String(text.prefix(text.count / 2))))
             throw Cut()
@@ -92,14 +111,15 @@ struct ChatCall: Sendable {
     @concurrent private func stream(_ writer: inout any ResponseBodyWriter) async throws {
         var sent = 0
         do {
-            try await writer.write(ByteBuffer(string: json.first()))
-            for chunk in reply.chunks {
+            let start = json.first(reported, isStale: faults.isStale)
+            try await writer.write(ByteBuffer(string: start))
+            for event in json.events(reply.pieces) {
                 if faults.dropAfter == sent { break }
                 if faults.trickle > 0 { try await Task.sleep(for: .milliseconds(faults.trickle)) }
-                if sent == reply.chunks.count / 2 { try await writeMidway(&writer, sent: sent) }
+                if sent == reply.pieces.count / 2 { try await writeMidway(&writer, sent: sent) }
                 // Generated, whether or not it arrives.
                 sent += 1
-                try await writer.write(ByteBuffer(string: json.text(chunk)))
+                try await writer.write(ByteBuffer(string: event))
             }
         } catch {
             // The caller left.
@@ -112,17 +132,15 @@ struct ChatCall: Sendable {
         }
         try await charge(output: output, finished: true)
         let usage = request.includesUsage ? reported : nil
-        let isInChoices = faults.usage == .withChoices
-        var end = json.finish(reply.finishReason, usage: isInChoices ? usage : nil)
-        if let usage, !isInChoices { end += json.usage(usage) }
-        try await writer.write(ByteBuffer(string: end + ChatJSON.done))
+        let end = json.end(reply, usage: usage, isInChoices: faults.usage == .withChoices)
+        try await writer.write(ByteBuffer(string: end))
     }
 
     @concurrent private func writeMidway(_ writer: inout any ResponseBodyWriter, sent: Int) async throws {
-        if faults.isGarbage { try await writer.write(ByteBuffer(string: ChatJSON.garbage)) }
+        if faults.isGarbage { try await writer.write(ByteBuffer(string: json.garbage)) }
         if faults.usage == .twice, request.includesUsage {
-            let usage = ChatJSON.Usage(input: input, output: reply.outputTokens(chunks: sent))
-            try await writer.write(ByteBuffer(string: json.usage(usage)))
+            let usage = counts(output: reply.outputTokens(chunks: sent))
+            try await writer.write(ByteBuffer(string: json.midway(usage)))
         }
     }
 }

@@ -1,15 +1,5 @@
 /// The JSON of chat-completions answers, written by hand: key order stays OpenAI's, and a chunk costs little.
-struct ChatJSON: Sendable {
-    struct Usage: Hashable, Sendable {
-        var input: Int
-        var output: Int
-
-        var json: String {
-            #"{"prompt_tokens":\#(input),"completion_tokens":\#(output),"total_tokens":\#(input + output),"#
-                + #""prompt_tokens_details":{"cached_tokens":0},"completion_tokens_details":{"reasoning_tokens":0}}"#
-        }
-    }
-
+struct ChatJSON: WireJSON {
     var id: String
     var created: Int
     var model: String
@@ -21,32 +11,68 @@ struct ChatJSON: Sendable {
             + #""system_fingerprint":"simulated","#
     }
 
-    private func chunk(delta: String, finish: String?, usage: Usage?) -> String {
-        let end = usage.map { #","usage":\#($0.json)"# } ?? (namesUsage ? #","usage":null"# : "")
+    static func json(_ usage: SimulatedUsage) -> String {
+        #"{"prompt_tokens":\#(usage.input),"completion_tokens":\#(usage.output),"#
+            + #""total_tokens":\#(usage.input + usage.output),"#
+            + #""prompt_tokens_details":{"cached_tokens":\#(usage.cached),"#
+            + #""cache_write_tokens":\#(usage.cacheWrite5m + usage.cacheWrite1h)},"#
+            + #""completion_tokens_details":{"reasoning_tokens":\#(usage.thinking)}}"#
+    }
+
+    private func chunk(delta: String, finish: String? = nil, usage: SimulatedUsage? = nil) -> String {
+        let end = usage.map { #","usage":\#(Self.json($0))"# } ?? (namesUsage ? #","usage":null"# : "")
         let reason = finish.map(Self.string) ?? "null"
         return Self.event(
             head("chat.completion.chunk")
                 + #""choices":[{"index":0,"delta":\#(delta),"logprobs":null,"finish_reason":\#(reason)}]\#(end)}"#)
     }
 
-    func first() -> String { chunk(delta: #"{"role":"assistant","content":""}"#, finish: nil, usage: nil) }
-    func text(_ text: String) -> String {
-        chunk(delta: #"{"content":\#(Self.string(text))}"#, finish: nil, usage: nil)
+    func first(_ usage: SimulatedUsage?, isStale: Bool) -> String {
+        chunk(delta: #"{"role":"assistant","content":""}"#)
     }
-    func finish(_ reason: String, usage: Usage?) -> String { chunk(delta: "{}", finish: reason, usage: usage) }
-    func usage(_ usage: Usage) -> String {
-        Self.event(head("chat.completion.chunk") + #""choices":[],"usage":\#(usage.json)}"#)
-    }
-    static let done = event("[DONE]")
-    /// An event that is no JSON.
-    static let garbage = event(#"{"id":"chatcmpl-","choices":[{"delta":{"content":"\u00"#)
 
-    /// The answer of a call that does not stream.
-    func whole(_ reply: SimulatedReply, usage: Usage?) -> String {
-        head("chat.completion")
-            + #""choices":[{"index":0,"message":{"role":"assistant","content":\#(Self.string(reply.text)),"#
-            + #""refusal":null},"logprobs":null,"finish_reason":\#(Self.string(reply.finishReason))}]"#
-            + (usage.map { #","usage":\#($0.json)"# } ?? "") + "}"
+    func events(_ pieces: [SimulatedReply.Piece]) -> [String] {
+        pieces.map { piece in
+            switch piece {
+            case .thinking(let text): chunk(delta: #"{"reasoning_content":\#(Self.string(text))}"#)
+            case .text(let text): chunk(delta: #"{"content":\#(Self.string(text))}"#)
+            case .tool(let index, let name):
+                chunk(delta: #"{"tool_calls":[{"index":\#(index),\#(call(index, name: name, arguments: ""))}]}"#)
+            case .arguments(let index, let text):
+                chunk(
+                    delta: #"{"tool_calls":[{"index":\#(index),"function":{"arguments":\#(Self.string(text))}}]}"#)
+            }
+        }
+    }
+
+    private func call(_ index: Int, name: String, arguments: String) -> String {
+        #""id":"call_\#(id)_\#(index)","type":"function","function":{"name":\#(Self.string(name)),"#
+            + #""arguments":\#(Self.string(arguments))}"#
+    }
+
+    func midway(_ usage: SimulatedUsage) -> String {
+        Self.event(head("chat.completion.chunk") + #""choices":[],"usage":\#(Self.json(usage))}"#)
+    }
+
+    func end(_ reply: SimulatedReply, usage: SimulatedUsage?, isInChoices: Bool) -> String {
+        let finish = chunk(delta: "{}", finish: reply.finishReason, usage: isInChoices ? usage : nil)
+        let own = isInChoices ? nil : usage.map(midway)
+        return finish + (own ?? "") + Self.event("[DONE]")
+    }
+
+    var garbage: String { Self.event(#"{"id":"chatcmpl-","choices":[{"delta":{"content":"\u00"#) }
+
+    func whole(_ reply: SimulatedReply, usage: SimulatedUsage?) -> String {
+        let calls = reply.tools.enumerated().map {
+            "{\(call($0.offset, name: $0.element.name, arguments: $0.element.arguments))}"
+        }
+        let content = calls.isEmpty ? Self.string(reply.text) : "null"
+        return head("chat.completion")
+            + #""choices":[{"index":0,"message":{"role":"assistant","content":\#(content),"refusal":null"#
+            + (reply.thinking.isEmpty ? "" : #","reasoning_content":\#(Self.string(reply.thinking))"#)
+            + (calls.isEmpty ? "" : #","tool_calls":[\#(calls.joined(separator: ","))]"#)
+            + #"},"logprobs":null,"finish_reason":\#(Self.string(reply.finishReason))}]"#
+            + (usage.map { #","usage":\#(Self.json($0))"# } ?? "") + "}"
     }
 
     static func models(_ names: [String], created: Int) -> String {
@@ -61,7 +87,7 @@ struct ChatJSON: Sendable {
             + #""code":\#(code.map(string) ?? "null")}}"#
     }
 
-    private static func event(_ data: String) -> String { "data: \(data)\n\n" }
+    static func event(_ data: String) -> String { "data: \(data)\n\n" }
 
     static func string(_ text: String) -> String {
         let digits = Array("0123456789abcdef".utf8)

@@ -3,6 +3,13 @@ struct ChatRequest: Decodable, Sendable {
     struct Message: Decodable, Sendable {
         var role: String
         var content: String
+        var images = 0
+
+        init(role: String, content: String, images: Int = 0) {
+            self.role = role
+            self.content = content
+            self.images = images
+        }
 
         private enum Key: String, CodingKey { case role, content }
         private struct Part: Decodable {
@@ -18,6 +25,7 @@ struct ChatRequest: Decodable, Sendable {
             } else {
                 let parts = try fields.decodeIfPresent([Part].self, forKey: .content) ?? []
                 content = parts.compactMap(\.text).joined()
+                images = parts.count { $0.type == "image_url" }
             }
         }
     }
@@ -32,6 +40,15 @@ struct ChatRequest: Decodable, Sendable {
     var includesUsage: Bool
     var maxTokens: Int
     var stop: [String]
+    /// Names of the tools that the reply may call.
+    var tools: [String] = []
+    var isParallel = true
+    /// Thinking is asked for.
+    var isThinking = false
+    /// The answer is to follow a schema.
+    var hasSchema = false
+    /// What the request holds beside its messages' contents, in bytes: tools and their schemas.
+    var otherBytes = 0
 
     /// What is written when the request sets no bound.
     static let defaultMaxTokens = 4_096
@@ -43,7 +60,11 @@ struct ChatRequest: Decodable, Sendable {
     struct Invalid: Error { var message: String }
 
     private enum Key: String, CodingKey {
-        case model, messages, stream, stop, n
+        case model, messages, stream, stop, n, tools
+        case toolChoice = "tool_choice"
+        case parallel = "parallel_tool_calls"
+        case effort = "reasoning_effort"
+        case format = "response_format"
         case streamOptions = "stream_options"
         case maxTokens = "max_tokens"
         case maxCompletionTokens = "max_completion_tokens"
@@ -64,6 +85,7 @@ struct ChatRequest: Decodable, Sendable {
             stop = try fields.decodeIfPresent([String].self, forKey: .stop) ?? []
         }
         stop.removeAll(where: \.isEmpty)
+        try readWishes(fields)
         guard !messages.isEmpty, messages.count <= Self.maxMessages else {
             throw Invalid(message: "messages must hold 1 to \(Self.maxMessages) messages")
         }
@@ -74,8 +96,53 @@ struct ChatRequest: Decodable, Sendable {
         }
     }
 
+    /// The last message is a tool's result: no further call is made.
+    var isAfterTool: Bool { messages.last?.role == "tool" }
+
+    /// Tokens of an image, whatever it shows.
+    private static let tokensPerImage = 85
+
     /// Tokens of all messages' contents together, one at least.
     var inputTokens: Int {
-        max(1, SimulatedModel.tokens(utf8Bytes: messages.reduce(0) { $0 + $1.content.utf8.count }))
+        let bytes = messages.reduce(otherBytes) { $0 + $1.content.utf8.count }
+        return max(
+            1, SimulatedModel.tokens(utf8Bytes: bytes) + messages.reduce(0) { $0 + $1.images } * Self.tokensPerImage)
+    }
+}
+
+extension ChatRequest {
+    struct Tool: Decodable {
+        struct Function: Decodable {
+            var name: String
+            var description: String?
+        }
+        var function: Function
+    }
+    struct Choice: Decodable { var function: Tool.Function }
+    struct Format: Decodable { var type: String }
+
+    /// Tools, thinking and schema, as OpenAI's requests have them.
+    private mutating func readWishes(_ fields: KeyedDecodingContainer<Key>) throws {
+        let offered = try fields.decodeIfPresent([Tool].self, forKey: .tools) ?? []
+        tools = offered.map(\.function.name)
+        otherBytes = offered.reduce(0) { $0 + $1.function.name.utf8.count + ($1.function.description ?? "").utf8.count }
+        if let word = try? fields.decode(String.self, forKey: .toolChoice) {
+            if word == "none" { tools = [] }
+        } else if let choice = try fields.decodeIfPresent(Choice.self, forKey: .toolChoice) {
+            tools = [choice.function.name]
+        }
+        isParallel = try fields.decodeIfPresent(Bool.self, forKey: .parallel) ?? true
+        isThinking = try fields.decodeIfPresent(String.self, forKey: .effort).map { $0 != "none" } ?? false
+        hasSchema = try fields.decodeIfPresent(Format.self, forKey: .format)?.type == "json_schema"
+    }
+
+    /// Memberwise, for requests of another format.
+    init(model: String, messages: [Message], isStream: Bool, maxTokens: Int, stop: [String]) {
+        self.model = model
+        self.messages = messages
+        self.isStream = isStream
+        includesUsage = true
+        self.maxTokens = maxTokens
+        self.stop = stop
     }
 }

@@ -54,15 +54,14 @@ struct ChatService: Sendable {
 
     func addRoutes(to router: Router<BasicRequestContext>) {
         router.get("v1/models") { request, _ in refusal(of: request) ?? models() }
-        router.post("v1/chat/completions") { request, _ in
-            if let refusal = refusal(of: request) { return refusal }
-            let own = header(Self.faultHeader, of: request) ?? ""
-            guard plan.mayWait || SimulatedFault.waitingKinds.contains(where: own.contains) else {
-                return try await chat(request, body: request.body)
-            }
-            // Notices the caller's leaving, at the price of the connection. It must own the body from its first
-            // byte on: begun after the body was read, it traps when the caller leaves.
-            return try await request.body.consumeWithCancellationOnInboundClose { try await chat(request, body: $0) }
+        router.post("v1/chat/completions") { request, _ in try await answer(request, on: .chat) }
+        router.post("v1/completions") { request, _ in try await answer(request, on: .completions) }
+        router.post("v1/responses") { request, _ in try await answer(request, on: .responses) }
+        router.post("v1/embeddings") { request, _ in try await answer(request, on: .embeddings) }
+        router.post("v1/messages") { request, _ in try await answer(request, on: .messages) }
+        router.post("v1/messages/count_tokens") { request, _ in
+            if let refusal = refusal(of: request, on: .messages) { return refusal }
+            return try await countTokens(request)
         }
         router.get("sim/calls") { _, _ in try calls() }
         router.post("sim/faults") { request, _ in try await setFaults(request) }
@@ -78,15 +77,19 @@ struct ChatService: Sendable {
         return Response(status: status, headers: fields, body: .init(byteBuffer: ByteBuffer(string: json)))
     }
 
-    private func invalid(_ message: String, status: HTTPResponse.Status = .badRequest, code: String? = nil) -> Response
-    {
-        respond(status, ChatJSON.error(message, type: "invalid_request_error", code: code))
+    private func invalid(
+        _ message: String, status: HTTPResponse.Status = .badRequest, code: String? = nil,
+        on wire: SimulatedWire = .chat
+    ) -> Response {
+        respond(status, wire.error(message, status: status.code, code: code))
     }
 
     /// 401 unless the key is right.
-    private func refusal(of request: Request) -> Response? {
-        guard let key = options.apiKey, request.headers[.authorization] != "Bearer \(key)" else { return nil }
-        return invalid("Incorrect API key provided.", status: .unauthorized, code: "invalid_api_key")
+    private func refusal(of request: Request, on wire: SimulatedWire = .chat) -> Response? {
+        let isBearer = wire != .messages
+        let given = isBearer ? request.headers[.authorization] : header("x-api-key", of: request)
+        guard let key = options.apiKey, given != (isBearer ? "Bearer \(key)" : key) else { return nil }
+        return invalid("Incorrect API key provided.", status: .unauthorized, code: "invalid_api_key", on: wire)
     }
 
     private func models() -> Response {
@@ -97,48 +100,69 @@ struct ChatService: Sendable {
         HTTPField.Name(name).flatMap { request.headers[$0] }
     }
 
-    // MARK: A chat call
+    // MARK: A call
 
-    private func chat(_ request: Request, body: RequestBody) async throws -> Response {
+    private func answer(_ request: Request, on wire: SimulatedWire) async throws -> Response {
+        if let refusal = refusal(of: request, on: wire) { return refusal }
+        let own = header(Self.faultHeader, of: request) ?? ""
+        guard plan.mayWait || SimulatedFault.waitingKinds.contains(where: own.contains) else {
+            return try await call(request, body: request.body, on: wire)
+        }
+        // Notices the caller's leaving, at the price of the connection. It must own the body from its first
+        // byte on: begun after the body was read, it traps when the caller leaves.
+        return try await request.body.consumeWithCancellationOnInboundClose {
+            try await call(request, body: $0, on: wire)
+        }
+    }
+
+    private func call(_ request: Request, body: RequestBody, on wire: SimulatedWire) async throws -> Response {
         guard let buffer = try? await body.collect(upTo: options.maxBodyBytes) else {
-            return invalid("The body is larger than \(options.maxBodyBytes) bytes.", status: .contentTooLarge)
+            let message = "The body is larger than \(options.maxBodyBytes) bytes."
+            return invalid(message, status: .contentTooLarge, on: wire)
         }
         let chat: ChatRequest
         let own: [SimulatedFault]
         do {
-            chat = try JSONDecoder().decode(ChatRequest.self, from: Data(buffer.readableBytesView))
+            chat = try wire.read(Data(buffer.readableBytesView))
             own = try SimulatedFault.list(header(Self.faultHeader, of: request) ?? "")
         } catch let error as ChatRequest.Invalid {
-            return invalid(error.message)
+            return invalid(error.message, on: wire)
         } catch let error as SimulatedFault.ParseError {
-            return invalid("\(Self.faultHeader): \(error)")
+            return invalid("\(Self.faultHeader): \(error)", on: wire)
         } catch {
-            return invalid("The body is no chat-completions request.")
+            return invalid("The body is no request of this endpoint.", on: wire)
         }
         guard let model = options.models.first(where: { $0.name == chat.model }) else {
-            return invalid("The model does not exist.", status: .notFound, code: "model_not_found")
+            return invalid("The model does not exist.", status: .notFound, code: "model_not_found", on: wire)
         }
         guard let slot = inFlight.enter() else {
-            let body = ChatJSON.error("Too many calls at a time.", type: "server_error", code: "overloaded")
+            let body = wire.error("Too many calls at a time.", status: 503, code: "overloaded")
             return respond(.serviceUnavailable, body, headers: ["retry-after": "1"])
         }
         let faults = plan.faults(model: model.name, text: chat.messages.last?.content ?? "", own: own)
-        let call = makeCall(chat, model: model, faults: faults, request: request)
+        let call = makeCall(chat, model: model, faults: faults, request: request, wire: wire)
         return try await answer(call, slot: slot)
     }
 
-    private func makeCall(_ chat: ChatRequest, model: SimulatedModel, faults: CallFaults, request: Request) -> ChatCall
-    {
+    private func makeCall(
+        _ chat: ChatRequest, model: SimulatedModel, faults: CallFaults, request: Request, wire: SimulatedWire
+    ) -> ChatCall {
         let number = bill.nextCall()
         let full = solver.reply(to: chat.messages, by: model)
         let id = (header(Self.requestIDHeader, of: request) ?? "").utf8.prefix(Self.maxRequestIDBytes)
         return ChatCall(
             number: number, requestID: String(decoding: id, as: UTF8.self), request: chat, model: model,
-            faults: faults, reply: SimulatedReply(full: full, stop: chat.stop, maxTokens: chat.maxTokens),
-            json: ChatJSON(
-                id: "chatcmpl-sim-\(number)", created: Int(Date().timeIntervalSince1970), model: model.name,
-                namesUsage: chat.includesUsage),
+            faults: faults, reply: SimulatedReply(full: full, request: chat),
+            json: wire.json(number: number, request: chat, now: Int(Date().timeIntervalSince1970)), wire: wire,
             bill: bill, logger: logger)
+    }
+
+    /// As the real one: free of charge.
+    private func countTokens(_ request: Request) async throws -> Response {
+        guard let buffer = try? await request.body.collect(upTo: options.maxBodyBytes),
+            let chat = try? JSONDecoder().decode(MessagesBody.self, from: Data(buffer.readableBytesView)).request
+        else { return invalid("The body is no request of this endpoint.", on: .messages) }
+        return respond(.ok, #"{"input_tokens":\#(chat.inputTokens)}"#)
     }
 
     /// Waits and refuses as the faults say, then answers. The answer's body keeps `slot`.
@@ -157,7 +181,7 @@ struct ChatService: Sendable {
             }
         }
         if let (status, seconds) = call.faults.refusal {
-            return refused(status: status, retryAfterSeconds: seconds, id: id)
+            return refused(status: status, retryAfterSeconds: seconds, id: id, wire: call.wire)
         }
         let body = call.body()
         var headers: HTTPFields = [.contentType: call.request.isStream ? "text/event-stream" : "application/json"]
@@ -183,13 +207,13 @@ struct ChatService: Sendable {
         try await cancelWhenGracefulShutdown { try await Task.sleep(for: time) }
     }
 
-    private func refused(status: Int, retryAfterSeconds: Int, id: String) -> Response {
+    private func refused(status: Int, retryAfterSeconds: Int, id: String, wire: SimulatedWire) -> Response {
         var headers = [Self.requestIDHeader: id]
         if status != 500 { headers["retry-after"] = String(retryAfterSeconds) }
         let body =
             status == 429
-            ? ChatJSON.error("Rate limit reached (simulated).", type: "requests", code: "rate_limit_exceeded")
-            : ChatJSON.error("The server had an error (simulated).", type: "server_error", code: nil)
+            ? wire.error("Rate limit reached (simulated).", status: status, code: "rate_limit_exceeded")
+            : wire.error("The server had an error (simulated).", status: status, code: nil)
         return respond(.init(code: status), body, headers: headers)
     }
 

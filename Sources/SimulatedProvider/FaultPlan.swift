@@ -15,6 +15,10 @@ struct CallFaults: Hashable, Sendable {
     private var retryAfterSeconds = 1
     var usage = Usage.normal
     var overcharge: Int?
+    var cached = 0
+    var cacheWrite5m = 0
+    var cacheWrite1h = 0
+    var isStale = false
 
     mutating func add(_ kind: SimulatedFault.Kind) {
         switch kind {
@@ -30,6 +34,10 @@ struct CallFaults: Hashable, Sendable {
         case .usageWithChoices: usage = .withChoices
         case .zeroUsage: usage = .zero
         case .garbage: isGarbage = true
+        case .staleStart: isStale = true
+        case .cache(.cached, let tokens): cached = tokens
+        case .cache(.write5m, let tokens): cacheWrite5m = tokens
+        case .cache(.write1h, let tokens): cacheWrite1h = tokens
         case .overcharge(let tokens): overcharge = tokens
         }
     }

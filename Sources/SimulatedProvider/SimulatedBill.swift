@@ -19,6 +19,10 @@ package final class SimulatedBill: Sendable {
         package var nanoUSD: Int64
         /// False: the answer was not delivered to its end; what was generated until then is charged.
         package var finished: Bool
+        /// Parts of the input: read from the cache, written to it for five minutes and for an hour. nil: none.
+        package var cachedTokens: Int?
+        package var cacheWriteTokens: Int?
+        package var cacheWrite1hTokens: Int?
 
         private enum CodingKeys: String, CodingKey {
             case call, model, finished
@@ -26,6 +30,9 @@ package final class SimulatedBill: Sendable {
             case inputTokens = "input_tokens"
             case outputTokens = "output_tokens"
             case nanoUSD = "nano_usd"
+            case cachedTokens = "cached_tokens"
+            case cacheWriteTokens = "cache_write_tokens"
+            case cacheWrite1hTokens = "cache_write_1h_tokens"
         }
     }
 

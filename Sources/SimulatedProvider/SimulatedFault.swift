@@ -29,8 +29,20 @@ package struct SimulatedFault: Hashable, Sendable {
         case zeroUsage
         /// `garbage`: puts something that is not JSON into the middle. Charged.
         case garbage
+        /// `cached:N`, `cache-write:N`, `cache-write-1h:N`: so many tokens of the input, as far as there are so many,
+        /// were read from the cache or written to it, and are charged as such.
+        case cache(CachePart, tokens: Int)
+        /// `stale-start`: the beginning of an Anthropic stream counts what its end replaces.
+        case staleStart
         /// `overcharge[:N]`: reports and charges N tokens (1,000) more than `max_tokens` allows.
         case overcharge(tokens: Int)
+    }
+
+    /// How input can have to do with the cache.
+    package enum CachePart: String, Hashable, Sendable {
+        case cached
+        case write5m = "cache-write"
+        case write1h = "cache-write-1h"
     }
 
     package var kind: Kind
@@ -51,7 +63,8 @@ package struct SimulatedFault: Hashable, Sendable {
     package static let forms = [
         "latency:MS", "first-byte:MS", "trickle:MS", "drop:CHUNKS", "head-only", "429[:TIMES[:RETRY_SECONDS]]",
         "500[:TIMES]", "503[:TIMES[:RETRY_SECONDS]]", "hang", "no-usage", "usage-twice", "usage-with-choices",
-        "zero-usage", "garbage", "overcharge[:TOKENS]",
+        "zero-usage", "garbage", "overcharge[:TOKENS]", "cached:TOKENS", "cache-write:TOKENS",
+        "cache-write-1h:TOKENS", "stale-start",
     ]
     /// Names of the faults that keep a caller waiting for the response's head.
     static let waitingKinds = ["latency", "hang"]
@@ -105,6 +118,9 @@ package struct SimulatedFault: Hashable, Sendable {
             return name == "latency"
                 ? .latency(milliseconds: numbers[0])
                 : name == "trickle" ? .trickle(milliseconds: numbers[0]) : .firstByte(milliseconds: numbers[0])
+        case "cached", "cache-write", "cache-write-1h":
+            try expect(1...1)
+            return .cache(CachePart(rawValue: name) ?? .cached, tokens: numbers[0])
         case "drop":
             try expect(1...1)
             return .drop(afterChunks: numbers[0])
@@ -125,5 +141,6 @@ package struct SimulatedFault: Hashable, Sendable {
     private static let plainKinds: [String: Kind] = [
         "head-only": .headOnly, "hang": .hang, "no-usage": .noUsage, "usage-twice": .usageTwice,
         "usage-with-choices": .usageWithChoices, "zero-usage": .zeroUsage, "garbage": .garbage,
+        "stale-start": .staleStart,
     ]
 }

@@ -35,7 +35,16 @@ package struct SimulatedModel: Hashable, Sendable {
     /// Counted in 128 bits, and on purpose not with the gateway's own price arithmetic: a bill that shares its
     /// subject's code would share its mistakes.
     package func nanoUSD(inputTokens: Int, outputTokens: Int) -> Int64? {
-        let pico = Int128(inputTokens) * Int128(inputPicoPerToken) + Int128(outputTokens) * Int128(outputPicoPerToken)
+        nanoUSD(SimulatedUsage(input: inputTokens, output: outputTokens))
+    }
+
+    /// A token from the cache costs a tenth of one of input, one written to it five quarters, and for an hour two.
+    func nanoUSD(_ usage: SimulatedUsage) -> Int64? {
+        let plain = usage.input - usage.cached - usage.cacheWrite5m - usage.cacheWrite1h
+        let hundredths =
+            Int128(plain) * 100 + Int128(usage.cached) * 10 + Int128(usage.cacheWrite5m) * 125
+            + Int128(usage.cacheWrite1h) * 200
+        let pico = hundredths * Int128(inputPicoPerToken) / 100 + Int128(usage.output) * Int128(outputPicoPerToken)
         return Int64(exactly: (pico + 999) / 1000)
     }
 }

@@ -236,7 +236,11 @@ extension ChatCompletionRequest {
                 throw missing("\(param).\(type)")
             }
             message.text += text
-        case "image_url": message.features.insert(.images)
+        case "image_url":
+            message.features.insert(.images)
+            message.images += 1
+            let url = part["image_url"]?["url"]
+            if url?.string?.hasPrefix("data:") == true { message.imageBytes += url?.rawBytes.count ?? 0 }
         case "input_audio": message.features.insert(.audio)
         default: message.features.insert(.otherParts)
         }

@@ -7,6 +7,9 @@ package struct ChatCompletionRequest: Sendable {
         package var role: String
         package var text: String
         package var features: Features
+        package var images = 0
+        /// Bytes of images within the body, which are not tokenized as text.
+        package var imageBytes = 0
         package init(role: String, text: String, features: Features = []) {
             self.role = role
             self.text = text
@@ -32,8 +35,8 @@ package struct ChatCompletionRequest: Sendable {
         package static let logprobs = Features(rawValue: 32)
         /// `web_search_options` are given.
         package static let webSearch = Features(rawValue: 64)
-        /// What a tokenizer's bound on text does not cover.
-        package static let beyondText: Features = [.images, .audio, .otherParts]
+        /// What neither a tokenizer's bound on text nor the bound of an image covers.
+        package static let unbounded: Features = [.audio, .otherParts, .webSearch]
     }
 
     /// The body as it came, validated.
@@ -97,14 +100,19 @@ extension ChatCompletionRequest {
     /// that exactly one holds), usage asked for in streams; everything else byte for byte as it came.
     ///
     /// The bound is per choice: with `n` choices the call can produce `n` times as much.
+    /// - Parameter takesStreamOptions: whether the provider knows `stream_options`; else they are taken out.
     package func paidBody(
-        model: String, maxTokens: Int, limitField: OutputLimitField = .maxTokens
+        model: String, maxTokens: Int, limitField: OutputLimitField = .maxTokens, takesStreamOptions: Bool = true
     ) throws(WireFormatError) -> [UInt8] {
         var editor = try JSONObjectEditor(document)
         editor.set("model", string: model)
         editor.remove(limitField == .maxTokens ? "max_completion_tokens" : "max_tokens")
         editor.set(limitField.rawValue, integer: Int64(maxTokens))
-        if isStream { try editor.setIncludeUsage(true) }
+        if !takesStreamOptions {
+            editor.remove("stream_options")
+        } else if isStream {
+            try editor.setIncludeUsage(true)
+        }
         return editor.bytes
     }
 }

@@ -53,6 +53,14 @@ package struct ChatCompletionWriter: Sendable {
         out.append(contentsOf: Self.contentTail)
     }
 
+    /// Appends an event with a delta that is JSON already: tool calls, reasoning.
+    package func appendDelta(_ json: [UInt8], to out: inout [UInt8]) {
+        out.append(contentsOf: chunkHead)
+        Self.append(#"[{"index":0,"delta":"#, to: &out)
+        out.append(contentsOf: json)
+        Self.append(#","finish_reason":null}]}"# + "\n\n", to: &out)
+    }
+
     /// Appends the event that says how the answer ended: "stop", "length", …, with the gateway's own facts beside it
     /// for clients that get no usage event.
     package func appendFinish(_ reason: String, gboost: [UInt8]? = nil, to out: inout [UInt8]) {
@@ -97,17 +105,26 @@ package struct ChatCompletionWriter: Sendable {
     package func completion(
         text: String, finishReason: String, usage: TokenCounts?, gboost: [UInt8]? = nil
     ) -> [UInt8] {
-        var writer = JSONWriter(reserving: text.utf8.count + 512)
+        var message = JSONWriter(reserving: text.utf8.count + 128)
+        message.beginObject()
+        message.member("role", "assistant")
+        message.member("content", text)
+        message.member("refusal", nil as String?)
+        message.endObject()
+        return completion(message: message.bytes, finishReason: finishReason, usage: usage, gboost: gboost)
+    }
+
+    /// The whole answer around a message that is JSON already.
+    package func completion(
+        message: [UInt8], finishReason: String, usage: TokenCounts?, gboost: [UInt8]? = nil
+    ) -> [UInt8] {
+        var writer = JSONWriter(reserving: message.count + 512)
         Self.writeHead(&writer, id: id, object: "chat.completion", created: created, model: model)
         writer.beginArray()
         writer.beginObject()
         writer.member("index", 0)
         writer.key("message")
-        writer.beginObject()
-        writer.member("role", "assistant")
-        writer.member("content", text)
-        writer.member("refusal", nil as String?)
-        writer.endObject()
+        writer.raw(message)
         writer.member("logprobs", nil as String?)
         writer.member("finish_reason", finishReason)
         writer.endObject()
@@ -134,6 +151,7 @@ package struct ChatCompletionWriter: Sendable {
         writer.key("prompt_tokens_details")
         writer.beginObject()
         writer.member("cached_tokens", usage.cached)
+        if usage.cacheWrite > 0 { writer.member("cache_write_tokens", usage.cacheWrite) }
         writer.endObject()
         writer.key("completion_tokens_details")
         writer.beginObject()

@@ -28,6 +28,29 @@ package struct ModelList: Hashable, Sendable {
         return writer.bytes
     }
 
+    /// The same list as Anthropic's clients read it, all on one page.
+    package var anthropicBody: [UInt8] {
+        var writer = JSONWriter(reserving: 64 + entries.count * 128)
+        writer.beginObject()
+        writer.key("data")
+        writer.beginArray()
+        for entry in entries {
+            writer.beginObject()
+            writer.member("type", "model")
+            writer.member("id", entry.id)
+            writer.member("display_name", entry.id)
+            // When it was made is not known; the field may not be missing.
+            writer.member("created_at", "1970-01-01T00:00:00Z")
+            writer.endObject()
+        }
+        writer.endArray()
+        writer.member("has_more", false)
+        writer.member("first_id", entries.first?.id)
+        writer.member("last_id", entries.last?.id)
+        writer.endObject()
+        return writer.bytes
+    }
+
     private func write(_ entry: Entry, to writer: inout JSONWriter) {
         writer.beginObject()
         writer.member("id", entry.id)

@@ -24,6 +24,8 @@ package struct OpenAIChunk: Hashable, Sendable {
         error = ProviderFault(root["error"])
         guard let choice = root["choices"]?.firstChoice else { return }
         finishReason = choice["finish_reason"]?.string
+        // `/v1/completions` has the text where chats have a delta.
+        text = choice["text"]?.string ?? ""
         guard let delta = choice["delta"] else { return }
         text = delta["content"]?.string ?? ""
         hasToolCalls = delta["tool_calls"]?.kind == .array
@@ -55,6 +57,7 @@ package struct OpenAICompletion: Hashable, Sendable {
         error = ProviderFault(root["error"])
         guard let choice = root["choices"]?.firstChoice else { return }
         finishReason = choice["finish_reason"]?.string
+        text = choice["text"]?.string ?? ""
         guard let message = choice["message"] else { return }
         text = message["content"]?.string ?? ""
         hasToolCalls = message["tool_calls"]?.kind == .array
@@ -93,10 +96,10 @@ package struct ProviderFault: Hashable, Sendable {
 
 extension JSONValue {
     /// An object as it stands in the text; nil for other kinds.
-    fileprivate var objectText: String? { kind == .object ? String(decoding: rawBytes, as: UTF8.self) : nil }
+    var objectText: String? { kind == .object ? String(decoding: rawBytes, as: UTF8.self) : nil }
 
     /// The choice with index 0 (or without an index) of a `choices` array.
-    fileprivate var firstChoice: JSONValue? {
+    var firstChoice: JSONValue? {
         elements.first { $0["index"].map { $0.integer == 0 } ?? true }
     }
 }

@@ -6,14 +6,18 @@ package struct TokenCounts: Hashable, Sendable {
     package var cached: Int64
     /// Written to the provider's cache, where that is charged.
     package var cacheWrite: Int64
+    /// The part of `cacheWrite` that was written to live for an hour.
+    package var cacheWrite1h: Int64
     package var completion: Int64
     package var reasoning: Int64
     package init(
-        prompt: Int64, cached: Int64 = 0, cacheWrite: Int64 = 0, completion: Int64, reasoning: Int64 = 0
+        prompt: Int64, cached: Int64 = 0, cacheWrite: Int64 = 0, cacheWrite1h: Int64 = 0, completion: Int64,
+        reasoning: Int64 = 0
     ) {
         self.prompt = prompt
         self.cached = cached
         self.cacheWrite = cacheWrite
+        self.cacheWrite1h = cacheWrite1h
         self.completion = completion
         self.reasoning = reasoning
     }
@@ -40,17 +44,50 @@ package enum UsageField: Hashable, Sendable {
             return
         }
         guard let prompt = Self.count(value["prompt_tokens"], absent: nil),
-            let completion = Self.count(value["completion_tokens"], absent: nil),
-            let cached = Self.detail(value["prompt_tokens_details"], "cached_tokens"),
+            let total = Self.count(value["total_tokens"], absent: 0),
+            // Embeddings have none, and their total says so.
+            let completion = Self.count(value["completion_tokens"], absent: total == prompt ? 0 : nil),
+            let hits = Self.count(value["prompt_cache_hit_tokens"], absent: 0),
+            let cached = Self.detail(value["prompt_tokens_details"], "cached_tokens", absent: hits),
             let cacheWrite = Self.detail(value["prompt_tokens_details"], "cache_write_tokens"),
             let reasoning = Self.detail(value["completion_tokens_details"], "reasoning_tokens")
         else {
             self = .invalid
             return
         }
+        // Some leave reasoning out of the completion and count it in the total, which is what they charge for.
+        let (said, overflow) = prompt.addingReportingOverflow(completion)
+        let hidden = overflow ? 0 : max(0, total - said)
         self = .valid(
             TokenCounts(
-                prompt: prompt, cached: cached, cacheWrite: cacheWrite, completion: completion, reasoning: reasoning))
+                prompt: prompt, cached: cached, cacheWrite: cacheWrite, completion: completion + hidden,
+                reasoning: max(reasoning, hidden)))
+    }
+
+    /// Reads the `usage` of OpenAI's Responses API.
+    init(responses value: JSONValue?) {
+        guard let value, !value.isNull else {
+            self = .absent
+            return
+        }
+        guard let input = Self.count(value["input_tokens"], absent: nil),
+            let output = Self.count(value["output_tokens"], absent: nil),
+            let cached = Self.detail(value["input_tokens_details"], "cached_tokens"),
+            let reasoning = Self.detail(value["output_tokens_details"], "reasoning_tokens")
+        else {
+            self = .invalid
+            return
+        }
+        self = .valid(TokenCounts(prompt: input, cached: cached, completion: output, reasoning: reasoning))
+    }
+
+    /// Reads a `usage` object that was cut out of a body.
+    package init(text: [UInt8]) {
+        guard let document = try? JSONDocument(text, limits: .provider) else {
+            self = .invalid
+            return
+        }
+        self.init(document.root)
     }
 
     private static func count(_ value: JSONValue?, absent: Int64?) -> Int64? {
@@ -59,9 +96,9 @@ package enum UsageField: Hashable, Sendable {
         return count
     }
 
-    private static func detail(_ details: JSONValue?, _ name: String) -> Int64? {
-        guard let details, !details.isNull else { return 0 }
+    private static func detail(_ details: JSONValue?, _ name: String, absent: Int64 = 0) -> Int64? {
+        guard let details, !details.isNull else { return absent }
         guard details.kind == .object else { return nil }
-        return count(details[name], absent: 0)
+        return count(details[name], absent: absent)
     }
 }

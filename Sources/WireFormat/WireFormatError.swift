@@ -11,6 +11,8 @@ package struct WireFormatError: Error, Hashable, Sendable {
         case invalidField = "invalid_field"
         /// A named limit was passed: depth, bytes or members of JSON, bytes of an SSE event.
         case limitExceeded = "limit_exceeded"
+        /// A field that the provider's wire format has no word for.
+        case untranslatable = "untranslatable_field"
     }
     package var code: Code
     package var message: String

@@ -30,9 +30,11 @@ struct Gateway: Sendable {
         return Array(try JSONSerialization.data(withJSONObject: object))
     }
 
-    func open(_ body: [UInt8], key: String) async throws -> CurlResponse {
+    func open(
+        _ body: [UInt8], key: String, path: String = "/v1/chat/completions"
+    ) async throws -> CurlResponse {
         var request = CurlRequest(
-            url: "http://127.0.0.1:\(port)/v1/chat/completions",
+            url: "http://127.0.0.1:\(port)\(path)",
             headers: [
                 (name: "Authorization", value: "Bearer \(key)"), (name: "Content-Type", value: "application/json"),
             ], body: body)

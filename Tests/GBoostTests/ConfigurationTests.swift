@@ -82,9 +82,15 @@ import Testing
             "g.yaml:3: providers[1].name: 'a' stands twice"
         ),
         (
-            "providers:\n  - { name: claude, kind: anthropic }",
-            "g.yaml:2: providers.claude.kind: 'anthropic' is not supported yet; the kinds are: openai"
+            "providers:\n  - { name: claude, kind: cohere }",
+            "g.yaml:2: providers.claude.kind: 'cohere' is not a kind; the kinds are: openai, anthropic"
         ),
+        (
+            "providers:\n  - { name: a, kind: compatible, preset: none }",
+            "g.yaml:2: providers.a.preset: 'none' is not a preset; they are: openai, mistral, "
+        ),
+        ("providers:\n  - { name: a, kind: compatible }", "providers.a.base_url: is missing"),
+        ("providers:\n  - { name: a, kind: azure }", "providers.a.base_url: is missing"),
         ("providers:\n  - { name: a }", "providers.a.kind: is missing; the kinds are: openai"),
         ("providers:\n  - { name: a, kind: openai, key: x }", "g.yaml:2: providers.a.key: no such key"),
         ("providers:\n  - { name: a, kind: openai, base_url: ftp://x }", "g.yaml:2: providers.a.base_url: is not"),

@@ -51,13 +51,14 @@ struct LocalLimitTests {
         fixture.slm.fail(nil)
         // A client that is gone: its stream is abandoned before the first step is sent.
         for _ in 0..<3 {
+            let chat = try ChatCompletionRequest(Array(BoostedAnswerTests.streamed.utf8))
             let job = AnswerJob(
                 services: fixture.services, caller: Caller(tenant: FakeCatalog.tenant, teamID: nil, keyID: 7),
-                chat: try .init(Array(BoostedAnswerTests.streamed.utf8)), options: try RequestOptions(HTTPFields()),
+                request: .chat(chat), options: try RequestOptions(HTTPFields()),
                 requestID: UUID(), startedAt: .now, startedOn: Date(), stream: AnswerStream())
             job.stream.abandon()
             let route = try #require(await fixture.services.catalog.route("math", tenantID: 1))
-            await BoostedAnswer(job: job, route: route, strategy: route.settings.strategy).run()
+            await BoostedAnswer(job: job, chat: chat, route: route, strategy: route.settings.strategy).run()
         }
         #expect(fixture.ledger.snapshot.requests.suffix(3).allSatisfy { $0.status == 499 })
         #expect(try await post(fixture).status == .ok)

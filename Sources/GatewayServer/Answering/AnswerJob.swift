@@ -15,7 +15,9 @@ struct AnswerHead: Sendable {
 struct AnswerJob: Sendable {
     let services: GatewayServices
     let caller: Caller
-    let chat: ChatCompletionRequest
+    let request: WireRequest
+    /// The client's headers that its provider may see.
+    var passedHeaders: [(name: String, value: String)] = []
     let options: RequestOptions
     let requestID: UUID
     let startedAt: ContinuousClock.Instant
@@ -37,10 +39,22 @@ struct AnswerJob: Sendable {
         return byte < 16 ? "0" + text : text
     }
 
-    /// The writer of this request's own completions.
-    var writer: ChatCompletionWriter {
-        ChatCompletionWriter(
-            id: "chatcmpl-\(requestIDText)", created: Int64(startedOn.timeIntervalSince1970), model: chat.model)
+    var created: Int64 { Int64(startedOn.timeIntervalSince1970) }
+
+    /// The writer of the gateway's own answers to this request.
+    var writer: AnswerWriter {
+        switch request {
+        case .chat(let chat):
+            .chat(
+                ChatCompletionWriter(id: "chatcmpl-\(requestIDText)", created: created, model: chat.model),
+                includesUsage: chat.includesUsage)
+        case .messages(let messages): .messages(MessagesWriter(id: "msg_\(requestIDText)", model: messages.model))
+        // No SLM answers these: what there is comes from a provider.
+        case .plain(let plain):
+            .chat(
+                ChatCompletionWriter(id: requestIDText, created: created, model: plain.model),
+                includesUsage: plain.includesUsage)
+        }
     }
 
     static let streamHeaders: HTTPFields = [
@@ -75,7 +89,7 @@ struct AnswerJob: Sendable {
         let elapsed = ContinuousClock.now - startedAt
         let registry = services.metrics.registry
         let tenant = caller.tenant.name
-        registry.add("gboost_requests_total", 1, [tenant, summary == nil ? "" : chat.model, String(status)])
+        registry.add("gboost_requests_total", 1, [tenant, summary == nil ? "" : request.model, String(status)])
         if let summary {
             registry.observe("gboost_request_seconds", elapsed / .seconds(1), [summary.servedBy.rawValue])
             if let degraded = summary.degraded { registry.add("gboost_degraded_total", 1, [degraded.rawValue]) }
@@ -84,7 +98,7 @@ struct AnswerJob: Sendable {
         }
         var record = RequestRecord(
             id: requestID, tenantID: caller.tenant.id, teamID: caller.teamID, keyID: caller.keyID,
-            model: String(chat.model.prefix(256)), route: route, servedBy: summary?.servedBy, status: status,
+            model: String(request.model.prefix(256)), route: route, servedBy: summary?.servedBy, status: status,
             steps: summary?.steps.count ?? 0, escalations: summary?.escalations ?? 0,
             degraded: summary?.degraded, slmInputTokens: summary?.slmInputTokens ?? 0,
             slmOutputTokens: summary?.slmOutputTokens ?? 0, costNanoUSD: summary?.cost.rawValue ?? 0,

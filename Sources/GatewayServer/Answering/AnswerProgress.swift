@@ -58,17 +58,17 @@ struct AnswerProgress {
 
     /// Sends a settled step to a streaming client. False: the client has left.
     mutating func send(_ text: String) async -> Bool {
-        guard job.chat.isStream else { return true }
+        guard job.request.isStream else { return true }
         var out: [UInt8] = []
         if !hasBegun {
             job.stream.begin(AnswerHead(headers: AnswerJob.streamHeaders))
-            job.writer.appendRole(to: &out)
+            job.writer.appendStart(to: &out)
             let elapsed = ContinuousClock.now - job.startedAt
             job.services.metrics.registry.observe(
                 "gboost_first_byte_seconds", elapsed / .seconds(1), [servedBy.rawValue])
             hasBegun = true
         }
-        job.writer.appendContent(text, to: &out)
+        job.writer.appendText(text, to: &out)
         return await job.stream.write(out)
     }
 
@@ -94,25 +94,18 @@ struct AnswerProgress {
     mutating func close(_ report: AnswerReport) async {
         let usage = TokenCounts(
             prompt: report.promptTokens, cached: 0, completion: report.completionTokens, reasoning: 0)
-        guard job.chat.isStream else {
-            let body = job.writer.completion(
+        guard job.request.isStream else {
+            let body = job.writer.whole(
                 text: text, finishReason: report.finishReason, usage: usage, gboost: report.json)
             return await job.deliver(body, summary: report)
         }
         var out: [UInt8] = []
         if !hasBegun {
             job.stream.begin(AnswerHead(headers: AnswerJob.streamHeaders))
-            job.writer.appendRole(to: &out)
+            job.writer.appendStart(to: &out)
             hasBegun = true
         }
-        if job.chat.includesUsage {
-            job.writer.appendFinish(report.finishReason, to: &out)
-            job.writer.appendUsage(usage, gboost: report.json, to: &out)
-        } else {
-            // Clients that did not ask for usage may not expect a chunk without choices.
-            job.writer.appendFinish(report.finishReason, gboost: report.json, to: &out)
-        }
-        ChatCompletionWriter.appendDone(to: &out)
+        job.writer.appendEnd(report.finishReason, usage: usage, gboost: report.json, to: &out)
         _ = await job.stream.write(out)
         job.stream.finish()
     }

@@ -7,6 +7,8 @@ internal import WireFormat
 /// Answers a request of a boosted route: performs what the strategy says, step by step.
 struct BoostedAnswer: Sendable {
     let job: AnswerJob
+    /// The request as SLMs take it; a translation where the client speaks another format.
+    let chat: ChatCompletionRequest
     let route: RouteRecord
     let strategy: StrategyKind
 
@@ -28,16 +30,16 @@ struct BoostedAnswer: Sendable {
 
     /// The most tokens that a plain answer of the SLM reads and writes.
     private var mostTokens: Int64 {
-        let output = min(route.settings.maxAnswerTokens, job.chat.outputLimit ?? .max)
-        return PromptBound.inputTokens(bodyBytes: job.chat.body.count, messages: job.chat.messages.count)
+        let output = min(route.settings.maxAnswerTokens, chat.outputLimit ?? .max)
+        return PromptBound.inputTokens(bodyBytes: chat.body.count, messages: chat.messages.count)
             + Int64(output)
     }
 
     private func answer(_ state: inout AnswerProgress) async {
         let models = RouteModels(catalog: job.services.catalog, models: job.services.models, route: route)
-        var spending = await SpendingView.load(job: job, route: route)
+        var spending = await SpendingView.load(job: job, chat: chat, route: route)
         var context = StrategyContext(
-            settings: route.settings, sampling: sampling, maxTokens: job.chat.outputLimit,
+            settings: route.settings, sampling: sampling, maxTokens: chat.outputLimit,
             valueUSD: job.options.valueUSD)
         state.learning = await learning(spending)
         if let learned = state.learning?.state {
@@ -64,9 +66,9 @@ struct BoostedAnswer: Sendable {
 
     private var sampling: Sampling {
         // A top_p of 0 is the most probable token, as clients mean it.
-        let topP = max(job.chat.topP ?? 1, 1e-6)
-        var sampling = Sampling(temperature: job.chat.temperature ?? 0, topP: topP)
-        let wishes = job.chat.sampling
+        let topP = max(chat.topP ?? 1, 1e-6)
+        var sampling = Sampling(temperature: chat.temperature ?? 0, topP: topP)
+        let wishes = chat.sampling
         sampling.topK = wishes.topK ?? sampling.topK
         sampling.minP = wishes.minP ?? sampling.minP
         sampling.repeatPenalty = wishes.repeatPenalty ?? sampling.repeatPenalty
@@ -76,7 +78,7 @@ struct BoostedAnswer: Sendable {
         // Without a seed of the client's every request draws its own numbers, and its retries the same ones.
         let id = job.requestID.uuid
         let own = UInt32(id.12) << 24 | UInt32(id.13) << 16 | UInt32(id.14) << 8 | UInt32(id.15)
-        sampling.seed = job.chat.seed.map { UInt32(truncatingIfNeeded: $0) } ?? own
+        sampling.seed = chat.seed.map { UInt32(truncatingIfNeeded: $0) } ?? own
         return sampling
     }
 
@@ -108,7 +110,7 @@ struct BoostedAnswer: Sendable {
             let prm = plan.wantsReward ? await models.prm() : nil
             let request = DraftRequest(
                 session: job.requestID, messages: messages, answer: plan.answer, sampling: plan.sampling,
-                maxTokens: plan.maxTokens, boundary: plan.boundary, stop: job.chat.stop,
+                maxTokens: plan.maxTokens, boundary: plan.boundary, stop: chat.stop,
                 wantsHidden: prm?.needsHidden ?? false)
             let started = ContinuousClock.now
             defer { state.waited += ContinuousClock.now - started }
@@ -171,7 +173,7 @@ struct BoostedAnswer: Sendable {
     }
 
     private var messages: [ChatMessage] {
-        job.chat.messages.map { ChatMessage(role: $0.role == "developer" ? "system" : $0.role, content: $0.text) }
+        chat.messages.map { ChatMessage(role: $0.role == "developer" ? "system" : $0.role, content: $0.text) }
     }
 
     // MARK: Escalating
@@ -185,7 +187,7 @@ struct BoostedAnswer: Sendable {
             }
         return EscalationPrompt(
             model: route.llm.model, messages: messages.map { .init(role: $0.role, content: $0.content) },
-            acceptedSteps: texts, separator: separator, maxTokens: maxTokens, temperature: job.chat.temperature ?? 0)
+            acceptedSteps: texts, separator: separator, maxTokens: maxTokens, temperature: chat.temperature ?? 0)
     }
 
     private func escalate(
@@ -193,7 +195,7 @@ struct BoostedAnswer: Sendable {
     ) async -> StrategyEvent {
         count(plan.kind == .step ? .llmStep : .llmRest)
         let escalation = Escalation(
-            job: job, route: route, plan: plan, prompt: prompt(plan.texts, maxTokens: plan.maxTokens),
+            job: job, stop: chat.stop, route: route, plan: plan, prompt: prompt(plan.texts, maxTokens: plan.maxTokens),
             hashes: await models.hashes())
         let clock = ContinuousClock.now
         let outcome = await escalation.run(ceiling: spending.ceilingLeft)
@@ -251,7 +253,7 @@ struct BoostedAnswer: Sendable {
     private func fail(_ refusal: GatewayRefusal, state: AnswerProgress) async {
         guard state.hasBegun else { return await job.refuse(refusal, route: route.name) }
         var out: [UInt8] = []
-        ChatCompletionWriter.appendError(refusal.envelope, to: &out)
+        job.request.wire.appendError(refusal, to: &out)
         _ = await job.stream.write(out)
         job.stream.finish()
         await job.record(nil, route: route.name, status: refusal.status)

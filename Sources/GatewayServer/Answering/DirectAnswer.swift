@@ -16,8 +16,10 @@ struct DirectAnswer: Sendable {
     /// Runs to the end: the client's answer and the money. Never throws; a refusal goes to the client.
     func run() async {
         do {
-            let held = try await job.hop.hold(plan())
-            await send(held)
+            guard let provider = job.services.providers[model.provider] else { throw PaidRefusal.priceUnknown(model) }
+            let sent = try job.request.translated(for: provider)
+            let held = try await job.hop.hold(plan(sent))
+            await send(sent, held: held, to: provider)
         } catch let refusal as PaidRefusal {
             await refuse(refusal.refusal)
         } catch let refusal as GatewayRefusal {
@@ -27,21 +29,18 @@ struct DirectAnswer: Sendable {
         }
     }
 
-    private func plan() throws -> PaidPlan {
-        guard let inputTokens = PromptBound.inputTokens(job.chat) else {
-            throw GatewayRefusal.invalidRequest(
-                "The highest cost of images, audio and files cannot be bounded yet, so they are not sent.",
-                parameter: "messages")
-        }
+    /// - Parameter sent: the request as its provider takes it.
+    private func plan(_ sent: WireRequest) throws -> PaidPlan {
+        let inputTokens = try sent.inputTokens()
         let limits = job.services.limits
-        let perChoice = job.chat.outputLimit.map(Int64.init) ?? limits.defaultMaxTokens
-        let choices = Int64(job.chat.n)
+        let perChoice = job.request.outputLimit.map(Int64.init) ?? limits.defaultMaxTokens
+        let choices = Int64(job.request.choices)
         let (wanted, overflow) = perChoice.multipliedReportingOverflow(by: choices)
         guard !overflow else {
             throw GatewayRefusal.invalidRequest("max_tokens is too large.", parameter: "max_tokens")
         }
         // A client that named a bound gets it or a refusal; a default may shrink to what the budget allows.
-        let least = job.chat.outputLimit == nil ? min(wanted, limits.leastDirectTokens * choices) : wanted
+        let least = job.request.outputLimit == nil ? min(wanted, limits.leastDirectTokens * choices) : wanted
         return PaidPlan(
             id: HoldID(request: job.requestID, step: 0, attempt: 0), caller: job.caller, route: route, model: model,
             kind: .direct, inputTokens: inputTokens, maxOutputTokens: wanted, leastOutputTokens: least,
@@ -50,22 +49,25 @@ struct DirectAnswer: Sendable {
 
     private func escalation(answerHash: String?) -> EscalationRecord {
         EscalationRecord(
-            kind: .direct, reason: reason, promptHash: job.contentHash(job.chat.body), answerHash: answerHash)
+            kind: .direct, reason: reason, promptHash: job.contentHash(job.request.body), answerHash: answerHash)
     }
 
-    private func send(_ held: HeldCall) async {
+    private func send(_ sent: WireRequest, held: HeldCall, to provider: any PaidProvider) async {
         let started = ContinuousClock.now
         do {
-            let body = try job.chat.paidBody(
-                model: model.model, maxTokens: Int(held.maxOutputTokens) / job.chat.n,
-                limitField: job.chat.maxCompletionTokens == nil ? .maxTokens : .maxCompletionTokens)
-            let call = PaidCall(
-                model: model, body: body, isStream: job.chat.isStream, requestID: job.requestIDText)
+            let body = try sent.paidBody(
+                model: model.model, maxTokens: Int(held.maxOutputTokens) / job.request.choices,
+                traits: provider.traits)
+            var call = PaidCall(
+                model: model, body: body, isStream: job.request.isStream, requestID: job.requestIDText)
+            call.endpoint = sent.endpoint
+            call.headers = job.passedHeaders
             let exchange = try await job.hop.open(held, call: call, escalation: escalation(answerHash: nil))
-            if job.chat.isStream {
-                await forward(exchange, held: held, started: started)
+            let relay = job.request.relay(for: sent, created: job.created)
+            if job.request.isStream {
+                await forward(exchange, through: relay, held: held, started: started)
             } else {
-                await deliver(exchange, held: held, started: started)
+                await deliver(exchange, through: relay, held: held, started: started)
             }
         } catch let error as WireFormatError {
             await job.hop.release(held, escalation: escalation(answerHash: nil))
@@ -79,7 +81,9 @@ struct DirectAnswer: Sendable {
 
     // MARK: Without a stream
 
-    private func deliver(_ exchange: any PaidExchange, held: HeldCall, started: ContinuousClock.Instant) async {
+    private func deliver(
+        _ exchange: any PaidExchange, through relay: any AnswerRelay, held: HeldCall, started: ContinuousClock.Instant
+    ) async {
         var body: [UInt8] = []
         var hash = HMAC<SHA256>(key: job.services.contentKey)
         var failure: ProviderError?
@@ -95,9 +99,10 @@ struct DirectAnswer: Sendable {
         let result = await exchange.result
         let summary = await settle(held, result: result, failure: failure, hash: hash, waited: waited)
         if let failure { return await refuse(.upstream(failure)) }
-        if let document = try? JSONDocument(body), var editor = try? JSONObjectEditor(document) {
-            editor.set("gboost", json: summary.json)
-            body = editor.bytes
+        do throws(WireFormatError) {
+            body = try relay.whole(body, gboost: summary.json)
+        } catch {
+            return await refuse(.upstream(ProviderError(code: .interrupted, message: error.message)))
         }
         await job.deliver(body, summary: summary)
         await job.record(summary, route: route, status: 200)
@@ -105,35 +110,43 @@ struct DirectAnswer: Sendable {
 
     // MARK: Streaming
 
-    private func forward(_ exchange: any PaidExchange, held: HeldCall, started: ContinuousClock.Instant) async {
-        var tail = StreamTail(choices: job.chat.n, wantsUsage: job.chat.includesUsage)
+    private func forward(
+        _ exchange: any PaidExchange, through way: any AnswerRelay, held: HeldCall, started: ContinuousClock.Instant
+    ) async {
+        var relay = way
         var hash = HMAC<SHA256>(key: job.services.contentKey)
         var failure: ProviderError?
         var hasBegun = false
         var hasClient = true
+        var isUnreadable = false
         do {
             while hasClient, let chunk = try await exchange.next() {
                 if !hasBegun { begin(held) }
                 hasBegun = true
                 hash.update(data: Array(chunk.text.utf8))
-                let bytes = tail.pass(chunk.bytes)
+                let bytes = try relay.pass(chunk.bytes)
                 if !bytes.isEmpty { hasClient = await job.stream.write(bytes) }
             }
+        } catch let error as WireFormatError {
+            isUnreadable = true
+            failure = ProviderError(code: .interrupted, message: error.message)
         } catch {
             failure = PaidHop.providerError(error)
         }
-        // Client gone: the provider goes on charging, so its usage is read before the hold is settled.
-        let result = hasClient ? await exchange.result : await exchange.drain(seconds: job.services.limits.drainSeconds)
+        // Client gone, or nothing more to be made of the answer: the provider goes on charging, so its usage is read
+        // before the hold is settled.
+        let isOpen = !hasClient || isUnreadable
+        let result = isOpen ? await exchange.drain(seconds: job.services.limits.drainSeconds) : await exchange.result
         let waited = ContinuousClock.now - started
         let summary = await settle(held, result: result, failure: failure, hash: hash, waited: waited)
         if let failure {
             guard hasBegun else { return await refuse(.upstream(failure)) }
             var out: [UInt8] = []
-            ChatCompletionWriter.appendError(GatewayRefusal.upstream(failure).envelope, to: &out)
+            job.request.wire.appendError(.upstream(failure), to: &out)
             _ = await job.stream.write(out)
         } else {
             if !hasBegun { begin(held) }
-            _ = await job.stream.write(tail.finish(gboost: summary.json))
+            _ = await job.stream.write(relay.finish(gboost: summary.json))
         }
         job.stream.finish()
         await job.record(summary, route: route, status: failure == nil ? 200 : 502)

@@ -21,6 +21,8 @@ enum EscalationOutcome: Sendable {
 /// One paid step or rest of a boosted answer: hold, call, settle, check what came.
 struct Escalation: Sendable {
     let job: AnswerJob
+    /// The client's own stop strings.
+    let stop: [String]
     let route: RouteRecord
     let plan: EscalationPlan
     let prompt: EscalationPrompt
@@ -32,27 +34,50 @@ struct Escalation: Sendable {
     func run(ceiling: NanoUSD?) async -> EscalationOutcome {
         guard !route.settings.escalationForbidden else { return .refused(.priceUnknown) }
         do {
-            let held = try await job.hop.hold(paidPlan(ceiling: ceiling))
-            return await call(held)
+            guard let provider = job.services.providers[route.llm.provider] else {
+                return .refused(.priceUnknown)
+            }
+            let sent = try question(for: provider)
+            let held = try await job.hop.hold(paidPlan(sent, ceiling: ceiling))
+            return await call(sent, held: held, of: provider)
         } catch {
             return .refused(Self.refusal(error))
         }
     }
 
-    private func paidPlan(ceiling: NanoUSD?) -> PaidPlan {
+    /// The question in the provider's format.
+    private func question(for provider: any PaidProvider) throws -> WireRequest {
+        var prompt = self.prompt
+        // Where white space may not end an answer, the reply is cut here.
+        if !provider.endpoints.contains(.chatCompletions) { prompt.sendsStop = false }
+        return try WireRequest.chat(ChatCompletionRequest(prompt.body(for: ask, stream: false)))
+            .translated(for: provider)
+    }
+
+    private func paidPlan(_ sent: WireRequest, ceiling: NanoUSD?) throws -> PaidPlan {
         let wanted = Int64(plan.maxTokens)
+        let input = max(prompt.inputBound(ask), try sent.inputTokens())
         return PaidPlan(
             id: HoldID(request: job.requestID, step: Int16(clamping: plan.step), attempt: 0), caller: job.caller,
-            route: route.name, model: route.llm, kind: plan.kind, inputTokens: prompt.inputBound(ask),
+            route: route.name, model: route.llm, kind: plan.kind, inputTokens: input,
             maxOutputTokens: wanted, leastOutputTokens: min(wanted, job.services.limits.leastEscalationTokens),
             ceiling: ceiling, tags: job.options.tags)
     }
 
-    private func call(_ held: HeldCall) async -> EscalationOutcome {
-        var prompt = self.prompt
-        prompt.maxTokens = Int(held.maxOutputTokens)
-        let body = prompt.body(for: ask, stream: false)
-        let call = PaidCall(model: route.llm, body: body, isStream: false, requestID: job.requestIDText)
+    private func call(
+        _ sent: WireRequest, held: HeldCall, of provider: any PaidProvider
+    ) async -> EscalationOutcome {
+        let body: [UInt8]
+        do throws(WireFormatError) {
+            body = try sent.escalationBody(
+                model: route.llm.model, maxTokens: Int(held.maxOutputTokens),
+                traits: provider.traits)
+        } catch {
+            await job.hop.release(held, escalation: record(job.contentHash(sent.body), answer: nil))
+            return .refused(.providerUnavailable)
+        }
+        var call = PaidCall(model: route.llm, body: body, isStream: false, requestID: job.requestIDText)
+        call.endpoint = sent.endpoint
         let promptHash = job.contentHash(body)
         let started = ContinuousClock.now
         var text = ""
@@ -99,7 +124,7 @@ struct Escalation: Sendable {
 
     /// The client's own stop strings hold for LLM-written text too.
     private func stopped(_ reply: LLMReply) -> LLMReply {
-        let cuts = job.chat.stop.compactMap { reply.text.firstRange(of: $0)?.lowerBound }
+        let cuts = stop.compactMap { reply.text.firstRange(of: $0)?.lowerBound }
         guard let cut = cuts.min() else { return reply }
         var reply = reply
         reply.text = String(reply.text[..<cut])

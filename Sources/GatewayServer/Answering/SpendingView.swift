@@ -13,12 +13,12 @@ struct SpendingView: Sendable {
     /// Least that an escalation could be held for.
     private var leastCost: NanoUSD?
 
-    static func load(job: AnswerJob, route: RouteRecord) async -> SpendingView {
+    static func load(job: AnswerJob, chat: ChatCompletionRequest, route: RouteRecord) async -> SpendingView {
         var view = SpendingView()
         view.ceilingLeft = job.options.maxCost
         view.price = await job.services.catalog.price(route.llm)
         view.leastCost = view.price?.upperBound(
-            inputTokens: PromptBound.inputTokens(bodyBytes: job.chat.body.count, messages: job.chat.messages.count),
+            inputTokens: PromptBound.inputTokens(bodyBytes: chat.body.count, messages: chat.messages.count),
             maxOutputTokens: job.services.limits.leastEscalationTokens)
         do {
             view.budget = try await job.services.ledger.remaining(job.caller)

@@ -6,7 +6,7 @@ internal import WireFormat
 /// that the client did not ask for stays out (old clients index into its empty `choices`). Everything before the end
 /// is forwarded byte for byte, after one scan for two marks that cannot occur inside a JSON string, where their
 /// quotes would be escaped.
-struct StreamTail {
+struct StreamTail: AnswerRelay {
     /// Choices that must have finished before the end begins.
     let choices: Int
     let wantsUsage: Bool

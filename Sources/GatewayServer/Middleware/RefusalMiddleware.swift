@@ -17,24 +17,24 @@ struct RefusalMiddleware: RouterMiddleware {
         do {
             response = try await next(request, context)
         } catch let refusal as GatewayRefusal {
-            response = respond(to: refusal, context: context)
+            response = respond(to: refusal, request, context)
         } catch let error as HTTPError where error.status == .notFound {
             let refusal = GatewayRefusal(
                 status: 404, type: "invalid_request_error", code: "unknown_path",
                 message: "There is nothing at \(request.uri.path).")
-            response = respond(to: refusal, context: context)
+            response = respond(to: refusal, request, context)
         } catch let error as HTTPError where error.status.code < 500 {
             let refusal = GatewayRefusal.invalidRequest(
                 error.body ?? error.status.reasonPhrase, parameter: nil, status: Int(error.status.code))
-            response = respond(to: refusal, context: context)
+            response = respond(to: refusal, request, context)
         } catch {
-            response = respond(to: .unexpected(error), context: context)
+            response = respond(to: .unexpected(error), request, context)
         }
         response.headers[.requestID] = context.requestID.uuidString.lowercased()
         return response
     }
 
-    private func respond(to refusal: GatewayRefusal, context: GatewayContext) -> Response {
+    private func respond(to refusal: GatewayRefusal, _ request: Request, _ context: GatewayContext) -> Response {
         if let text = refusal.logText {
             context.logger.warning(
                 "request refused",
@@ -47,6 +47,15 @@ struct RefusalMiddleware: RouterMiddleware {
             let tenant = context.caller?.tenant.name ?? ""
             metrics.registry.add("gboost_requests_total", 1, [tenant, "", String(refusal.status)])
         }
-        return refusal.response()
+        return refusal.response(
+            wire: ClientWire(request), requestID: context.requestID.uuidString.lowercased())
+    }
+}
+
+extension ClientWire {
+    /// The format of whoever sent this: by its path, or by the header that Anthropic's clients always send.
+    init(_ request: Request) {
+        let isMessages = request.uri.path.hasPrefix("/v1/messages")
+        self = isMessages || request.headers[.anthropicVersion] != nil ? .anthropic : .openAI
     }
 }

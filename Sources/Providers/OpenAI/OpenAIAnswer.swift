@@ -2,20 +2,10 @@ internal import GatewayCore
 internal import WireFormat
 
 /// What an OpenAI-compatible answer has said so far: pure state, fed with bytes.
-struct OpenAIAnswer: Sendable {
-    /// What a piece of the answer came to.
-    struct Piece: Sendable {
-        /// Bytes to pass on; whole events of a stream.
-        var bytes: [UInt8] = []
-        var text = ""
-        /// Why the answer is broken behind these bytes, in words without its content.
-        var fault: String?
-    }
-
+struct OpenAIAnswer: ProviderAnswer {
     let isStream: Bool
     private var parser: SSEParser
-    /// The line feed of a CRLF was passed on with its event; the parser counts it to the next one.
-    private var hasPassedLineFeed = false
+    private var ends = EventEnds()
     private var body: [UInt8] = []
     private(set) var result: PaidResult
     /// `[DONE]` was seen: nothing that follows counts.
@@ -28,24 +18,24 @@ struct OpenAIAnswer: Sendable {
     }
 
     /// Takes bytes as they arrive.
-    mutating func push(_ bytes: [UInt8]) -> Piece {
+    mutating func push(_ bytes: [UInt8]) -> AnswerPiece {
         guard isStream else {
             body += bytes
-            return Piece()
+            return AnswerPiece()
         }
-        guard !isDone else { return Piece() }
+        guard !isDone else { return AnswerPiece() }
         do throws(WireFormatError) {
             return take(try parser.push(bytes))
         } catch {
-            return Piece(fault: error.message)
+            return AnswerPiece(fault: error.message)
         }
     }
 
     /// The body is complete.
-    mutating func finish() -> Piece {
+    mutating func finish() -> AnswerPiece {
         guard isStream else { return takeBody() }
-        guard !isDone else { return Piece() }
-        var piece = Piece()
+        guard !isDone else { return AnswerPiece() }
+        var piece = AnswerPiece()
         if var last = parser.finish() {
             // The blank line is missing that would end the event for whoever it is passed on to.
             last.raw += Array("\n\n".utf8)
@@ -57,8 +47,8 @@ struct OpenAIAnswer: Sendable {
         return piece
     }
 
-    private mutating func take(_ events: [SSEEvent]) -> Piece {
-        var piece = Piece()
+    private mutating func take(_ events: [SSEEvent]) -> AnswerPiece {
+        var piece = AnswerPiece()
         for event in events where !isDone && piece.fault == nil {
             if event.isDone {
                 isDone = true
@@ -73,28 +63,21 @@ struct OpenAIAnswer: Sendable {
                 }
             }
             // A broken event is not passed on.
-            if piece.fault == nil { piece.bytes += passable(event.raw) }
+            if piece.fault == nil { piece.bytes += ends.passable(event.raw) }
         }
         return piece
     }
 
-    /// The event with the end of its blank line: where lines end in CRLF, the parser gives it out at the CR, and a
-    /// client that knows nothing but CRLF would wait for the LF until the next event.
-    private mutating func passable(_ raw: [UInt8]) -> [UInt8] {
-        var bytes = raw[...]
-        if hasPassedLineFeed, bytes.first == 0x0A { bytes = bytes.dropFirst() }
-        hasPassedLineFeed = bytes.suffix(3).elementsEqual([0x0D, 0x0A, 0x0D])
-        return hasPassedLineFeed ? bytes + [0x0A] : Array(bytes)
-    }
-
-    private mutating func takeBody() -> Piece {
+    private mutating func takeBody() -> AnswerPiece {
         do throws(WireFormatError) {
             let completion = try OpenAICompletion(body)
             note(completion.usage, completion.usageText, completion.finishReason)
-            if let error = completion.error { return Piece(fault: "the provider reported an error: \(error.message)") }
-            return Piece(bytes: body, text: completion.text)
+            if let error = completion.error {
+                return AnswerPiece(fault: "the provider reported an error: \(error.message)")
+            }
+            return AnswerPiece(bytes: body, text: completion.text)
         } catch {
-            return Piece(fault: "the body is not a completion: \(error.message)")
+            return AnswerPiece(fault: "the body is not a completion: \(error.message)")
         }
     }
 
@@ -105,10 +88,17 @@ struct OpenAIAnswer: Sendable {
         case .absent: break
         case .invalid: result.usage = nil
         case .valid(let counts):
-            result.usage = TokenUsage(
-                input: counts.prompt, cachedInput: counts.cached, cacheWrite5m: counts.cacheWrite,
-                output: counts.completion, reasoning: counts.reasoning, raw: raw)
+            result.usage = TokenUsage(counts, raw: raw)
         }
         if let finishReason { result.finishReason = finishReason }
+    }
+}
+
+extension TokenUsage {
+    /// - Parameter raw: the provider's own usage object.
+    init(_ counts: TokenCounts, raw: String?) {
+        self.init(
+            input: counts.prompt, cachedInput: counts.cached, cacheWrite5m: counts.cacheWrite - counts.cacheWrite1h,
+            cacheWrite1h: counts.cacheWrite1h, output: counts.completion, reasoning: counts.reasoning, raw: raw)
     }
 }

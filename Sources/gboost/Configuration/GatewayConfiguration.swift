@@ -44,11 +44,15 @@ package struct GatewayConfiguration: Sendable {
         package var executable: String?
     }
     /// The wires that are spoken to providers.
-    package enum ProviderKind: String, Hashable, Sendable, CaseIterable { case openai, engine }
+    package enum ProviderKind: String, Hashable, Sendable, CaseIterable {
+        case openai, anthropic, compatible, azure, engine
+    }
     /// A paid API.
     package struct Provider: Hashable, Sendable {
         package var name: String
         package var kind: ProviderKind
+        /// Of the kind `compatible`, whose ways are known.
+        package var preset: CompatiblePreset?
         package var baseURL: String
         /// nil: the endpoint wants none.
         package var apiKey: SecretReference?
@@ -178,26 +182,31 @@ extension GatewayConfiguration {
             throw layers.failure("\(prefix).kind", "is missing; the kinds are: \(kindNames)")
         }
         guard let kind = ProviderKind(rawValue: kindText) else {
-            let yet = kindText == "anthropic" ? "is not supported yet" : "is not a kind"
-            throw layers.failure("\(prefix).kind", "'\(kindText.prefix(40))' \(yet); the kinds are: \(kindNames)")
+            throw layers.failure(
+                "\(prefix).kind", "'\(kindText.prefix(40))' is not a kind; the kinds are: \(kindNames)")
         }
         if kind == .engine {
             return Provider(
                 name: name, kind: kind, baseURL: "", apiKey: nil, connectSeconds: 0, firstByteSeconds: 0,
                 idleSeconds: 0, home: try home(prefix, &layers))
         }
-        let base = try baseURL(prefix, &layers)
+        let preset = try preset(prefix, kind, &layers)
+        let base = try baseURL(prefix, kind, preset, &layers)
         return Provider(
-            name: name, kind: kind, baseURL: base, apiKey: try secret("\(prefix).api_key", &layers),
+            name: name, kind: kind, preset: base == preset?.baseURL || kind != .openai ? preset : nil, baseURL: base,
+            apiKey: try secret("\(prefix).api_key", &layers),
             connectSeconds: try layers.seconds("\(prefix).connect_seconds", in: 0.1...300, default: 5),
             firstByteSeconds: try layers.seconds("\(prefix).first_byte_seconds", in: 0.1...3600, default: 60),
             idleSeconds: try layers.seconds("\(prefix).idle_seconds", in: 0.1...3600, default: 60))
     }
 
     private static func baseURL(
-        _ prefix: String, _ layers: inout ConfigurationLayers
+        _ prefix: String, _ kind: ProviderKind, _ preset: CompatiblePreset?, _ layers: inout ConfigurationLayers
     ) throws(ConfigurationError) -> String {
-        let base = try layers.text("\(prefix).base_url", orDefault: "https://api.openai.com/v1")
+        let usual = kind == .anthropic ? AnthropicProvider.defaultBaseURL : kind == .azure ? nil : preset?.baseURL
+        guard let base = try layers.text("\(prefix).base_url") ?? usual else {
+            throw layers.failure("\(prefix).base_url", "is missing")
+        }
         guard let url = URL(string: base), let scheme = url.scheme, ["http", "https"].contains(scheme),
             url.host()?.isEmpty == false
         else { throw layers.failure("\(prefix).base_url", "is not an http or https URL") }
@@ -205,6 +214,23 @@ extension GatewayConfiguration {
             throw layers.failure("\(prefix).base_url", "holds a password; use api_key with a reference")
         }
         return base
+    }
+
+    /// Whose ways a provider has; nil: nobody's that are known.
+    private static func preset(
+        _ prefix: String, _ kind: ProviderKind, _ layers: inout ConfigurationLayers
+    ) throws(ConfigurationError) -> CompatiblePreset? {
+        switch kind {
+        case .openai, .azure: return .openai
+        case .anthropic, .engine: return nil
+        case .compatible:
+            guard let name = try layers.text("\(prefix).preset") else { return nil }
+            guard let preset = CompatiblePreset(rawValue: name) else {
+                let known = CompatiblePreset.allCases.map(\.rawValue).joined(separator: ", ")
+                throw layers.failure("\(prefix).preset", "'\(name.prefix(40))' is not a preset; they are: \(known)")
+            }
+            return preset
+        }
     }
 
     private static func home(

@@ -157,12 +157,17 @@ struct GatewayProcess: Sendable {
                     name: provider.name, models: [home.model: HomeModel(models: models, file: home.file)])
                 continue
             }
-            var settings = OpenAIProviderSettings(
+            var settings = ProviderSettings(
                 name: provider.name, baseURL: provider.baseURL, apiKey: try secret(of: provider))
             settings.timeouts.connect = .seconds(provider.connectSeconds)
             settings.timeouts.firstByte = .seconds(provider.firstByteSeconds)
             settings.timeouts.idle = .seconds(provider.idleSeconds)
-            providers[provider.name] = OpenAICompatibleProvider(settings, client: curl)
+            if let preset = provider.preset { settings.adopt(preset) }
+            if provider.kind == .azure { settings.adoptAzure() }
+            switch provider.kind {
+            case .anthropic: providers[provider.name] = AnthropicProvider(settings, client: curl)
+            case .openai, .compatible, .azure, .engine: providers[provider.name] = OpenAICompatibleProvider(settings, client: curl)
+            }
         }
         return providers
     }

@@ -2,29 +2,25 @@ internal import Curl
 internal import GatewayCore
 internal import Synchronization
 
-/// A running answer of an OpenAI-compatible API. One reader.
-final class OpenAIExchange: PaidExchange {
+/// A running answer of an API over HTTP. One reader.
+final class ProviderExchange<Answer: ProviderAnswer>: PaidExchange {
     private struct State {
-        var answer: OpenAIAnswer
+        var answer: Answer
         /// The answer is over: nil for its proper end, or why it broke.
         var end: ProviderError??
     }
 
-    /// How long the end of the body is waited for after `[DONE]`, so that the connection can be used again.
-    private static let tailLimit = Duration.milliseconds(250)
-    private static let maxDrainSeconds = 600.0
+    /// How long the end of the body is waited for after the end mark, so that the connection can be used again.
+    private static var tailLimit: Duration { .milliseconds(250) }
+    private static var maxDrainSeconds: Double { 600 }
 
     private let response: CurlResponse
     private let redaction: Redaction
     private let state: Mutex<State>
 
-    init(
-        _ response: CurlResponse, isStream: Bool, providerRequestID: String?, maxEventBytes: Int, redaction: Redaction
-    ) {
+    init(_ response: CurlResponse, answer: Answer, redaction: Redaction) {
         self.response = response
         self.redaction = redaction
-        let answer = OpenAIAnswer(
-            isStream: isStream, providerRequestID: providerRequestID, maxEventBytes: maxEventBytes)
         state = Mutex(State(answer: answer))
     }
 
@@ -41,7 +37,7 @@ final class OpenAIExchange: PaidExchange {
                 await readTail()
                 continue
             }
-            let piece: OpenAIAnswer.Piece
+            let piece: AnswerPiece
             do throws(CurlError) {
                 piece = take(try await response.next())
             } catch {
@@ -70,7 +66,7 @@ final class OpenAIExchange: PaidExchange {
 
     func cancel() async { response.cancel() }
 
-    private func take(_ bytes: [UInt8]?) -> OpenAIAnswer.Piece {
+    private func take(_ bytes: [UInt8]?) -> AnswerPiece {
         state.withLock { s in
             let piece = bytes.map { s.answer.push($0) } ?? s.answer.finish()
             if let fault = piece.fault {

@@ -1,0 +1,128 @@
+internal import GatewayCore
+internal import WireFormat
+
+/// The formats that clients speak.
+enum ClientWire: Hashable, Sendable { case openAI, anthropic }
+
+/// A request in one of the wire formats: a client's, or one on its way to a provider.
+enum WireRequest: Sendable {
+    case chat(ChatCompletionRequest)
+    case messages(MessagesRequest)
+    /// Of a further endpoint of OpenAI's.
+    case plain(PlainRequest)
+
+    var wire: ClientWire {
+        switch self {
+        case .chat, .plain: .openAI
+        case .messages: .anthropic
+        }
+    }
+    var endpoint: PaidEndpoint {
+        switch self {
+        case .chat: .chatCompletions
+        case .messages: .messages
+        case .plain(let plain):
+            switch plain.kind {
+            case .completions: .completions
+            case .embeddings: .embeddings
+            case .responses: .responses
+            }
+        }
+    }
+    var model: String {
+        switch self {
+        case .chat(let chat): chat.model
+        case .messages(let messages): messages.model
+        case .plain(let plain): plain.model
+        }
+    }
+    var isStream: Bool {
+        switch self {
+        case .chat(let chat): chat.isStream
+        case .messages(let messages): messages.isStream
+        case .plain(let plain): plain.isStream
+        }
+    }
+    /// The bytes as they came.
+    var body: [UInt8] {
+        switch self {
+        case .chat(let chat): chat.body
+        case .messages(let messages): messages.body
+        case .plain(let plain): plain.body
+        }
+    }
+    /// The client's bound on the answer, for each choice.
+    var outputLimit: Int? {
+        switch self {
+        case .chat(let chat): chat.outputLimit
+        case .messages(let messages): messages.maxTokens
+        // Embeddings write nothing; a hold has room for a token at least.
+        case .plain(let plain): plain.kind == .embeddings ? 1 : plain.outputLimit
+        }
+    }
+    var choices: Int {
+        switch self {
+        case .chat(let chat): chat.n
+        case .messages: 1
+        case .plain(let plain): plain.choices
+        }
+    }
+
+    /// Proven bound of the prompt's tokens; throws where there is none, with the field at fault.
+    func inputTokens() throws(GatewayRefusal) -> Int64 {
+        let (bound, field): (Int64?, String) =
+            switch self {
+            case .chat(let chat): (PromptBound.inputTokens(chat), "messages")
+            case .messages(let messages): (PromptBound.inputTokens(messages), messages.unbounded ?? "messages")
+            case .plain(let plain): (PromptBound.inputTokens(plain), plain.unbounded ?? "input")
+            }
+        guard let bound else {
+            throw GatewayRefusal.invalidRequest(
+                "The highest cost of what '\(field)' asks for cannot be bounded, so it is not sent.", parameter: field)
+        }
+        return bound
+    }
+
+    /// The request as the provider takes it; throws with the field that has no equal there.
+    func translated(for provider: any PaidProvider) throws(GatewayRefusal) -> WireRequest {
+        guard !provider.endpoints.contains(endpoint) else { return self }
+        do throws(WireFormatError) {
+            switch self {
+            case .chat(let chat) where provider.endpoints.contains(.messages):
+                return .messages(try MessagesRequest(ChatToMessages.body(chat), needsMaxTokens: false))
+            case .messages(let messages) where provider.endpoints.contains(.chatCompletions):
+                return .chat(try ChatCompletionRequest(MessagesToChat.body(messages)))
+            default: break
+            }
+        } catch {
+            throw GatewayRefusal(error)
+        }
+        throw GatewayRefusal.invalidRequest(
+            "The provider of this model does not serve /v1\(endpoint.rawValue).", parameter: "model")
+    }
+
+    /// The body of an escalation, whose bound is written in the provider's own word.
+    func escalationBody(
+        model: String, maxTokens: Int, traits: ProviderTraits
+    ) throws(WireFormatError) -> [UInt8] {
+        guard case .chat(let chat) = self, traits.prefersMaxCompletionTokens else {
+            return try paidBody(model: model, maxTokens: maxTokens, traits: traits)
+        }
+        return try chat.paidBody(model: model, maxTokens: maxTokens, limitField: .maxCompletionTokens)
+    }
+
+    /// The body of a paid call, bounded by exactly what was held for.
+    /// - Parameter maxTokens: for each choice.
+    func paidBody(model: String, maxTokens: Int, traits: ProviderTraits) throws(WireFormatError) -> [UInt8] {
+        switch self {
+        case .messages(let messages): return try messages.paidBody(model: model, maxTokens: maxTokens)
+        case .plain(let plain): return try plain.paidBody(model: model, maxTokens: maxTokens)
+        case .chat(let chat):
+            let isUnnamed = chat.maxCompletionTokens == nil && chat.maxTokens == nil
+            let isCompletion = chat.maxCompletionTokens != nil || (isUnnamed && traits.prefersMaxCompletionTokens)
+            return try chat.paidBody(
+                model: model, maxTokens: maxTokens, limitField: isCompletion ? .maxCompletionTokens : .maxTokens,
+                takesStreamOptions: traits.takesStreamOptions)
+        }
+    }
+}

@@ -1,0 +1,155 @@
+internal import GatewayCore
+internal import HTTPTypes
+internal import Hummingbird
+internal import NIOCore
+internal import WireFormat
+
+/// `POST /v1/chat/completions`, `/v1/messages`, and OpenAI's further endpoints: a route's name in `model` is answered by the tenant's SLM and the
+/// router, a "provider/model" by that paid model alone.
+struct AnswerEndpoints: Sendable {
+    /// Longer headers of a client's do not go on to its provider.
+    private static let maxPassedHeaderBytes = 2 * 1024
+    let services: GatewayServices
+
+    func register(on group: RouterGroup<GatewayContext>) {
+        group.post("/chat/completions") { request, context in
+            try await respond(to: request, context) { body throws(WireFormatError) in
+                .chat(try ChatCompletionRequest(body))
+            }
+        }
+        group.post("/messages") { request, context in
+            try await respond(to: request, context) { body throws(WireFormatError) in
+                .messages(try MessagesRequest(body))
+            }
+        }
+        for kind in PlainRequest.Kind.allCases {
+            group.post("/\(kind.rawValue)") { request, context in
+                try await respond(to: request, context) { body throws(WireFormatError) in
+                    .plain(try PlainRequest(body, kind: kind))
+                }
+            }
+        }
+    }
+
+    private func respond(
+        to request: Request, _ context: GatewayContext,
+        reading: ([UInt8]) throws(WireFormatError) -> WireRequest
+    ) async throws -> Response {
+        let caller = try context.requireCaller()
+        let body = try await request.wholeBody(limit: services.limits.maxBodyBytes)
+        let wanted: WireRequest
+        do throws(WireFormatError) { wanted = try reading(body) } catch { throw GatewayRefusal(error) }
+        let job = AnswerJob(
+            services: services, caller: caller, request: wanted, passedHeaders: try Self.passedHeaders(request),
+            options: try RequestOptions(request.headers), requestID: context.requestID,
+            startedAt: context.startedAt, startedOn: context.startedOn, stream: AnswerStream())
+        let work = try await work(for: job)
+        let activity = services.activity
+        guard activity.enter(limit: services.limits.maxRequests) else {
+            throw GatewayRefusal.overloaded(retryAfterSeconds: 1)
+        }
+        // Not a child task: the answer's money is settled also when the client's connection is gone.
+        Task {
+            await work()
+            activity.leave()
+        }
+        let head = try await job.stream.head().get()
+        return Response(status: .ok, headers: head.headers, body: self.body(of: job, head: head))
+    }
+
+    static func passedHeaders(_ request: Request) throws -> [(name: String, value: String)] {
+        var headers: [(name: String, value: String)] = []
+        for name in [HTTPField.Name.anthropicVersion, .anthropicBeta] {
+            guard let value = request.headers[name] else { continue }
+            guard value.utf8.count <= maxPassedHeaderBytes else {
+                throw GatewayRefusal.invalidRequest(
+                    "\(name.rawName) is longer than \(maxPassedHeaderBytes) bytes.", parameter: name.rawName)
+            }
+            headers.append((name: name.canonicalName, value: value))
+        }
+        return headers
+    }
+
+    /// What answers this request, or why nothing does.
+    private func work(for job: AnswerJob) async throws -> @Sendable () async -> Void {
+        let name = job.request.model
+        if let route = await services.catalog.route(name, tenantID: job.caller.tenant.id) {
+            return try work(for: job, route: route)
+        }
+        guard let model = ModelReference(name), services.providers[model.provider] != nil else {
+            throw GatewayRefusal.unknownModel(name)
+        }
+        return DirectAnswer(job: job, model: model, route: nil, reason: "direct call").run
+    }
+
+    private func work(for job: AnswerJob, route: RouteRecord) throws -> @Sendable () async -> Void {
+        let strategy = job.options.strategy ?? route.settings.strategy
+        guard strategy != .direct else {
+            return DirectAnswer(job: job, model: route.llm, route: route.name, reason: "route is direct").run
+        }
+        let obstacle: String
+        switch try Self.forSLM(job.request) {
+        case .chat(let chat):
+            guard let found = chat.obstacleForSLM else {
+                return BoostedAnswer(job: job, chat: chat, route: route, strategy: strategy).run
+            }
+            obstacle = found.rawValue
+        case .obstacle(let field): obstacle = field
+        }
+        guard !route.settings.escalationForbidden else {
+            throw GatewayRefusal.invalidRequest(
+                "The model of this route cannot take \(obstacle), and the route may not escalate.", parameter: nil)
+        }
+        let reason = "the SLM cannot take \(obstacle)"
+        return DirectAnswer(job: job, model: route.llm, route: route.name, reason: reason).run
+    }
+
+    private enum ForSLM {
+        case chat(ChatCompletionRequest)
+        /// A field that SLMs cannot take.
+        case obstacle(String)
+    }
+
+    private static func forSLM(_ request: WireRequest) throws -> ForSLM {
+        switch request {
+        case .chat(let chat): return .chat(chat)
+        case .plain(let plain): return .obstacle("/v1/\(plain.kind.rawValue)")
+        case .messages(let messages):
+            do throws(WireFormatError) {
+                return .chat(try ChatCompletionRequest(MessagesToChat.body(messages)))
+            } catch {
+                guard error.code == .untranslatable else { throw GatewayRefusal(error) }
+                return .obstacle(error.param ?? "this request")
+            }
+        }
+    }
+
+    /// Forwards what the answer's task writes. A client that has left shows at the next write, which throws.
+    ///
+    /// (Hummingbird's own watch for closed connections reads the request's body to its end, which is consumed here
+    /// already: it would stop the process. For a stream that waits upstream the provider's time limits apply.)
+    private func body(of job: AnswerJob, head: AnswerHead) -> ResponseBody {
+        let stream = job.stream
+        return ResponseBody(contentLength: head.contentLength) { writer in
+            do {
+                while let bytes = await stream.next() { try await writer.write(ByteBuffer(bytes: bytes)) }
+                try await writer.finish(nil)
+            } catch {
+                stream.abandon()
+                throw error
+            }
+        }
+    }
+}
+
+extension Request {
+    /// The whole body, or a 413.
+    func wholeBody(limit: Int) async throws -> [UInt8] {
+        do {
+            return Array(try await body.collect(upTo: limit).readableBytesView)
+        } catch is NIOTooManyBytesError {
+            throw GatewayRefusal.invalidRequest(
+                "The body is larger than \(limit) bytes.", parameter: nil, status: 413)
+        }
+    }
+}

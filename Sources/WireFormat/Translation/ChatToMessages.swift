@@ -1,0 +1,210 @@
+/// An OpenAI chat-completions request as an Anthropic messages request.
+///
+/// System and developer messages become the system prompt, in their order; `tool` messages become tool results of one
+/// user's turn. What has no equal is an error that names the field; what only spells out a default is none.
+package struct ChatToMessages {
+    var out: JSONWriter
+    private let root: JSONValue
+    /// Blocks of the system prompt, as JSON.
+    private var system: [[UInt8]] = []
+    /// A user's turn of tool results is open, which a user's message may go on.
+    private var isTurnOpen = false
+
+    private init(_ root: JSONValue) {
+        self.root = root
+        out = JSONWriter(reserving: root.rawBytes.count + 256)
+    }
+
+    /// The translated body; `max_tokens` is in it only where the client gave a bound.
+    package static func body(_ request: ChatCompletionRequest) throws(WireFormatError) -> [UInt8] {
+        var translation = ChatToMessages(request.document.root)
+        try translation.translate(request)
+        return translation.out.bytes
+    }
+
+    /// Fields that are read here, or that say nothing the translation has to say.
+    private static let known: Set<String> = [
+        "model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "stop", "stream",
+        "stream_options", "tools", "tool_choice", "parallel_tool_calls", "response_format", "reasoning_effort", "user",
+        "thinking", "n", "logprobs", "store", "service_tier", "frequency_penalty", "presence_penalty", "modalities",
+        "logit_bias", "cache_control",
+    ]
+
+    private mutating func translate(_ request: ChatCompletionRequest) throws(WireFormatError) {
+        try RequestField.refuseOthers(of: root, than: Self.known)
+        try checkDefaults(request)
+        out.beginObject()
+        out.member("model", request.model)
+        if let limit = request.outputLimit { out.member("max_tokens", Int64(limit)) }
+        out.key("messages")
+        out.beginArray()
+        let messages = try RequestField.array(root["messages"], "messages")
+        for (index, message) in messages.enumerated() {
+            try write(message, role: request.messages[index].role, "messages[\(index)]")
+        }
+        closeTurn()
+        out.endArray()
+        if !system.isEmpty {
+            out.key("system")
+            out.beginArray()
+            for block in system { out.raw(block) }
+            out.endArray()
+        }
+        try writeSampling(request, root: root)
+        try writeTools(root: root)
+        try writeOutput(root: root)
+        if request.isStream { out.member("stream", true) }
+        for name in ["thinking", "cache_control"] {
+            if let value = RequestField.given(root[name]) {
+                out.key(name)
+                out.raw(value.rawBytes)
+            }
+        }
+        out.endObject()
+    }
+
+    /// What may be given as long as it asks for nothing.
+    private func checkDefaults(_ request: ChatCompletionRequest) throws(WireFormatError) {
+        func refuse(_ name: String, unless isDefault: Bool) throws(WireFormatError) {
+            if !isDefault { throw RequestField.untranslatable(name, "it has no equal there") }
+        }
+        try refuse("n", unless: request.n == 1)
+        try refuse("logprobs", unless: root["logprobs"]?.bool != true)
+        try refuse("store", unless: root["store"]?.bool != true)
+        try refuse("service_tier", unless: ["auto", "default", nil].contains(root["service_tier"]?.string))
+        try refuse("frequency_penalty", unless: (request.sampling.frequencyPenalty ?? 0) == 0)
+        try refuse("presence_penalty", unless: (request.sampling.presencePenalty ?? 0) == 0)
+        try refuse("logit_bias", unless: request.sampling.logitBias.isEmpty)
+        let modalities = try RequestField.array(root["modalities"], "modalities")
+        try refuse("modalities", unless: modalities.allSatisfy { $0.string == "text" })
+        if let options = try RequestField.object(root["stream_options"], "stream_options") {
+            try RequestField.refuseOthers(of: options, than: ["include_usage"], in: "stream_options")
+        }
+    }
+
+    // MARK: Messages
+
+    private mutating func closeTurn() {
+        guard isTurnOpen else { return }
+        isTurnOpen = false
+        out.endArray()
+        out.endObject()
+    }
+
+    private mutating func begin(_ role: String) {
+        out.beginObject()
+        out.member("role", role)
+        out.key("content")
+        out.beginArray()
+    }
+
+    private mutating func write(_ message: JSONValue, role: String, _ param: String) throws(WireFormatError) {
+        switch role {
+        case "system", "developer":
+            try RequestField.refuseOthers(of: message, than: ["role", "content", "cache_control"], in: param)
+            try eachPart(of: message, param) { block throws(WireFormatError) in system.append(block) }
+        case "user":
+            try RequestField.refuseOthers(of: message, than: ["role", "content", "cache_control"], in: param)
+            if !isTurnOpen { begin("user") }
+            isTurnOpen = true
+            try eachPart(of: message, param) { block throws(WireFormatError) in out.raw(block) }
+            closeTurn()
+        case "tool":
+            try writeToolResult(message, param)
+        case "assistant":
+            closeTurn()
+            begin("assistant")
+            try writeAssistant(message, param)
+            out.endArray()
+            out.endObject()
+        default: throw RequestField.untranslatable("\(param).role", "'\(role)' has no equal there")
+        }
+    }
+
+    private mutating func writeToolResult(_ message: JSONValue, _ param: String) throws(WireFormatError) {
+        try RequestField.refuseOthers(
+            of: message, than: ["role", "content", "tool_call_id", "name", "cache_control"], in: param)
+        if !isTurnOpen { begin("user") }
+        isTurnOpen = true
+        var blocks: [[UInt8]] = []
+        try eachPart(of: message, param, isCacheKept: false) { block throws(WireFormatError) in blocks.append(block) }
+        out.beginObject()
+        out.member("type", "tool_result")
+        out.member("tool_use_id", try RequestField.required(message["tool_call_id"], "\(param).tool_call_id"))
+        out.key("content")
+        out.beginArray()
+        for block in blocks { out.raw(block) }
+        out.endArray()
+        if let cache = RequestField.given(message["cache_control"]) {
+            out.key("cache_control")
+            out.raw(cache.rawBytes)
+        }
+        out.endObject()
+    }
+
+    private mutating func writeAssistant(_ message: JSONValue, _ param: String) throws(WireFormatError) {
+        try RequestField.refuseOthers(
+            of: message,
+            than: [
+                "role", "content", "refusal", "tool_calls", "thinking_blocks", "reasoning_content", "cache_control",
+                "annotations",
+            ], in: param)
+        let thoughts = try RequestField.array(message["thinking_blocks"], "\(param).thinking_blocks")
+        for thought in thoughts { out.raw(thought.rawBytes) }
+        if thoughts.isEmpty, let text = message["reasoning_content"]?.string, !text.isEmpty {
+            throw RequestField.untranslatable(
+                "\(param).reasoning_content", "reasoning goes back in thinking_blocks, with its signature")
+        }
+        guard try RequestField.array(message["annotations"], "\(param).annotations").isEmpty else {
+            throw RequestField.untranslatable("\(param).annotations", "it has no equal there")
+        }
+        if RequestField.given(message["content"]) != nil {
+            try eachPart(of: message, param) { block throws(WireFormatError) in out.raw(block) }
+        } else if let refusal = try RequestField.string(message["refusal"], "\(param).refusal"), !refusal.isEmpty {
+            out.raw(MessagesWriter.textBlock(refusal))
+        }
+        for (index, call) in try RequestField.array(message["tool_calls"], "\(param).tool_calls").enumerated() {
+            try write(call: call, "\(param).tool_calls[\(index)]")
+        }
+    }
+
+    private mutating func write(call: JSONValue, _ param: String) throws(WireFormatError) {
+        guard call["type"]?.string ?? "function" == "function" else {
+            throw RequestField.untranslatable("\(param).type", "only functions have an equal there")
+        }
+        let function = try RequestField.object(call["function"], "\(param).function")
+        out.beginObject()
+        out.member("type", "tool_use")
+        out.member("id", try RequestField.required(call["id"], "\(param).id"))
+        out.member("name", try RequestField.required(function?["name"], "\(param).function.name"))
+        out.key("input")
+        let name = "\(param).function.arguments"
+        let arguments = try RequestField.string(function?["arguments"], name) ?? ""
+        if arguments.allSatisfy(\.isWhitespace) {
+            out.raw(Array("{}".utf8))
+        } else {
+            guard let parsed = try? JSONDocument(Array(arguments.utf8), limits: .provider), parsed.root.kind == .object
+            else { throw RequestField.bad(name, "expected a JSON object") }
+            out.raw(parsed.root.rawBytes)
+        }
+        out.endObject()
+    }
+
+    /// Gives each part of a message's content as a block.
+    private func eachPart(
+        of message: JSONValue, _ param: String, isCacheKept: Bool = true,
+        _ give: ([UInt8]) throws(WireFormatError) -> Void
+    ) throws(WireFormatError) {
+        let cache = isCacheKept ? RequestField.given(message["cache_control"]) : nil
+        guard let content = RequestField.given(message["content"]) else { return }
+        if let text = content.string {
+            guard !text.isEmpty else { return }
+            return try give(ContentParts.text(text, cache: cache))
+        }
+        let parts = content.elements
+        for (index, part) in parts.enumerated() {
+            let last = index == parts.count - 1 ? cache : nil
+            try give(ContentParts.block(part, "\(param).content[\(index)]", cache: last))
+        }
+    }
+}

@@ -1,0 +1,131 @@
+/// An OpenAI stream as an Anthropic stream, chunk by chunk. The end (`message_delta`, `message_stop`) is kept for
+/// `finish`.
+///
+/// Blocks of an Anthropic stream follow each other; deltas of parallel tool calls may come interleaved. The first call
+/// is passed on as it comes, what belongs behind it waits until nothing more can be said of it: at the end.
+package struct ChunksToEvents: Sendable {
+    /// Bound of what waits behind the open block.
+    package static let maxWaitingBytes = 4 * 1024 * 1024
+
+    private struct Item: Sendable {
+        var block: MessagesWriter.Block
+        /// Of a tool call: its index among the calls.
+        var call: Int?
+        var text = ""
+
+        func takes(_ block: MessagesWriter.Block, call: Int?) -> Bool {
+            call != nil ? self.call == call : self.call == nil && self.block == block
+        }
+    }
+
+    private var parser = SSEParser()
+    private var hasBegun = false
+    private var open: Item?
+    private var index = 0
+    private var waiting: [Item] = []
+    private var waitingBytes = 0
+    private var finishReason: String?
+    private var stopSequence: String?
+    private var usage: TokenCounts?
+
+    package init() {}
+
+    /// What whole events come to.
+    package mutating func pass(_ events: [UInt8]) throws(WireFormatError) -> [UInt8] {
+        var out: [UInt8] = []
+        for event in try parser.push(events) where !event.isDone {
+            guard !event.data.isEmpty else { continue }
+            try take(try JSONDocument(event.data, limits: .provider).root, to: &out)
+        }
+        return out
+    }
+
+    private mutating func take(_ chunk: JSONValue, to out: inout [UInt8]) throws(WireFormatError) {
+        begin(id: chunk["id"]?.string, model: chunk["model"]?.string, to: &out)
+        usage = UsageField(chunk["usage"]).counts ?? usage
+        guard let choice = chunk["choices"]?.firstChoice else { return }
+        finishReason = choice["finish_reason"]?.string ?? finishReason
+        stopSequence = choice["stop_reason"]?.string ?? stopSequence
+        guard let delta = choice["delta"] else { return }
+        for name in ["reasoning_content", "reasoning"] {
+            guard let text = delta[name]?.string else { continue }
+            try add(text, to: .thinking, call: nil, &out)
+            break
+        }
+        for name in ["content", "refusal"] {
+            if let text = delta[name]?.string { try add(text, to: .text, call: nil, &out) }
+        }
+        for (place, call) in (delta["tool_calls"]?.elements ?? []).enumerated() {
+            let number = call["index"]?.integer.map { Int(clamping: $0) } ?? place
+            let block = MessagesWriter.Block.tool(
+                id: call["id"]?.string ?? "call_\(number)", name: call["function"]?["name"]?.string ?? "")
+            try add(call["function"]?["arguments"]?.string ?? "", to: block, call: number, &out)
+        }
+    }
+
+    private mutating func begin(id: String?, model: String?, to out: inout [UInt8]) {
+        if !hasBegun { MessagesWriter(id: id ?? "msg", model: model ?? "").appendStart(to: &out) }
+        hasBegun = true
+    }
+
+    private mutating func add(
+        _ text: String, to block: MessagesWriter.Block, call: Int?, _ out: inout [UInt8]
+    ) throws(WireFormatError) {
+        // An empty piece opens a tool call, but no text.
+        guard !text.isEmpty || call != nil else { return }
+        if let open, open.takes(block, call: call), waiting.isEmpty || call != nil {
+            return Self.append(text, of: open, index: index, to: &out)
+        }
+        guard open?.call != nil || !waiting.isEmpty else {
+            close(to: &out)
+            return start(Item(block: block, call: call), text: text, to: &out)
+        }
+        waitingBytes += text.utf8.count + 1
+        guard waitingBytes <= Self.maxWaitingBytes else {
+            throw WireFormatError(
+                .limitExceeded, "More than \(Self.maxWaitingBytes) bytes of an answer wait behind a tool call.")
+        }
+        let known =
+            call == nil
+            ? waiting.indices.last.flatMap { waiting[$0].takes(block, call: nil) ? $0 : nil }
+            : waiting.firstIndex { $0.takes(block, call: call) }
+        if let known {
+            waiting[known].text += text
+        } else {
+            waiting.append(Item(block: block, call: call, text: text))
+        }
+    }
+
+    private mutating func start(_ item: Item, text: String, to out: inout [UInt8]) {
+        open = item
+        MessagesWriter.appendBlockStart(item.block, index: index, to: &out)
+        Self.append(text, of: item, index: index, to: &out)
+    }
+
+    private static func append(_ text: String, of item: Item, index: Int, to out: inout [UInt8]) {
+        guard !text.isEmpty else { return }
+        MessagesWriter.appendDelta(text, of: item.block, index: index, to: &out)
+    }
+
+    private mutating func close(to out: inout [UInt8]) {
+        guard open != nil else { return }
+        MessagesWriter.appendBlockStop(index: index, to: &out)
+        open = nil
+        index += 1
+    }
+
+    /// What waited, and the end with `gboost` in its `message_delta`.
+    package mutating func finish(gboost: [UInt8]) -> [UInt8] {
+        var out: [UInt8] = []
+        begin(id: nil, model: nil, to: &out)
+        close(to: &out)
+        for item in waiting {
+            start(item, text: item.text, to: &out)
+            close(to: &out)
+        }
+        waiting = []
+        let reason = stopSequence == nil ? FinishReason.anthropic(finishReason) : "stop_sequence"
+        MessagesWriter.appendEnd(reason, stopSequence: stopSequence, usage: usage, gboost: gboost, to: &out)
+        return out
+    }
+}

@@ -1,0 +1,172 @@
+/// An Anthropic messages request as an OpenAI chat-completions request.
+///
+/// `cache_control` translates to nothing: providers of that format keep what prompts begin with by themselves. Thinking
+/// goes back as `reasoning_content`, which servers that give it take. What has no equal is an error that names it.
+package struct MessagesToChat {
+    var out: JSONWriter
+    let root: JSONValue
+
+    private init(_ root: JSONValue) {
+        self.root = root
+        out = JSONWriter(reserving: root.rawBytes.count + 256)
+    }
+
+    /// The translated body; the bound of the answer stands in it as `max_tokens`.
+    package static func body(_ request: MessagesRequest) throws(WireFormatError) -> [UInt8] {
+        var translation = MessagesToChat(request.document.root)
+        try translation.translate(request)
+        return translation.out.bytes
+    }
+
+    private static let known: Set<String> = [
+        "model", "messages", "max_tokens", "system", "temperature", "top_p", "top_k", "stop_sequences", "stream",
+        "tools", "tool_choice", "thinking", "output_config", "metadata", "service_tier", "cache_control", "speed",
+    ]
+
+    private mutating func translate(_ request: MessagesRequest) throws(WireFormatError) {
+        try RequestField.refuseOthers(of: root, than: Self.known)
+        out.beginObject()
+        out.member("model", request.model)
+        if let limit = request.maxTokens { out.member("max_tokens", Int64(limit)) }
+        out.key("messages")
+        out.beginArray()
+        if let system = RequestField.given(root["system"]) { try write(content: system, role: "system", "system") }
+        for (index, message) in try RequestField.array(root["messages"], "messages").enumerated() {
+            let param = "messages[\(index)]"
+            try RequestField.refuseOthers(of: message, than: ["role", "content"], in: param)
+            guard let content = message["content"] else { throw RequestField.missing("\(param).content") }
+            if message["role"]?.string == "assistant" {
+                try writeAssistant(content, "\(param).content")
+            } else {
+                try write(content: content, role: message["role"]?.string ?? "user", "\(param).content")
+            }
+        }
+        out.endArray()
+        try writeSampling()
+        try writeTools()
+        try writeOutput()
+        if request.isStream { out.member("stream", true) }
+        out.endObject()
+    }
+
+    // MARK: Messages
+
+    private mutating func begin(_ role: String) {
+        out.beginObject()
+        out.member("role", role)
+    }
+
+    /// A user's or system's turn: its tool results as messages of their own, then what is left of it as one.
+    private mutating func write(content: JSONValue, role: String, _ param: String) throws(WireFormatError) {
+        if let text = content.string {
+            begin(role)
+            out.member("content", text)
+            out.endObject()
+            return
+        }
+        var parts: [[UInt8]] = []
+        for (index, block) in content.elements.enumerated() {
+            let name = "\(param)[\(index)]"
+            guard block["type"]?.string == "tool_result" else {
+                parts.append(try ContentParts.part(block, name))
+                continue
+            }
+            guard parts.isEmpty, role == "user" else {
+                throw RequestField.untranslatable(name, "tool results stand before everything else of a turn there")
+            }
+            try write(toolResult: block, name)
+        }
+        guard !parts.isEmpty else { return }
+        begin(role)
+        out.key("content")
+        out.beginArray()
+        for part in parts { out.raw(part) }
+        out.endArray()
+        out.endObject()
+    }
+
+    /// OpenAI's tool messages hold text only, and have no mark of failure: the text says it.
+    private mutating func write(toolResult block: JSONValue, _ param: String) throws(WireFormatError) {
+        try RequestField.refuseOthers(
+            of: block, than: ["type", "tool_use_id", "content", "is_error", "cache_control"], in: param)
+        var text = try RequestField.bool(block["is_error"], "\(param).is_error") == true ? "Error: " : ""
+        if let content = RequestField.given(block["content"]) {
+            if let whole = content.string { text += whole }
+            for (index, part) in content.elements.enumerated() {
+                guard part["type"]?.string == "text" else {
+                    throw RequestField.untranslatable(
+                        "\(param).content[\(index)].type", "a tool's result is text there")
+                }
+                text += try RequestField.required(part["text"], "\(param).content[\(index)].text")
+            }
+        }
+        begin("tool")
+        out.member("tool_call_id", try RequestField.required(block["tool_use_id"], "\(param).tool_use_id"))
+        out.member("content", text)
+        out.endObject()
+    }
+
+    private mutating func writeAssistant(_ content: JSONValue, _ param: String) throws(WireFormatError) {
+        begin("assistant")
+        defer { out.endObject() }
+        if let text = content.string {
+            out.member("content", text)
+            return
+        }
+        var texts: [String] = []
+        var thoughts = ""
+        var calls: [[UInt8]] = []
+        for (index, block) in content.elements.enumerated() {
+            let name = "\(param)[\(index)]"
+            switch block["type"]?.string {
+            case "text":
+                try RequestField.refuseOthers(of: block, than: ["type", "text", "cache_control"], in: name)
+                texts.append(try RequestField.required(block["text"], "\(name).text"))
+            case "thinking": thoughts += try RequestField.required(block["thinking"], "\(name).thinking")
+            case "tool_use": calls.append(try Self.call(block, name))
+            case let type:
+                throw RequestField.untranslatable("\(name).type", "'\((type ?? "").prefix(40))' has no equal there")
+            }
+        }
+        out.member("content", texts.isEmpty ? nil : texts.joined())
+        if !thoughts.isEmpty { out.member("reasoning_content", thoughts) }
+        guard !calls.isEmpty else { return }
+        out.key("tool_calls")
+        out.beginArray()
+        for call in calls { out.raw(call) }
+        out.endArray()
+    }
+
+    private static func call(_ block: JSONValue, _ param: String) throws(WireFormatError) -> [UInt8] {
+        try RequestField.refuseOthers(
+            of: block, than: ["type", "id", "name", "input", "cache_control", "caller"], in: param)
+        guard let input = try RequestField.object(block["input"], "\(param).input") else {
+            throw RequestField.missing("\(param).input")
+        }
+        return ToolCall.json(
+            id: try RequestField.required(block["id"], "\(param).id"),
+            name: try RequestField.required(block["name"], "\(param).name"),
+            arguments: String(decoding: input.rawBytes, as: UTF8.self))
+    }
+}
+
+/// A tool call in OpenAI's form.
+enum ToolCall {
+    /// - Parameter index: its place among the calls; in streams only.
+    static func json(index: Int? = nil, id: String?, name: String?, arguments: String) -> [UInt8] {
+        var out = JSONWriter(reserving: arguments.utf8.count + 128)
+        out.beginObject()
+        if let index { out.member("index", Int64(index)) }
+        if let id {
+            out.member("id", id)
+            out.member("type", "function")
+        }
+        out.key("function")
+        out.beginObject()
+        if let name { out.member("name", name) }
+        out.member("arguments", arguments)
+        out.endObject()
+        out.endObject()
+        return out.bytes
+    }
+}

@@ -1,0 +1,183 @@
+import Foundation
+import GatewayCore
+import HTTPTypes
+import Hummingbird
+import HummingbirdTesting
+import NIOCore
+import Testing
+
+@testable import GatewayServer
+
+/// A provider that takes Anthropic's messages alone, or what a test says.
+struct EndpointProvider: PaidProvider {
+    let inner: FakeProvider
+    var endpoints: Set<PaidEndpoint> = [.messages, .countTokens]
+    var traits = ProviderTraits()
+    var name: String { inner.name }
+    func open(_ call: PaidCall) async throws -> any PaidExchange { try await inner.open(call) }
+}
+
+@Suite("Anthropic's wire towards clients")
+struct MessagesEndpointTests {
+    static let headers: HTTPFields = [
+        .xAPIKey: FakeCatalog.key, .contentType: "application/json", .anthropicVersion: "2023-06-01",
+        .anthropicBeta: "b1",
+    ]
+    static let body = #"{"model":"sim/large","max_tokens":50,"messages":[{"role":"user","content":"x"}],"odd":1e400}"#
+
+    static func post(
+        _ fixture: Fixture, _ body: String = body, path: String = "/v1/messages", headers: HTTPFields = headers,
+        isAnthropic: Bool = true
+    ) async throws -> TestResponse {
+        var services = fixture.services
+        if isAnthropic { services.providers["sim"] = EndpointProvider(inner: fixture.provider) }
+        let app = Application(router: GatewayApplication.router(services))
+        let response = try await app.test(.router) { client in
+            try await client.executeRequest(
+                uri: path, method: .post, headers: headers, body: ByteBuffer(string: body))
+        }
+        await services.activity.waitUntilIdle()
+        return response
+    }
+    static func text(_ response: TestResponse) -> String { String(buffer: response.body) }
+
+    static func message(_ text: String) -> FakeProvider.Script {
+        let body =
+            #"{"id":"msg_1","type":"message","content":[{"type":"text","text":"\#(text)"}],"stop_reason":"end_turn","#
+            + #""usage":{"input_tokens":100,"output_tokens":10},"odd":1e400}"#
+        return .init(
+            chunks: [PaidChunk(bytes: Array(body.utf8), text: text)],
+            result: PaidResult(usage: TokenUsage(input: 100, output: 10), finishReason: "stop"))
+    }
+
+    @Test("row 3: To an Anthropic provider the body goes byte for byte, with the held max_tokens and the beta header")
+    func direct() async throws {
+        let fixture = Fixture(scripts: [Self.message("Hi")])
+        let response = try await Self.post(fixture)
+        #expect(response.status == .ok && Self.text(response).contains(#""odd":1e400"#))
+        #expect(Self.text(response).contains(#""gboost":{"request_id""#))
+        #expect(response.headers[.costUSD] == "0.001300000")
+        let call = try #require(fixture.provider.calls.first)
+        #expect(call.endpoint == .messages)
+        #expect(
+            String(decoding: call.body, as: UTF8.self)
+                == Self.body.replacingOccurrences(of: "sim/large", with: "large"))
+        #expect(call.headers.map(\.name) == ["anthropic-version", "anthropic-beta"])
+        // The prompt's bound: bytes of the body, 16 a message and 512.
+        let hold = try #require(fixture.ledger.snapshot.reservations.first)
+        #expect(hold.amount.rawValue == (Int64(Self.body.utf8.count) + 16 + 512) * 10_000 + 50 * 30_000)
+    }
+
+    @Test("row 7: Refusals come in Anthropic's envelope, and nothing is sent")
+    func refusals() async throws {
+        let poor = Fixture(limit: NanoUSD(1000))
+        let noMoney = try await Self.post(poor)
+        #expect(noMoney.status == .tooManyRequests && noMoney.headers[.shouldRetry] == "false")
+        #expect(Self.text(noMoney).hasPrefix(#"{"type":"error","error":{"type":"budget_exceeded","#))
+        #expect(Self.text(noMoney).contains(#""scope":"tenant:acme""#))
+        #expect(Self.text(noMoney).contains(#""request_id":""#))
+        let rich = Fixture()
+        let cases: [(String, HTTPFields, String)] = [
+            (Self.body, [:], "authentication_error"),
+            (Self.body.replacingOccurrences(of: "sim/large", with: "nobody"), Self.headers, "not_found_error"),
+            (Self.body.replacingOccurrences(of: #""max_tokens":50,"#, with: ""), Self.headers, "invalid_request_error"),
+            (Self.body.replacingOccurrences(of: "odd", with: "container"), Self.headers, "invalid_request_error"),
+        ]
+        for (body, headers, type) in cases {
+            let response = try await Self.post(rich, body, headers: headers)
+            #expect(Self.text(response).hasPrefix(#"{"type":"error","error":{"type":"\#(type)","#))
+        }
+        #expect(poor.provider.calls.isEmpty && rich.provider.calls.isEmpty)
+        #expect(rich.ledger.snapshot.reservations.isEmpty)
+    }
+
+    @Test("An OpenAI-compatible provider gets a translation, and its answer is translated back")
+    func translated() async throws {
+        let fixture = Fixture(scripts: [completion("Hi")])
+        let plain = Self.body.replacingOccurrences(of: #","odd":1e400"#, with: "")
+        let response = try await Self.post(fixture, plain, isAnthropic: false)
+        #expect(response.status == .ok)
+        #expect(Self.text(response).contains(#""content":[{"type":"text","text":"Hi"}],"stop_reason":"end_turn""#))
+        #expect(Self.text(response).contains(#""output_tokens":10}"#))
+        let call = try #require(fixture.provider.calls.first)
+        #expect(call.endpoint == .chatCompletions)
+        #expect(
+            String(decoding: call.body, as: UTF8.self)
+                == #"{"model":"large","max_tokens":50,"messages":[{"role":"user","content":"x"}]}"#)
+        let refused = try await Self.post(fixture, isAnthropic: false)
+        #expect(refused.status == .badRequest && Self.text(refused).contains(#""param":"odd""#))
+        #expect(fixture.provider.calls.count == 1)
+    }
+
+    @Test("An OpenAI client of an Anthropic provider: the default bound is held for and sent as max_tokens")
+    func fromOpenAI() async throws {
+        let fixture = Fixture(scripts: [Self.message("Hi")])
+        let body = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}]}"#
+        let response = try await Self.post(
+            fixture, body, path: "/v1/chat/completions", headers: DirectAnswerTests.headers)
+        #expect(response.status == .ok)
+        #expect(Self.text(response).contains(#""message":{"role":"assistant","content":"Hi","refusal":null}"#))
+        let call = try #require(fixture.provider.calls.first)
+        #expect(call.endpoint == .messages)
+        #expect(String(decoding: call.body, as: UTF8.self).hasSuffix(#","max_tokens":4096}"#))
+    }
+
+    @Test("A boosted route answers in Anthropic's form, streamed and not")
+    func boosted() async throws {
+        let fixture = Fixture(scores: [0.99])
+        let whole = try await Self.post(
+            fixture, #"{"model":"math","max_tokens":50,"messages":[{"role":"user","content":"x"}]}"#)
+        #expect(whole.status == .ok && whole.headers[.servedBy] == "slm")
+        #expect(Self.text(whole).contains(#""content":[{"type":"text","text":"One.\nTwo.\nAnswer: 3"}]"#))
+        #expect(Self.text(whole).contains(#""stop_reason":"end_turn""#))
+        let streamed = try await Self.post(
+            fixture, #"{"model":"math","max_tokens":50,"stream":true,"messages":[{"role":"user","content":"x"}]}"#)
+        let names = Self.text(streamed).split(separator: "\n").filter { $0.hasPrefix("event: ") }.map {
+            $0.dropFirst(7)
+        }
+        #expect(
+            names == [
+                "message_start", "content_block_start", "content_block_delta", "content_block_delta",
+                "content_block_delta", "content_block_stop", "message_delta", "message_stop",
+            ])
+        #expect(fixture.provider.calls.isEmpty)
+    }
+
+    @Test("What an SLM cannot take goes to the route's LLM in full, or is refused where the route may not pay")
+    func boostedObstacles() async throws {
+        let tools = #"{"name":"f","input_schema":{"type":"object"}}"#
+        let body = #"{"model":"math","max_tokens":50,"messages":[{"role":"user","content":"x"}],"tools":[\#(tools)]}"#
+        let fixture = Fixture(scripts: [Self.message("Hi")])
+        let response = try await Self.post(fixture, body)
+        #expect(response.status == .ok && response.headers[.servedBy] == "llm")
+        #expect(fixture.ledger.snapshot.settlements.first?.escalation.reason == "the SLM cannot take tools")
+        // A field that has no equal in the SLMs' format is an obstacle as well.
+        let memory = #"{"type":"memory_20250818","name":"memory"}"#
+        let vendor = body.replacingOccurrences(of: tools, with: memory)
+        #expect(try await Self.post(fixture, vendor).status == .ok)
+        #expect(fixture.ledger.snapshot.settlements.last?.escalation.reason == "the SLM cannot take tools[0].type")
+        var settings = RouteSettings()
+        settings.escalationForbidden = true
+        let closed = Fixture(settings: settings)
+        let refused = try await Self.post(closed, body)
+        #expect(refused.status == .badRequest && Self.text(refused).contains("may not escalate"))
+        #expect(closed.provider.calls.isEmpty)
+    }
+
+    @Test("Tokens are counted by the provider without a hold, or estimated and said so")
+    func countTokens() async throws {
+        let body = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}]}"#
+        let counted = Fixture(scripts: [
+            .init(chunks: [PaidChunk(bytes: Array(#"{"input_tokens":7}"#.utf8), text: "")])
+        ])
+        let path = "/v1/messages/count_tokens"
+        #expect(Self.text(try await Self.post(counted, body, path: path)) == #"{"input_tokens":7}"#)
+        #expect(counted.provider.calls.first?.endpoint == .countTokens)
+        #expect(counted.ledger.snapshot.reservations.isEmpty)
+        let estimated = try await Self.post(
+            counted, body.replacingOccurrences(of: "sim/large", with: "math"), path: path)
+        #expect(Self.text(estimated).hasSuffix(#""gboost":{"estimated":true}}"#))
+        #expect(counted.provider.calls.count == 1)
+        #expect(try await Self.post(counted, body, path: path, headers: [:]).status == .unauthorized)
+    }
+}

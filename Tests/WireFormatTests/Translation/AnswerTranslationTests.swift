@@ -1,0 +1,215 @@
+import Testing
+
+@testable import WireFormat
+
+@Suite("An answer of one format is the same answer in the other")
+struct AnswerTranslationTests {
+    @Test("An OpenAI completion becomes a message: thinking, text, calls, stop reason, usage without the cache")
+    func completion() throws {
+        let body = #"""
+            {"id":"c-1","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hi",
+            "reasoning_content":"hm","tool_calls":[{"id":"t1","type":"function","function":{"name":"f",
+            "arguments":"{\"a\":1}"}},{"id":"t2","type":"function","function":{"name":"g","arguments":"{oops"}}]},
+            "finish_reason":"tool_calls"}],"usage":{"prompt_tokens":20,"completion_tokens":9,
+            "prompt_tokens_details":{"cached_tokens":16},"completion_tokens_details":{"reasoning_tokens":4}}}
+            """#
+        let expected =
+            #"{"id":"c-1","type":"message","role":"assistant","model":"m","content":["#
+            + #"{"type":"thinking","thinking":"hm","signature":""},{"type":"text","text":"Hi"},"#
+            + #"{"type":"tool_use","id":"t1","name":"f","input":{"a":1}},"#
+            + #"{"type":"tool_use","id":"t2","name":"g","input":{"malformed_arguments":"{oops"}}],"#
+            + #""stop_reason":"tool_use","stop_sequence":null,"#
+            + #""usage":{"input_tokens":4,"cache_creation_input_tokens":0,"cache_read_input_tokens":16,"#
+            + #""output_tokens":9,"output_tokens_details":{"thinking_tokens":4}},"gboost":{}}"#
+        #expect(text(try CompletionToMessage.body(Array(body.utf8), gboost: Array("{}".utf8))) == expected)
+    }
+
+    @Test("A message becomes an OpenAI completion: thinking twice, text, calls, usage with the cache")
+    func message() throws {
+        let body = #"""
+            {"id":"msg_1","type":"message","role":"assistant","model":"m","content":[
+            {"type":"thinking","thinking":"hm","signature":"s"},{"type":"text","text":"Hi"},
+            {"type":"tool_use","id":"t1","name":"f","input":{"a": 1}}],"stop_reason":"tool_use","usage":
+            {"input_tokens":4,"cache_creation_input_tokens":3,"cache_read_input_tokens":16,"output_tokens":9}}
+            """#
+        let expected =
+            #"{"id":"msg_1","object":"chat.completion","created":7,"model":"m","choices":[{"index":0,"message":"#
+            + #"{"role":"assistant","content":"Hi","refusal":null,"reasoning_content":"hm","thinking_blocks":"#
+            + #"[{"type":"thinking","thinking":"hm","signature":"s"}],"tool_calls":[{"id":"t1","type":"function","#
+            + #""function":{"name":"f","arguments":"{\"a\": 1}"}}]},"logprobs":null,"finish_reason":"tool_calls"}],"#
+            + #""usage":{"prompt_tokens":23,"completion_tokens":9,"total_tokens":32,"prompt_tokens_details":"#
+            + #"{"cached_tokens":16,"cache_write_tokens":3},"completion_tokens_details":{"reasoning_tokens":0}}}"#
+        #expect(text(try MessageToCompletion.body(Array(body.utf8), created: 7, gboost: nil)) == expected)
+    }
+
+    @Test(
+        "Stop reasons",
+        arguments: [
+            ("end_turn", "stop"), ("stop_sequence", "stop"), ("pause_turn", "stop"), ("max_tokens", "length"),
+            ("model_context_window_exceeded", "length"), ("tool_use", "tool_calls"), ("refusal", "content_filter"),
+        ])
+    func toOpenAI(anthropic: String, openAI: String) {
+        #expect(FinishReason.openAI(anthropic) == openAI)
+        #expect(FinishReason.openAI(FinishReason.anthropic(openAI)) == openAI)
+    }
+}
+
+@Suite("A stream of one format is the same stream in the other, event by event")
+struct StreamTranslationTests {
+    private static func chunk(_ delta: String, _ finish: String = "null", usage: String = "") -> String {
+        #"data: {"id":"c-1","object":"chat.completion.chunk","created":7,"model":"m","choices":[{"index":0,"delta":"#
+            + delta + #","finish_reason":"# + finish + "}]" + usage + "}\n\n"
+    }
+    private static func event(_ type: String, _ members: String = "") -> String {
+        "event: \(type)\ndata: {\"type\":\"\(type)\"\(members.isEmpty ? "" : ",")\(members)}\n\n"
+    }
+    private static func started(_ index: Int, _ block: String) -> String {
+        event("content_block_start", #""index":\#(index),"content_block":\#(block)"#)
+    }
+    private static func delta(_ index: Int, _ delta: String) -> String {
+        event("content_block_delta", #""index":\#(index),"delta":\#(delta)"#)
+    }
+    private static func stopped(_ index: Int) -> String { event("content_block_stop", #""index":\#(index)"#) }
+    private static let textBlock = #"{"type":"text","text":""}"#
+    private static let usage = #"{"input_tokens":0,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"#
+    private static let messageStart = event(
+        "message_start",
+        #""message":{"id":"c-1","type":"message","role":"assistant","model":"m","content":[],"stop_reason":null,"#
+            + #""stop_sequence":null,"usage":"# + usage + #""output_tokens":0}}"#)
+
+    private static func end(_ reason: String, usage: String) -> String {
+        event(
+            "message_delta", #""delta":{"stop_reason":"\#(reason)","stop_sequence":null},"usage":\#(usage),"gboost":{}"#
+        )
+            + event("message_stop")
+    }
+
+    /// Runs a stream through, cut at every place in turn; all cuts must come to the same.
+    private static func run(_ pieces: [String], _ make: () -> ChunksToEvents) throws -> String {
+        var relay = make()
+        var out = ""
+        for piece in pieces { out += text(try relay.pass(Array(piece.utf8))) }
+        return out + text(relay.finish(gboost: Array("{}".utf8)))
+    }
+
+    @Test("Chunks to events: reasoning, then text, each in a block of its own; the usage at the end")
+    func texts() throws {
+        let said = try Self.run(
+            [
+                Self.chunk(#"{"role":"assistant","content":""}"#), Self.chunk(#"{"reasoning_content":"h"}"#),
+                Self.chunk(#"{"reasoning_content":"m"}"#), Self.chunk(#"{"content":"Hi"}"#),
+                ": keep-alive\n\n", Self.chunk(#"{"content":"!"}"#) + Self.chunk("{}", #""length""#),
+                #"data: {"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":2}}"# + "\n\ndata: [DONE]\n\n",
+            ], ChunksToEvents.init)
+        let thinking = #"{"type":"thinking","thinking":"","signature":""}"#
+        let expected = [
+            Self.messageStart, Self.started(0, thinking), Self.delta(0, #"{"type":"thinking_delta","thinking":"h"}"#),
+            Self.delta(0, #"{"type":"thinking_delta","thinking":"m"}"#), Self.stopped(0),
+            Self.started(1, Self.textBlock), Self.delta(1, #"{"type":"text_delta","text":"Hi"}"#),
+            Self.delta(1, #"{"type":"text_delta","text":"!"}"#), Self.stopped(1),
+            Self.end(
+                "max_tokens",
+                usage:
+                    #"{"input_tokens":5,"cache_creation_input_tokens":0,"cache_read_input_tokens":0,"output_tokens":2}"#
+            ),
+        ]
+        #expect(said == expected.joined())
+    }
+
+    @Test("Chunks to events: parallel calls whose deltas come interleaved are blocks one after the other")
+    func parallelCalls() throws {
+        func call(_ index: Int, _ rest: String) -> String {
+            Self.chunk(#"{"tool_calls":[{"index":\#(index),\#(rest)}]}"#)
+        }
+        func arguments(_ text: String) -> String { #""function":{"arguments":"\#(text)"}"# }
+        let said = try Self.run(
+            [
+                call(0, #""id":"a","type":"function","function":{"name":"f","arguments":""}"#),
+                call(1, #""id":"b","type":"function","function":{"name":"g","arguments":"{"}"#),
+                call(0, arguments("{}")), call(1, arguments("}")), Self.chunk("{}", #""tool_calls""#),
+            ], ChunksToEvents.init)
+        func block(_ id: String, _ name: String) -> String {
+            #"{"type":"tool_use","id":"\#(id)","name":"\#(name)","input":{}}"#
+        }
+        let expected = [
+            Self.messageStart, Self.started(0, block("a", "f")),
+            Self.delta(0, #"{"type":"input_json_delta","partial_json":"{}"}"#), Self.stopped(0),
+            Self.started(1, block("b", "g")), Self.delta(1, #"{"type":"input_json_delta","partial_json":"{}"}"#),
+            Self.stopped(1), Self.end("tool_use", usage: Self.usage + #""output_tokens":0}"#),
+        ]
+        #expect(said == expected.joined())
+    }
+
+    @Test("Events to chunks: every kind of event")
+    func events() throws {
+        var relay = EventsToChunks(created: 7, wantsUsage: true)
+        let start = #"{"input_tokens":9,"cache_read_input_tokens":3,"output_tokens":1}"#
+        let pairs: [(String, String)] = [
+            (
+                Self.event("message_start", #""message":{"id":"c-1","model":"m","usage":\#(start)}"#),
+                Self.chunk(#"{"role":"assistant","content":""}"#)
+            ),
+            (Self.event("ping"), ": ping\n\n"),
+            (Self.started(0, #"{"type":"thinking","thinking":"","signature":""}"#), ""),
+            (
+                Self.delta(0, #"{"type":"thinking_delta","thinking":"hm"}"#),
+                Self.chunk(#"{"reasoning_content":"hm"}"#)
+            ),
+            (Self.delta(0, #"{"type":"signature_delta","signature":"s"}"#), ""),
+            (
+                Self.stopped(0),
+                Self.chunk(#"{"thinking_blocks":[{"type":"thinking","thinking":"hm","signature":"s"}]}"#)
+            ),
+            (
+                Self.started(1, #"{"type":"redacted_thinking","data":"x"}"#),
+                Self.chunk(#"{"thinking_blocks":[{"type":"redacted_thinking","data":"x"}]}"#)
+            ),
+            (Self.stopped(1), ""),
+            (Self.started(2, Self.textBlock), ""),
+            (Self.delta(2, #"{"type":"text_delta","text":"Hi"}"#), Self.chunk(#"{"content":"Hi"}"#)),
+            (Self.stopped(2), ""),
+            (
+                Self.started(3, #"{"type":"tool_use","id":"t1","name":"f","input":{}}"#),
+                Self.chunk(
+                    #"{"tool_calls":[{"index":0,"id":"t1","type":"function","function":{"name":"f","arguments":""}}]}"#)
+            ),
+            (
+                Self.delta(3, #"{"type":"input_json_delta","partial_json":"{\"a\":1}"}"#),
+                Self.chunk(#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":1}"}}]}"#)
+            ),
+            (Self.stopped(3), ""),
+            (
+                Self.started(4, #"{"type":"tool_use","id":"t2","name":"g","input":{"b":2}}"#),
+                Self.chunk(
+                    #"{"tool_calls":[{"index":1,"id":"t2","type":"function","function":{"name":"g","arguments":""}}]}"#)
+            ),
+            (Self.stopped(4), Self.chunk(#"{"tool_calls":[{"index":1,"function":{"arguments":"{\"b\":2}"}}]}"#)),
+            (Self.event("something_new", #""x":1"#), ""),
+            (
+                Self.event(
+                    "message_delta", #""delta":{"stop_reason":"tool_use"},"usage":{"input_tokens":0,"output_tokens":8}"#
+                ),
+                ""
+            ),
+            (Self.event("message_stop"), ""),
+        ]
+        for (event, chunk) in pairs { #expect(text(try relay.pass(Array(event.utf8))) == chunk) }
+        // The delta's explicit zero replaces the start's nine; what it does not name stays.
+        let usage =
+            #"{"prompt_tokens":3,"completion_tokens":8,"total_tokens":11,"prompt_tokens_details":{"cached_tokens":3},"#
+            + #""completion_tokens_details":{"reasoning_tokens":0}}"#
+        let head = #"data: {"id":"c-1","object":"chat.completion.chunk","created":7,"model":"m","choices":[]"#
+        #expect(
+            text(relay.finish(gboost: Array("{}".utf8)))
+                == Self.chunk("{}", #""tool_calls""#) + head + #","usage":\#(usage),"gboost":{}}"# + "\n\n"
+                + "data: [DONE]\n\n")
+    }
+
+    @Test("A thinking block beyond its bound ends the translation")
+    func bound() throws {
+        var relay = EventsToChunks(created: 7, wantsUsage: false)
+        let piece = String(repeating: "x", count: 1 << 20)
+        let event = Array(Self.delta(0, #"{"type":"thinking_delta","thinking":"\#(piece)"}"#).utf8)
+        #expect(throws: WireFormatError.self) { for _ in 0...4 { _ = try relay.pass(event) } }
+    }
+}
