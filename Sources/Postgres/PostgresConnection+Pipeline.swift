@@ -63,14 +63,12 @@ extension PostgresConnection {
     /// The only reader; runs from the end of `open()` to the end of the connection.
     func pump() async {
         while isOpen {
-            let unflushed = PQflush(handle.raw)
-            if unflushed < 0 { return lose(PostgresError(.connection, handle.message)) }
             do {
-                isParkedForReading = unflushed == 0
-                _ = try await ready(for: unflushed == 1 ? [.read, .write] : .read)
-                isParkedForReading = false
+                try await readyToRead()
             } catch is WaitAgain {
                 continue
+            } catch let error as PostgresError {
+                return lose(error)
             } catch {
                 return lose(PostgresError(.connection, "the socket cannot be waited for"))
             }
@@ -81,6 +79,22 @@ extension PostgresConnection {
             if isOpen, !isAlive || PQstatus(handle.raw) == CONNECTION_BAD {
                 return lose(PostgresError(.connection, handle.message))
             }
+        }
+    }
+
+    /// Waits until there may be something to read, and sends what libpq holds back meanwhile.
+    ///
+    /// What is still to be sent is looked at by the one who parks, with nothing between: a statement that comes in
+    /// between would otherwise wait for a reader that only waits for its answer.
+    private func readyToRead() async throws {
+        defer { isParkedForReading = false }
+        _ = try await withCheckedThrowingContinuation { continuation in
+            let unflushed = PQflush(handle.raw)
+            guard unflushed >= 0 else {
+                return continuation.resume(throwing: PostgresError(.connection, handle.message))
+            }
+            isParkedForReading = unflushed == 0
+            readiness.park(PQsocket(handle.raw), for: unflushed == 1 ? [.read, .write] : .read, continuation)
         }
     }
 

@@ -87,39 +87,53 @@ package actor PostgresConnection {
     package func query(
         _ statement: PostgresStatement, lease: Lease? = nil
     ) async throws(PostgresError) -> PostgresResult {
-        while isScripting { await settle() }
-        try admit(lease)
         let parameters = try BoundParameters(statement.binds)
         guard !statement.sql.utf8.contains(0) else {
             throw PostgresError(.encoding, "the statement contains a zero byte")
         }
-        var entry = Entry(waiter: nil, deadline: .now + configuration.statementTimeout + configuration.timeoutGrace)
-        try send(statement.sql, parameters, for: &entry)
-        return try await park(entry).get()
+        let limit = configuration.statementTimeout + configuration.timeoutGrace
+        return try await answer(within: limit, after: { isScripting }) { entry throws(PostgresError) in
+            try admit(lease)
+            try send(statement.sql, parameters, for: &entry)
+        }
     }
 
     /// Runs several statements by the simple protocol, alone on the connection.
     func script(_ sql: String, timeout: Duration, lease: Lease?) async throws(PostgresError) {
         guard !sql.utf8.contains(0) else { throw PostgresError(.encoding, "the script contains a zero byte") }
-        while isScripting || !inFlight.isEmpty { await settle() }
-        try admit(lease)
-        guard PQexitPipelineMode(handle.raw) == 1, PQsendQuery(handle.raw, sql) == 1 else {
-            throw failedToSend(mayHaveSent: false)
+        _ = try await answer(within: timeout, after: { isScripting || !inFlight.isEmpty }) { _ throws(PostgresError) in
+            try admit(lease)
+            guard PQexitPipelineMode(handle.raw) == 1, PQsendQuery(handle.raw, sql) == 1 else {
+                throw failedToSend(mayHaveSent: false)
+            }
+            isScripting = true
         }
-        isScripting = true
-        let entry = Entry(waiter: nil, deadline: .now + timeout)
-        _ = try await park(entry).get()
     }
 
-    /// Waits for the statement's answer; the statement was handed to libpq already.
-    private func park(_ entry: Entry) async -> Answer {
-        await withCheckedContinuation { waiter in
-            var entry = entry
-            entry.waiter = waiter
-            if inFlight.isEmpty { headSince = .now }
-            inFlight.append(entry)
-            flush()
-            watch()
+    /// Waits until nothing is in the way, sends something, and waits for its answer.
+    ///
+    /// From the look at what is under way to the place in line nothing comes between, or answers would reach the wrong
+    /// callers: an actor may take up another call wherever it says `await`, calls of its own included.
+    private func answer(
+        within limit: Duration, after isInTheWay: () -> Bool, _ send: (inout Entry) throws(PostgresError) -> Void
+    ) async throws(PostgresError) -> PostgresResult {
+        while true {
+            var mustWait = false
+            let answer: Answer = await withCheckedContinuation { waiter in
+                mustWait = isInTheWay()
+                var entry = Entry(waiter: nil, deadline: .now + limit)
+                do throws(PostgresError) {
+                    if mustWait { throw PostgresError(.connection, "a script is under way") }
+                    try send(&entry)
+                } catch { return waiter.resume(returning: .failure(error)) }
+                entry.waiter = waiter
+                if inFlight.isEmpty { headSince = .now }
+                inFlight.append(entry)
+                flush()
+                watch()
+            }
+            if !mustWait { return try answer.get() }
+            await settle()
         }
     }
 

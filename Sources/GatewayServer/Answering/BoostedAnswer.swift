@@ -91,7 +91,7 @@ struct BoostedAnswer: Sendable {
         guard job.services.learning.isOn, route.settings.target != .price, strategy != .direct,
             !route.settings.escalationForbidden, let price = spending.price
         else { return nil }
-        let prompt = Int(clamping: job.chat.body.count / 4)
+        let prompt = Int(clamping: chat.body.count / 4)
         let mean = price.expectedUSD(context: prompt, cached: 0, output: route.settings.expectedRestTokens)
         guard mean > 0 else { return nil }
         let budget = spending.budget
