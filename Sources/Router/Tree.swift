@@ -1,8 +1,8 @@
 internal import GatewayCore
 
 /// A search over steps: each is tried several ways, upper confidence bounds say where to go on, and the reward model's
-/// p stands in for a rollout. The controller decides after every expansion, on the best step so far: search on, take it,
-/// or have the LLM write it or all that follows.
+/// p stands in for a rollout. The controller decides after every expansion, on the best step so far: search on, take
+/// it, or have the LLM write it or all that follows.
 ///
 /// Nothing is emitted before it is settled: steps go out when the LLM has gone on from them, or at the search's end. At
 /// most `tree_nodes` steps are drafted; from then on the answer is finished step by step.

@@ -1,5 +1,8 @@
 import Foundation
 import GatewayCore
+import HTTPTypes
+import Hummingbird
+import HummingbirdTesting
 import Logging
 import Synchronization
 import Testing
@@ -98,5 +101,89 @@ final class FakeRouterMemory: RouterMemory {
         memory.state.withLock { $0.states["1/tutor"] = "[]" }
         try memory.add(Self.outcome())
         #expect(await Self.learning(memory).state(of: Self.route(), fresh: Self.fresh).updates == 1)
+    }
+}
+
+@Suite struct AnswerLearningTests {
+    private static let question = #"{"model":"math","messages":[{"role":"user","content":"1+2?"}]}"#
+
+    private static func fixture(_ memory: FakeRouterMemory?, settings: RouteSettings) -> Fixture {
+        var fixture = Fixture(
+            scripts: [completion("Better two.\\nAnswer: 3")], scores: [0.99, 0.05, 0.99], settings: settings)
+        fixture.services.learning = RouterLearning(
+            memory: memory, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        return fixture
+    }
+
+    private static func settings() -> RouteSettings {
+        var settings = RouteSettings()
+        settings.maxResamples = 0
+        settings.exploration = 0
+        settings.llmStepSeconds = 1000
+        return settings
+    }
+
+    private static func outcome(_ fixture: Fixture) throws -> RouterState.Outcome? {
+        let text = try #require(fixture.ledger.snapshot.requests.first).outcome
+        return try text.map { try JSONDecoder().decode(RouterState.Outcome.self, from: Data($0.utf8)) }
+    }
+
+    @Test("a request is recorded with what its route's router learns from it, and the next one is decided by that")
+    func recorded() async throws {
+        let memory = FakeRouterMemory()
+        let fixture = Self.fixture(memory, settings: Self.settings())
+        let response = try await DirectAnswerTests.post(fixture, Self.question)
+        #expect(response.status == .ok && response.headers[.servedBy] == "mixed")
+        let outcome = try #require(try Self.outcome(fixture))
+        #expect(outcome.p == 0.05 && outcome.cluster == AdaptiveController.cluster(depth: 1))
+        #expect(abs((outcome.paid ?? 0) - 0.0013) < 1e-9)
+        #expect(outcome.period == "month:2026-11")
+        #expect(abs((outcome.remaining ?? 0) - 0.9987) < 1e-9)
+        #expect(outcome.floor == nil)
+        // A budget that is nearly gone, over and over: the next poor step is not paid for.
+        for _ in 0..<300 {
+            var poor = outcome
+            poor.remaining = 0.0001
+            try memory.add(poor, route: "math")
+        }
+        await fixture.services.learning.foldDirty()
+        let next = try await DirectAnswerTests.post(fixture, Self.question)
+        #expect(next.headers[.servedBy] == "slm")
+    }
+
+    @Test("a route with a fixed λ, one that never escalates and a gateway without a memory learn nothing")
+    func nothing() async throws {
+        var fixed = Self.settings()
+        fixed.target = .price
+        var forbidden = Self.settings()
+        forbidden.escalationForbidden = true
+        let cases = [(fixed, FakeRouterMemory()), (forbidden, FakeRouterMemory()), (Self.settings(), nil)]
+        for (settings, memory) in cases {
+            let fixture = Self.fixture(memory, settings: settings)
+            #expect(try await DirectAnswerTests.post(fixture, Self.question).status == .ok)
+            #expect(try Self.outcome(fixture) == nil)
+        }
+        // Another strategy's outcomes are not this route's.
+        let fixture = Self.fixture(FakeRouterMemory(), settings: Self.settings())
+        var headers = DirectAnswerTests.headers
+        headers[.strategy] = "cascade"
+        let response = try await DirectAnswerTests.post(fixture, Self.question, headers: headers)
+        #expect(response.status == .ok)
+        #expect(try Self.outcome(fixture) == nil)
+    }
+
+    @Test(
+        "every strategy answers, pays once for a poor draft and shows none of it",
+        arguments: [StrategyKind.bestOfN, .tree])
+    func strategies(kind: StrategyKind) async throws {
+        var settings = Self.settings()
+        settings.strategy = kind
+        settings.treeWidth = 1
+        let fixture = Self.fixture(FakeRouterMemory(), settings: settings)
+        let response = try await DirectAnswerTests.post(fixture, Self.question)
+        #expect(response.status == .ok)
+        #expect(fixture.ledger.snapshot.settlements.count == 1)
+        #expect(!String(buffer: response.body).contains("\"Two."))
+        #expect(fixture.ledger.snapshot.held.isEmpty)
     }
 }

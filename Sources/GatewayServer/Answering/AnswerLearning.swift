@@ -7,6 +7,8 @@ struct AnswerLearning {
     private let settings: RouteSettings
     private let price: ModelPrice?
     let state: RouterState?
+    /// Whether an outcome comes of it.
+    var isRecorded = true
     /// Best p of each step's tries, with the context that it was drafted from.
     private var steps: [Int: (p: Double, context: Int)] = [:]
     /// p of the step that the LLM wrote last, until the step after it is scored.
@@ -45,7 +47,8 @@ struct AnswerLearning {
     /// The outcome as it is recorded; nil where nothing was scored or nothing is learned.
     func outcome(budget: BudgetState?, now: Date) -> String? {
         // The step that most wanted the LLM stands for the request: a plan counts requests.
-        guard let state, let worst = steps.min(by: { ($0.value.p, $0.key) < ($1.value.p, $1.key) }) else { return nil }
+        let worst = steps.min { ($0.value.p, $0.key) < ($1.value.p, $1.key) }
+        guard isRecorded, let state, let worst else { return nil }
         let p = worst.value.p
         let cluster = AdaptiveController.cluster(depth: worst.key)
         let rest = base(worst.value.context, settings.expectedRestTokens)

@@ -98,7 +98,10 @@ struct BoostedAnswer: Sendable {
         let fresh = RouterState.initial(
             settings: route.settings, meanAnswer: mean, budget: budget?.limit.approximateUSD)
         let state = await job.services.learning.state(of: route, fresh: fresh)
-        return AnswerLearning(settings: route.settings, price: price, state: state)
+        var learning = AnswerLearning(settings: route.settings, price: price, state: state)
+        // A request that chose its own strategy is decided by what the route knows, and teaches it nothing.
+        learning.isRecorded = strategy == route.settings.strategy
+        return learning
     }
 
     // MARK: Drafting

@@ -155,7 +155,7 @@ struct ReplayTally: Sendable {
     private static func interval(_ values: [Double]) -> [Double] {
         var random = RouterRandom(seed: 0xB007)
         var means = (0..<resamples).map { _ in
-            mean(values.map { _ in values[Int.random(in: 0..<values.count, using: &random)] })
+            mean(values.map { _ in values[Int(random.next() % UInt64(values.count))] })
         }
         means.sort()
         return [means[resamples * 25 / 1000], means[resamples * 975 / 1000 - 1]]
