@@ -3,7 +3,8 @@ internal import Hummingbird
 internal import NIOCore
 internal import WireFormat
 
-/// `GET /v1/models`, in the caller's format: the caller's boosted routes, and every paid model that has a price and a configured provider.
+/// `GET /v1/models`, in the caller's format: the caller's boosted routes, and every paid model that has a price and a
+/// configured provider.
 ///
 /// Budgets do not matter here: a route whose budget is spent is still listed, since its SLM still answers.
 struct ModelsEndpoint: Sendable {
