@@ -29,6 +29,8 @@ package struct GatewayServices: Sendable {
     /// Configured paid APIs by name.
     package var providers: [String: any PaidProvider]
     package var metrics: GatewayMetrics
+    /// Breakers and retries of the providers.
+    package var guards = ProviderGuards()
     package var limits: GatewayLimits
     /// Key of the hashes of prompts and answers in the audit.
     package var contentKey: SymmetricKey

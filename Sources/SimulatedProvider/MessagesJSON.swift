@@ -15,7 +15,8 @@ struct MessagesJSON: WireJSON {
         let write = usage.cacheWrite5m + usage.cacheWrite1h
         return #"{"input_tokens":\#(usage.input - usage.cached - write),"cache_creation_input_tokens":\#(write),"#
             + #""cache_read_input_tokens":\#(usage.cached),"cache_creation":{"#
-            + #""ephemeral_5m_input_tokens":\#(usage.cacheWrite5m),"ephemeral_1h_input_tokens":\#(usage.cacheWrite1h)},"#
+            + #""ephemeral_5m_input_tokens":\#(usage.cacheWrite5m),"#
+            + #""ephemeral_1h_input_tokens":\#(usage.cacheWrite1h)},"#
             + #""output_tokens":\#(output),"service_tier":"standard"}"#
     }
 

@@ -6,15 +6,20 @@ import Testing
 /// Of the one suite that runs its tests one after the other.
 extension RealProcessTests {
     private static let wirePython = ProcessInfo.processInfo.environment["GBOOST_PYTHON"]
-    /// What a call by each wire asks, with the provider's own name for the model.
+    private static let models = ["sim/sim-large", "claude/sim-large"]
     private static let paths = ["/v1/chat/completions", "/v1/messages"]
+    private struct Way: Sendable {
+        var model = models[0]
+        var path = paths[0]
+        var isStream = true
+    }
 
     /// Adds Anthropic's wire of the same provider, and what the cache costs there.
     private static func addAnthropic(to world: World) async throws {
         let text = try String(contentsOfFile: world.configuration, encoding: .utf8)
         let entry = "  - { name: claude, kind: anthropic, base_url: \"http://127.0.0.1:\(world.providerPort)\" }\n"
         try (text + entry).write(toFile: world.configuration, atomically: true, encoding: .utf8)
-        for model in ["sim/sim-large", "claude/sim-large"] {
+        for model in models {
             try await world.gboost(
                 "price", "set", model, "--input-usd-per-mtok", "10", "--output-usd-per-mtok", "30",
                 "--cached-input-usd-per-mtok", "1", "--cache-write-5m-usd-per-mtok", "12.5",
@@ -24,11 +29,10 @@ extension RealProcessTests {
 
     /// Reads an answer up to `limit` pieces, then leaves; nil: to its end.
     private static func ask(
-        _ text: String, model: String, path: String, key: String, of gateway: Gateway, isStream: Bool,
-        leavingAfter limit: Int? = nil
+        _ text: String, by way: Way, key: String, of gateway: Gateway, leavingAfter limit: Int? = nil
     ) async throws -> String {
-        let body = try gateway.body(text, model: model, maxTokens: 100, stream: isStream)
-        let response = try await gateway.open(body, key: key, path: path)
+        let body = try gateway.body(text, model: way.model, maxTokens: 100, stream: way.isStream)
+        let response = try await gateway.open(body, key: key, path: way.path)
         var bytes: [UInt8] = []
         var pieces = 0
         while limit.map({ pieces < $0 }) ?? true, let piece = try await response.next() {
@@ -67,72 +71,61 @@ extension RealProcessTests {
         }
     }
 
-    @Test("row 11: Cached tokens, counts that are stated twice or replaced: the ledger is the bill on every wire")
-    func usageOddities() async throws {
+    @Test("rows 8 and 11 on every wire to every kind of provider: the ledger is the bill, whatever is cached, or left")
+    func ledgerIsBill() async throws {
         try await Self.with { world in
             try await Self.addAnthropic(to: world)
             let key = try await world.tenant("acme", limitUSD: "50")
             let gateway = try await world.gateway()
-            try await world.faults(
-                "cached:5@AAA", "cache-write:4@AAA", "cache-write-1h:3@AAA-1h", "usage-twice@BBB", "stale-start@CCC",
-                "usage-with-choices@DDD", "cached:1000@EEE")
-            var asked = 0
-            for mark in ["AAA", "AAA-1h", "BBB", "CCC", "DDD", "EEE"] {
-                for model in ["sim/sim-large", "claude/sim-large"] where mark != "AAA-1h" || model.hasPrefix("claude") {
-                    for path in Self.paths {
-                        for isStream in [false, true] {
-                            let said = try await Self.ask(
-                                "\(mark) " + Self.question, model: model, path: path, key: key, of: gateway,
-                                isStream: isStream)
-                            asked += 1
-                            // What the client is told is what was charged.
-                            let charge = try #require(try world.charges.last)
-                            #expect(said.contains("\"cost_nano_usd\":\(charge.nanoUSD)"), "\(mark) \(model) \(path)")
-                        }
-                    }
-                }
-            }
-            let charges = try world.charges
-            #expect(charges.count == asked && asked == 44)
-            #expect(charges.contains { $0.cacheWrite1hTokens == 3 } && charges.contains { $0.cachedTokens ?? 0 > 5 })
-            let books = try await Books.read(world, tenant: "acme")
-            books.check()
-            #expect(books.bill == books.settled && books.unreconciled.isEmpty && books.held == 0)
-            await gateway.stop()
-        }
-    }
-
-    @Test("row 8: A client that leaves after chunk k, for all k, by every wire to every kind of provider, is billed")
-    func leavesEverywhere() async throws {
-        try await Self.with { world in
-            try await Self.addAnthropic(to: world)
-            let key = try await world.tenant("acme", limitUSD: "50")
-            let gateway = try await world.gateway()
-            try await world.faults("trickle:10")
-            let whole = try await Self.ask(
-                Self.question, model: "sim/sim-large", path: Self.paths[0], key: key, of: gateway, isStream: true)
-            let chunks = whole.components(separatedBy: "\n\n").count
-            #expect(chunks > 10)
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                for model in ["sim/sim-large", "claude/sim-large"] {
-                    for path in Self.paths {
-                        for k in 0..<chunks {
-                            group.addTask {
-                                _ = try await Self.ask(
-                                    Self.question, model: model, path: path, key: key, of: gateway, isStream: true,
-                                    leavingAfter: k)
-                            }
-                        }
-                    }
-                }
-                try await group.waitForAll()
-            }
+            let asked = try await Self.askOddly(world, gateway, key: key)
+            let left = try await Self.leave(world, gateway, key: key)
             // The stop waits until what was left behind is settled.
             #expect(await gateway.stop() == 0)
             let books = try await Books.read(world, tenant: "acme")
             books.check()
-            #expect(try world.charges.count == 4 * chunks + 1)
+            #expect(try world.charges.count == asked + left)
             #expect(books.bill == books.settled && books.unreconciled.isEmpty && books.held == 0)
         }
+    }
+
+    /// Cached tokens, counts that are stated twice, late, or replaced; how many calls that were.
+    private static func askOddly(_ world: World, _ gateway: Gateway, key: String) async throws -> Int {
+        try await world.faults(
+            "cached:5@AAA", "cache-write:4@AAA", "cache-write-1h:3@AAA-1h", "usage-twice@BBB", "stale-start@CCC",
+            "usage-with-choices@DDD", "cached:1000@EEE")
+        for mark in ["AAA", "AAA-1h", "BBB", "CCC", "DDD", "EEE"] {
+            for model in models where mark != "AAA-1h" || model.hasPrefix("claude") {
+                for (path, isStream) in [(paths[0], false), (paths[0], true), (paths[1], false), (paths[1], true)] {
+                    let way = Way(model: model, path: path, isStream: isStream)
+                    let said = try await ask("\(mark) " + question, by: way, key: key, of: gateway)
+                    // What the client is told is what was charged.
+                    let charge = try #require(try world.charges.last)
+                    #expect(said.contains("\"cost_nano_usd\":\(charge.nanoUSD)"), "\(mark) \(way)")
+                }
+            }
+        }
+        let charges = try world.charges
+        #expect(charges.count == 44)
+        #expect(charges.contains { $0.cacheWrite1hTokens == 3 } && charges.contains { $0.cachedTokens ?? 0 > 5 })
+        return charges.count
+    }
+
+    /// Clients that leave after chunk k, for all k, all at the same time; how many calls that were.
+    private static func leave(_ world: World, _ gateway: Gateway, key: String) async throws -> Int {
+        try await world.faults("trickle:10")
+        let whole = try await ask(question, by: Way(), key: key, of: gateway)
+        let chunks = whole.components(separatedBy: "\n\n").count
+        #expect(chunks > 10)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for way in models.flatMap({ model in paths.map { Way(model: model, path: $0) } }) {
+                for k in 0..<chunks {
+                    group.addTask {
+                        _ = try await ask(question, by: way, key: key, of: gateway, leavingAfter: k)
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        return 4 * chunks + 1
     }
 }

@@ -18,7 +18,8 @@ struct PaidHopTests {
         var catalog = FakeCatalog()
         catalog.prices[Fixture.model] = price
         return PaidHop(
-            catalog: catalog, ledger: ledger, providers: ["sim": FakeProvider([])], metrics: Fixture().services.metrics,
+            catalog: catalog, ledger: ledger, providers: ["sim": FakeProvider([])],
+            guards: ProviderGuards(), metrics: Fixture().services.metrics,
             logger: Logger(label: "test"))
     }
 

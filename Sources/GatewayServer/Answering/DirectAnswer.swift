@@ -18,8 +18,7 @@ struct DirectAnswer: Sendable {
         do {
             guard let provider = job.services.providers[model.provider] else { throw PaidRefusal.priceUnknown(model) }
             let sent = try job.request.translated(for: provider)
-            let held = try await job.hop.hold(plan(sent))
-            await send(sent, held: held, to: provider)
+            await send(sent, plan: try plan(sent), to: provider)
         } catch let refusal as PaidRefusal {
             await refuse(refusal.refusal)
         } catch let refusal as GatewayRefusal {
@@ -52,17 +51,21 @@ struct DirectAnswer: Sendable {
             kind: .direct, reason: reason, promptHash: job.contentHash(job.request.body), answerHash: answerHash)
     }
 
-    private func send(_ sent: WireRequest, held: HeldCall, to provider: any PaidProvider) async {
+    private func send(_ sent: WireRequest, plan: PaidPlan, to provider: any PaidProvider) async {
         let started = ContinuousClock.now
         do {
-            let body = try sent.paidBody(
-                model: model.model, maxTokens: Int(held.maxOutputTokens) / job.request.choices,
-                traits: provider.traits)
-            var call = PaidCall(
-                model: model, body: body, isStream: job.request.isStream, requestID: job.requestIDText)
-            call.endpoint = sent.endpoint
-            call.headers = job.passedHeaders
-            let exchange = try await job.hop.open(held, call: call, escalation: escalation(answerHash: nil))
+            let (held, _, exchange) = try await job.hop.run(
+                plan, record: escalation(answerHash: nil), isWanted: !job.stream.isAbandoned
+            ) { held throws(WireFormatError) in
+                let body = try sent.paidBody(
+                    model: model.model, maxTokens: Int(held.maxOutputTokens) / job.request.choices,
+                    traits: provider.traits)
+                var call = PaidCall(
+                    model: model, body: body, isStream: job.request.isStream, requestID: job.requestIDText)
+                call.endpoint = sent.endpoint
+                call.headers = job.passedHeaders
+                return call
+            }
             let relay = job.request.relay(for: sent, created: job.created)
             if job.request.isStream {
                 await forward(exchange, through: relay, held: held, started: started)
@@ -70,7 +73,6 @@ struct DirectAnswer: Sendable {
                 await deliver(exchange, through: relay, held: held, started: started)
             }
         } catch let error as WireFormatError {
-            await job.hop.release(held, escalation: escalation(answerHash: nil))
             await refuse(GatewayRefusal(error))
         } catch let refusal as PaidRefusal {
             await refuse(refusal.refusal)

@@ -38,8 +38,7 @@ struct Escalation: Sendable {
                 return .refused(.priceUnknown)
             }
             let sent = try question(for: provider)
-            let held = try await job.hop.hold(paidPlan(sent, ceiling: ceiling))
-            return await call(sent, held: held, of: provider)
+            return try await call(sent, plan: paidPlan(sent, ceiling: ceiling), of: provider)
         } catch {
             return .refused(Self.refusal(error))
         }
@@ -49,7 +48,11 @@ struct Escalation: Sendable {
     private func question(for provider: any PaidProvider) throws -> WireRequest {
         var prompt = self.prompt
         // Where white space may not end an answer, the reply is cut here.
-        if !provider.endpoints.contains(.chatCompletions) { prompt.sendsStop = false }
+        if !provider.endpoints.contains(.chatCompletions) {
+            prompt.sendsStop = false
+            // Newer models of that format take none; the client's own wish was for its answer, not for this question.
+            prompt.temperature = nil
+        }
         return try WireRequest.chat(ChatCompletionRequest(prompt.body(for: ask, stream: false)))
             .translated(for: provider)
     }
@@ -65,42 +68,34 @@ struct Escalation: Sendable {
     }
 
     private func call(
-        _ sent: WireRequest, held: HeldCall, of provider: any PaidProvider
-    ) async -> EscalationOutcome {
-        let body: [UInt8]
-        do throws(WireFormatError) {
-            body = try sent.escalationBody(
-                model: route.llm.model, maxTokens: Int(held.maxOutputTokens),
-                traits: provider.traits)
-        } catch {
-            await job.hop.release(held, escalation: record(job.contentHash(sent.body), answer: nil))
-            return .refused(.providerUnavailable)
-        }
-        var call = PaidCall(model: route.llm, body: body, isStream: false, requestID: job.requestIDText)
-        call.endpoint = sent.endpoint
-        let promptHash = job.contentHash(body)
+        _ sent: WireRequest, plan paid: PaidPlan, of provider: any PaidProvider
+    ) async throws -> EscalationOutcome {
         let started = ContinuousClock.now
+        let (held, call, exchange) = try await job.hop.run(
+            paid, record: record(job.contentHash(sent.body), answer: nil), isWanted: !job.stream.isAbandoned
+        ) { held throws(WireFormatError) in
+            let body = try sent.escalationBody(
+                model: route.llm.model, maxTokens: Int(held.maxOutputTokens), traits: provider.traits)
+            var call = PaidCall(model: route.llm, body: body, isStream: false, requestID: job.requestIDText)
+            call.endpoint = sent.endpoint
+            return call
+        }
         var text = ""
         var failure: ProviderError?
-        var result = PaidResult()
         do {
-            let exchange = try await job.hop.open(held, call: call, escalation: record(promptHash, answer: nil))
-            do {
-                while failure == nil, let chunk = try await exchange.next() {
-                    text += chunk.text
-                    if text.utf8.count > job.services.limits.maxEscalationBytes {
-                        failure = ProviderError(code: .interrupted, message: "the reply is too long")
-                    }
+            while failure == nil, let chunk = try await exchange.next() {
+                text += chunk.text
+                if text.utf8.count > job.services.limits.maxEscalationBytes {
+                    failure = ProviderError(code: .interrupted, message: "the reply is too long")
                 }
-            } catch {
-                failure = PaidHop.providerError(error)
             }
-            result = await exchange.result
         } catch {
-            return .refused(Self.refusal(error))  // settled by `open`
+            failure = PaidHop.providerError(error)
         }
+        let result = await exchange.result
         let cost = await job.hop.settle(
-            held, result: result, failure: failure, escalation: record(promptHash, answer: text))
+            held, result: result, failure: failure,
+            escalation: record(job.contentHash(call.body), answer: text))
         job.services.metrics.registry.observe(
             "gboost_provider_seconds", (ContinuousClock.now - started) / .seconds(1), [route.llm.provider])
         if failure != nil { return .refused(.providerUnavailable, cost: cost) }

@@ -1,6 +1,7 @@
 internal import GatewayCore
 internal import Ledger
 internal import Logging
+internal import WireFormat
 
 /// A paid call that is wanted: everything that decides about its hold.
 struct PaidPlan: Sendable {
@@ -29,6 +30,8 @@ struct HeldCall: Sendable {
     var maxOutputTokens: Int64
     /// The tightest budget after this hold.
     var budget: BudgetState
+    /// The breaker's leave to ask the provider.
+    var permit: CircuitBreaker.Permit
 }
 
 /// Why no paid call is made.
@@ -74,8 +77,42 @@ struct PaidHop: Sendable {
     let catalog: any Catalog
     let ledger: any SpendLedger
     let providers: [String: any PaidProvider]
+    let guards: ProviderGuards
     let metrics: GatewayMetrics
     let logger: Logger
+
+    /// Holds and sends a call, and again where that may help: each try with a hold of its own.
+    /// - Parameters:
+    ///   - record: what is recorded of tries that come to nothing.
+    ///   - isWanted: asked before another try; false once the client has left.
+    ///   - make: the call for what was held.
+    func run(
+        _ plan: PaidPlan, record: EscalationRecord, isWanted: @autoclosure () -> Bool,
+        make: (HeldCall) throws(WireFormatError) -> PaidCall
+    ) async throws -> (held: HeldCall, call: PaidCall, exchange: any PaidExchange) {
+        var plan = plan
+        while true {
+            let held = try await hold(plan)
+            let call: PaidCall
+            do throws(WireFormatError) {
+                call = try make(held)
+            } catch {
+                await release(held, escalation: record)
+                throw error
+            }
+            do throws(PaidRefusal) {
+                return (held, call, try await open(held, call: call, escalation: record))
+            } catch {
+                plan.id.attempt += 1
+                guard case .provider(let failure) = error, isWanted(),
+                    let wait = guards.retry(
+                        failure, of: plan.model.provider, attempt: Int(plan.id.attempt))
+                else { throw error }
+                metrics.registry.add("gboost_provider_retries_total", 1, [plan.model.provider])
+                try await Task.sleep(for: wait)
+            }
+        }
+    }
 
     /// Takes a hold for the plan's highest possible cost, smaller where the budget is short and the plan allows it.
     func hold(_ plan: PaidPlan) async throws(PaidRefusal) -> HeldCall {
@@ -83,6 +120,21 @@ struct PaidHop: Sendable {
             count(plan, denied: "price_unknown")
             throw .priceUnknown(plan.model)
         }
+        let provider = plan.model.provider
+        guard let permit = guards.admit(provider, isRetry: plan.id.attempt > 0) else {
+            throw .provider(.broken(provider))
+        }
+        do throws(PaidRefusal) {
+            return try await hold(plan, price: price, permit: permit)
+        } catch {
+            guards.abandoned(provider, permit)
+            throw error
+        }
+    }
+
+    private func hold(
+        _ plan: PaidPlan, price: ModelPrice, permit: CircuitBreaker.Permit
+    ) async throws(PaidRefusal) -> HeldCall {
         var output = plan.maxOutputTokens
         if let ceiling = plan.ceiling {
             output = min(output, try Self.affordable(ceiling, plan: plan, price: price))
@@ -97,7 +149,9 @@ struct PaidHop: Sendable {
             switch try await reserve(reservation) {
             case .granted(let tightest):
                 metrics.registry.add("gboost_in_flight_paid_calls", 1)
-                return HeldCall(plan: plan, price: price, amount: amount, maxOutputTokens: output, budget: tightest)
+                return HeldCall(
+                    plan: plan, price: price, amount: amount, maxOutputTokens: output, budget: tightest,
+                    permit: permit)
             case .refused(let state):
                 // The amount left may shrink again before the next try, so the loop ends by itself: every round asks
                 // for less.
@@ -134,7 +188,7 @@ struct PaidHop: Sendable {
     }
 
     /// Sends a held call. A failure is settled here.
-    func open(
+    private func open(
         _ held: HeldCall, call: PaidCall, escalation: EscalationRecord
     ) async throws(PaidRefusal) -> any PaidExchange {
         guard let provider = providers[held.plan.model.provider] else {
@@ -162,6 +216,13 @@ struct PaidHop: Sendable {
         _ held: HeldCall, result: PaidResult, failure: ProviderError?, escalation: EscalationRecord
     ) async -> NanoUSD {
         Failpoint.afterAnswer.hit()
+        guards.finished(held.plan.model.provider, held.permit, failure: failure)
+        return await post(held, result: result, failure: failure, escalation: escalation)
+    }
+
+    private func post(
+        _ held: HeldCall, result: PaidResult, failure: ProviderError?, escalation: EscalationRecord
+    ) async -> NanoUSD {
         metrics.registry.add("gboost_in_flight_paid_calls", -1)
         let (outcome, amount) = Self.charge(held, result: result, failure: failure)
         let settlement = Settlement(
@@ -183,8 +244,9 @@ struct PaidHop: Sendable {
     }
 
     /// Gives back the hold of a call that was never sent.
-    func release(_ held: HeldCall, escalation: EscalationRecord) async {
-        await settle(
+    private func release(_ held: HeldCall, escalation: EscalationRecord) async {
+        guards.abandoned(held.plan.model.provider, held.permit)
+        _ = await post(
             held, result: PaidResult(),
             failure: ProviderError(code: .unreachable, message: "the call was not sent"), escalation: escalation)
     }

@@ -4,8 +4,8 @@ internal import Hummingbird
 internal import NIOCore
 internal import WireFormat
 
-/// `POST /v1/chat/completions`, `/v1/messages`, and OpenAI's further endpoints: a route's name in `model` is answered by
-/// the tenant's SLM and the router, a "provider/model" by that paid model alone.
+/// `POST /v1/chat/completions`, `/v1/messages`, and OpenAI's further endpoints: a route's name in `model` is answered
+/// by the tenant's SLM and the router, a "provider/model" by that paid model alone.
 struct AnswerEndpoints: Sendable {
     /// Longer headers of a client's do not go on to its provider.
     private static let maxPassedHeaderBytes = 2 * 1024

@@ -1,3 +1,4 @@
+internal import GatewayCore
 internal import Hummingbird
 internal import NIOCore
 internal import WireFormat
@@ -36,6 +37,9 @@ struct HealthEndpoints: Sendable {
     private func metrics() async -> Response {
         let metrics = services.metrics
         metrics.registry.set("gboost_in_flight_requests", Double(services.activity.running))
+        for (provider, state) in services.guards.breakers {
+            metrics.registry.set("gboost_provider_breaker_open", state == .closed ? 0 : 1, [provider])
+        }
         await services.refreshGauges(metrics)
         return Response(
             status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],

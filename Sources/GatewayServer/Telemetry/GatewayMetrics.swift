@@ -38,6 +38,10 @@ package struct GatewayMetrics: Sendable {
             "gboost_provider_seconds", .histogram, help: "Time of paid calls, to the last byte.",
             labels: ["provider"], bounds: Self.seconds)
         r.declare("gboost_provider_errors_total", .counter, help: "Failed paid calls.", labels: ["provider", "code"])
+        r.declare("gboost_provider_retries_total", .counter, help: "Paid calls tried again.", labels: ["provider"])
+        r.declare(
+            "gboost_provider_breaker_open", .gauge, help: "1 while a provider is left alone after failures.",
+            labels: ["provider"])
         r.declare("gboost_journal_depth", .gauge, help: "Settlements waiting in the journal for the database.")
         r.declare(
             "gboost_budget_nano_usd", .gauge, help: "Budgets of the open period, from the ledger at scrape.",

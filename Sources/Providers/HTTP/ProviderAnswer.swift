@@ -21,8 +21,8 @@ protocol ProviderAnswer: Sendable {
     mutating func finish() -> AnswerPiece
 }
 
-/// Gives the line ends back to whom they belong: where lines end in CRLF, the parser gives an event out at the CR, and a
-/// client that knows nothing but CRLF would wait for the LF until the next event.
+/// Gives line ends back to the events they belong to: where lines end in CRLF, the parser gives an event out at the CR,
+/// and a client that knows nothing but CRLF would wait for the LF until the next event.
 struct EventEnds: Sendable {
     /// The line feed of a CRLF was passed on with its event; the parser counts it to the next one.
     private var hasPassedLineFeed = false

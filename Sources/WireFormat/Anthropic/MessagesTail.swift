@@ -1,5 +1,5 @@
-/// Passes an Anthropic provider's stream on as it is, and keeps back its end, from the `message_delta` that says why the
-/// answer ended: what the call cost is known only after it, and goes in there.
+/// Passes an Anthropic provider's stream on as it is, and keeps back its end, from the `message_delta` on that says why
+/// the answer ended: what the call cost is known only after it, and goes in there.
 ///
 /// Everything before is forwarded byte for byte, after one scan for a mark that cannot occur inside a longer JSON
 /// string, where its quotes would be escaped.

@@ -1,7 +1,7 @@
 /// An Anthropic message as an OpenAI completion.
 ///
-/// Thinking comes twice: as `reasoning_content`, which clients show, and as `thinking_blocks` with its signatures, which
-/// is what a client sends back.
+/// Thinking comes twice: as `reasoning_content`, which clients show, and as `thinking_blocks` with its signatures,
+/// which is what a client sends back.
 package enum MessageToCompletion {
     /// - Parameters:
     ///   - created: Unix time in seconds, which Anthropic's messages lack.

@@ -166,7 +166,8 @@ struct GatewayProcess: Sendable {
             if provider.kind == .azure { settings.adoptAzure() }
             switch provider.kind {
             case .anthropic: providers[provider.name] = AnthropicProvider(settings, client: curl)
-            case .openai, .compatible, .azure, .engine: providers[provider.name] = OpenAICompatibleProvider(settings, client: curl)
+            case .openai, .compatible, .azure, .engine:
+                providers[provider.name] = OpenAICompatibleProvider(settings, client: curl)
             }
         }
         return providers

@@ -140,60 +140,61 @@ struct StreamTranslationTests {
         #expect(said == expected.joined())
     }
 
+    private static let startUsage = #"{"input_tokens":9,"cache_read_input_tokens":3,"output_tokens":1}"#
+    private static let eventsAndChunks: [(String, String)] = [
+        (
+            event("message_start", #""message":{"id":"c-1","model":"m","usage":\#(startUsage)}"#),
+            chunk(#"{"role":"assistant","content":""}"#)
+        ),
+        (event("ping"), ": ping\n\n"),
+        (started(0, #"{"type":"thinking","thinking":"","signature":""}"#), ""),
+        (
+            delta(0, #"{"type":"thinking_delta","thinking":"hm"}"#),
+            chunk(#"{"reasoning_content":"hm"}"#)
+        ),
+        (delta(0, #"{"type":"signature_delta","signature":"s"}"#), ""),
+        (
+            stopped(0),
+            chunk(#"{"thinking_blocks":[{"type":"thinking","thinking":"hm","signature":"s"}]}"#)
+        ),
+        (
+            started(1, #"{"type":"redacted_thinking","data":"x"}"#),
+            chunk(#"{"thinking_blocks":[{"type":"redacted_thinking","data":"x"}]}"#)
+        ),
+        (stopped(1), ""),
+        (started(2, textBlock), ""),
+        (delta(2, #"{"type":"text_delta","text":"Hi"}"#), chunk(#"{"content":"Hi"}"#)),
+        (stopped(2), ""),
+        (
+            started(3, #"{"type":"tool_use","id":"t1","name":"f","input":{}}"#),
+            chunk(
+                #"{"tool_calls":[{"index":0,"id":"t1","type":"function","function":{"name":"f","arguments":""}}]}"#)
+        ),
+        (
+            delta(3, #"{"type":"input_json_delta","partial_json":"{\"a\":1}"}"#),
+            chunk(#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":1}"}}]}"#)
+        ),
+        (stopped(3), ""),
+        (
+            started(4, #"{"type":"tool_use","id":"t2","name":"g","input":{"b":2}}"#),
+            chunk(
+                #"{"tool_calls":[{"index":1,"id":"t2","type":"function","function":{"name":"g","arguments":""}}]}"#)
+        ),
+        (stopped(4), chunk(#"{"tool_calls":[{"index":1,"function":{"arguments":"{\"b\":2}"}}]}"#)),
+        (event("something_new", #""x":1"#), ""),
+        (
+            event(
+                "message_delta", #""delta":{"stop_reason":"tool_use"},"usage":{"input_tokens":0,"output_tokens":8}"#
+            ),
+            ""
+        ),
+        (event("message_stop"), ""),
+    ]
+
     @Test("Events to chunks: every kind of event")
     func events() throws {
         var relay = EventsToChunks(created: 7, wantsUsage: true)
-        let start = #"{"input_tokens":9,"cache_read_input_tokens":3,"output_tokens":1}"#
-        let pairs: [(String, String)] = [
-            (
-                Self.event("message_start", #""message":{"id":"c-1","model":"m","usage":\#(start)}"#),
-                Self.chunk(#"{"role":"assistant","content":""}"#)
-            ),
-            (Self.event("ping"), ": ping\n\n"),
-            (Self.started(0, #"{"type":"thinking","thinking":"","signature":""}"#), ""),
-            (
-                Self.delta(0, #"{"type":"thinking_delta","thinking":"hm"}"#),
-                Self.chunk(#"{"reasoning_content":"hm"}"#)
-            ),
-            (Self.delta(0, #"{"type":"signature_delta","signature":"s"}"#), ""),
-            (
-                Self.stopped(0),
-                Self.chunk(#"{"thinking_blocks":[{"type":"thinking","thinking":"hm","signature":"s"}]}"#)
-            ),
-            (
-                Self.started(1, #"{"type":"redacted_thinking","data":"x"}"#),
-                Self.chunk(#"{"thinking_blocks":[{"type":"redacted_thinking","data":"x"}]}"#)
-            ),
-            (Self.stopped(1), ""),
-            (Self.started(2, Self.textBlock), ""),
-            (Self.delta(2, #"{"type":"text_delta","text":"Hi"}"#), Self.chunk(#"{"content":"Hi"}"#)),
-            (Self.stopped(2), ""),
-            (
-                Self.started(3, #"{"type":"tool_use","id":"t1","name":"f","input":{}}"#),
-                Self.chunk(
-                    #"{"tool_calls":[{"index":0,"id":"t1","type":"function","function":{"name":"f","arguments":""}}]}"#)
-            ),
-            (
-                Self.delta(3, #"{"type":"input_json_delta","partial_json":"{\"a\":1}"}"#),
-                Self.chunk(#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"a\":1}"}}]}"#)
-            ),
-            (Self.stopped(3), ""),
-            (
-                Self.started(4, #"{"type":"tool_use","id":"t2","name":"g","input":{"b":2}}"#),
-                Self.chunk(
-                    #"{"tool_calls":[{"index":1,"id":"t2","type":"function","function":{"name":"g","arguments":""}}]}"#)
-            ),
-            (Self.stopped(4), Self.chunk(#"{"tool_calls":[{"index":1,"function":{"arguments":"{\"b\":2}"}}]}"#)),
-            (Self.event("something_new", #""x":1"#), ""),
-            (
-                Self.event(
-                    "message_delta", #""delta":{"stop_reason":"tool_use"},"usage":{"input_tokens":0,"output_tokens":8}"#
-                ),
-                ""
-            ),
-            (Self.event("message_stop"), ""),
-        ]
-        for (event, chunk) in pairs { #expect(text(try relay.pass(Array(event.utf8))) == chunk) }
+        for (event, chunk) in Self.eventsAndChunks { #expect(text(try relay.pass(Array(event.utf8))) == chunk) }
         // The delta's explicit zero replaces the start's nine; what it does not name stays.
         let usage =
             #"{"prompt_tokens":3,"completion_tokens":8,"total_tokens":11,"prompt_tokens_details":{"cached_tokens":3},"#

@@ -123,10 +123,12 @@ struct RequestTranslationTests {
     @Test("Anthropic to OpenAI: system blocks, tool results, images and thinking find their places")
     func messages() throws {
         let body = #"""
-            {"model":"m","max_tokens":9,"system":[{"type":"text","text":"Be kind.","cache_control":{"type":"ephemeral"}}],
+            {"model":"m","max_tokens":9,
+            "system":[{"type":"text","text":"Be kind.","cache_control":{"type":"ephemeral"}}],
             "messages":[{"role":"user","content":[{"type":"text","text":"Look"},
             {"type":"image","source":{"type":"base64","media_type":"image/png","data":"QUJD"}}]},
-            {"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"s"},{"type":"text","text":"Yes"},
+            {"role":"assistant","content":[{"type":"thinking","thinking":"hm","signature":"s"},
+            {"type":"text","text":"Yes"},
             {"type":"tool_use","id":"t1","name":"f","input":{"a": [1, 2]}}]},
             {"role":"user","content":[{"type":"tool_result","tool_use_id":"t1","is_error":true,
             "content":[{"type":"text","text":"no"}]},{"type":"text","text":"Go on"}]}]}

@@ -1,0 +1,71 @@
+package import GatewayCore
+internal import Synchronization
+
+/// What stands between a paid call and each provider: a circuit breaker, and a budget for retries. The decisions are
+/// `CircuitBreaker`'s, `RetryBudget`'s and `RetryPolicy`'s; this has the clock, the lock and the random numbers.
+package final class ProviderGuards: Sendable {
+    private struct State {
+        var breaker: CircuitBreaker
+        var budget = RetryBudget()
+    }
+    private let policy: RetryPolicy
+    private let settings: CircuitBreaker.Settings
+    private let start = ContinuousClock.now
+    private let states = Mutex<[String: State]>([:])
+
+    /// - Parameter policy: when, how often and how late a call is tried again.
+    package init(policy: RetryPolicy = RetryPolicy(), breaker: CircuitBreaker.Settings = CircuitBreaker.Settings()) {
+        self.policy = policy
+        settings = breaker
+    }
+
+    private var now: Duration { ContinuousClock.now - start }
+
+    private func with<Result>(_ provider: String, _ work: (inout State) -> Result) -> Result {
+        states.withLock { states in
+            var state = states[provider] ?? State(breaker: CircuitBreaker(settings))
+            defer { states[provider] = state }
+            return work(&state)
+        }
+    }
+
+    /// Whether the provider may be asked now; nil: it failed too often of late.
+    func admit(_ provider: String, isRetry: Bool) -> CircuitBreaker.Permit? {
+        let now = now
+        return with(provider) { state in
+            if !isRetry { state.budget.called() }
+            return state.breaker.admit(now: now)
+        }
+    }
+
+    /// An admitted call was not sent after all.
+    func abandoned(_ provider: String, _ permit: CircuitBreaker.Permit) {
+        let now = now
+        with(provider) { $0.breaker.abandoned(permit, now: now) }
+    }
+
+    /// An admitted call ended. A refusal is a sign of life.
+    func finished(_ provider: String, _ permit: CircuitBreaker.Permit, failure: ProviderError?) {
+        let now = now
+        let isDown = failure.map { $0.code != .status || $0.status ?? 500 >= 500 } ?? false
+        with(provider) { $0.breaker.finished(permit, succeeded: !isDown, now: now) }
+    }
+
+    /// How long to wait before a failed call is tried again; nil: it is not.
+    /// - Parameter attempt: tries made so far, from 1.
+    func retry(_ error: ProviderError, of provider: String, attempt: Int) -> Duration? {
+        var random = SystemRandomNumberGenerator()
+        guard case .retry(let wait) = policy.verdict(error, attempt: attempt, using: &random) else { return nil }
+        return with(provider) { $0.budget.takeRetry() } ? wait : nil
+    }
+
+    /// Each provider that was asked, and how its breaker stands.
+    package var breakers: [String: CircuitBreaker.State] { states.withLock { $0.mapValues(\.breaker.state) } }
+}
+
+extension ProviderError {
+    /// The breaker keeps calls away: nothing was sent.
+    static func broken(_ provider: String) -> ProviderError {
+        ProviderError(code: .unreachable, message: "\(provider) failed too often and is left alone for some seconds")
+    }
+}

@@ -1,0 +1,77 @@
+import Foundation
+import GatewayCore
+import HTTPTypes
+import HummingbirdTesting
+import Synchronization
+import Testing
+
+@testable import GatewayServer
+
+@Suite("Failed paid calls are tried again where that is safe, each try with a hold of its own")
+struct ResilienceTests {
+    private static let body = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}],"max_tokens":50}"#
+
+    private static func fixture(_ scripts: [FakeProvider.Script], failuresThatTrip: Int = 5) -> Fixture {
+        var fixture = Fixture(scripts: scripts)
+        var policy = RetryPolicy()
+        policy.baseDelay = .zero
+        var breaker = CircuitBreaker.Settings()
+        breaker.failureThreshold = failuresThatTrip
+        fixture.services.guards = ProviderGuards(policy: policy, breaker: breaker)
+        return fixture
+    }
+    private static func refused(_ status: Int) -> FakeProvider.Script {
+        .init(openError: ProviderError(code: .status, status: status, message: "down"))
+    }
+
+    @Test("A failure that passes costs nothing: the second try is held and charged by itself")
+    func passes() async throws {
+        let fixture = Self.fixture([Self.refused(503), completion("Hi")])
+        #expect(try await DirectAnswerTests.post(fixture, Self.body).status == .ok)
+        let state = fixture.ledger.snapshot
+        #expect(state.reservations.map(\.id.attempt) == [0, 1])
+        #expect(state.settlements.map(\.outcome) == [.failed, .completed])
+        #expect(state.settled == 1_300_000 && state.held.isEmpty)
+        let metrics = fixture.services.metrics.registry.render()
+        #expect(metrics.contains("gboost_provider_retries_total{provider=\"sim\"} 1"))
+    }
+
+    @Test(
+        "row 20: Three tries at most, and one where the call may have been charged or cannot pass",
+        arguments: [(503, 3), (429, 3), (400, 1), (401, 1), (0, 1)])
+    func bounded(status: Int, tries: Int) async throws {
+        let broken = FakeProvider.Script(openError: ProviderError(code: .interrupted, message: "cut"))
+        let fixture = Self.fixture([status == 0 ? broken : Self.refused(status)])
+        #expect(try await DirectAnswerTests.post(fixture, Self.body).status != .ok)
+        #expect(fixture.provider.calls.count == tries)
+        #expect(fixture.ledger.snapshot.held.isEmpty)
+    }
+
+    @Test("A provider that fails in a row is left alone: no hold, no call, and the caller is told at once")
+    func breaker() async throws {
+        let fixture = Self.fixture([Self.refused(500)], failuresThatTrip: 3)
+        #expect(try await DirectAnswerTests.post(fixture, Self.body).status == .badGateway)
+        #expect(fixture.provider.calls.count == 3 && fixture.services.guards.breakers["sim"] == .open)
+        let refused = try await DirectAnswerTests.post(fixture, Self.body)
+        #expect(refused.status == .badGateway && DirectAnswerTests.text(refused).contains("left alone"))
+        #expect(fixture.provider.calls.count == 3 && fixture.ledger.snapshot.reservations.count == 3)
+    }
+
+    @Test("A refusal of the budget gives the breaker's trial back, and is a sign of nothing")
+    func abandoned() async throws {
+        let fixture = Self.fixture([completion("Hi")])
+        fixture.ledger.state.withLock { $0.limit = 1 }
+        for _ in 0..<6 { #expect(try await DirectAnswerTests.post(fixture, Self.body).status == .tooManyRequests) }
+        #expect(fixture.services.guards.breakers["sim"] == .closed)
+        fixture.ledger.state.withLock { $0.limit = NanoUSD.perDollar }
+        #expect(try await DirectAnswerTests.post(fixture, Self.body).status == .ok)
+    }
+
+    @Test("Retries are a small share of the calls: then a failure is told at the first try")
+    func budget() async throws {
+        let fixture = Self.fixture([Self.refused(503)], failuresThatTrip: 1000)
+        for _ in 0..<10 { _ = try await DirectAnswerTests.post(fixture, Self.body) }
+        // Ten calls, the ten retries that a new budget has, and the one that they earned, at most.
+        #expect((20...21).contains(fixture.provider.calls.count))
+    }
+}
