@@ -57,3 +57,41 @@ begin
     execute format('grant select on %I to gboost_tenant', r);
   end loop;
 end $$;
+
+-- As in 0010; but escalations are dropped only when they are sealed, and the event says up to which record of each
+-- tenant: so an audit can tell what retention has dropped from what somebody has removed.
+create or replace function gboost_expire(p_holds interval default '35 days', p_now timestamptz default now(), p_limit int default 20000)
+returns text[] language plpgsql security definer set search_path from current set lock_timeout = '1s' as $$
+declare
+  r record;  dropped text[] := '{}';  oldest date;  lasts jsonb;  sealed boolean;
+begin
+  p_now := least(p_now, now());
+  p_holds := greatest(p_holds, interval '1 day');
+  perform pg_advisory_xact_lock(7161021, 2);
+  for r in select e.relation, e.months, c.relname::text as child from retention e
+             join pg_inherits i on i.inhparent = e.relation::regclass join pg_class c on c.oid = i.inhrelid
+            where c.relname ~ '_[0-9]{6}$' order by c.relname loop
+    oldest := (date_trunc('month', p_now at time zone 'UTC') - make_interval(months => r.months))::date;
+    continue when to_date(right(r.child, 6), 'YYYYMM') >= oldest;
+    lasts := null;
+    if r.relation = 'escalations' then
+      execute format('select jsonb_object_agg(x.tenant_id, x.seq), bool_and(coalesce(b.last_seq, 0) >= x.seq)
+        from (select tenant_id, max(seq) as seq from %I group by 1) x
+        left join lateral (select b.last_seq from audit_blocks b where b.log = ''escalations''
+          and b.tenant_id = x.tenant_id order by b.number desc limit 1) b on true', r.child) into lasts, sealed;
+      continue when not sealed;
+    end if;
+    execute format('drop table %I', r.child);
+    insert into events (actor, action, subject, before, after)
+      values ('retention', 'partition.drop', r.child, jsonb_build_object('months', r.months),
+        jsonb_build_object('last', lasts));
+    dropped := dropped || r.child;
+  end loop;
+  delete from holds h where h.ctid = any (array(
+    select g.ctid from holds g where g.created_at < p_now - p_holds and g.state in ('s', 'v') and not g.unreconciled
+     limit p_limit));
+  delete from budget_periods p using budgets b
+   where b.cycle = 'minute' and p.id >= b.id * 100000000 and p.held = 0
+     and p.id < b.id * 100000000 + floor(extract(epoch from p_now) / 60)::bigint % 100000000 - 120;
+  return dropped;
+end $$;

@@ -50,6 +50,8 @@ package struct AuditReport: Hashable, Sendable, Codable {
     package var records: Int64 = 0
     /// Checkpoints that known keys signed and that agree.
     package var checkpoints = 0
+    /// Records that retention has dropped: their hashes are sealed and add up, what they said is not known.
+    package var expired: Int64 = 0
     /// Records that are not sealed yet: nothing can be said about them.
     package var unsealed: Int64 = 0
 
@@ -65,6 +67,7 @@ package struct AuditReport: Hashable, Sendable, Codable {
         blocks += other.blocks
         records += other.records
         checkpoints += other.checkpoints
+        expired += other.expired
         unsealed += other.unsealed
     }
 }

@@ -4,6 +4,7 @@ internal import Foundation
 package enum ExportLine: Hashable, Sendable {
     case export(version: String)
     case log(AuditLog)
+    case expired(last: Int64)
     case checkpoint(String)
     case block(AuditBlock)
     /// A record: which one it says it is, and what its members hash to.
@@ -116,6 +117,7 @@ private struct ExportReader {
         switch type {
         case "export": return members["version"].map { .export(version: $0) }
         case "log": return log.map { .log($0) }
+        case "expired": return number("last").map { .expired(last: $0) }
         case "checkpoint": return members["note"].map { .checkpoint($0) }
         case "end":
             guard let records = number("records"), let blocks = number("blocks") else { return nil }

@@ -3,6 +3,7 @@ package struct ExportVerifier: Sendable {
     private var shelf: CheckpointShelf
     /// The log whose line came last, until its first block or the next log: its checkpoints are still coming.
     private var pending: AuditLog?
+    private var expired: Int64 = 0
     private var current: LogVerifier?
     private var seen: Set<AuditLog> = []
     private var counts: (records: Int64, blocks: Int64) = (0, 0)
@@ -34,6 +35,10 @@ package struct ExportVerifier: Sendable {
             current = nil
             guard seen.insert(log).inserted else { return malformed("\(log) comes twice") }
             pending = log
+            expired = 0
+        case .expired(let last):
+            if pending == nil { malformed("what expired stands outside a log's head") }
+            expired = last
         case .checkpoint(let note):
             if checkpoints.insert(note).inserted { shelf.add(note, expected: pending ?? current?.log) }
         case .block(let block):
@@ -59,7 +64,7 @@ package struct ExportVerifier: Sendable {
 
     private mutating func startIfNeeded() {
         guard let log = pending else { return }
-        current = LogVerifier(log: log, checkpoints: shelf.byLog[log] ?? [])
+        current = LogVerifier(log: log, checkpoints: shelf.byLog[log] ?? [], expired: expired)
         pending = nil
     }
 

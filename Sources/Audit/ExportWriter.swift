@@ -25,6 +25,9 @@ package struct ExportWriter: Sendable {
         line("log", [("log", log.kind.rawValue), ("name", name), ("tenant", String(log.tenant))])
     }
 
+    /// Up to which record retention has dropped the latest log's: they do not follow.
+    package mutating func expired(_ last: Int64) { line("expired", [("last", String(last))]) }
+
     /// A signed checkpoint of the latest log.
     package mutating func checkpoint(_ note: String) { line("checkpoint", [("note", note)]) }
 

@@ -9,18 +9,23 @@ package struct LogVerifier: Sendable {
     private var block: AuditBlock?
     private var blocks: Int64 = 0
     private var agreed: (count: Int, size: Int64) = (0, 0)
+    /// The last record that retention has dropped: of it and those before it only the hashes are left.
+    private let expired: Int64
     /// The first thing that is wrong.
     package private(set) var finding: AuditFinding?
 
-    /// - Parameter checkpoints: of this log, with signatures that hold.
-    package init(log: AuditLog, checkpoints: [Checkpoint] = []) {
+    /// - Parameters:
+    ///   - checkpoints: of this log, with signatures that hold.
+    ///   - expired: the last record that retention has dropped, by an event that says so.
+    package init(log: AuditLog, checkpoints: [Checkpoint] = [], expired: Int64 = 0) {
         self.log = log
+        self.expired = expired
         self.checkpoints = checkpoints.sorted { ($0.size, $0.origin) < ($1.size, $1.origin) }
         if let first = self.checkpoints.first, first.size == 0 { compareCheckpoints() }
     }
 
-    /// Records that came and were as sealed.
-    package var records: Int64 { tree.size }
+    /// The latest record that was as sealed, or has been dropped.
+    package var last: Int64 { tree.size }
 
     /// The tree of the records so far.
     package var frontier: MerkleFrontier { tree }
@@ -44,6 +49,9 @@ package struct LogVerifier: Sendable {
             fail(.block, next.first, "block \(number) does not follow the one before it: its previous root is another")
         } else {
             block = next
+            while finding == nil, tree.size < min(expired, next.last) {
+                add(next.leaves[Int(tree.size + 1 - next.first)], next)
+            }
         }
     }
 
@@ -59,8 +67,12 @@ package struct LogVerifier: Sendable {
         guard leaf == block.leaves[Int(number - block.first)] else {
             return fail(.changed, number, "its members are not those that were sealed")
         }
+        add(leaf, block)
+    }
+
+    private mutating func add(_ leaf: AuditHash, _ block: AuditBlock) {
         tree.append(leaf)
-        if number == block.last, tree.root != block.root {
+        if tree.size == block.last, tree.root != block.root {
             return fail(.block, block.first, "the root of block \(block.number) is not that of its records")
         }
         compareCheckpoints()
@@ -79,7 +91,8 @@ package struct LogVerifier: Sendable {
         report.findings = finding.map { [$0] } ?? []
         report.logs = 1
         report.blocks = blocks
-        report.records = tree.size
+        report.expired = min(expired, tree.size)
+        report.records = tree.size - report.expired
         report.checkpoints = agreed.count
         return report
     }

@@ -104,13 +104,7 @@ extension AdminStore {
         return try await reading { transaction in
             let tenant = try await self.tenant(name, transaction)
             let span = try await monthSpan(month, tenant, transaction)
-            let statement = Self.statement(grouping, tenant.id, span.start, span.end)
-            let rows = try await transaction.query(statement).rows.map { row in
-                SpendReport.Row(
-                    name: try row.get("name"), nanoUSD: try row.get("amount"),
-                    unreconciledNanoUSD: try row.get("unreconciled"), calls: try row.get("calls"),
-                    inputTokens: try row.get("input"), outputTokens: try row.get("output"))
-            }
+            let rows = try await spendRows(grouping, tenant.id, (span.start, span.end), transaction)
             var settled = NanoUSD.zero
             for row in rows {
                 guard let sum = settled.adding(NanoUSD(row.nanoUSD)) else {
@@ -122,6 +116,18 @@ extension AdminStore {
             return SpendReport(
                 tenant: name, month: span.name, by: grouping, limitNanoUSD: cap?.limit,
                 settledNanoUSD: settled.rawValue, heldNanoUSD: cap?.held ?? 0, rows: rows)
+        }
+    }
+
+    func spendRows(
+        _ grouping: SpendGrouping, _ tenant: Int64, _ span: (start: Date, end: Date),
+        _ transaction: PostgresTransaction
+    ) async throws -> [SpendReport.Row] {
+        try await transaction.query(Self.statement(grouping, tenant, span.start, span.end)).rows.map { row in
+            SpendReport.Row(
+                name: try row.get("name"), nanoUSD: try row.get("amount"),
+                unreconciledNanoUSD: try row.get("unreconciled"), calls: try row.get("calls"),
+                inputTokens: try row.get("input"), outputTokens: try row.get("output"))
         }
     }
 

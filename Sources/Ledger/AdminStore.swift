@@ -84,7 +84,7 @@ extension AdminStore {
         }
     }
 
-    private func translated<R>(_ body: () async throws -> R) async throws(LedgerError) -> R {
+    func translated<R>(_ body: () async throws -> R) async throws(LedgerError) -> R {
         do { return try await body() } catch let error as LedgerError {
             throw error
         } catch let error as PostgresError {

@@ -77,6 +77,9 @@ struct BenchWorld: Sendable {
             configuration: configuration, logger: .silent)
     }
 
+    /// The audit over a connection of its own, as `gboost serve` makes it.
+    func sealingStore() throws -> AuditStore { AuditStore(pool: try Self.pool(url, size: 1)) }
+
     func reservation(_ caller: Caller, amount: Int64) -> Reservation {
         var random = SystemRandomNumberGenerator()
         let request = RequestID.make(milliseconds: UInt64(Date().timeIntervalSince1970 * 1000), using: &random)

@@ -5,7 +5,9 @@ internal import ArgumentParser
 struct LedgerBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ledger-bench", abstract: "Durable reservations and settlements, and reports over many rows.",
-        subcommands: [PairsCommand.self, LoneCommand.self, LoadCommand.self, ReportsCommand.self])
+        subcommands: [
+            PairsCommand.self, LoneCommand.self, LoadCommand.self, ReportsCommand.self, RecordsCommand.self,
+        ])
 }
 
 /// Where the database is.

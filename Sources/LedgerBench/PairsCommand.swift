@@ -10,6 +10,7 @@ struct PairsCommand: AsyncParsableCommand {
     @Option(help: "Tasks at once.") var tasks = 64
     @Option(help: "Seconds to measure, after one to warm up.") var seconds = 6.0
     @Option(help: "Batches at the database at once.") var lanes = 2
+    @Flag(help: "Seal meanwhile, as a gateway does.") var seal = false
     @Flag(help: "Everything on one budget row, instead of three rows each of a hundred tenants.") var hot = false
 
     mutating func run() async throws {
@@ -19,6 +20,7 @@ struct PairsCommand: AsyncParsableCommand {
         let callers = hot ? [world.hot] : world.callers
         let warm = ContinuousClock.now + .seconds(1)
         let span = warm..<(warm + .seconds(seconds))
+        let sealing = seal ? try SealingWatch(world) : nil
         let counts = await withTaskGroup(of: (pairs: Int, latencies: [Double]).self) { group in
             for task in 0..<tasks {
                 group.addTask { await Self.work(world, ledger, callers, task, span) }
@@ -32,10 +34,11 @@ struct PairsCommand: AsyncParsableCommand {
             throw BenchError(description: "calls were refused: \(ledger.counters)")
         }
         let latencies = counts.latencies.sorted()
+        let lag = try await sealing?.end().map { ", \"seal_lag_p99_ms\": \($0 * 1000)" } ?? ""
         print(
             """
             {"pairs_per_second": \(Double(counts.pairs) / seconds), "reserve_p50_ms": \(latencies.quantile(0.5)), \
-            "reserve_p99_ms": \(latencies.quantile(0.99))}
+            "reserve_p99_ms": \(latencies.quantile(0.99))\(lag)}
             """)
         await ledger.drain()
     }

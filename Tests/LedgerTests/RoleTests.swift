@@ -21,7 +21,7 @@ struct RoleTests {
         rights["router_outcomes"] = ["insert", "delete"]
         for table in [
             "prices", "price_tiers", "events", "ledger_entries", "escalations", "requests", "audit_blocks",
-            "audit_checkpoints", "audit_events",
+            "audit_checkpoints", "audit_events", "statement_entries", "statements", "statement_corrections",
         ] {
             rights[table] = ["insert"]
         }

@@ -81,6 +81,9 @@ package final class AuditSealer: Sendable {
     /// One round.
     package func round() async throws(LedgerError) -> SealSummary {
         let summary = try await store.seal()
+        if !summary.damaged.isEmpty {
+            logger.critical("the audit is damaged: run gboost audit verify", metadata: ["logs": "\(summary.damaged)"])
+        }
         state.withLock {
             $0.lag = summary.lag
             $0.records += summary.records

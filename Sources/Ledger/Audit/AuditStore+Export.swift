@@ -22,6 +22,8 @@ extension AuditStore {
         var own = writer
         try await pool.transaction(isolation: .repeatableRead) { transaction in
             own.log(log, name: name)
+            let expired = try await Self.expired(log, transaction)
+            if expired > 0 { own.expired(expired) }
             for note in try await Self.checkpoints(log, transaction) { own.checkpoint(note) }
             let columns = AuditColumns.of(log.kind)
             try await Self.walk(log, transaction) { step in

@@ -1,4 +1,4 @@
-internal import Audit
+package import Audit
 internal import Foundation
 internal import Postgres
 
@@ -10,6 +10,8 @@ package struct SealSummary: Sendable, Hashable {
     package var blocks = 0
     /// How long the oldest record that was sealed had waited, in seconds.
     package var lag = 0.0
+    /// Logs whose last block cannot be gone on from.
+    package var damaged: [AuditLog] = []
     /// Whether more are waiting.
     package var isFull = false
 }
@@ -51,7 +53,12 @@ extension AuditStore {
             where c.seq > coalesce(b.last_seq, 0) order by c.tenant_id limit \(Int64(logsPerRound))
             """
         ).rows
-        let heads = try rows.map { try head(AuditLog(.escalations, tenant: try $0.get("tenant_id")), $0) }
+        var heads: [Head] = []
+        for row in rows {
+            let log = AuditLog(.escalations, tenant: try row.get("tenant_id"))
+            // One log that somebody has damaged must not keep the others from being sealed.
+            if let head = try? head(log, row) { heads.append(head) } else { summary.damaged.append(log) }
+        }
         guard !heads.isEmpty else { return }
         let each = max(16, min(AuditBlock.maxRecords, recordsPerRound / heads.count))
         let columns = AuditColumns.escalations
@@ -81,7 +88,8 @@ extension AuditStore {
         _ = try await transaction.query(
             """
             insert into audit_events (seq, event_id)
-            select \(head.frontier.size) + row_number() over (order by e.id), e.id from events e
+            select coalesce((select max(a.seq) from audit_events a), 0) + row_number() over (order by e.id), e.id
+            from events e
             where e.id > coalesce((select max(a.event_id) from audit_events a), 0) - \(eventWindow)
               and not exists (select from audit_events a where a.event_id = e.id)
             order by e.id limit \(Int64(AuditBlock.maxRecords))

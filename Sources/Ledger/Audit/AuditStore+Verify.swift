@@ -60,7 +60,8 @@ extension AuditStore {
         try await pool.transaction(isolation: .repeatableRead) { transaction in
             var shelf = given
             for note in try await Self.checkpoints(log, transaction) { shelf.add(note, expected: log) }
-            var verifier = LogVerifier(log: log, checkpoints: shelf.byLog[log] ?? [])
+            let expired = try await Self.expired(log, transaction)
+            var verifier = LogVerifier(log: log, checkpoints: shelf.byLog[log] ?? [], expired: expired)
             var unsealed: Int64 = 0
             var encoding = RecordEncoding()
             let columns = AuditColumns.of(log.kind)
@@ -73,7 +74,7 @@ extension AuditStore {
                 }
                 return verifier.finding == nil
             }
-            let records = verifier.records
+            let records = verifier.last
             var report = verifier.end()
             report.unsealed = unsealed
             if report.isClean, let finding = try await Self.count(log, records + unsealed, transaction) {
@@ -82,6 +83,18 @@ extension AuditStore {
             report.findings += shelf.findings.dropFirst(given.findings.count)
             return report
         }
+    }
+
+    /// The last record that retention has dropped, by its own event.
+    static func expired(_ log: AuditLog, _ transaction: PostgresTransaction) async throws -> Int64 {
+        guard log.kind == .escalations else { return 0 }
+        let row = try await transaction.query(
+            """
+            select max((e.after->'last'->>\(String(log.tenant)))::bigint) as last from events e
+            where e.action = 'partition.drop' and e.tenant_id is null
+            """
+        ).rows.first
+        return try row?.getOptional("last") ?? 0
     }
 
     static func checkpoints(_ log: AuditLog, _ transaction: PostgresTransaction) async throws -> [String] {

@@ -57,7 +57,7 @@ struct AuditCommand: AsyncParsableCommand {
             return found + """
                 \(report.isClean ? "as sealed" : "NOT as sealed"): \(report.records) records \
                 in \(report.blocks) blocks of \(report.logs) logs; \(checkpoints); \(report.unsealed) records \
-                are not sealed yet
+                are not sealed yet, \(report.expired) were dropped by retention
 
                 """
         }

@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 
-from . import books
+from . import audit, books
 from cluster import Cluster, Failure
 from .load import Load
 from .programs import Program, free_port, wait_for_port
@@ -28,6 +28,7 @@ class Installation:
         self.url = url
         with open(os.path.join(directory, "pepper"), "w", encoding="utf-8") as file:
             file.write("p" * 40)
+        self.audit = audit.prepare(self)
         self.configurations = [self.configuration(number, url) for number in range(gateways)]
         self.provider = Program("provider", [
             options.gboost, "simulate-provider", "--port", str(self.provider_port), "--bill", self.bill, "--latency",
@@ -46,7 +47,7 @@ ledger:    {{ journal: {self.directory}/journal{number}, migrations: {self.optio
 secrets:   {{ key_pepper: "file:{self.directory}/pepper" }}
 providers:
   - {{ name: sim, kind: openai, base_url: "http://127.0.0.1:{self.provider_port}/v1", first_byte_seconds: 20 }}
-""")
+{self.audit}""")
         return path
 
     def gboost(self, *arguments, url=None):
@@ -154,6 +155,10 @@ def chaos_of(options, cluster, installation, keys):
     commits, violations = books.watch_commits(cluster)
     figures.update(money)
     figures.update(commits)
+    for part in (audit.verify, audit.resolve):
+        more, bad = part(cluster, installation)
+        figures.update(more)
+        wrong += bad
     figures["deadlocks"] = cluster.log_count("deadlock detected")
     if figures["deadlocks"]:
         wrong.append(f"{figures['deadlocks']} deadlocks (40P01)")
@@ -244,6 +249,9 @@ def failover_of(options, servers, installation, keys):
     during = [moment for moment in load.answered_at if moments["killed"] + 0.5 < moment < moments["promoting"]]
     money, wrong = books.compare(standby, installation.bill, load.acknowledged)
     figures.update(money)
+    more, bad = audit.verify(standby, installation)
+    figures.update(more)
+    wrong += bad
     figures["acknowledged_before_the_kill"] = len(acknowledged)
     figures["answers_while_away"] = len(during)
     figures["answers_after"] = len(after)

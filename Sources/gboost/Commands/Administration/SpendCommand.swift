@@ -9,13 +9,13 @@ struct SpendCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "spend", abstract: "What a tenant spent in a month of its time zone.")
 
-    enum Format: String, ExpressibleByArgument, CaseIterable { case table, json, csv }
+    enum Format: String, ExpressibleByArgument, CaseIterable { case table, json, csv, focus }
 
     @OptionGroup var configuration: ConfigurationFileOption
     @Option(help: "The tenant.") var tenant: String
     @Option(help: "Such as 2026-11; without it the current month.") var month: String?
     @Option(help: "team, key, model, day or route.") var by = SpendGrouping.model
-    @Option(help: "table, json or csv.") var format = Format.table
+    @Option(help: "table, json, csv, or focus: FOCUS columns as CSV, by day.") var format = Format.table
     @Flag(help: "The same as --format json.") var json = false
 
     mutating func run() async throws {
@@ -23,6 +23,10 @@ struct SpendCommand: AsyncParsableCommand {
         let (tenant, by) = (tenant, by)
         let month = try month.map { text throws(CommandFailure) in
             try ArgumentParsing.month(text, option: "--month")
+        }
+        if format == .focus {
+            let rows = try await options.administer { try await $0.focus(tenant: tenant, month: month) }
+            return CommandOutput.print(FocusText.csv(rows))
         }
         let report = try await options.administer { try await $0.spend(tenant: tenant, month: month, by: by) }
         try options.show(report, text: format == .csv ? Self.csv(report) : Self.table(report))

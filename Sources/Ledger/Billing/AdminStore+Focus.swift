@@ -1,0 +1,63 @@
+package import Foundation
+internal import Postgres
+
+/// A row of a month's cost in the columns of FOCUS 1.0: what was charged for one model, team, key and route on one day
+/// of the tenant's time zone.
+package struct FocusRow: Sendable, Hashable {
+    package var tenantID: Int64
+    package var tenant: String
+    /// The month, and the day; each with its end.
+    package var billing: Range<Date>
+    package var charge: Range<Date>
+    package var nanoUSD: Int64
+    package var calls: Int64
+    package var inputTokens: Int64
+    package var outputTokens: Int64
+    package var provider: String
+    package var model: String
+    package var priceID: Int64
+    package var teamID: Int64?
+    package var team: String?
+    package var keyID: Int64
+    package var route: String?
+    /// An entry that corrects others, and is no call.
+    package var isCorrection: Bool
+}
+
+extension AdminStore {
+    /// - Parameter month: "2026-11"; nil is the current month where the tenant is.
+    package func focus(tenant name: String, month: String? = nil) async throws(LedgerError) -> [FocusRow] {
+        if let month { try Self.checkMonth(month) }
+        return try await reading { transaction in
+            let tenant = try await self.tenant(name, transaction)
+            let span = try await monthSpan(month, tenant, transaction)
+            let rows = try await transaction.query(
+                """
+                select gboost_instant(g.day, \(tenant.timeZone)) as first,
+                  gboost_instant(g.day + interval '1 day', \(tenant.timeZone)) as last, g.*, p.provider, p.model,
+                  m.name as team
+                from (select (e.taken_at at time zone \(tenant.timeZone))::date::timestamp as day, e.price_id,
+                    e.team_id, e.key_id, e.route, e.kind = 'adjustment' as is_correction,
+                    sum(e.amount)::bigint as amount,
+                    count(*) as calls, coalesce(sum(e.input_tokens), 0)::bigint as input,
+                    coalesce(sum(e.output_tokens), 0)::bigint as output
+                  from ledger_entries e where e.tenant_id = \(tenant.id) and e.taken_at >= \(span.start)
+                    and e.taken_at < \(span.end) group by 1, 2, 3, 4, 5, 6) g
+                join prices p on p.id = g.price_id left join teams m on m.id = g.team_id
+                order by g.day, p.provider, p.model, g.price_id, g.team_id, g.key_id, g.route, g.is_correction
+                """
+            ).rows
+            return try rows.map { row in
+                FocusRow(
+                    tenantID: tenant.id, tenant: tenant.name, billing: span.start..<span.end,
+                    charge: try row.get("first")..<(try row.get("last")), nanoUSD: try row.get("amount"),
+                    calls: try row.get("calls"), inputTokens: try row.get("input"),
+                    outputTokens: try row.get("output"), provider: try row.get("provider"),
+                    model: try row.get("model"), priceID: try row.get("price_id"),
+                    teamID: try row.getOptional("team_id"), team: try row.getOptional("team"),
+                    keyID: try row.get("key_id"), route: try row.getOptional("route"),
+                    isCorrection: try row.get("is_correction"))
+            }
+        }
+    }
+}

@@ -1,0 +1,221 @@
+internal import Crypto
+internal import Foundation
+package import GatewayCore
+internal import Postgres
+
+extension AdminStore {
+    /// Closed months whose spend is compared with what was stated, from the latest: a call's charge is known long
+    /// before.
+    private static let correctedMonths: Int64 = 24
+
+    /// A month as it was closed, or an open one as it stands.
+    /// - Parameter month: "2026-11"; nil is the current month where the tenant is.
+    package func statement(tenant name: String, month: String? = nil) async throws(LedgerError) -> Statement {
+        if let month { try Self.checkMonth(month) }
+        return try await reading { transaction in
+            let tenant = try await self.tenant(name, transaction)
+            let span = try await monthSpan(month, tenant, transaction)
+            let closed = try await transaction.query(
+                "select document from statements where tenant_id = \(tenant.id) and month = \(span.name)"
+            ).rows.first
+            if let closed { return try Statement(json: try closed.get("document")) }
+            return try await draft(tenant, span, transaction)
+        }
+    }
+
+    /// Closes a month for good. Months are closed in order, each after its end and when no call of it is under way.
+    package func closeStatement(tenant name: String, month: String) async throws(LedgerError) -> Statement {
+        try Self.checkMonth(month)
+        return try await changing { transaction in
+            let tenant = try await lockedTenant(name, transaction)
+            let span = try await monthSpan(month, tenant, transaction)
+            try await requireClosable(tenant, span, transaction)
+            var statement = try await draft(tenant, span, transaction)
+            statement.closedAt = Date()
+            statement.closedBy = actor
+            let document = try statement.jsonText()
+            let digest = hexadecimal(SHA256.hash(data: Array(document.utf8)))
+            _ = try await transaction.query(
+                """
+                insert into statements (tenant_id, month, closed_at, closed_by, opening, spend, corrected, entered,
+                  closing, document, sha256)
+                values (\(tenant.id), \(span.name), \(optional: statement.closedAt), \(actor),
+                  \(statement.openingNanoUSD), \(statement.spendNanoUSD), \(statement.correctedNanoUSD),
+                  \(statement.enteredNanoUSD), \(statement.closingNanoUSD), \(document), \(digest))
+                """)
+            _ = try await transaction.query(
+                """
+                insert into statement_corrections (tenant_id, month, of_month, amount)
+                select \(tenant.id), \(span.name), * from unnest(\(statement.corrections.map(\.month)),
+                  \(statement.corrections.map(\.nanoUSD)))
+                """)
+            let closed = ["month": span.name, "closing_nano_usd": String(statement.closingNanoUSD), "sha256": digest]
+            try await note("statement.close", (name, tenant.id), after: closed, transaction)
+            return try Statement(json: document)
+        }
+    }
+
+    /// The months that are closed, latest first.
+    package func statements(tenant name: String) async throws(LedgerError) -> [StatementSummary] {
+        try await reading { transaction in
+            let tenant = try await self.tenant(name, transaction)
+            return try await transaction.query(
+                """
+                select month, closed_at, closed_by, closing, sha256 from statements where tenant_id = \(tenant.id)
+                order by month desc
+                """
+            ).rows.map { row in
+                StatementSummary(
+                    month: try row.get("month"), closedAt: try row.get("closed_at"), closedBy: try row.get("closed_by"),
+                    closingNanoUSD: try row.get("closing"), sha256: try row.get("sha256"))
+            }
+        }
+    }
+
+    /// Enters a credit, an adjustment or a payment into an open month.
+    /// - Parameters:
+    ///   - amount: of a credit or a payment: how much less is owed; of an adjustment: how much more, or less.
+    ///   - month: nil is the current month where the tenant is.
+    package func enter(
+        _ kind: StatementEntryKind, _ amount: NanoUSD, tenant name: String, reason: String, month: String? = nil
+    ) async throws(LedgerError) -> Statement.Entry {
+        if let month { try Self.checkMonth(month) }
+        guard amount != .zero, kind == .adjustment || amount > .zero else {
+            throw LedgerError(.invalid, field: "amount", "is more than zero; an adjustment may also be less")
+        }
+        guard (1...1000).contains(reason.count) else {
+            throw LedgerError(.invalid, field: "reason", "has 1 to 1000 characters: why is this entered?")
+        }
+        let owed = kind == .adjustment ? amount.rawValue : -amount.rawValue
+        return try await changing { transaction in
+            let tenant = try await lockedTenant(name, transaction)
+            let span = try await monthSpan(month, tenant, transaction)
+            guard try await lastClosed(tenant, transaction).map({ $0.month < span.name }) ?? true else {
+                throw LedgerError(.conflict, field: "month", "\(span.name) is closed: enter it into an open month")
+            }
+            let rows = try await transaction.query(
+                """
+                insert into statement_entries (tenant_id, month, kind, amount, author, reason)
+                values (\(tenant.id), \(span.name), \(kind.rawValue), \(owed), \(actor), \(reason)) returning *
+                """
+            ).rows
+            guard let row = rows.first else { throw LedgerError(.database, "nothing was entered") }
+            let entry = try Statement.Entry(row)
+            try await note("statement.\(kind.rawValue)", (name, tenant.id), after: entry, transaction)
+            return entry
+        }
+    }
+
+    // MARK: - How a month stands
+
+    private func draft(
+        _ tenant: TenantInfo, _ span: (name: String, start: Date, end: Date), _ transaction: PostgresTransaction
+    ) async throws -> Statement {
+        var breakdown: [String: [Statement.Line]] = [:]
+        for grouping in SpendGrouping.allCases {
+            breakdown[grouping.rawValue] = try await spendRows(grouping, tenant.id, (span.start, span.end), transaction)
+                .map { row in
+                    Statement.Line(
+                        name: row.name, nanoUSD: row.nanoUSD, unreconciledNanoUSD: row.unreconciledNanoUSD,
+                        calls: row.calls)
+                }
+        }
+        let spends = try breakdown.values.map { try Self.sum($0.map(\.nanoUSD)) }
+        guard Set(spends).count <= 1 else { throw LedgerError(.database, "the breakdowns add up to different sums") }
+        let before = try await lastClosed(tenant, before: span.name, transaction)
+        let corrections = try await corrections(tenant, before: span.name, transaction)
+        let entries = try await transaction.query(
+            "select * from statement_entries where tenant_id = \(tenant.id) and month = \(span.name) order by id"
+        ).rows.map { try Statement.Entry($0) }
+        let (opening, spend) = (before?.closing ?? 0, spends.first ?? 0)
+        let closing = try Self.sum([opening, spend] + corrections.map(\.nanoUSD) + entries.map(\.nanoUSD))
+        return Statement(
+            tenant: tenant.name, month: span.name, timeZone: tenant.timeZone, from: span.start, until: span.end,
+            openingNanoUSD: opening, spendNanoUSD: spend,
+            unreconciledNanoUSD: try Self.sum((breakdown["model"] ?? []).map(\.unreconciledNanoUSD)),
+            corrections: corrections, entries: entries, closingNanoUSD: closing, breakdown: breakdown)
+    }
+
+    static func sum(_ amounts: [Int64]) throws(LedgerError) -> Int64 {
+        var sum = NanoUSD.zero
+        for amount in amounts {
+            guard let next = sum.adding(NanoUSD(amount)) else {
+                throw LedgerError(.database, "the sum of the month does not fit")
+            }
+            sum = next
+        }
+        return sum.rawValue
+    }
+
+    private func lastClosed(
+        _ tenant: TenantInfo, before month: String? = nil, _ transaction: PostgresTransaction
+    ) async throws -> (month: String, closing: Int64)? {
+        let row = try await transaction.query(
+            """
+            select month, closing from statements where tenant_id = \(tenant.id)
+              and (\(optional: month) is null or month < \(optional: month)) order by month desc limit 1
+            """
+        ).rows.first
+        return try row.map { (try $0.get("month"), try $0.get("closing")) }
+    }
+
+    /// What closed months' spend is now, less what their statements and later corrections say.
+    private func corrections(
+        _ tenant: TenantInfo, before month: String, _ transaction: PostgresTransaction
+    ) async throws -> [Statement.Correction] {
+        try await transaction.query(
+            """
+            select s.month, (coalesce(e.amount, 0) - s.spend - coalesce(k.amount, 0))::bigint as amount
+            from (select s.* from statements s where s.tenant_id = \(tenant.id) and s.month < \(month)
+              order by s.month desc limit \(Self.correctedMonths)) s
+            cross join lateral (select sum(e.amount) as amount from ledger_entries e
+              where e.tenant_id = s.tenant_id
+                and e.taken_at >= gboost_instant(to_timestamp(s.month, 'YYYY-MM')::timestamp, \(tenant.timeZone))
+                and e.taken_at < gboost_instant(to_timestamp(s.month, 'YYYY-MM')::timestamp + interval '1 month',
+                  \(tenant.timeZone))) e
+            cross join lateral (select sum(k.amount) as amount from statement_corrections k
+              where k.tenant_id = s.tenant_id and k.of_month = s.month) k
+            where coalesce(e.amount, 0) <> s.spend + coalesce(k.amount, 0) order by s.month
+            """
+        ).rows.map { Statement.Correction(month: try $0.get("month"), nanoUSD: try $0.get("amount")) }
+    }
+
+    private func requireClosable(
+        _ tenant: TenantInfo, _ span: (name: String, start: Date, end: Date), _ transaction: PostgresTransaction
+    ) async throws {
+        let row = try await transaction.query(
+            """
+            select now() < \(span.end) as is_running,
+              (select count(*) from holds h where h.tenant_id = \(tenant.id) and h.state in ('r', 'd')
+                and h.taken_at < \(span.end)) as open,
+              exists (select from statements s where s.tenant_id = \(tenant.id) and s.month = \(span.name))
+                as is_closed,
+              to_char(coalesce((select to_timestamp(max(s.month), 'YYYY-MM')::timestamp + interval '1 month'
+                  from statements s where s.tenant_id = \(tenant.id)),
+                (select date_trunc('month', min(e.taken_at) at time zone \(tenant.timeZone)) from ledger_entries e
+                  where e.tenant_id = \(tenant.id))), 'YYYY-MM') as next
+            """
+        ).rows.first
+        guard let row else { return }
+        if try row.get("is_closed") { throw LedgerError(.conflict, field: "month", "\(span.name) is closed already") }
+        if try row.get("is_running") { throw LedgerError(.conflict, field: "month", "\(span.name) is not over yet") }
+        let next: String? = try row.getOptional("next")
+        if let next, next < span.name {
+            throw LedgerError(.conflict, field: "month", "close \(next) first: months are closed in order")
+        }
+        let open: Int64 = try row.get("open")
+        if open > 0 {
+            throw LedgerError(.conflict, field: "month", "\(open) calls of \(span.name) are not settled yet")
+        }
+    }
+}
+
+extension Statement.Entry {
+    init(_ row: PostgresRow) throws {
+        let name = try row.get("kind", as: String.self)
+        guard let kind = StatementEntryKind(rawValue: name) else { throw PostgresError(.decoding, "kind \(name)") }
+        self.init(
+            id: try row.get("id"), at: try row.get("at"), kind: kind, nanoUSD: try row.get("amount"),
+            author: try row.get("author"), reason: try row.get("reason"))
+    }
+}

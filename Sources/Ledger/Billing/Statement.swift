@@ -1,0 +1,133 @@
+package import Foundation
+
+/// What a tenant owes for a month of its time zone, and how that came about. Sums are exact.
+package struct Statement: Sendable, Codable, Hashable {
+    /// A row of one breakdown.
+    package struct Line: Sendable, Codable, Hashable {
+        package var name: String
+        package var nanoUSD: Int64
+        package var unreconciledNanoUSD: Int64
+        package var calls: Int64
+        enum CodingKeys: String, CodingKey {
+            case name
+            case nanoUSD = "nano_usd"
+            case unreconciledNanoUSD = "unreconciled_nano_usd"
+            case calls
+        }
+    }
+    /// What somebody entered by hand.
+    package struct Entry: Sendable, Codable, Hashable {
+        package var id: Int64
+        package var at: Date
+        package var kind: StatementEntryKind
+        /// Added to what is owed: a credit is negative.
+        package var nanoUSD: Int64
+        package var author: String
+        package var reason: String
+        enum CodingKeys: String, CodingKey {
+            case id
+            case at
+            case kind
+            case nanoUSD = "nano_usd"
+            case author
+            case reason
+        }
+    }
+    /// What a closed month's spend differs by from what was stated.
+    package struct Correction: Sendable, Codable, Hashable {
+        package var month: String
+        package var nanoUSD: Int64
+        enum CodingKeys: String, CodingKey {
+            case month
+            case nanoUSD = "nano_usd"
+        }
+    }
+
+    package var tenant: String
+    package var month: String
+    package var timeZone: String
+    /// The month's first moment and its end.
+    package var from: Date
+    package var until: Date
+    /// Nil: the month is open, and this is how it stands.
+    package var closedAt: Date?
+    package var closedBy: String?
+    package var openingNanoUSD: Int64
+    package var spendNanoUSD: Int64
+    /// Part of the spend: posted in full because the charge is not known.
+    package var unreconciledNanoUSD: Int64
+    package var corrections: [Correction]
+    package var entries: [Entry]
+    package var closingNanoUSD: Int64
+    /// By team, key, model, route and day, each adding up to the spend.
+    package var breakdown: [String: [Line]]
+
+    enum CodingKeys: String, CodingKey {
+        case tenant
+        case month
+        case timeZone = "time_zone"
+        case from
+        case until
+        case closedAt = "closed_at"
+        case closedBy = "closed_by"
+        case openingNanoUSD = "opening_nano_usd"
+        case spendNanoUSD = "spend_nano_usd"
+        case unreconciledNanoUSD = "unreconciled_nano_usd"
+        case corrections
+        case entries
+        case closingNanoUSD = "closing_nano_usd"
+        case breakdown
+    }
+
+    /// What corrections add up to.
+    package var correctedNanoUSD: Int64 { corrections.reduce(0) { $0 + $1.nanoUSD } }
+    /// What entries add up to.
+    package var enteredNanoUSD: Int64 { entries.reduce(0) { $0 + $1.nanoUSD } }
+}
+
+extension Statement {
+    /// One JSON document, members sorted, instants in ISO 8601: what is kept and hashed when a month is closed.
+    package func jsonText() throws(LedgerError) -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        encoder.dateEncodingStrategy = .iso8601
+        do { return String(decoding: try encoder.encode(self), as: UTF8.self) } catch {
+            throw LedgerError(.database, "a statement cannot be written")
+        }
+    }
+
+    /// Reads what `jsonText` has written.
+    package init(json text: String) throws(LedgerError) {
+        let decoder = JSONDecoder()
+        decoder.dateDecodingStrategy = .iso8601
+        do { self = try decoder.decode(Statement.self, from: Data(text.utf8)) } catch {
+            throw LedgerError(.database, "a statement cannot be read")
+        }
+    }
+}
+
+/// What is entered by hand.
+package enum StatementEntryKind: String, Sendable, Codable, CaseIterable {
+    /// Money granted: less is owed.
+    case credit
+    /// Either way.
+    case adjustment
+    /// Money received.
+    case payment
+}
+
+/// One line of a list of closed months.
+package struct StatementSummary: Sendable, Codable, Hashable {
+    package var month: String
+    package var closedAt: Date
+    package var closedBy: String
+    package var closingNanoUSD: Int64
+    package var sha256: String
+    enum CodingKeys: String, CodingKey {
+        case month
+        case closedAt = "closed_at"
+        case closedBy = "closed_by"
+        case closingNanoUSD = "closing_nano_usd"
+        case sha256
+    }
+}

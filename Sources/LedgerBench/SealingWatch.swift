@@ -1,0 +1,31 @@
+internal import Audit
+internal import Ledger
+
+/// Seals beside what is measured, a round a second as a gateway does, and keeps how long the records had waited.
+struct SealingWatch {
+    private let task: Task<[Double], any Error>
+
+    init(_ world: BenchWorld) throws {
+        let store = try world.sealingStore()
+        task = Task {
+            var lags: [Double] = []
+            while !Task.isCancelled {
+                var summary: SealSummary
+                repeat {
+                    summary = try await store.seal()
+                    // The oldest of the round stands for all of them: that is no less than the real figure.
+                    if summary.records > 0 { lags += [Double](repeating: summary.lag, count: Int(summary.records)) }
+                } while summary.isFull
+                try? await Task.sleep(for: .seconds(1))
+            }
+            return lags
+        }
+    }
+
+    /// The 99th percentile over records, in seconds; nil when nothing was sealed.
+    func end() async throws -> Double? {
+        task.cancel()
+        let lags = try await task.value.sorted()
+        return lags.isEmpty ? nil : lags.quantile(0.99)
+    }
+}

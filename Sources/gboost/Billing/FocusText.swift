@@ -1,0 +1,43 @@
+internal import Foundation
+internal import GatewayCore
+internal import Ledger
+
+/// A month's cost as FOCUS 1.0 has it (FinOps Open Cost and Usage Specification), for programs that take that.
+enum FocusText {
+    static let columns = [
+        "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd",
+        "BillingPeriodStart", "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency",
+        "ChargePeriodEnd", "ChargePeriodStart", "ConsumedQuantity", "ConsumedUnit", "ContractedCost", "EffectiveCost",
+        "InvoiceIssuerName", "ListCost", "PricingQuantity", "PricingUnit", "ProviderName", "PublisherName",
+        "ResourceId", "ResourceName", "ServiceCategory", "ServiceName", "SkuId", "SkuPriceId", "SubAccountId",
+        "SubAccountName", "Tags",
+    ]
+
+    static func csv(_ rows: [FocusRow]) -> String { CSVText.render([columns] + rows.map(cells)) }
+
+    private static func cells(_ row: FocusRow) -> [String] {
+        let cost = NanoUSD(row.nanoUSD).usdString
+        let model = "\(row.provider)/\(row.model)"
+        let tokens = String(row.inputTokens + row.outputTokens)
+        var tags = ["key": String(row.keyID), "calls": String(row.calls)]
+        tags["route"] = row.route
+        let values = [
+            "BilledCost": cost, "BillingAccountId": String(row.tenantID), "BillingAccountName": row.tenant,
+            "BillingCurrency": "USD", "BillingPeriodEnd": time(row.billing.upperBound),
+            "BillingPeriodStart": time(row.billing.lowerBound), "ChargeCategory": "Usage",
+            "ChargeClass": row.isCorrection ? "Correction" : "",
+            "ChargeDescription": row.isCorrection ? "Correction of calls of \(model)" : "Calls of \(model)",
+            "ChargeFrequency": "Usage-Based", "ChargePeriodEnd": time(row.charge.upperBound),
+            "ChargePeriodStart": time(row.charge.lowerBound), "ConsumedQuantity": tokens, "ConsumedUnit": "Tokens",
+            "ContractedCost": cost, "EffectiveCost": cost, "InvoiceIssuerName": row.provider, "ListCost": cost,
+            "PricingQuantity": tokens, "PricingUnit": "Tokens", "ProviderName": row.provider,
+            "PublisherName": row.provider, "ResourceId": model, "ResourceName": row.model,
+            "ServiceCategory": "AI and Machine Learning", "ServiceName": row.model, "SkuId": model,
+            "SkuPriceId": String(row.priceID), "SubAccountId": row.teamID.map { String($0) } ?? "",
+            "SubAccountName": row.team ?? "", "Tags": (try? CommandOutput.json(tags)) ?? "",
+        ]
+        return columns.map { values[$0] ?? "" }
+    }
+
+    private static func time(_ date: Date) -> String { date.formatted(.iso8601) }
+}

@@ -1,0 +1,171 @@
+internal import Foundation
+internal import Ledger
+
+/// What a provider says that it charged, from one of its exports.
+struct ProviderBill {
+    /// A sum over a span of time, of one model or of all.
+    struct Bucket: Hashable {
+        var span: Range<Date>
+        var model: String?
+        var nanoUSD: Int64?
+        var inputTokens: Int64?
+        var outputTokens: Int64?
+        var calls: Int64?
+    }
+
+    /// Largest file that is read.
+    static let maxBytes = 1 << 30
+
+    var calls: [BilledCall] = []
+    var buckets: [Bucket] = []
+
+    /// Reads the simulated provider's bill (lines of JSON), pages of OpenAI's usage and costs, or of Anthropic's usage
+    /// and cost reports. Which one it is, it says itself.
+    init(_ data: Data) throws(CommandFailure) {
+        if let lines = Self.simulated(data) {
+            calls = lines
+        } else if let page = try? Self.decoder.decode(OpenAIPage.self, from: data) {
+            buckets = page.data.flatMap(\.buckets)
+        } else if let page = try? Self.decoder.decode(AnthropicPage.self, from: data) {
+            buckets = page.data.flatMap(\.buckets)
+        } else {
+            throw CommandFailure(
+                "the file is none of: simulated bill, OpenAI usage or costs, Anthropic usage or cost report")
+        }
+        buckets = Self.merged(buckets)
+    }
+
+    private static var decoder: JSONDecoder {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        decoder.dateDecodingStrategy = .iso8601
+        return decoder
+    }
+
+    /// Dollars as the export writes them, to whole nano-dollars, half up.
+    static func nanoUSD(_ dollars: Decimal) -> Int64? {
+        var (value, rounded) = (dollars * 1_000_000_000, Decimal())
+        unsafe NSDecimalRound(&rounded, &value, 0, .plain)
+        return Int64("\(rounded)")
+    }
+
+    /// One bucket a span and model.
+    private static func merged(_ all: [Bucket]) -> [Bucket] {
+        struct Key: Hashable {
+            var span: Range<Date>
+            var model: String?
+        }
+        var sums: [Key: Bucket] = [:]
+        func sum(_ a: Int64?, _ b: Int64?) -> Int64? { a == nil && b == nil ? nil : (a ?? 0) + (b ?? 0) }
+        for bucket in all {
+            let key = Key(span: bucket.span, model: bucket.model)
+            guard let old = sums[key] else {
+                sums[key] = bucket
+                continue
+            }
+            sums[key] = Bucket(
+                span: bucket.span, model: bucket.model, nanoUSD: sum(old.nanoUSD, bucket.nanoUSD),
+                inputTokens: sum(old.inputTokens, bucket.inputTokens),
+                outputTokens: sum(old.outputTokens, bucket.outputTokens), calls: sum(old.calls, bucket.calls))
+        }
+        return sums.values.sorted {
+            ($0.span.lowerBound, $0.span.upperBound, $0.model ?? "")
+                < ($1.span.lowerBound, $1.span.upperBound, $1.model ?? "")
+        }
+    }
+}
+
+// MARK: - The simulated provider
+
+extension ProviderBill {
+    private struct SimulatedLine: Decodable {
+        var requestId: String
+        var call: Int
+        var model: String
+        var inputTokens: Int64
+        var outputTokens: Int64
+        var nanoUsd: Int64
+    }
+
+    private static func simulated(_ data: Data) -> [BilledCall]? {
+        var calls: [BilledCall] = []
+        for line in data.split(separator: 0x0A) {
+            guard let line = try? decoder.decode(SimulatedLine.self, from: Data(line)) else { return nil }
+            calls.append(
+                BilledCall(
+                    providerRequest: "sim-\(line.call)", request: line.requestId, model: line.model,
+                    nanoUSD: line.nanoUsd, tokens: (line.inputTokens, line.outputTokens)))
+        }
+        return calls
+    }
+}
+
+// MARK: - OpenAI
+
+/// A page of `organization/usage/completions` or of `organization/costs`.
+private struct OpenAIPage: Decodable {
+    struct Bucket: Decodable {
+        var startTime: Double
+        var endTime: Double
+        var results: [Result]
+
+        var buckets: [ProviderBill.Bucket] {
+            let span = Date(timeIntervalSince1970: startTime)..<Date(timeIntervalSince1970: max(startTime, endTime))
+            return results.map { result in
+                ProviderBill.Bucket(
+                    span: span, model: result.model, nanoUSD: result.amount.flatMap { ProviderBill.nanoUSD($0.value) },
+                    inputTokens: result.inputTokens, outputTokens: result.outputTokens,
+                    calls: result.numModelRequests)
+            }
+        }
+    }
+    struct Result: Decodable {
+        var model: String?
+        var inputTokens: Int64?
+        var outputTokens: Int64?
+        var numModelRequests: Int64?
+        var amount: Amount?
+    }
+    struct Amount: Decodable { var value: Decimal }
+    var data: [Bucket]
+}
+
+// MARK: - Anthropic
+
+/// A page of the usage report of messages or of the cost report. Costs are cents in decimal text.
+private struct AnthropicPage: Decodable {
+    struct Bucket: Decodable {
+        var startingAt: Date
+        var endingAt: Date
+        var results: [Result]
+
+        var buckets: [ProviderBill.Bucket] {
+            results.map { result in
+                ProviderBill.Bucket(
+                    span: startingAt..<max(startingAt, endingAt), model: result.model, nanoUSD: result.nanoUSD,
+                    inputTokens: result.allInput, outputTokens: result.outputTokens)
+            }
+        }
+    }
+    struct Result: Decodable {
+        var model: String?
+        var uncachedInputTokens: Int64?
+        var cacheReadInputTokens: Int64?
+        /// By how long it is kept.
+        var cacheCreation: [String: Int64]?
+        var outputTokens: Int64?
+        var amount: String?
+
+        /// All that was read, as the ledger counts it.
+        var allInput: Int64? {
+            uncachedInputTokens.map { uncached in
+                uncached + (cacheReadInputTokens ?? 0) + (cacheCreation?.values.reduce(0, +) ?? 0)
+            }
+        }
+        var nanoUSD: Int64? {
+            amount.flatMap { Decimal(string: $0, locale: Locale(identifier: "en_US_POSIX")) }
+                .flatMap { ProviderBill.nanoUSD($0 / 100) }
+        }
+    }
+    var data: [Bucket]
+}

@@ -1,0 +1,160 @@
+internal import ArgumentParser
+internal import Foundation
+internal import GatewayCore
+internal import Ledger
+
+/// `gboost reconcile`: the ledger beside what a provider says that it charged.
+struct ReconcileCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reconcile", abstract: "Lay a provider's bill beside the ledger.",
+        discussion: """
+            FILE is the simulated provider's bill, or an export of OpenAI's usage or costs, or of Anthropic's usage or \
+            cost report. Exit status 1 when ledger and bill are not the same.
+            """)
+    @OptionGroup var options: AdminOptions
+    @Argument(help: "The export.") var file: String
+    @Option(help: "The provider, as the configuration names it.") var provider: String
+    @Option(help: "Calls from this day or instant on; without it from the first.") var from: String?
+    @Option(help: "Calls before this day or instant; without it to the last.") var until: String?
+    @Flag(help: "Settle unreconciled holds by what the bill says: each by an entry of the difference.")
+    var resolve = false
+
+    mutating func run() async throws {
+        let (provider, resolve) = (provider, resolve)
+        let bill = try Self.read(file)
+        let first = try from.map { text throws(CommandFailure) in
+            try ArgumentParsing.instant(text, option: "--from")
+        }
+        let last = try until.map { text throws(CommandFailure) in
+            try ArgumentParsing.instant(text, option: "--until")
+        }
+        guard bill.buckets.isEmpty else { return try await compare(bill.buckets) }
+        let start = first ?? Date(timeIntervalSince1970: 0)
+        let span = start..<max(start, last ?? Date(timeIntervalSince1970: 253_370_764_800))
+        let source = URL(filePath: file).lastPathComponent
+        let result = try await options.administer { admin in
+            var result = Reconciliation.of(
+                bill: bill.calls, ledger: try await admin.calls(ofProvider: provider, in: span))
+            for found in resolve ? result.found : [] where try await admin.resolve(found, source: source) {
+                result.resolved += 1
+            }
+            return result
+        }
+        try options.show(result, text: Self.text(result))
+        if !result.isEven { throw ExitCode(CommandStatus.failed.rawValue) }
+    }
+
+    private static func read(_ path: String) throws -> ProviderBill {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw CommandFailure.usage("file", "cannot read \(path)")
+        }
+        guard data.count <= ProviderBill.maxBytes else {
+            throw CommandFailure.usage("file", "\(path) is larger than \(ProviderBill.maxBytes) bytes")
+        }
+        return try ProviderBill(data)
+    }
+
+    static func text(_ result: Reconciliation) -> String {
+        let groups = [
+            ("matched", result.matched), ("differing", result.differing), ("missing here", result.missingHere),
+            ("missing there", result.missingThere), ("unreconciled, found", result.resolvable),
+        ]
+        var table = TextTable([
+            .init("WHAT"), .init("CALLS", .right), .init("LEDGER USD", .right), .init("BILL USD", .right),
+        ])
+        table.rows = groups.map { name, group in
+            [
+                name, String(group.count), NanoUSD(group.ledgerNanoUSD).usdString,
+                NanoUSD(group.billNanoUSD).usdString,
+            ]
+        }
+        table.rows.append([
+            "total", "", NanoUSD(result.ledgerNanoUSD).usdString, NanoUSD(result.billNanoUSD).usdString,
+        ])
+        var lines = TextTable([
+            .init("WHAT"), .init("CALL"), .init("TENANT"), .init("MODEL"), .init("LEDGER USD", .right),
+            .init("BILL USD", .right),
+        ])
+        lines.rows = groups.dropFirst().flatMap { name, group in
+            group.lines.map { line in
+                [
+                    name, line.call, line.tenant ?? "", line.model,
+                    line.ledgerNanoUSD.map { NanoUSD($0).usdString } ?? "",
+                    line.billNanoUSD.map { NanoUSD($0).usdString } ?? "",
+                ]
+            }
+        }
+        let resolved = result.resolved > 0 ? "\(result.resolved) holds resolved\n" : ""
+        return table.render() + resolved + (lines.rows.isEmpty ? "" : "\n" + lines.render())
+    }
+}
+
+// MARK: - Bills that have sums only
+
+extension ReconcileCommand {
+    /// A span and model, as both have it; nil: that side does not say.
+    struct Sum: Encodable, Hashable {
+        enum Verdict: String, Encodable {
+            case matched, differing
+            case missingHere = "missing_here"
+        }
+        var from: Date
+        var until: Date
+        var model: String?
+        var verdict: Verdict
+        var ledgerNanoUsd: Int64
+        var billNanoUsd: Int64?
+        var ledgerInputTokens: Int64
+        var billInputTokens: Int64?
+        var ledgerOutputTokens: Int64
+        var billOutputTokens: Int64?
+        var ledgerCalls: Int64
+        var billCalls: Int64?
+
+        init(_ bucket: ProviderBill.Bucket, _ usage: [LedgerUsage]) {
+            let mine = usage.filter { bucket.model == nil || $0.model == bucket.model }
+            (from, until, model) = (bucket.span.lowerBound, bucket.span.upperBound, bucket.model)
+            ledgerNanoUsd = mine.reduce(0) { $0 + $1.nanoUSD }
+            ledgerInputTokens = mine.reduce(0) { $0 + $1.inputTokens }
+            ledgerOutputTokens = mine.reduce(0) { $0 + $1.outputTokens }
+            ledgerCalls = mine.reduce(0) { $0 + $1.calls }
+            (billNanoUsd, billInputTokens) = (bucket.nanoUSD, bucket.inputTokens)
+            (billOutputTokens, billCalls) = (bucket.outputTokens, bucket.calls)
+            let pairs = [
+                (billNanoUsd, ledgerNanoUsd), (billInputTokens, ledgerInputTokens),
+                (billOutputTokens, ledgerOutputTokens), (billCalls, ledgerCalls),
+            ]
+            let isSame = pairs.allSatisfy { billed, own in billed == nil || billed == own }
+            verdict = isSame ? .matched : mine.isEmpty ? .missingHere : .differing
+        }
+    }
+
+    private func compare(_ buckets: [ProviderBill.Bucket]) async throws {
+        let provider = provider
+        let sums = try await options.administer { admin in
+            var sums: [Sum] = []
+            for bucket in buckets {
+                sums.append(Sum(bucket, try await admin.usage(ofProvider: provider, in: bucket.span)))
+            }
+            return sums
+        }
+        try options.show(NamedList("sums", sums), text: Self.text(sums))
+        if sums.contains(where: { $0.verdict != .matched }) { throw ExitCode(CommandStatus.failed.rawValue) }
+    }
+
+    private static func text(_ sums: [Sum]) -> String {
+        var table = TextTable([
+            .init("FROM"), .init("UNTIL"), .init("MODEL"), .init("VERDICT"), .init("LEDGER USD", .right),
+            .init("BILL USD", .right), .init("LEDGER TOKENS", .right), .init("BILL TOKENS", .right),
+        ])
+        table.rows = sums.map { sum in
+            [
+                CommandOutput.time(sum.from), CommandOutput.time(sum.until), sum.model ?? "all", sum.verdict.rawValue,
+                NanoUSD(sum.ledgerNanoUsd).usdString, sum.billNanoUsd.map { NanoUSD($0).usdString } ?? "",
+                "\(sum.ledgerInputTokens)+\(sum.ledgerOutputTokens)",
+                sum.billInputTokens.map { "\($0)+\(sum.billOutputTokens ?? 0)" } ?? "",
+            ]
+        }
+        return table.render()
+    }
+}

@@ -1,0 +1,141 @@
+import Foundation
+import GatewayCore
+import Testing
+
+@testable import Ledger
+
+/// A tenant in Berlin, whose clocks go forward on 2026-03-29; prices change in the middle of the month.
+@Suite("Statements: a month closes, stays as it is, and equals the ledger")
+struct StatementTests {
+    private static func entry(
+        _ f: LedgerFixture, _ moment: String, _ amount: Int64, kind: String = "charge", price: Int64? = nil
+    ) async throws {
+        try await f.run(
+            """
+            insert into ledger_entries (at, taken_at, tenant_id, team_id, key_id, route, request_id, step, attempt,
+              kind, held, amount, price_id, input_tokens, output_tokens, periods)
+            select now(), '\(moment)', \(f.tenant.id), case when \(amount) % 2 = 0 then (select min(id) from teams) end,
+              \(f.key.info.id), case when \(amount) % 2 = 0 then 'math' end, gen_random_uuid(), 0, 0, '\(kind)', 0,
+              \(amount), \(price ?? f.priceID), 5, 2, '{}'
+            """)
+    }
+
+    /// Every grouping of a statement, and the spend report's, add up to `amount`.
+    private static func expectSpend(
+        _ statement: Statement, _ amount: Int64, _ f: LedgerFixture, sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws {
+        #expect(statement.spendNanoUSD == amount, sourceLocation: sourceLocation)
+        #expect(statement.breakdown.count == SpendGrouping.allCases.count, sourceLocation: sourceLocation)
+        for grouping in SpendGrouping.allCases {
+            let lines = statement.breakdown[grouping.rawValue] ?? []
+            #expect(lines.reduce(0) { $0 + $1.nanoUSD } == amount, "\(grouping)", sourceLocation: sourceLocation)
+            let report = try await f.admin.spend(tenant: "acme", month: statement.month, by: grouping)
+            #expect(report.rows.map(\.nanoUSD) == lines.map(\.nanoUSD), sourceLocation: sourceLocation)
+        }
+        let focus = try await f.admin.focus(tenant: "acme", month: statement.month)
+        #expect(focus.reduce(0) { $0 + $1.nanoUSD } == amount, sourceLocation: sourceLocation)
+    }
+
+    @Test(
+        "a month with a DST change, a price change, credits and unreconciled calls; later findings go to the next one")
+    func months() async throws {
+        try await LedgerFixture.with(limit: nil, timeZone: "Europe/Berlin") { f in
+            let dearer = try await f.admin.setPrice(
+                PriceDraft(
+                    model: LedgerFixture.model, inputUSDPerMtok: "3", outputUSDPerMtok: "4",
+                    effectiveAt: Date(timeIntervalSince1970: 1_773_500_000)))
+            // 23:00 UTC of the last day is the next day in Berlin; in summer it is 22:00.
+            try await Self.entry(f, "2026-02-28 22:59:59Z", 7)
+            try await Self.entry(f, "2026-02-28 23:00:00Z", 100)
+            try await Self.entry(f, "2026-03-29 00:59:59Z", 1000)
+            try await Self.entry(f, "2026-03-29 01:00:00Z", 2001, price: dearer.price.id)
+            try await Self.entry(f, "2026-03-31 21:59:59Z", 30000, kind: "unreconciled", price: dearer.price.id)
+            try await f.run(
+                """
+                insert into holds (request_id, step, attempt, state, unreconciled, tenant_id, key_id, price_id, amount,
+                  actual, periods, gateway, taken_at)
+                select request_id, 0, 0, 's', true, tenant_id, key_id, price_id, amount, amount, '{}',
+                  gen_random_uuid(), taken_at
+                from ledger_entries where kind = 'unreconciled'
+                """)
+            try await Self.entry(f, "2026-03-31 22:00:00Z", 500_000)
+
+            let early = await #expect(throws: LedgerError.self) {
+                try await f.admin.closeStatement(tenant: "acme", month: "2026-03")
+            }
+            #expect(early?.description.contains("close 2026-02 first") == true)
+            let february = try await f.admin.closeStatement(tenant: "acme", month: "2026-02")
+            #expect(february.closingNanoUSD == 7 && february.openingNanoUSD == 0)
+
+            let credit = try await f.admin.enter(
+                .credit, NanoUSD(1200), tenant: "acme", reason: "an outage", month: "2026-03")
+            #expect(credit.nanoUSD == -1200 && credit.author == "test")
+            _ = try await f.admin.enter(.payment, NanoUSD(7), tenant: "acme", reason: "paid", month: "2026-03")
+            _ = try await f.admin.enter(.adjustment, NanoUSD(50), tenant: "acme", reason: "support", month: "2026-03")
+            let march = try await f.admin.closeStatement(tenant: "acme", month: "2026-03")
+            try await Self.expectSpend(march, 33101, f)
+            #expect(march.unreconciledNanoUSD == 30000 && march.closedBy == "test")
+            #expect(march.breakdown["day"]?.map(\.name) == ["2026-03-01", "2026-03-29", "2026-03-31"])
+            #expect(march.closingNanoUSD == 7 + 33101 - 1200 - 7 + 50)
+
+            // The charge becomes known, and another call turns up.
+            try await Self.entry(f, "2026-03-31 21:59:59Z", -10000, kind: "adjustment")
+            try await Self.entry(f, "2026-02-28 22:00:00Z", 3)
+            #expect(try await f.admin.statement(tenant: "acme", month: "2026-03") == march)
+            let april = try await f.admin.closeStatement(tenant: "acme", month: "2026-04")
+            try await Self.expectSpend(april, 500_000, f)
+            #expect(april.corrections.map(\.month) == ["2026-02", "2026-03"])
+            #expect(april.corrections.map(\.nanoUSD) == [3, -10000])
+            #expect(april.closingNanoUSD == march.closingNanoUSD + 500_000 + 3 - 10000)
+            // Each is said once.
+            let may = try await f.admin.closeStatement(tenant: "acme", month: "2026-05")
+            #expect(may.corrections.isEmpty && may.closingNanoUSD == april.closingNanoUSD)
+            let owed = try await f.number(
+                "select (select sum(amount) from ledger_entries) + (select sum(amount) from statement_entries)")
+            #expect(may.closingNanoUSD == owed)
+            #expect(try await f.admin.statements(tenant: "acme").map(\.month).first == "2026-05")
+        }
+    }
+
+    @Test("a closed month takes nothing and cannot be changed; a running one, or one with open calls, is not closed")
+    func closed() async throws {
+        try await LedgerFixture.with { f in
+            try await Self.entry(f, "2026-09-05 12:00Z", 10)
+            let ledger = try await f.ledger()
+            let call = f.reservation(1000)
+            #expect(try await ledger.reserve(call).isGranted)
+            try await f.run("update holds set taken_at = '2026-09-30 23:00Z'")
+            func failure(_ month: String) async -> String? {
+                do { _ = try await f.admin.closeStatement(tenant: "acme", month: month) } catch {
+                    return "\(error.code) \(error.field ?? "")"
+                }
+                return nil
+            }
+            #expect(await failure("2026-09") == "conflict month")
+            await ledger.settle(.of(call.id, .failed, 0))
+            #expect(await failure("2026-09") == nil)
+            #expect(await failure("2026-09") == "conflict month")
+            #expect(await failure("2099-01") == "conflict month")
+            #expect(await failure("2026-13") == "invalid month")
+            let late = await #expect(throws: LedgerError.self) {
+                try await f.admin.enter(.credit, NanoUSD(1), tenant: "acme", reason: "late", month: "2026-09")
+            }
+            #expect(late?.code == .conflict && late?.field == "month")
+            for (amount, reason) in [(0, "x"), (-1, "x"), (1, "")] {
+                await #expect(throws: LedgerError.self) {
+                    try await f.admin.enter(.credit, NanoUSD(Int64(amount)), tenant: "acme", reason: reason)
+                }
+            }
+            for table in ["statements", "statement_entries", "statement_corrections"] {
+                await #expect(throws: (any Error).self) { try await f.run("delete from \(table)") }
+            }
+            await #expect(throws: (any Error).self) {
+                try await f.run(
+                    """
+                    insert into statement_entries (tenant_id, month, kind, amount, author, reason)
+                    values (\(f.tenant.id), '2026-09', 'credit', -1, 'me', 'behind its back')
+                    """)
+            }
+        }
+    }
+}
