@@ -146,7 +146,8 @@ let package = Package(
         .testTarget(
             name: "GBoostTests",
             dependencies: [
-                "gboost", "GatewayCore", "GatewayTesting", "Ledger", "Postgres", "Providers", "EmbeddedPostgres", log,
+                "gboost", "GatewayCore", "GatewayTesting", "Inference", "Ledger", "Postgres", "Providers",
+                "EmbeddedPostgres", log,
             ],
             swiftSettings: common),
         .testTarget(name: "TidyTests", swiftSettings: common),
