@@ -48,7 +48,7 @@ let package = Package(
         .target(name: "Curl", dependencies: ["CLibCurl", "CLinux"], swiftSettings: common),
         .target(name: "WireFormat", swiftSettings: strict),
         .target(name: "GatewayCore", swiftSettings: strict),
-        .target(name: "Router", dependencies: ["GatewayCore"], swiftSettings: strict),
+        .target(name: "Router", dependencies: ["GatewayCore"], exclude: ["README.md"], swiftSettings: strict),
         .target(
             name: "Inference", dependencies: ["CLinux", "CLlama", "ThreadExecutor", "GatewayCore", subprocess, log],
             swiftSettings: common),

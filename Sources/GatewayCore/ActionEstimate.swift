@@ -16,6 +16,8 @@ package struct ActionEstimate: Hashable, Sendable, Codable {
     package var latencySeconds: Double
     /// ω·gain − λ·cost − ν·latency, in USD.
     package var utility: Double
+    /// What was left of the tightest bound of money when a paid action was weighed, in USD; nil: not known.
+    package var remainingUSD: Double?
     package init(action: StepAction, gain: Double, costUSD: Double, latencySeconds: Double, utility: Double) {
         self.action = action
         self.gain = gain

@@ -120,8 +120,23 @@ package enum LocalModelError: Error, Hashable, Sendable {
 package protocol SmallLanguageModel: Sendable {
     /// Drafts the next step. Cancelling the task frees the engine's slot.
     func draft(_ request: DraftRequest) async throws -> StepDraft
+    /// Several drafts of the same step, or as many as it makes at once.
+    func drafts(_ request: DraftRequest, candidates: Int) async throws -> [StepDraft]
     /// Tells the engine that no more drafts of this session will come.
     func end(session: UUID) async
+}
+
+extension SmallLanguageModel {
+    /// One after the other, each with other random numbers.
+    package func drafts(_ request: DraftRequest, candidates: Int) async throws -> [StepDraft] {
+        var drafts: [StepDraft] = []
+        for index in 0..<max(candidates, 1) {
+            var request = request
+            request.sampling.seed = request.sampling.seed &+ UInt32(truncatingIfNeeded: index) &* 0x85EB_CA6B
+            drafts.append(try await draft(request))
+        }
+        return drafts
+    }
 }
 
 /// A general LLM that is served at home.

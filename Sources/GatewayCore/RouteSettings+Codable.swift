@@ -14,7 +14,11 @@ package struct RouteSettingsError: Error, Hashable, Sendable, CustomStringConver
 extension RouteSettings {
     /// The JSON keys.
     package enum Key: String, CodingKey, CaseIterable {
-        case strategy, boundary
+        case strategy, boundary, target, exploration
+        case qualityFloor = "quality_floor"
+        case maxCandidates = "max_candidates"
+        case treeNodes = "tree_nodes"
+        case treeWidth = "tree_width"
         case maxSteps = "max_steps"
         case maxStepTokens = "max_step_tokens"
         case maxAnswerTokens = "max_answer_tokens"
@@ -52,7 +56,8 @@ extension RouteSettings {
         (.expectedStepTokens, \.expectedStepTokens, 1...8192),
         (.expectedRestTokens, \.expectedRestTokens, 1...131_072),
         (.maxLLMStepTokens, \.maxLLMStepTokens, 1...8192),
-        (.maxLLMRestTokens, \.maxLLMRestTokens, 1...131_072),
+        (.maxLLMRestTokens, \.maxLLMRestTokens, 1...131_072), (.maxCandidates, \.maxCandidates, 1...64),
+        (.treeNodes, \.treeNodes, 1...1024), (.treeWidth, \.treeWidth, 1...16),
     ]
     private static let doubles: [Field<Double>] = [
         (.resampleTemperature, \.resampleTemperature, 0...2), (.valueUSD, \.valueUSD, 0...1000),
@@ -60,6 +65,7 @@ extension RouteSettings {
         (.llmSuccessPrior, \.llmSuccessPrior, 0...1), (.stepGainShare, \.stepGainShare, 0...1),
         (.resampleGainShare, \.resampleGainShare, 0...1), (.resampleSeconds, \.resampleSeconds, 0...3600),
         (.llmStepSeconds, \.llmStepSeconds, 0...3600), (.llmRestSeconds, \.llmRestSeconds, 0...3600),
+        (.qualityFloor, \.qualityFloor, 0...1), (.exploration, \.exploration, 0...0.1),
     ]
 
     /// Checks every number against its range. Decoding does so too; values made in code may not have been.
@@ -104,6 +110,13 @@ extension RouteSettings {
             }
             strategy = kind
         }
+        if let name = try Self.read(container, .target, String.self, "a string") {
+            guard let target = QualityTarget(rawValue: name) else {
+                let names = QualityTarget.allCases.map(\.rawValue).joined(separator: ", ")
+                throw RouteSettingsError(key: Key.target.rawValue, message: "expected one of \(names)")
+            }
+            self.target = target
+        }
         if container.contains(.boundary) { boundary = try container.decode(StepBoundary.self, forKey: .boundary) }
         for (key, path, _) in Self.integers {
             if let value = try Self.read(container, key, Int.self, "an integer") { self[keyPath: path] = value }
@@ -114,6 +127,8 @@ extension RouteSettings {
         if let value = try Self.read(container, .escalationForbidden, Bool.self, "true or false") {
             escalationForbidden = value
         }
+        // Whoever gave λ before there were targets meant that it stays.
+        if !container.contains(.target), shadowPrice != RouteSettings().shadowPrice { target = .price }
         try validate()
     }
 
@@ -131,6 +146,7 @@ extension RouteSettings {
         var container = encoder.container(keyedBy: Key.self)
         try container.encode(strategy, forKey: .strategy)
         try container.encode(boundary, forKey: .boundary)
+        try container.encode(target, forKey: .target)
         for (key, path, _) in Self.integers { try container.encode(self[keyPath: path], forKey: key) }
         for (key, path, _) in Self.doubles { try container.encode(self[keyPath: path], forKey: key) }
         try container.encode(escalationForbidden, forKey: .escalationForbidden)

@@ -7,11 +7,40 @@ package enum StepBoundary: Hashable, Sendable, Codable {
 }
 
 /// Which strategy answers a boosted route.
-package enum StrategyKind: String, Hashable, Sendable, Codable, CaseIterable { case direct, cascade, stepwise }
+package enum StrategyKind: String, Hashable, Sendable, Codable, CaseIterable {
+    case direct, cascade, stepwise
+    /// The SLM samples whole answers until the best of them is good enough, then one decision is made.
+    case bestOfN = "best-of-n"
+    /// A search over steps, each tried several ways, with the reward model in place of a rollout.
+    case tree
+
+    /// Whether it reads the SLM's steps by a reward model.
+    package var needsReward: Bool { self != .direct }
+}
+
+/// What a route is to make of its money.
+package enum QualityTarget: String, Hashable, Sendable, Codable, CaseIterable {
+    /// The most right answers that the month's budget buys: λ is learned, and moves with what is left.
+    case budget
+    /// As few dollars as reach a mean quality: λ is learned, and moves with the quality.
+    case floor
+    /// A fixed price for a right answer: λ is the route's own and does not move.
+    case price
+}
 
 /// Everything a route may set, with the defaults that apply where it is silent.
 package struct RouteSettings: Hashable, Sendable, Codable {
     package var strategy: StrategyKind = .stepwise
+    package var target: QualityTarget = .budget
+    /// Mean probability of a right answer that `target` `floor` keeps to.
+    package var qualityFloor = 0.9
+    /// How often the LLM is paid where the price says not to, so that its gains are learned there too.
+    package var exploration = 0.01
+    /// Whole answers that `best-of-n` samples at most.
+    package var maxCandidates = 4
+    /// Steps that `tree` drafts at most, and how many ways it tries each.
+    package var treeNodes = 24
+    package var treeWidth = 3
     package var boundary: StepBoundary = .newline
     /// Bounds of one answer.
     package var maxSteps = 24
@@ -23,7 +52,8 @@ package struct RouteSettings: Hashable, Sendable, Codable {
     package var resampleTemperature = 0.7
     /// Value ω of a right answer, in USD; a request may override it by header.
     package var valueUSD = 0.02
-    /// Shadow price λ of the budget: utility per dollar. 1 spends a dollar wherever it buys a dollar of value.
+    /// Shadow price λ of the budget, where `target` is `price`: utility per dollar. 1 spends a dollar wherever it buys
+    /// a dollar of value.
     package var shadowPrice = 1.0
     /// Price ν of latency, in USD per second. Not zero by default: it is also what keeps the SLM, whose tries cost no
     /// budget, from trying good steps again (here from p ≈ 0.93 on).

@@ -38,6 +38,8 @@ package struct GatewayServices: Sendable {
     /// Fills the gauges that come from the ledger, at a scrape.
     package var refreshGauges: @Sendable (GatewayMetrics) async -> Void
     package let activity = Activity()
+    /// What the routes' routers have learned.
+    package var learning: RouterLearning
     /// Rate limits of local models: this gateway's own count.
     package var localLimits = LocalLimits()
 
@@ -46,7 +48,8 @@ package struct GatewayServices: Sendable {
         providers: [String: any PaidProvider], metrics: GatewayMetrics = GatewayMetrics(),
         limits: GatewayLimits = GatewayLimits(), contentKey: SymmetricKey, logger: Logger,
         notReady: @escaping @Sendable () async -> [String] = { [] },
-        refreshGauges: @escaping @Sendable (GatewayMetrics) async -> Void = { _ in }
+        refreshGauges: @escaping @Sendable (GatewayMetrics) async -> Void = { _ in },
+        routerMemory: (any RouterMemory)? = nil
     ) {
         self.catalog = catalog
         self.ledger = ledger
@@ -58,5 +61,6 @@ package struct GatewayServices: Sendable {
         self.logger = logger
         self.notReady = notReady
         self.refreshGauges = refreshGauges
+        learning = RouterLearning(memory: routerMemory, logger: logger)
     }
 }

@@ -75,7 +75,7 @@ extension AdminStore {
     }
 
     private static func check(_ draft: RouteDraft) throws(LedgerError) {
-        if draft.prm == nil, draft.settings.strategy == .stepwise || draft.settings.strategy == .cascade {
+        if draft.prm == nil, draft.settings.strategy.needsReward {
             throw LedgerError(.invalid, field: "prm", "strategy \(draft.settings.strategy.rawValue) needs a PRM")
         }
     }
@@ -96,6 +96,24 @@ extension AdminStore {
         }
     }
 
+    /// What a route's router has learned, as JSON; nil: nothing yet.
+    package func routerState(of route: String, tenant: String) async throws(LedgerError) -> String? {
+        try await reading { transaction in
+            let owner = try await self.tenant(tenant, transaction)
+            let rows = try await transaction.query(
+                """
+                select s.state::text as state from routes r
+                left join router_states s on s.tenant_id = r.tenant_id and s.route = r.name
+                where r.tenant_id = \(owner.id) and r.name = \(route)
+                """
+            ).rows
+            guard let row = rows.first else {
+                throw LedgerError(.notFound, field: "route", "\(tenant) has no route \(route)")
+            }
+            return try row.getOptional("state", as: String.self)
+        }
+    }
+
     /// Removes a route: its name is unknown to clients from then on.
     package func removeRoute(_ name: String, tenant: String) async throws(LedgerError) {
         try await changing { transaction in
@@ -106,6 +124,10 @@ extension AdminStore {
             guard let row = rows.first else {
                 throw LedgerError(.notFound, field: "route", "\(tenant) has no route \(name)")
             }
+            _ = try await transaction.query(
+                "delete from router_outcomes where tenant_id = \(owner.id) and route = \(name)")
+            _ = try await transaction.query(
+                "delete from router_states where tenant_id = \(owner.id) and route = \(name)")
             try await note("route.remove", (name, owner.id), before: try? RouteRecord(row), transaction)
         }
     }

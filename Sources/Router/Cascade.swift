@@ -1,7 +1,7 @@
 internal import GatewayCore
 
 /// The SLM drafts the whole answer, every step is scored, and one decision is made: all of it, or the LLM from
-/// scratch. Nothing is emitted before the decision.
+/// scratch. Nothing is emitted before the decision. `BestOfN` is the same with more than one try.
 package struct Cascade: Strategy {
     /// How the rewards of the steps become one.
     package enum Aggregate: String, Hashable, Sendable, Codable { case minimum, product, last }
@@ -27,11 +27,22 @@ package struct Cascade: Strategy {
     private var outlook = SpendingOutlook()
     private var phase = Phase.ready
     private var fallback: Stepwise?
+    /// A whole draft, to be compared with others.
+    private struct Draft: Hashable, Sendable {
+        var steps: [EmittedStep]
+        var ending: Finish.Reason
+        var reward: ProcessReward
+    }
+    /// Whole drafts that may be made, and how many were.
+    private let tries: Int
+    private var attempt = 0
+    private var best: Draft?
 
-    package init(_ context: StrategyContext, aggregate: Aggregate = .minimum) {
+    package init(_ context: StrategyContext, aggregate: Aggregate = .minimum, tries: Int = 1) {
         answer = Answer(context)
         drafted = Answer(context)
         self.aggregate = aggregate
+        self.tries = max(tries, 1)
     }
 
     package var summary: AnswerSummary { fallback?.summary ?? answer.summary }
@@ -45,6 +56,7 @@ package struct Cascade: Strategy {
         case (.drafting(let maxTokens), .drafted(let draft, let reward, let outlook)):
             return add(draft, reward: reward, maxTokens: maxTokens, outlook: outlook)
         case (.drafting, .draftFailed(let error)):
+            if attempt > 0, best != nil { return decide(canResample: false) }
             draftEnding = .localModelFailed(error)
             guard !settings.escalationForbidden else { return emitDraft(from: 0) }
             return escalate(
@@ -67,7 +79,7 @@ package struct Cascade: Strategy {
     }
 
     private mutating func draft() -> StrategyAction {
-        let plan = drafted.draftPlan(attempt: 0, wantsReward: true)
+        let plan = drafted.draftPlan(attempt: attempt, wantsReward: true)
         phase = .drafting(maxTokens: plan.maxTokens)
         return .draft(plan)
     }
@@ -76,7 +88,7 @@ package struct Cascade: Strategy {
         _ draft: StepDraft, reward: ProcessReward?, maxTokens: Int, outlook: SpendingOutlook
     ) -> StrategyAction {
         self.outlook = outlook
-        if steps.isEmpty { promptTokens = draft.promptTokens }
+        if steps.isEmpty, attempt == 0 { promptTokens = draft.promptTokens }
         let goesRound = drafted.repetitions(of: draft.text) >= Stepwise.fatalRepetitions
         if !draft.text.isEmpty, !goesRound { steps.append(drafted.settle(draft, reward: reward)) }
         let isStuck = draft.text.isEmpty || goesRound || draft.end == .length && draft.tokens.count < maxTokens
@@ -86,21 +98,43 @@ package struct Cascade: Strategy {
             guard isStuck || drafted.isFull else { return self.draft() }
             draftEnding = .length
         }
-        return decide()
+        return compare()
     }
 
-    private mutating func decide() -> StrategyAction {
+    /// Takes the finished draft where it is the best so far.
+    private mutating func compare() -> StrategyAction {
         let rewards = steps.compactMap(\.reward)
         guard rewards.count == steps.count, let reward = combine(rewards) else {
+            guard best == nil else { return decide(canResample: false) }
             answer.degrade(.rewardUnavailable)
             return emitDraft(from: 0)
         }
+        if best.map({ reward.calibrated > $0.reward.calibrated }) ?? true {
+            best = Draft(steps: steps, ending: draftEnding, reward: reward)
+        }
+        return decide(canResample: attempt + 1 < tries)
+    }
+
+    private mutating func decide(canResample: Bool) -> StrategyAction {
+        guard let best else { return finish(.outOfTurn) }
+        (steps, draftEnding) = (best.steps, best.ending)
+        let reward = best.reward
+        var barred: [StepAction: Exclusion] = [.llmStep: .notOffered]
+        if !canResample { barred[.resample] = tries > 1 ? .noTriesLeft : .notOffered }
+        var settings = settings
+        settings.maxResamples = tries - 1
         let observation = StepObservation(
-            reward: reward, depth: 0, resamplesUsed: 0, draftEnd: draftEnding == .stop ? .answer : .length,
+            reward: reward, depth: 0, resamplesUsed: attempt, draftEnd: draftEnding == .stop ? .answer : .length,
             contextTokens: promptTokens, inputTokenBound: outlook.inputTokenBound, price: outlook.price,
             remaining: outlook.remaining, valueUSD: answer.context.valueUSD,
-            barred: [.resample: .notOffered, .llmStep: .notOffered])
+            barred: barred)
         let decision = answer.context.controller.decide(observation, settings: settings)
+        if decision.action == .resample {
+            attempt += 1
+            steps = []
+            drafted = Answer(answer.context)
+            return draft()
+        }
         if decision.action == .llmRest { return escalate(decision, reward: reward) }
         if let reason = answer.context.withheld(observation, decision) { answer.degrade(reason) }
         return emitDraft(from: 0)

@@ -15,11 +15,14 @@ package import GatewayCore
 /// cheaper action. Numbers that make no sense (not a number, negative, beyond 1) are clamped to their range; a p that
 /// is not a number is no reward: the step is accepted.
 package struct FixedShadowPriceController: Controller {
-    package init() {}
+    /// What the expected costs are multiplied by: 1, or what was learned.
+    private let costFactor: Double
+
+    package init(costFactor: Double = 1) { self.costFactor = costFactor.isFinite ? max(costFactor, 0) : 1 }
 
     /// Weighs the actions that are open and picks the best.
     package func decide(_ observation: StepObservation, settings: RouteSettings) -> Decision {
-        let weighing = Weighing(observation, settings)
+        let weighing = Weighing(observation, settings, costFactor: costFactor)
         guard !observation.reward.calibrated.isNaN else {
             return Decision(action: .accept, shadowPrice: weighing.shadowPrice, reason: "reward_unavailable")
         }
@@ -61,8 +64,10 @@ private struct Weighing {
     let value: Double
     let shadowPrice: Double
     let latencyPrice: Double
+    let costFactor: Double
 
-    init(_ observation: StepObservation, _ settings: RouteSettings) {
+    init(_ observation: StepObservation, _ settings: RouteSettings, costFactor: Double) {
+        self.costFactor = costFactor
         self.observation = observation
         self.settings = settings
         p = Self.clamp(observation.reward.calibrated, 1)
@@ -111,9 +116,13 @@ private struct Weighing {
             let worst = price.upperBound(inputTokens: Int64(input), maxOutputTokens: Int64(max(tokens, 0)))
             guard let worst, worst <= remaining else { return .failure(Excluded(reason: .overBudget)) }
         }
-        let cost = Self.cost(
-            price, context: observation.contextTokens, cached: observation.cachedTokens, output: tokens)
-        return .success(weigh(action, gain: gain, cost: cost, seconds: seconds))
+        let cost =
+            costFactor
+            * price.expectedUSD(
+                context: observation.contextTokens, cached: observation.cachedTokens, output: tokens)
+        var estimate = weigh(action, gain: gain, cost: cost, seconds: seconds)
+        estimate.remainingUSD = observation.remaining?.approximateUSD
+        return .success(estimate)
     }
 
     private func weigh(_ action: StepAction, gain: Double, cost: Double, seconds: Double) -> ActionEstimate {
@@ -123,24 +132,27 @@ private struct Weighing {
             utility: value * gain - shadowPrice * cost - latencyPrice * seconds)
     }
 
-    private static func cost(_ price: ModelPrice, context: Int, cached: Int, output: Int) -> Double {
-        let context = max(context, 0)
-        let cached = min(max(cached, 0), context)
-        let rates = price.rates(inputTokens: Int64(context))
-        let pico =
-            Double(context - cached) * Double(rates.input) + Double(cached) * Double(rates.cachedInput ?? rates.input)
-            + Double(max(output, 0)) * Double(rates.output)
-        return max(pico / 1e12 + price.perCall.approximateUSD, 0)
-    }
-
     /// J·ĉ_step ≥ ĉ_rest: every step that the LLM writes bills the prefix again, at the cached price where there is
     /// one, since the call before has just sent it.
     var restIsCheaperThanSteps: Bool {
         guard let price = observation.price, observation.furtherEscalations > 0 else { return false }
         let context = observation.contextTokens
-        let step = Self.cost(price, context: context, cached: context, output: settings.expectedStepTokens)
-        let rest = Self.cost(
-            price, context: context, cached: observation.cachedTokens, output: settings.expectedRestTokens)
+        let step = price.expectedUSD(context: context, cached: context, output: settings.expectedStepTokens)
+        let rest = price.expectedUSD(
+            context: context, cached: observation.cachedTokens, output: settings.expectedRestTokens)
         return observation.furtherEscalations * step >= rest
+    }
+}
+
+extension ModelPrice {
+    /// ĉ: what a call of this size is expected to cost, in USD.
+    package func expectedUSD(context: Int, cached: Int, output: Int) -> Double {
+        let context = max(context, 0)
+        let cached = min(max(cached, 0), context)
+        let rates = rates(inputTokens: Int64(context))
+        let pico =
+            Double(context - cached) * Double(rates.input) + Double(cached) * Double(rates.cachedInput ?? rates.input)
+            + Double(max(output, 0)) * Double(rates.output)
+        return max(pico / 1e12 + perCall.approximateUSD, 0)
     }
 }

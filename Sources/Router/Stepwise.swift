@@ -43,6 +43,14 @@ package struct Stepwise: Strategy {
         isLocalOnly = false
     }
 
+    /// Goes on with `answer`, as if it had come this far by itself.
+    /// - Parameter barred: why no escalation is offered any more.
+    init(resuming answer: Answer, barred: Exclusion?) {
+        self.answer = answer
+        self.barred = barred
+        isLocalOnly = false
+    }
+
     /// Goes on with `answer` by the SLM alone.
     init(continuing answer: Answer) {
         self.answer = answer

@@ -14,6 +14,7 @@ package import GatewayCore
 ///             let draft = try await slm.draft(request(for: plan))     // answer, sampling, maxTokens, boundary: plan's
 ///             let reward = plan.wantsReward ? try? await prm.score(…, answer: plan.texts, draft: draft) : nil
 ///             action = strategy.next(.drafted(draft, reward: reward, outlook: await outlook()))
+///             // plan.candidates > 1: several drafts in one go, and strategy.next(.candidates(…))
 ///         } catch let error as LocalModelError { action = strategy.next(.draftFailed(error)) }
 ///     case .escalate(let plan):
 ///         switch await pay(plan) {                                     // reserve, call, settle
@@ -43,6 +44,8 @@ package enum StrategyEvent: Hashable, Sendable {
     case start
     /// Answers `.draft`. `reward` is nil where it could not be had; it is not read where it was not wanted.
     case drafted(StepDraft, reward: ProcessReward?, outlook: SpendingOutlook)
+    /// Answers `.draft` with more than one candidate: what was drafted, as many or fewer.
+    case candidates([DraftedCandidate], outlook: SpendingOutlook)
     /// Answers `.draft`: the SLM gave nothing.
     case draftFailed(LocalModelError)
     /// Answers `.escalate`: the LLM wrote something.
@@ -76,6 +79,17 @@ package struct SpendingOutlook: Hashable, Sendable {
     }
 }
 
+/// One of several drafts of the same step.
+package struct DraftedCandidate: Hashable, Sendable {
+    package var draft: StepDraft
+    /// nil where it could not be had.
+    package var reward: ProcessReward?
+    package init(draft: StepDraft, reward: ProcessReward?) {
+        self.draft = draft
+        self.reward = reward
+    }
+}
+
 /// A draft to be made: the strategy's part of a `DraftRequest`.
 package struct DraftPlan: Hashable, Sendable {
     /// Index of the step.
@@ -90,6 +104,8 @@ package struct DraftPlan: Hashable, Sendable {
     package var boundary: StepBoundary?
     /// Whether the draft's reward will be read.
     package var wantsReward: Bool
+    /// Drafts of the step to be made at once; more than one is reported as `.candidates`.
+    package var candidates = 1
 }
 
 /// A paid call to be made.
@@ -252,5 +268,7 @@ package func makeStrategy(_ kind: StrategyKind, _ context: StrategyContext) -> a
     case .direct: Direct(context)
     case .cascade: Cascade(context)
     case .stepwise: Stepwise(context)
+    case .bestOfN: BestOfN(context)
+    case .tree: Tree(context)
     }
 }

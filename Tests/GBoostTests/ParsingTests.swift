@@ -14,6 +14,7 @@ import Testing
                 "escalation_forbidden=true", "max_llm_rest_tokens=99", "shadow_price=2.5",
             ], to: &settings)
         #expect(settings.shadowPrice == 2.5)
+        #expect(settings.target == .price, "a λ that is given stays")
         #expect(settings.maxSteps == 3)
         #expect(settings.strategy == .cascade)
         #expect(settings.boundary == .pattern("\\n+"))
@@ -34,7 +35,7 @@ import Testing
         arguments: [
             ("shadow=1", "there is no route setting 'shadow'"), ("max_steps", "not of the form name=value"),
             ("max_steps=0", "a whole number within 1…1000"), ("llm_success_prior=1.5", "a number within 0.0…1.0"),
-            ("value_usd=inf", "a number within"), ("strategy=tree", "direct, cascade, stepwise"),
+            ("value_usd=inf", "a number within"), ("strategy=forest", "direct, cascade, stepwise, best-of-n, tree"),
         ])
     func wrongSetting(text: String, part: String) {
         var settings = RouteSettings()

@@ -25,6 +25,13 @@ struct RouteSettingsTests {
             ) == expected)
     }
 
+    @Test("A λ that was given before there were targets stays where it is, the default one is learned")
+    func oldShadowPrice() throws {
+        #expect(try Self.decode(#"{"shadow_price":3}"#).target == .price)
+        #expect(try Self.decode(#"{"shadow_price":1}"#).target == .budget)
+        #expect(try Self.decode(#"{"shadow_price":3,"target":"budget"}"#).target == .budget)
+    }
+
     @Test(
         "All settings survive being written and read",
         arguments: [StepBoundary.newline, .blankLine, .pattern(#"\n(?=Step \d+)"#)])
@@ -37,6 +44,9 @@ struct RouteSettingsTests {
         settings.resampleTemperature = 2
         settings.maxLLMRestTokens = 131_072
         settings.escalationForbidden = true
+        settings.target = .floor
+        settings.qualityFloor = 0.75
+        settings.treeWidth = 5
         let json = try JSONEncoder().encode(settings)
         #expect(try JSONDecoder().decode(RouteSettings.self, from: json) == settings)
         let keys = try JSONDecoder().decode([String: Anything].self, from: json).keys
@@ -52,7 +62,9 @@ struct RouteSettingsTests {
             (#"{"max_steps":257}"#, "max_steps"), (#"{"max_steps":"3"}"#, "max_steps"),
             (#"{"max_steps":1.5}"#, "max_steps"), (#"{"max_steps":null}"#, "max_steps"),
             (#"{"resample_temperature":2.1}"#, "resample_temperature"), (#"{"value_usd":-1}"#, "value_usd"),
-            (#"{"llm_success_prior":1.01}"#, "llm_success_prior"), (#"{"strategy":"tree"}"#, "strategy"),
+            (#"{"llm_success_prior":1.01}"#, "llm_success_prior"), (#"{"strategy":"forest"}"#, "strategy"),
+            (#"{"target":"cheap"}"#, "target"), (#"{"quality_floor":1.1}"#, "quality_floor"),
+            (#"{"tree_nodes":0}"#, "tree_nodes"), (#"{"exploration":0.2}"#, "exploration"),
             (#"{"strategy":1}"#, "strategy"), (#"{"boundary":"comma"}"#, "boundary"), (#"{"boundary":7}"#, "boundary"),
             (#"{"boundary":{"pattern":""}}"#, "boundary"), (#"{"boundary":{"regex":"x"}}"#, "boundary"),
             (#"{"escalation_forbidden":"no"}"#, "escalation_forbidden"),

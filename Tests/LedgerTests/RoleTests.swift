@@ -17,6 +17,8 @@ struct RoleTests {
             "local_limits", "catalog_version", "gateways", "holds", "escalation_counters", "outbox", "retention",
         ] { rights[table] = ["insert", "update"] }
         for table in ["models", "routes", "retention"] { rights[table]?.insert("delete") }
+        rights["router_states"] = ["insert", "update", "delete"]
+        rights["router_outcomes"] = ["insert", "delete"]
         for table in ["prices", "price_tiers", "events", "ledger_entries", "escalations", "requests"] {
             rights[table] = ["insert"]
         }

@@ -33,6 +33,9 @@ private struct Play {
         settings.maxStepTokens = .random(in: 1...20, using: &generator)
         settings.maxAnswerTokens = .random(in: 1...120, using: &generator)
         settings.maxResamples = .random(in: 0...3, using: &generator)
+        settings.maxCandidates = .random(in: 1...4, using: &generator)
+        settings.treeNodes = .random(in: 1...20, using: &generator)
+        settings.treeWidth = .random(in: 1...4, using: &generator)
         settings.valueUSD = generator.pick([0, 0.0001, 0.002, 0.1])
         settings.stepGainShare = generator.pick([0.2, 0.9])
         settings.latencyUSDPerSecond = generator.pick([0, 0.0001])
@@ -58,19 +61,32 @@ private struct Play {
             failed = true
             return .draftFailed(generator.pick([.interrupted, .overloaded(retryAfterSeconds: 1)]))
         }
+        let outlook = SpendingOutlook(
+            price: generator.chance(0.9) ? ControllerTests.price : nil,
+            remaining: generator.pick([nil, .zero, NanoUSD(20_000), NanoUSD(NanoUSD.perDollar)]), inputTokenBound: 60)
+        if plan.candidates > 1 {
+            #expect(kind == .tree && plan.sampling.temperature > 0, "seed \(seed)")
+            // An engine may make fewer than it was asked for.
+            let count = generator.chance(0.1) ? 1 : plan.candidates
+            let made = (0..<count).map { _ in drafted(plan) }
+            drafts += count - 1
+            return .candidates(made, outlook: outlook)
+        }
+        let candidate = drafted(plan)
+        return .drafted(candidate.draft, reward: candidate.reward, outlook: outlook)
+    }
+
+    private mutating func drafted(_ plan: DraftPlan) -> DraftedCandidate {
         let end: DraftEnd = generator.pick([.boundary, .boundary, .boundary, .length, .answer])
         let count = generator.chance(0.1) ? 0 : Int.random(in: 1...plan.maxTokens, using: &generator)
-        let text = count == 0 ? "" : generator.pick(["a\n", "b\n", "c\n", "\n", "step \(drafts)\n"])
+        let text = count == 0 ? "" : generator.pick(["a\n", "b\n", "c\n", "\n", "step \(candidates.count)\n"])
         let draft = StepDraft(
             text: text, tokens: (0..<count).map { Int32($0 + 1000 * drafts) }, logProbabilities: [], hidden: [],
             end: end, promptTokens: 50, reusedTokens: 0)
         candidates.append(draft)
         let p = Double.random(in: 0...1, using: &generator)
-        let outlook = SpendingOutlook(
-            price: generator.chance(0.9) ? ControllerTests.price : nil,
-            remaining: generator.pick([nil, .zero, NanoUSD(20_000), NanoUSD(NanoUSD.perDollar)]), inputTokenBound: 60)
         let hasReward = rewards && generator.chance(0.95)
-        return .drafted(draft, reward: hasReward ? ProcessReward(raw: p, calibrated: p) : nil, outlook: outlook)
+        return DraftedCandidate(draft: draft, reward: hasReward ? ProcessReward(raw: p, calibrated: p) : nil)
     }
 
     private mutating func event(for plan: EscalationPlan) -> StrategyEvent {
@@ -78,7 +94,7 @@ private struct Play {
         #expect(!refused, "escalated after a refusal, seed \(seed)")
         #expect(!escalations.contains(plan.step), "two calls for one step, seed \(seed)")
         #expect(plan.maxTokens >= 1, "seed \(seed)")
-        if kind == .stepwise { #expect(plan.texts == settledTexts, "seed \(seed)") }
+        if kind == .stepwise || kind == .tree { #expect(plan.texts == settledTexts, "seed \(seed)") }
         escalations.append(plan.step)
         if generator.chance(refusals) {
             refused = true
@@ -135,8 +151,10 @@ private struct Play {
             }
             switch action {
             case .draft(let plan):
-                // A cascade's draft goes on from what it drafted, everything else from what is settled.
-                if kind != .cascade || !settled.isEmpty {
+                // A cascade's draft goes on from what it drafted, a tree's from any of it, the rest from what is settled.
+                if kind == .tree {
+                    #expect(Array(plan.answer.prefix(settled.count)) == settled, "seed \(seed)")
+                } else if kind != .cascade && kind != .bestOfN || !settled.isEmpty {
                     #expect(plan.answer == settled && plan.texts == settledTexts, "seed \(seed)")
                 }
                 action = strategy.next(event(for: plan))
@@ -155,7 +173,13 @@ private struct Play {
     private func checkEnd(_ finish: Finish, _ summary: AnswerSummary) {
         #expect(finish.degraded == summary.degraded, "seed \(seed)")
         #expect(summary.steps == settled.count, "seed \(seed)")
-        #expect(drafts <= settings.maxSteps * 2 * (1 + settings.maxResamples) + 1, "seed \(seed)")
+        let tries =
+            switch kind {
+            case .bestOfN: settings.maxSteps * (settings.maxCandidates + 1 + settings.maxResamples)
+            case .tree: settings.treeNodes + settings.treeWidth + settings.maxSteps * (1 + settings.maxResamples)
+            case .direct, .cascade, .stepwise: settings.maxSteps * 2 * (1 + settings.maxResamples)
+            }
+        #expect(drafts <= tries + 1, "seed \(seed)")
         #expect(escalations.count <= settings.maxSteps, "seed \(seed)")
         #expect(settled.count <= settings.maxSteps, "seed \(seed)")
         let drafted = settled.reduce(0) { if case .tokens(let tokens) = $1 { $0 + tokens.count } else { $0 } }
@@ -198,6 +222,7 @@ struct StrategyPropertyTests {
         let events: [StrategyEvent] = [
             .start, .emitted, .draftFailed(.interrupted), .refused(.budgetExhausted),
             .drafted(draft, reward: nil, outlook: SpendingOutlook()),
+            .candidates([DraftedCandidate(draft: draft, reward: nil)], outlook: SpendingOutlook()),
             .wrote(LLMReply(text: "x", end: .answer, tokens: 1)),
         ]
         for seed in 0..<2000 as Range<UInt64> {

@@ -71,7 +71,7 @@ struct AnswerJob: Sendable {
     }
 
     /// Metrics and the request's row, at the very end.
-    func record(_ summary: AnswerReport?, route: String?, status: Int) async {
+    func record(_ summary: AnswerReport?, route: String?, status: Int, outcome: String? = nil) async {
         let elapsed = ContinuousClock.now - startedAt
         let registry = services.metrics.registry
         let tenant = caller.tenant.name
@@ -82,13 +82,14 @@ struct AnswerJob: Sendable {
             registry.add("gboost_tokens_total", Double(summary.slmInputTokens), [tenant, "slm_input"])
             registry.add("gboost_tokens_total", Double(summary.slmOutputTokens), [tenant, "slm_output"])
         }
-        await services.ledger.record(
-            RequestRecord(
-                id: requestID, tenantID: caller.tenant.id, teamID: caller.teamID, keyID: caller.keyID,
-                model: String(chat.model.prefix(256)), route: route, servedBy: summary?.servedBy, status: status,
-                steps: summary?.steps.count ?? 0, escalations: summary?.escalations ?? 0,
-                degraded: summary?.degraded, slmInputTokens: summary?.slmInputTokens ?? 0,
-                slmOutputTokens: summary?.slmOutputTokens ?? 0, costNanoUSD: summary?.cost.rawValue ?? 0,
-                startedAt: startedOn, milliseconds: Int64(elapsed / .milliseconds(1))))
+        var record = RequestRecord(
+            id: requestID, tenantID: caller.tenant.id, teamID: caller.teamID, keyID: caller.keyID,
+            model: String(chat.model.prefix(256)), route: route, servedBy: summary?.servedBy, status: status,
+            steps: summary?.steps.count ?? 0, escalations: summary?.escalations ?? 0,
+            degraded: summary?.degraded, slmInputTokens: summary?.slmInputTokens ?? 0,
+            slmOutputTokens: summary?.slmOutputTokens ?? 0, costNanoUSD: summary?.cost.rawValue ?? 0,
+            startedAt: startedOn, milliseconds: Int64(elapsed / .milliseconds(1)))
+        record.outcome = outcome
+        await services.ledger.record(record)
     }
 }

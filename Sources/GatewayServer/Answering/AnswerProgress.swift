@@ -11,6 +11,8 @@ struct AnswerProgress {
     private(set) var hasBegun = false
     /// What an escalation wrote, until its step is emitted.
     var pending: WrittenByLLM?
+    /// What the route's router learns from it; nil: nothing.
+    var learning: AnswerLearning?
     var cost = NanoUSD.zero
     /// Time spent waiting for paid calls and for the SLM.
     var waited = Duration.zero

@@ -36,9 +36,13 @@ struct BoostedAnswer: Sendable {
     private func answer(_ state: inout AnswerProgress) async {
         let models = RouteModels(catalog: job.services.catalog, models: job.services.models, route: route)
         var spending = await SpendingView.load(job: job, route: route)
-        let context = StrategyContext(
+        var context = StrategyContext(
             settings: route.settings, sampling: sampling, maxTokens: job.chat.outputLimit,
             valueUSD: job.options.valueUSD)
+        state.learning = await learning(spending)
+        if let learned = state.learning?.state {
+            context.controller = AdaptiveController(state: learned, seed: job.requestID.lowBits)
+        }
         var machine = makeStrategy(strategy, context)
         var action = machine.next(.start)
         while true {
@@ -80,6 +84,24 @@ struct BoostedAnswer: Sendable {
         job.services.metrics.registry.add("gboost_decisions_total", 1, [job.caller.tenant.name, action.rawValue])
     }
 
+    /// What the route's router knows; nil where λ is the route's own and nothing is learned.
+    private func learning(_ spending: SpendingView) async -> AnswerLearning? {
+        guard job.services.learning.isOn, route.settings.target != .price, strategy != .direct,
+            !route.settings.escalationForbidden, let price = spending.price
+        else { return nil }
+        let prompt = Int(clamping: job.chat.body.count / 4)
+        let mean = price.expectedUSD(context: prompt, cached: 0, output: route.settings.expectedRestTokens)
+        guard mean > 0 else { return nil }
+        let budget = spending.budget
+        let fresh = RouterState.initial(
+            settings: route.settings, meanAnswer: mean, budget: budget?.limit.approximateUSD)
+        let state = await job.services.learning.state(of: route, fresh: fresh)
+        var learning = AnswerLearning(settings: route.settings, price: price, state: state)
+        // A request that chose its own strategy is decided by what the route knows, and teaches it nothing.
+        learning.isRecorded = strategy == route.settings.strategy
+        return learning
+    }
+
     // MARK: Drafting
 
     private func draft(
@@ -93,11 +115,15 @@ struct BoostedAnswer: Sendable {
                 wantsHidden: prm?.needsHidden ?? false)
             let started = ContinuousClock.now
             defer { state.waited += ContinuousClock.now - started }
+            if plan.candidates > 1 {
+                return try await candidates(request, plan, (models, prm), spending: spending, &state)
+            }
             let draft = try await self.draft(request, models: models)
             state.note(draft, isFirst: plan.step == 0 && plan.attempt == 0)
             let reward = try? await prm?.score(
                 session: job.requestID, messages: messages, answer: plan.texts, draft: draft)
             if let reward {
+                state.learning?.scored(plan, p: reward.calibrated, context: draft.promptTokens)
                 job.services.metrics.registry.observe(
                     "gboost_step_reward", reward.calibrated, [job.caller.tenant.name])
             }
@@ -108,6 +134,31 @@ struct BoostedAnswer: Sendable {
         } catch {
             return .draftFailed(.unavailable("\(error)"))
         }
+    }
+
+    /// Several drafts of a step, drafted and scored side by side.
+    private func candidates(
+        _ request: DraftRequest, _ plan: DraftPlan, _ models: (routes: RouteModels, prm: (any ProcessRewardModel)?),
+        spending: SpendingView, _ state: inout AnswerProgress
+    ) async throws -> StrategyEvent {
+        let drafts: [StepDraft]
+        do {
+            drafts = try await models.routes.slm().drafts(request, candidates: plan.candidates)
+        } catch LocalModelError.invalid, LocalModelError.interrupted {
+            // More than the engine takes at once, or it died with them: one is a draft as well.
+            drafts = [try await draft(request, models: models.routes)]
+        }
+        let rewards = try? await models.prm?.score(
+            session: job.requestID, messages: messages, answer: plan.texts, candidates: drafts)
+        var candidates: [DraftedCandidate] = []
+        for (index, draft) in drafts.enumerated() {
+            state.note(draft, isFirst: plan.step == 0 && plan.attempt == 0 && index == 0)
+            let reward = rewards.flatMap { $0.count == drafts.count ? $0[index] : nil }
+            if let reward { state.learning?.scored(plan, p: reward.calibrated, context: draft.promptTokens) }
+            candidates.append(DraftedCandidate(draft: draft, reward: reward))
+        }
+        let outlook = spending.outlook(inputTokens: prompt(plan.texts, maxTokens: 1).inputBound(.rest))
+        return .candidates(candidates, outlook: outlook)
     }
 
     /// One draft; an engine that died with it is asked again when it is back.
@@ -153,6 +204,7 @@ struct BoostedAnswer: Sendable {
         switch outcome {
         case .written(let written):
             state.pending = written
+            state.learning?.wrote(plan, cost: written.cost)
             spending.spent(written.cost, budget: written.budget)
             state.cost = state.cost.adding(written.cost) ?? state.cost
             return .wrote(written.reply)
@@ -194,7 +246,9 @@ struct BoostedAnswer: Sendable {
         let report = state.report(
             servedBy: summary.servedBy ?? .slm, degraded: degraded, budget: spending.budget, finishReason: reason)
         await state.close(report)
-        await job.record(report, route: route.name, status: 200)
+        let outcome = state.learning?.outcome(budget: spending.budget, now: job.startedOn)
+        await job.record(report, route: route.name, status: 200, outcome: outcome)
+        if outcome != nil { job.services.learning.note(route) }
     }
 
     private func fail(_ refusal: GatewayRefusal, state: AnswerProgress) async {
@@ -204,6 +258,13 @@ struct BoostedAnswer: Sendable {
         _ = await job.stream.write(out)
         job.stream.finish()
         await job.record(nil, route: route.name, status: refusal.status)
+    }
+}
+
+extension UUID {
+    /// Random bits of a UUIDv7.
+    var lowBits: UInt64 {
+        [uuid.8, uuid.9, uuid.10, uuid.11, uuid.12, uuid.13, uuid.14, uuid.15].reduce(0) { $0 << 8 | UInt64($1) }
     }
 }
 

@@ -66,6 +66,7 @@ struct SettlementRecord {
             object.add("costUSD", action.costUSD)
             object.add("latencySeconds", action.latencySeconds)
             object.add("utility", action.utility)
+            object.add("remainingUSD", action.remainingUSD)
             text += object.text + "}"
         }
         return text + "]"

@@ -17,6 +17,18 @@ enum RouteSettingsParsing {
                 $0.strategy = kind
                 return true
             },
+            Setting(name: "target", expects: QualityTarget.allCases.map(\.rawValue).joined(separator: ", ")) {
+                guard let target = QualityTarget(rawValue: $1) else { return false }
+                $0.target = target
+                return true
+            },
+            Setting(name: "shadow_price", expects: "a number within 0.0…1000000.0") {
+                guard let value = Double($1), (0...1e6).contains(value) else { return false }
+                // A λ that is given is one that stays; target=budget after it lets go of it again.
+                $0.shadowPrice = value
+                $0.target = .price
+                return true
+            },
             Setting(name: "boundary", expects: "newline, blank-line or pattern:REGEX") {
                 guard let boundary = try? ArgumentParsing.boundary($1, option: "") else { return false }
                 $0.boundary = boundary
@@ -39,6 +51,8 @@ enum RouteSettingsParsing {
             count("expected_rest_tokens", 1...1_000_000, \.expectedRestTokens),
             count("max_llm_step_tokens", 1...100_000, \.maxLLMStepTokens),
             count("max_llm_rest_tokens", 1...1_000_000, \.maxLLMRestTokens),
+            count("max_candidates", 1...64, \.maxCandidates), count("tree_nodes", 1...1024, \.treeNodes),
+            count("tree_width", 1...16, \.treeWidth),
         ]
     }
 
@@ -47,12 +61,13 @@ enum RouteSettingsParsing {
             number("llm_success_prior", 0...1, \.llmSuccessPrior), number("step_gain_share", 0...1, \.stepGainShare),
             number("resample_gain_share", 0...1, \.resampleGainShare),
             number("resample_temperature", 0...2, \.resampleTemperature),
+            number("quality_floor", 0...1, \.qualityFloor), number("exploration", 0...0.1, \.exploration),
         ]
     }
 
     private static var amounts: [Setting] {
         [
-            number("value_usd", 0...1_000_000, \.valueUSD), number("shadow_price", 0...1e9, \.shadowPrice),
+            number("value_usd", 0...1_000_000, \.valueUSD),
             number("latency_usd_per_second", 0...1_000_000, \.latencyUSDPerSecond),
             number("resample_seconds", 0...3600, \.resampleSeconds),
             number("llm_step_seconds", 0...3600, \.llmStepSeconds),

@@ -93,7 +93,8 @@ struct GatewayProcess: Sendable {
             providers: try providers(configuration, curl: curl, models: models),
             limits: limits(configuration), contentKey: contentKey, logger: logger,
             notReady: { await Self.missing(pool: pool, catalog: catalog) },
-            refreshGauges: { await LedgerGaugeRefresh(admin: admin, ledger: ledger, models: models).fill($0) })
+            refreshGauges: { await LedgerGaugeRefresh(admin: admin, ledger: ledger, models: models).fill($0) },
+            routerMemory: ledger)
         return GatewayProcess(
             configuration: configuration, cluster: cluster, pool: pool, ledger: ledger, catalog: catalog,
             admin: admin, models: models, curl: curl, services: services, logger: logger)
@@ -239,6 +240,7 @@ struct BackgroundService: Service {
             group.addTask { await process.catalog.run() }
             group.addTask { await process.ledger.run() }
             group.addTask { await process.followModels() }
+            group.addTask { await process.services.learning.run() }
             group.addTask { try? await gracefulShutdown() }
             await group.next()
             group.cancelAll()

@@ -80,6 +80,7 @@ struct EscalationsCommand: AsyncParsableCommand {
         var facts = TextTable([.init("FIELD"), .init("VALUE")])
         facts.rows = [
             ["seq", String(info.seq)], ["at", CommandOutput.time(info.at)], ["hold", info.hold],
+            ["step", info.hold.split(separator: "/").dropFirst().first.map(String.init) ?? ""],
             ["kind", info.kind], ["entry", info.entryKind], ["outcome", info.outcome?.rawValue ?? ""],
             ["key", String(info.keyID)], ["team", info.team ?? ""], ["route", info.route ?? ""],
             ["model", info.model.description], ["price version", String(info.priceID)],
@@ -92,15 +93,19 @@ struct EscalationsCommand: AsyncParsableCommand {
         guard !info.actions.isEmpty else { return facts.render() }
         var actions = TextTable([
             .init("ACTION"), .init("GAIN", .right), .init("COST USD", .right), .init("SECONDS", .right),
-            .init("UTILITY USD", .right),
+            .init("UTILITY USD", .right), .init("LEFT USD", .right), .init(""),
         ])
         actions.rows = info.actions.map { action in
             [
                 action.action.rawValue, number(action.gain), number(action.costUSD), number(action.latencySeconds),
-                number(action.utility),
+                number(action.utility), number(action.remainingUSD), isChosen(action.action, info.kind) ? "chosen" : "",
             ]
         }
         return facts.render() + "\n" + actions.render()
+    }
+
+    private static func isChosen(_ action: StepAction, _ kind: String) -> Bool {
+        action == .llmStep && kind == "step" || action == .llmRest && kind == "rest"
     }
 
     private static func number(_ value: Double?) -> String {

@@ -8,7 +8,7 @@ extension StrategyKind: ExpressibleByArgument {}
 struct RouteCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "route", abstract: "Boosted routes: the names that clients put into 'model'.",
-        subcommands: [Add.self, List.self, Remove.self])
+        subcommands: [Add.self, List.self, Advise.self, Remove.self])
 
     /// A route as scripts read it.
     struct Line: Encodable {
@@ -32,16 +32,24 @@ struct RouteCommand: AsyncParsableCommand {
     static func table(_ routes: [RouteRecord]) -> String {
         var table = TextTable([
             .init("NAME"), .init("STRATEGY"), .init("SLM"), .init("PRM"), .init("LLM"), .init("VALUE USD", .right),
-            .init("SHADOW PRICE", .right), .init("ESCALATES"),
+            .init("TARGET"), .init("ESCALATES"),
         ])
         table.rows = routes.map { route in
             [
                 route.name, route.settings.strategy.rawValue, route.slm, route.prm ?? "", route.llm.description,
-                String(route.settings.valueUSD), String(route.settings.shadowPrice),
+                String(route.settings.valueUSD), target(route.settings),
                 route.settings.escalationForbidden ? "never" : "yes",
             ]
         }
         return table.render()
+    }
+
+    private static func target(_ settings: RouteSettings) -> String {
+        switch settings.target {
+        case .budget: "budget"
+        case .floor: "quality \(settings.qualityFloor)"
+        case .price: "shadow price \(settings.shadowPrice)"
+        }
     }
 
     struct Add: AsyncParsableCommand {
@@ -50,9 +58,9 @@ struct RouteCommand: AsyncParsableCommand {
         @Argument(help: "Its name.") var name: String
         @Option(help: "The tenant.") var tenant: String
         @Option(help: "The tenant's SLM that drafts, or an adapter over one.") var slm: String
-        @Option(help: "The tenant's PRM that scores; cascade and stepwise need one.") var prm: String?
+        @Option(help: "The tenant's PRM that scores; all strategies but direct need one.") var prm: String?
         @Option(help: "The paid model to escalate to, as PROVIDER/MODEL.") var llm: String
-        @Option(help: "direct, cascade or stepwise.") var strategy: StrategyKind?
+        @Option(help: "direct, cascade, stepwise, best-of-n or tree.") var strategy: StrategyKind?
         @Option(help: "Where steps end: newline, blank-line or pattern:REGEX.") var boundary: String?
         @Option(
             name: .customLong("set"),

@@ -1,0 +1,82 @@
+internal import FoundationEssentials
+internal import GatewayCore
+internal import Router
+
+/// Gathers what a route's router learns from one answer.
+struct AnswerLearning {
+    private let settings: RouteSettings
+    private let price: ModelPrice?
+    let state: RouterState?
+    /// Whether an outcome comes of it.
+    var isRecorded = true
+    /// Best p of each step's tries, with the context that it was drafted from.
+    private var steps: [Int: (p: Double, context: Int)] = [:]
+    /// p of the step that the LLM wrote last, until the step after it is scored.
+    private var lifted: Double?
+    private var stepGains: [Double] = []
+    private var calls: [(kind: EscalationKind, base: Double, cost: Double)] = []
+
+    init(settings: RouteSettings, price: ModelPrice?, state: RouterState?) {
+        self.settings = settings
+        self.price = price
+        self.state = state
+    }
+
+    /// A draft was scored.
+    mutating func scored(_ plan: DraftPlan, p: Double, context: Int) {
+        guard p.isFinite else { return }
+        if let best = steps[plan.step], best.p >= p { return }
+        steps[plan.step] = (p, context)
+        guard plan.attempt == 0, let before = lifted else { return }
+        lifted = nil
+        if before < 1 { stepGains.append((p - before) / (1 - before) - settings.stepGainShare) }
+    }
+
+    /// The LLM wrote a step or the rest.
+    mutating func wrote(_ plan: EscalationPlan, cost: NanoUSD) {
+        lifted = plan.kind == .step ? plan.reward?.calibrated : nil
+        let tokens = plan.kind == .step ? settings.expectedStepTokens : settings.expectedRestTokens
+        let context = steps[plan.step]?.context ?? 0
+        calls.append((plan.kind, base(context, tokens), cost.approximateUSD))
+    }
+
+    private func base(_ context: Int, _ tokens: Int) -> Double {
+        price?.expectedUSD(context: context, cached: 0, output: tokens) ?? 0
+    }
+
+    /// The outcome as it is recorded; nil where nothing was scored or nothing is learned.
+    func outcome(budget: BudgetState?, now: Date) -> String? {
+        // The step that most wanted the LLM stands for the request: a plan counts requests.
+        let worst = steps.min { ($0.value.p, $0.key) < ($1.value.p, $1.key) }
+        guard isRecorded, let state, let worst else { return nil }
+        let p = worst.value.p
+        let cluster = AdaptiveController.cluster(depth: worst.key)
+        let rest = base(worst.value.context, settings.expectedRestTokens)
+        var outcome = RouterState.Outcome(
+            cluster: cluster, p: p, gain: state.gains.success(p, cluster: cluster) - p, baseCost: rest,
+            remaining: budget.map { max($0.remaining.approximateUSD, 0) }, elapsed: budget?.elapsed(now) ?? 0)
+        // One call for the rest is what a plan's unit of cost is about.
+        if calls.count == 1, calls[0].kind == .rest, calls[0].base > 0 {
+            outcome.paid = calls[0].cost * rest / calls[0].base
+        }
+        outcome.period = budget?.period
+        outcome.floor = settings.target == .floor ? settings.qualityFloor : nil
+        outcome.stepGains = stepGains.isEmpty ? nil : stepGains
+        return (try? JSONEncoder().encode(outcome)).map { String(decoding: $0, as: UTF8.self) }
+    }
+}
+
+extension BudgetState {
+    /// Which share of the period has passed; 0 for one without an end, which is to last as long again from now on.
+    func elapsed(_ now: Date) -> Double {
+        let days: Double =
+            switch period.prefix(while: { $0 != ":" }) {
+            case "day": 1
+            case "week": 7
+            case "month": 30.4
+            default: 0
+            }
+        guard let resetsAt, days > 0 else { return 0 }
+        return min(max(1 - resetsAt.timeIntervalSince(now) / (days * 86_400), 0), 1)
+    }
+}
