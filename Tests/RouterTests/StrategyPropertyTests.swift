@@ -151,7 +151,7 @@ private struct Play {
             }
             switch action {
             case .draft(let plan):
-                // A cascade's draft goes on from what it drafted, a tree's from any of it, the rest from what is settled.
+                // A cascade's draft goes on from what it drafted, a tree's from any of it, others' from the settled.
                 if kind == .tree {
                     #expect(Array(plan.answer.prefix(settled.count)) == settled, "seed \(seed)")
                 } else if kind != .cascade && kind != .bestOfN || !settled.isEmpty {
