@@ -148,7 +148,7 @@ let package = Package(
         .testTarget(
             name: "GBoostTests",
             dependencies: [
-                "gboost", "Audit", "GatewayCore", "GatewayTesting", "Ledger", "Postgres", "Providers",
+                "gboost", "Audit", "GatewayCore", "GatewayTesting", "Inference", "Ledger", "Postgres", "Providers",
                 "EmbeddedPostgres", log,
             ],
             swiftSettings: common),

@@ -98,7 +98,7 @@ struct RewardTests {
         "A wrong field is named",
         arguments: [
             ("format", "\"GBHEAD2\""), ("base_sha256", "\"ABC\""), ("n_embd", "0"), ("n_embd", "\"three\""),
-            ("kind", "\"mlp\""), ("weights", "\"AAAA\""), ("weights", "\"not base64!\""), ("bias", "null"),
+            ("kind", "\"forest\""), ("weights", "\"AAAA\""), ("weights", "\"not base64!\""), ("bias", "null"),
             ("mean", "\"AACAfwAAgH8AAIB/\""), ("scale", "\"AAAAAAAAAAAAAAAA\""), ("calibration", "[[0.1]]"),
             ("calibration", "[[0.5, 0.5], [0.4, 0.6]]"), ("calibration", "[[0.5, 1.5]]"), ("seed", "-1"),
             ("metrics", "[]"), ("weights", nil), ("calibration", nil),

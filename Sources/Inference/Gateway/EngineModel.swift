@@ -69,6 +69,21 @@ package struct EngineModel: SmallLanguageModel {
         return try Self.rows(answer.floats, request.steps.count)
     }
 
+    /// Reads steps of an answer token by token: how likely each was, and the hidden states.
+    ///
+    /// - Parameter answer: stands before the steps and is not reported on.
+    package func read(
+        session: UUID, messages: [ChatMessage], answer: [String] = [], steps: [String]
+    ) async throws -> AnswerReading {
+        let request = HiddenStatesRequest(
+            session: session, messages: messages, answer: answer.map { .text($0) }, steps: steps.map { .text($0) })
+        let reply = try await supervisor.call(.read(request), scope: scope)
+        guard case .readings(let likelihoods) = reply.body, likelihoods.count == steps.count,
+            let reading = AnswerReading(likelihoods: likelihoods, vectors: reply.floats)
+        else { throw LocalModelError.interrupted }
+        return reading
+    }
+
     private func one(
         _ request: DraftRequest, _ options: DraftOptions, onText: (@Sendable (String) -> Void)? = nil
     ) async throws -> StepDraft {

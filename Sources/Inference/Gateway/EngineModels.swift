@@ -14,7 +14,7 @@ package actor EngineModels: LocalModels {
     private let verifier: FileVerifier
     private let table = SupervisorTable()
     private var supervisors: [String: EngineSupervisor] = [:]
-    private var heads: [String: RewardHead] = [:]
+    private var heads: [String: RewardHeadFile] = [:]
     private var isShutDown = false
 
     /// - Throws: `LocalModelError.unavailable` where no directory for the sockets can be made.
@@ -113,19 +113,9 @@ package actor EngineModels: LocalModels {
         _ record: ModelRecord, base: ModelRecord?
     ) async throws(LocalModelError) -> any ProcessRewardModel {
         switch record.rewardKind {
-        case .sharedHead:
-            guard let base else { throw .unavailable("\(record.name): a shared head needs its base model") }
-            let head = try head(record)
-            let width = try await embeddingLength(base)
-            return try SharedHeadRewardModel(
-                head: head, name: record.name, baseSHA256: base.sha256, embeddingLength: width)
-        case .head:
+        case .sharedHead, .head:
             guard let base else { throw .unavailable("\(record.name): a head needs its base model") }
-            let supervisor = try await supervisor(file: base.file, sha256: base.sha256)
-            return try HeadRewardModel(
-                head: try head(record), name: record.name, base: base,
-                model: EngineModel(supervisor: supervisor, scope: scope(record)),
-                embeddingLength: try await embeddingLength(base))
+            return try await headModel(record, base: base)
         case .tokens:
             let settings = try TokensRewardSettings(besides: record.file)
             return try TokensRewardModel(
@@ -159,11 +149,38 @@ package actor EngineModels: LocalModels {
         EngineScope(tenant: record.tenantID, weight: settings.weights[record.tenantID] ?? 1)
     }
 
-    private func head(_ record: ModelRecord) throws(LocalModelError) -> RewardHead {
+    private func headModel(
+        _ record: ModelRecord, base: ModelRecord
+    ) async throws(LocalModelError) -> any ProcessRewardModel {
+        let width = try await embeddingLength(base)
+        switch try head(record) {
+        case .state(let head) where record.rewardKind == .sharedHead:
+            guard head.frame == nil else {
+                throw .unavailable("\(record.name): field \"frame\" needs a model that reads: the kind is head")
+            }
+            return try SharedHeadRewardModel(
+                head: head, name: record.name, baseSHA256: base.sha256, embeddingLength: width)
+        case .state(let head):
+            return try HeadRewardModel(
+                head: head, name: record.name, base: base, model: try await model(record, base: base),
+                embeddingLength: width)
+        case .answer(let head):
+            return try AnswerHeadRewardModel(
+                head: head, name: record.name, base: base, model: try await model(record, base: base),
+                embeddingLength: width)
+        }
+    }
+
+    private func model(_ record: ModelRecord, base: ModelRecord) async throws(LocalModelError) -> EngineModel {
+        EngineModel(
+            supervisor: try await supervisor(file: base.file, sha256: base.sha256), scope: scope(record))
+    }
+
+    private func head(_ record: ModelRecord) throws(LocalModelError) -> RewardHeadFile {
         let key = record.sha256 + record.file
         if let head = heads[key] { return head }
         do {
-            let head = try RewardHead(contentsOf: record.file)
+            let head = try RewardHeadFile(contentsOf: record.file)
             heads[key] = head
             return head
         } catch {

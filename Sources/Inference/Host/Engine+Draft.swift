@@ -12,7 +12,7 @@ extension Engine {
             switch lane.kind {
             case .draft(let draft): advance(lane, of: work, draft, row)
             case .score: score(lane, of: work, row)
-            case .probe: break
+            case .probe, .read: break
             }
         }
     }

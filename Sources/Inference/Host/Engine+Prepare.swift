@@ -9,6 +9,7 @@ extension Engine {
             case .draft(let request, let draft): (request.session, try lanes(request, draft))
             case .score(let request): (request.session, try lanes(request))
             case .hiddenStates(let request): (request.session, try lanes(request))
+            case .read(let request): (request.session, [try readingLane(request)])
             case .info, .ping, .end, .cancel: throw LocalModelError.invalid("not for the engine")
             }
         return EngineWork(id: id, job: job, session: session, lanes: lanes)
@@ -74,8 +75,12 @@ extension Engine {
     }
 
     private func lanes(_ request: HiddenStatesRequest) throws(LocalModelError) -> [EngineLane] {
-        var prefix = try template.tokens(request.messages)
-        for segment in request.answer { prefix += try self.tokens(of: segment) }
+        let frame = request.frame ?? HeadFrame()
+        guard (frame.before + frame.marker + frame.between).allSatisfy({ model.isToken($0) }) else {
+            throw .invalid("a token of the frame is not the model's")
+        }
+        var prefix = try opening(request, frame)
+        for segment in request.answer { prefix += try self.tokens(of: segment) + frame.marker + frame.between }
         guard !request.steps.isEmpty else { throw .invalid("no steps") }
         guard request.steps.count * model.embeddingLength * 4 < HostFrame.maxBytes / 2 else {
             throw .invalid("too many steps in one request")
@@ -89,20 +94,33 @@ extension Engine {
         for step in request.steps {
             let more = try self.tokens(of: step)
             guard !more.isEmpty else { throw .invalid("a step without text has no last token") }
-            tokens += more
+            tokens += more + frame.marker
             positions.append(tokens.count - 1)
-            guard request.areCandidates else { continue }
+            guard request.areCandidates else {
+                tokens += frame.between
+                continue
+            }
             try check(tokens)
             lanes.append(EngineLane(kind: .probe(positions: positions), tokens: tokens, reservation: tokens.count))
             tokens = prefix
             positions = []
         }
         if request.areCandidates { return lanes }
+        // What would lead to another step is read by nobody.
+        tokens.removeLast(tokens.count - 1 - (positions.last ?? tokens.count - 1))
         try check(tokens)
         return [EngineLane(kind: .probe(positions: positions), tokens: tokens, reservation: tokens.count)]
     }
 
-    private func tokens(of segment: AnswerSegment) throws(LocalModelError) -> [Int32] {
+    /// What stands before the first step.
+    private func opening(_ request: HiddenStatesRequest, _ frame: HeadFrame) throws(LocalModelError) -> [Int32] {
+        guard !frame.before.isEmpty else { return try template.tokens(request.messages) }
+        let question = request.messages.filter { $0.role != "system" }.map(\.content).joined(separator: "\n\n")
+        return frame.before
+            + model.tokenize(question + frame.behindQuestion, addSpecial: false, parseSpecial: false)
+    }
+
+    func tokens(of segment: AnswerSegment) throws(LocalModelError) -> [Int32] {
         switch segment {
         case .text(let text): return model.tokenize(text, addSpecial: false, parseSpecial: false)
         case .tokens(let tokens):
@@ -111,7 +129,7 @@ extension Engine {
         }
     }
 
-    private func check(_ tokens: [Int32]) throws(LocalModelError) {
+    func check(_ tokens: [Int32]) throws(LocalModelError) {
         guard !tokens.isEmpty else { throw .invalid("the prompt is empty") }
         guard tokens.count < maxSequence else { throw .contextExceeded(tokens: tokens.count, limit: maxSequence) }
     }

@@ -79,6 +79,7 @@ extension Engine {
         if !model.hasParts, common < slot.tokens.count { return 0 }
         // Hidden states are not kept: what is asked for is evaluated again.
         if case .probe(let positions) = lane.kind { common = min(common, positions.first ?? common) }
+        if case .read(let reader) = lane.kind { common = min(common, reader.start) }
         if common == lane.tokens.count {
             let tail = slot.tail(at: common - 1)
             if tail == nil || (lane.wantsHidden && tail?.hidden.isEmpty == true) { common -= 1 }

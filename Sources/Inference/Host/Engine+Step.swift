@@ -3,7 +3,7 @@ internal import GatewayCore
 
 extension Engine {
     /// A lane in the current batch, with its job.
-    private struct Taking {
+    struct Taking {
         var work: EngineWork
         var lane: EngineLane
     }
@@ -42,10 +42,12 @@ extension Engine {
         lane.inBatch = 0
         guard let slot = lane.slot else { return }
         var probes: Set<Int> = []
+        var readFrom = Int.max
         if case .probe(let positions) = lane.kind { probes = Set(positions) }
+        if case .read(let reader) = lane.kind { readFrom = reader.start }
         while lane.inBatch < min(limit, lane.pending), context.room > 0 {
             let position = slot.tokens.count + lane.inBatch
-            let isOutput = position == lane.tokens.count - 1 || probes.contains(position)
+            let isOutput = position == lane.tokens.count - 1 || position >= readFrom || probes.contains(position)
             // More outputs than reserved would end the process: the rest waits for the next decode.
             if isOutput, context.outputRoom == 0 { return }
             let index = context.add(
@@ -82,6 +84,7 @@ extension Engine {
     /// Reads the outputs of a lane.
     private func collect(_ entry: Taking) {
         let lane = entry.lane
+        if case .read(let reader) = lane.kind { return collect(entry, reader) }
         if lane.wantsHidden {
             if case .draft = lane.kind { lane.hidden.removeAll(keepingCapacity: true) }
             for output in lane.outputs {
@@ -105,6 +108,7 @@ extension Engine {
             let rows = positions.compactMap { lane.hidden[$0] }
             guard rows.count == positions.count else { return end(entry.work, .failed(.interrupted)) }
             finish(lane, of: entry.work, .hidden(rows.flatMap { $0 }))
+        case .read: break
         }
     }
 

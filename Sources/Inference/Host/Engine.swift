@@ -172,6 +172,7 @@ final class Engine {
         guard results.count == work.lanes.count else { return }
         var drafts: [StepDraft] = []
         var scores: [TokenScore] = []
+        var readings: [TokenLikelihoods] = []
         var hidden: [Float] = []
         for result in results {
             switch result {
@@ -180,10 +181,15 @@ final class Engine {
                 hidden += vector
             case .score(let score): scores.append(score)
             case .hidden(let vectors): hidden += vectors
+            case .reading(let likelihoods, let vectors):
+                readings += likelihoods
+                hidden += vectors
             }
         }
         let body: HostReply.Body =
-            !drafts.isEmpty ? .drafts(drafts) : !scores.isEmpty ? .scores(scores) : .hiddenStates
+            !drafts.isEmpty
+            ? .drafts(drafts)
+            : !scores.isEmpty ? .scores(scores) : !readings.isEmpty ? .readings(readings) : .hiddenStates
         end(work, body, hidden: hidden)
     }
 

@@ -47,12 +47,15 @@ final class EngineLane {
         case score(good: Int32, bad: Int32)
         /// Positions whose hidden states are wanted, ascending.
         case probe(positions: [Int])
+        /// Every token from the last one before the steps on.
+        case read(AnswerReader)
     }
 
     enum Result {
         case draft(StepDraft, hidden: [Float])
         case score(TokenScore)
         case hidden([Float])
+        case reading([TokenLikelihoods], hidden: [Float])
     }
 
     let kind: Kind
@@ -90,7 +93,7 @@ final class EngineLane {
         switch kind {
         case .draft(let draft): draft.wantsHidden
         case .score: false
-        case .probe: true
+        case .probe, .read: true
         }
     }
 }

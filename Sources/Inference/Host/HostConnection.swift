@@ -58,7 +58,7 @@ final class HostConnection: @unchecked Sendable {
         case .info: send(request.id, inbox.info.map { .info($0) } ?? .failed(.overloaded(seconds: 1)))
         case .cancel(let id): inbox.cancel(JobKey(connection: number, request: id))
         case .end(let session): inbox.end(session: session)
-        case .draft, .score, .hiddenStates:
+        case .draft, .score, .hiddenStates, .read:
             let job = EngineJob(
                 key: JobKey(connection: number, request: request.id), operation: request.operation,
                 scope: request.scope,

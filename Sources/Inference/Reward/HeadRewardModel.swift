@@ -28,7 +28,7 @@ package struct HeadRewardModel: CandidatesRewardModel {
     ) async throws -> [ProcessReward] {
         let request = HiddenStatesRequest(
             session: session.forScoring, messages: messages, answer: answer.map { .text($0) },
-            steps: candidates.map { .text($0.text) }, areCandidates: true)
+            steps: candidates.map { .text($0.text) }, areCandidates: true, frame: head.frame)
         return try await model.hiddenStates(request).map { hidden in
             let raw = head.raw(hidden)
             guard raw.isFinite else { throw LocalModelError.invalid("a step's hidden state is not finite") }

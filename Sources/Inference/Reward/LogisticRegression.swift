@@ -11,6 +11,8 @@ struct LogisticRegression {
     let features: [Float]
     let width: Int
     let labels: [Float]
+    /// How much each row counts; all alike where empty.
+    var rowWeights: [Float] = []
     /// Penalty on the squared weights, per row; the bias goes free.
     let l2: Double
 
@@ -63,6 +65,7 @@ struct LogisticRegression {
         var sums = [Float](repeating: 0, count: width)
         var biasSum = 0.0
         var loss = 0.0
+        var total: Double = 0
         features.withUnsafeBufferPointer { x in
             for row in 0..<rows {
                 let base = row * width
@@ -70,13 +73,15 @@ struct LogisticRegression {
                 for column in 0..<width { z += weights[column] * x[base + column] }
                 let label = labels[row]
                 let magnitude = Double(abs(z))
-                loss += max(0, Double(z)) - Double(label) * Double(z) + log1p(exp(-magnitude))
-                let error = Float(1 / (1 + exp(-Double(z)))) - label
+                let weight = rowWeights.isEmpty ? 1 : rowWeights[row]
+                total += Double(weight)
+                loss += Double(weight) * (max(0, Double(z)) - Double(label) * Double(z) + log1p(exp(-magnitude)))
+                let error = weight * (Float(1 / (1 + exp(-Double(z)))) - label)
                 for column in 0..<width { sums[column] += error * x[base + column] }
                 biasSum += Double(error)
             }
         }
-        let scale = 1 / Double(max(1, rows))
+        let scale = 1 / max(1e-9, total)
         var gradient = [Double](repeating: biasSum * scale, count: width + 1)
         var penalty = 0.0
         for column in 0..<width {

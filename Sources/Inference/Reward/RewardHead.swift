@@ -1,5 +1,4 @@
 package import Foundation
-internal import Glibc
 
 /// Why a reward head file is of no use; the text names file and field.
 package struct RewardHeadFailure: Error, CustomStringConvertible, Hashable {
@@ -7,27 +6,41 @@ package struct RewardHeadFailure: Error, CustomStringConvertible, Hashable {
     init(_ description: String) { self.description = description }
 }
 
-/// A linear reward head on an SLM's hidden state, in the file format `GBHEAD1`.
+/// A reward head on one hidden state of a model, in the file format `GBHEAD1`: linear, or with one hidden layer.
 ///
-/// A JSON object of at most 16 MiB:
+/// A JSON object of at most 128 MiB:
 ///
 /// | field | value |
 /// |---|---|
 /// | `format` | "GBHEAD1" |
 /// | `base_sha256` | lower-case hex SHA-256 of the base model's file |
 /// | `n_embd` | length of a hidden state |
-/// | `kind` | "linear" |
-/// | `weights`, `mean`, `scale` | base64 of `n_embd` little-endian 32-bit floats; `scale` above 0 |
+/// | `kind` | "linear" or "mlp" |
+/// | `weights` | base64 of little-endian 32-bit floats: `n_embd` of them, or as many as the layer has units |
+/// | `mean`, `scale` | base64 of `n_embd` such floats; `scale` above 0 |
 /// | `bias` | number |
+/// | `layer`, `layer_bias` | of an mlp: base64 of `n_embd` bfloat16 a unit, and of one float a unit |
+/// | `frame` | where the state is read, if not at the last token of a step in a chat: see `HeadFrame` |
 /// | `calibration` | ascending list of [raw, calibrated], both 0…1; may be empty |
 /// | `metrics` | numbers by name, for people |
 /// | `seed` | of the training, 0…2⁶³−1 |
 ///
-/// Raw score = sigmoid(weights · ((hidden − mean) / scale) + bias); calibrated = linear interpolation of the knots.
+/// Raw score = sigmoid(weights · x + bias), where x = (hidden − mean) / scale, or, of an mlp,
+/// max(0, layer · (hidden − mean) / scale + layer_bias); calibrated = linear interpolation of the knots.
 package struct RewardHead: Hashable, Sendable {
     package static let format = "GBHEAD1"
-    package static let maxFileBytes = 16 << 20
+    package static let maxFileBytes = 128 << 20
     package static let maxKnots = 4096
+    package static let maxUnits = 65536
+    /// Tokens of each list in a frame.
+    package static let maxFrameTokens = 256
+
+    /// Units between the hidden state and the score.
+    package struct Layer: Hashable, Sendable {
+        /// Unit by unit.
+        package var weights: [Float]
+        package var bias: [Float]
+    }
 
     package var baseSHA256: String
     package var weights: [Float]
@@ -37,6 +50,8 @@ package struct RewardHead: Hashable, Sendable {
     package var calibration: Calibration
     package var metrics: [String: Double]
     package var seed: UInt64
+    package var layer: Layer?
+    package var frame: HeadFrame?
 
     package init(
         baseSHA256: String, weights: [Float], bias: Double, mean: [Float], scale: [Float], calibration: Calibration,
@@ -52,14 +67,21 @@ package struct RewardHead: Hashable, Sendable {
         self.seed = seed
     }
 
-    package var embeddingLength: Int { weights.count }
+    package var embeddingLength: Int { mean.count }
 
     /// Probability before calibration.
     package func raw(_ hidden: [Float]) -> Double {
-        var sum = bias
-        for index in 0..<min(weights.count, hidden.count) {
-            sum += Double(weights[index]) * Double((hidden[index] - mean[index]) / scale[index])
+        let count = min(mean.count, hidden.count)
+        var input = (0..<count).map { (hidden[$0] - mean[$0]) / scale[$0] }
+        if let layer {
+            input = layer.bias.indices.map { unit in
+                var sum = layer.bias[unit]
+                let start = unit * mean.count
+                for column in 0..<count { sum += layer.weights[start + column] * input[column] }
+                return max(0, sum)
+            }
         }
+        let sum = zip(weights, input).reduce(bias) { $0 + Double($1.0) * Double($1.1) }
         return 1 / (1 + exp(-sum))
     }
 
@@ -77,20 +99,14 @@ package struct RewardHead: Hashable, Sendable {
         var calibration: [[Double]]
         var metrics: [String: Double]
         var seed: Int64
+        var layer: String?
+        var layer_bias: String?
+        var frame: HeadFrame?
     }
 
     /// Reads a head file and checks every field.
     package init(contentsOf path: String) throws(RewardHeadFailure) {
-        var status = stat()
-        guard stat(path, &status) == 0 else {
-            throw RewardHeadFailure("reward head \(path): \(String(cString: strerror(errno)))")
-        }
-        guard status.st_size <= Self.maxFileBytes else {
-            throw RewardHeadFailure("reward head \(path): larger than \(Self.maxFileBytes) bytes")
-        }
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw RewardHeadFailure("reward head \(path) cannot be read")
-        }
+        let data = try RewardHeadFile.data(of: path)
         do throws(RewardHeadFailure) {
             try self.init(data: data)
         } catch {
@@ -112,13 +128,16 @@ package struct RewardHead: Hashable, Sendable {
             if !condition { throw RewardHeadFailure("field \"\(field)\" \(text)") }
         }
         try check(file.format == Self.format, "format", "is not \(Self.format)")
-        try check(file.kind == "linear", "kind", "is not linear")
+        try check(file.kind == "linear" || file.kind == "mlp", "kind", "is neither linear nor mlp")
         try check((1...65536).contains(file.n_embd), "n_embd", "is not between 1 and 65536")
         let isHex = file.base_sha256.count == 64 && file.base_sha256.allSatisfy { "0123456789abcdef".contains($0) }
         try check(isHex, "base_sha256", "is not 64 lower-case hex digits")
         try check(file.bias.isFinite, "bias", "is not finite")
         try check(file.seed >= 0, "seed", "is below 0")
-        weights = try Self.floats(file.weights, "weights", file.n_embd)
+        layer = file.kind == "mlp" ? try Self.layer(file) : nil
+        weights = try Self.floats(file.weights, "weights", layer?.bias.count ?? file.n_embd)
+        if let defect = file.frame?.defect { throw RewardHeadFailure("field \"frame\" \(defect)") }
+        frame = file.frame
         mean = try Self.floats(file.mean, "mean", file.n_embd)
         scale = try Self.floats(file.scale, "scale", file.n_embd)
         try check(scale.allSatisfy { $0 > 0 }, "scale", "has a value that is not above 0")
@@ -138,14 +157,32 @@ package struct RewardHead: Hashable, Sendable {
     /// The bytes of the head's file; the same head gives the same bytes.
     package func encoded() throws -> Data {
         let file = File(
-            format: Self.format, base_sha256: baseSHA256, n_embd: weights.count, kind: "linear",
+            format: Self.format, base_sha256: baseSHA256, n_embd: mean.count, kind: layer == nil ? "linear" : "mlp",
             weights: Data(floats: weights).base64EncodedString(), bias: bias,
             mean: Data(floats: mean).base64EncodedString(), scale: Data(floats: scale).base64EncodedString(),
             calibration: calibration.knots.map { [$0.raw, $0.calibrated] }, metrics: metrics,
-            seed: Int64(clamping: seed))
+            seed: Int64(clamping: seed),
+            layer: layer.map { Data(halves: $0.weights).base64EncodedString() },
+            layer_bias: layer.map { Data(floats: $0.bias).base64EncodedString() }, frame: frame)
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
         return try encoder.encode(file)
+    }
+
+    private static func layer(_ file: File) throws(RewardHeadFailure) -> Layer {
+        guard let text = file.layer, let biasText = file.layer_bias else {
+            throw RewardHeadFailure("field \"\(file.layer == nil ? "layer" : "layer_bias")\" is missing")
+        }
+        guard let data = Data(base64Encoded: text), data.count % (2 * file.n_embd) == 0 else {
+            throw RewardHeadFailure("field \"layer\" is not base64 of whole units of n_embd halves")
+        }
+        let units = data.count / (2 * file.n_embd)
+        guard (1...maxUnits).contains(units) else { throw RewardHeadFailure("field \"layer\" has no units") }
+        let weights = data.halves
+        guard weights.allSatisfy(\.isFinite) else {
+            throw RewardHeadFailure("field \"layer\" has a value that is not finite")
+        }
+        return Layer(weights: weights, bias: try floats(biasText, "layer_bias", units))
     }
 
     private static func floats(_ text: String, _ field: String, _ count: Int) throws(RewardHeadFailure) -> [Float] {
@@ -153,7 +190,8 @@ package struct RewardHead: Hashable, Sendable {
             throw RewardHeadFailure("field \"\(field)\" is not base64")
         }
         guard data.count == 4 * count else {
-            throw RewardHeadFailure("field \"\(field)\" has \(data.count) bytes, not the \(4 * count) of n_embd floats")
+            throw RewardHeadFailure(
+                "field \"\(field)\" has \(data.count) bytes, not the \(4 * count) of \(count) floats")
         }
         let values = data.floats
         guard values.allSatisfy(\.isFinite) else {
@@ -162,7 +200,7 @@ package struct RewardHead: Hashable, Sendable {
         return values
     }
 
-    private static func text(_ error: DecodingError) -> String {
+    static func text(_ error: DecodingError) -> String {
         switch error {
         case .keyNotFound(let key, _): "field \"\(key.stringValue)\" is missing"
         case .typeMismatch(_, let context), .valueNotFound(_, let context):

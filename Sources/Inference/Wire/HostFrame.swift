@@ -67,4 +67,23 @@ extension Data {
         _ = values.withUnsafeMutableBytes { copyBytes(to: $0, count: $0.count) }
         return values
     }
+
+    /// Floats as bfloat16, little-endian: their upper halves, to the nearest.
+    init(halves: [Float]) {
+        self.init(capacity: 2 * halves.count)
+        for value in halves {
+            let bits = value.bitPattern
+            let rounded = (bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16
+            append(UInt8(truncatingIfNeeded: rounded))
+            append(UInt8(truncatingIfNeeded: rounded >> 8))
+        }
+    }
+
+    /// The floats of bfloat16 bytes.
+    var halves: [Float] {
+        let bytes = [UInt8](self)
+        return (0..<(bytes.count / 2)).map {
+            Float(bitPattern: (UInt32(bytes[2 * $0]) | UInt32(bytes[2 * $0 + 1]) << 8) << 16)
+        }
+    }
 }

@@ -14,6 +14,7 @@ struct HostRequest: Codable, Sendable {
         case draft(DraftRequest, DraftOptions)
         case score(ScoreRequest)
         case hiddenStates(HiddenStatesRequest)
+        case read(HiddenStatesRequest)
         case end(session: UUID)
         case cancel(id: UInt64)
     }
@@ -78,6 +79,8 @@ struct HiddenStatesRequest: Codable, Sendable, Hashable {
     var steps: [AnswerSegment]
     /// The steps are candidates that all follow `answer`.
     var areCandidates = false
+    /// What stands around question and steps, for models that were trained on it.
+    var frame: HeadFrame?
 }
 
 /// What an engine host answers.
@@ -96,6 +99,8 @@ struct HostReply: Codable, Sendable {
         case scores([TokenScore])
         /// As many vectors as steps follow as binary.
         case hiddenStates
+        /// As many as steps; one vector for what stands before them and two a step follow as binary.
+        case readings([TokenLikelihoods])
         case failed(HostFailure)
     }
 }

@@ -4,5 +4,9 @@ internal import ArgumentParser
 struct PRMCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "prm", abstract: "Makes process reward models.",
-        subcommands: [PRMSampleDataCommand.self, PRMTrainCommand.self])
+        subcommands: [
+            PRMSampleDataCommand.self, PRMLabelCommand.self, PRMReadCommand.self, PRMTrainCommand.self,
+            PRMScoreCommand.self,
+            PRMCalibrateCommand.self, PRMEvaluateCommand.self,
+        ])
 }

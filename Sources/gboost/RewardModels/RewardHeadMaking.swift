@@ -3,7 +3,6 @@ internal import GatewayCore
 internal import GatewayTesting
 internal import Inference
 internal import Ledger
-internal import Logging
 
 /// Makes a reward head: labelled steps in, hidden states by teacher forcing, a linear head with its calibration out.
 struct RewardHeadMaking: Sendable {
@@ -17,7 +16,7 @@ struct RewardHeadMaking: Sendable {
     func drafts(
         problems: Int, progress: @escaping @Sendable (Int, Int) -> Void
     ) async throws -> [DraftedAnswer] {
-        try await withModel { model in
+        try await AnswerReadings.withModel(modelFile) { model in
             var answers: [DraftedAnswer] = []
             for problem in DraftedAnswer.problems(problems, seed: seed) {
                 answers.append(try await DraftedAnswer.draft(problem, by: model, session: UUID()))
@@ -35,47 +34,14 @@ struct RewardHeadMaking: Sendable {
         return try RewardHeadTrainer(seed: seed).train(rows, baseSHA256: try await FileDigest.of(modelFile).sha256)
     }
 
-    /// - Parameter progress: told after each answer how many of all are read.
-    func train(
-        _ examples: [StepExample], progress: @escaping @Sendable (Int, Int) -> Void
-    ) async throws -> RewardHead {
-        let rows = try await withModel { model in
-            try await self.rows(of: examples, model: model, progress: progress)
+    /// A linear head from the hidden states at the ends of labelled steps.
+    func train(_ dataset: AnswerDataset) throws -> RewardHead {
+        let width = dataset.embeddingLength
+        let rows = dataset.rows.filter { !$0.state.isEmpty }.map { row in
+            // The state holds likelihoods, the hidden state at the step's end, and a mean.
+            RewardHeadTrainer.Row(
+                hidden: Array(row.state.dropLast(width).suffix(width)), label: row.label, group: row.group)
         }
-        return try RewardHeadTrainer(seed: seed).train(rows, baseSHA256: try await FileDigest.of(modelFile).sha256)
-    }
-
-    /// Runs `body` with the model in an engine host of its own.
-    private func withModel<R: Sendable>(_ body: (EngineModel) async throws -> R) async throws -> R {
-        let quiet = Logger(label: "gboost") { _ in SwiftLogNoOpLogHandler() }
-        let models = try EngineModels(settings: EngineSettings(), logger: quiet)
-        do {
-            let result = try await body(EngineModel(supervisor: try await models.supervisor(file: modelFile)))
-            await models.shutdown()
-            return result
-        } catch {
-            await models.shutdown()
-            throw error
-        }
-    }
-
-    private func rows(
-        of examples: [StepExample], model: EngineModel, progress: @escaping @Sendable (Int, Int) -> Void
-    ) async throws -> [RewardHeadTrainer.Row] {
-        var rows: [RewardHeadTrainer.Row] = []
-        var groups: [String: Int] = [:]
-        for (index, example) in examples.enumerated() {
-            let question = [ChatMessage(role: "user", content: example.question)]
-            let states = try await model.hiddenStates(messages: question, steps: example.steps)
-            // Right and wrong answers to one question stay in one fold.
-            let group = groups[example.question] ?? groups.count
-            groups[example.question] = group
-            for (state, label) in zip(states, example.labels) {
-                guard let label else { continue }
-                rows.append(.init(hidden: state, label: label ? 1 : 0, group: group))
-            }
-            progress(index + 1, examples.count)
-        }
-        return rows
+        return try RewardHeadTrainer(seed: seed).train(rows, baseSHA256: dataset.modelSHA256)
     }
 }

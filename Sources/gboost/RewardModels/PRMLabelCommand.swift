@@ -1,0 +1,74 @@
+internal import ArgumentParser
+internal import Foundation
+internal import GatewayCore
+internal import Inference
+
+/// `gboost prm label`: step labels where only the answer is known, as Math-Shepherd makes them: from each prefix the
+/// SLM completes several times, and the label is the share of completions that reach the answer.
+struct PRMLabelCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "label",
+        abstract: "Labels the steps of answers by how often the SLM, going on from there, reaches the known answer.",
+        discussion: """
+            Lines are {"id", "question", "answer", "slm": {"steps"}}; where the steps are missing, the SLM drafts \
+            them. Lines that the output has already are not labelled again: interrupt it and go on.
+            """)
+
+    @Option(name: [.customLong("slm"), .customLong("model-file")], help: "GGUF file of the SLM.") var slm: String
+    @Option(help: "JSON lines with known answers.") var data: String
+    @Option(help: "File to write; what it holds already is kept.") var out: String
+    @Option(help: "How answers are compared: exact, numeric, choice, regex or command.")
+    var checker: AnswerChecker.Kind = .numeric
+    @Option(help: "With --checker command: the program.") var program: String?
+    @Option(help: "Completions from each prefix.") var completions = 4
+    @Option(help: "Temperature of the completions.") var temperature = 0.7
+    @Option(help: "Most tokens of a completion.") var maxTokens = 256
+    @Option(help: "Seed of the completions.") var seed: UInt32 = 1
+
+    func validate() throws {
+        guard (1...16).contains(completions) else { throw ValidationError("--completions must be 1 to 16") }
+        guard (1...4096).contains(maxTokens) else { throw ValidationError("--max-tokens must be 1 to 4096") }
+        guard (0...2).contains(temperature) else { throw ValidationError("--temperature must be 0 to 2") }
+        guard (checker == .command) == (program != nil) else {
+            throw ValidationError("--program goes with --checker command")
+        }
+    }
+
+    func run() async throws {
+        let rows = try UnlabelledRow.read(data)
+        let done = try finished()
+        guard let file = FileHandle(forWritingAtPath: out) else {
+            throw LabelledRowFailure("\(out) cannot be opened for writing")
+        }
+        try file.seekToEnd()
+        let missing = rows.enumerated().filter { !done.contains($0.element.id) }
+        try await AnswerReadings.withModel(slm) { model in
+            for (count, item) in missing.enumerated() {
+                let labelled = try await labelling.label(item.element, number: item.offset, model: model)
+                let encoder = JSONEncoder()
+                encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+                try file.write(contentsOf: try encoder.encode(labelled) + Data([0x0a]))
+                CommandOutput.progress("labelling answers", count + 1, of: missing.count)
+            }
+        }
+        CommandOutput.print("\(missing.count) answers labelled, \(rows.count - missing.count) had been\n")
+    }
+
+    private var labelling: StepLabelling {
+        StepLabelling(
+            judge: AnswerChecker(kind: checker, program: program), completions: completions,
+            temperature: temperature, maxTokens: maxTokens, seed: seed)
+    }
+
+    /// Ids of the lines that the output has; a line that was cut short is dropped.
+    private func finished() throws -> Set<String> {
+        let url = URL(filePath: out)
+        guard let data = try? Data(contentsOf: url) else {
+            try Data().write(to: url)
+            return []
+        }
+        if let last = data.lastIndex(of: 0x0a), last + 1 < data.endIndex { try data[...last].write(to: url) }
+        if !data.contains(0x0a) { try Data().write(to: url) }
+        return Set(try LabelledRow.read(out).map(\.id))
+    }
+}

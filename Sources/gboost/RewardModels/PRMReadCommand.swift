@@ -1,0 +1,27 @@
+internal import ArgumentParser
+internal import Foundation
+internal import Inference
+internal import Ledger
+
+/// `gboost prm read`: the slow part of the other commands, done ahead.
+struct PRMReadCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "read",
+        abstract: "Has an SLM read the answers of data files and keeps what it makes of them for the other commands.")
+
+    @OptionGroup var reading: ReadingOptions
+
+    func run() async throws {
+        let cache = try ReadingCache(
+            directory: reading.cache, modelSHA256: try await FileDigest.of(reading.slm).sha256)
+        let readings = AnswerReadings(model: reading.slm, cache: cache)
+        var answers: [AnswerReadings.Wanted] = []
+        for row in try (reading.data + reading.extra).flatMap(LabelledRow.read) {
+            for answer in [row.slm] + row.alternatives {
+                answers.append(.init(question: row.question, steps: answer.lines))
+            }
+        }
+        let count = try await readings.read(answers)
+        CommandOutput.print("\(count) of \(answers.count) answers read, the others had been\n")
+    }
+}

@@ -1,0 +1,186 @@
+import Foundation
+import GatewayTesting
+import Testing
+
+@testable import Inference
+@testable import gboost
+
+/// The commands that make and judge process reward models, on data made here, by their text alone: no model runs.
+@Suite("Reward model commands") struct RewardCommandTests {
+    struct Place {
+        var directory: URL
+        func path(_ name: String) -> String { directory.appending(path: name).path }
+
+        func run(_ arguments: [String]) async -> (status: Int32, output: String, errors: String) {
+            let capture = CommandOutput.Capture()
+            let status = await CommandOutput.$capture.withValue(capture) { await CommandRun.run(arguments) }
+            return (Int32(status.rawValue), capture.output, capture.errors)
+        }
+    }
+
+    /// A directory with a stand-in for a model file and `data.jsonl`: answers to sums, wrong ones with a slip or a
+    /// number left out.
+    static func with(_ count: Int = 60, _ body: (Place) async throws -> Void) async throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "gboost-prm-\(UUID())")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let place = Place(directory: directory)
+        try Data("no model".utf8).write(to: URL(filePath: place.path("model.gguf")))
+        var random = SplitMix64(seed: 4)
+        var lines = ""
+        for index in 0..<count {
+            let (a, b, c) = (
+                Int.random(in: 2...9, using: &random), Int.random(in: 11...30, using: &random),
+                Int.random(in: 31...60, using: &random)
+            )
+            let isRight = Bool.random(using: &random)
+            let slip = !isRight && Bool.random(using: &random) ? 3 : 0
+            let end = isRight || slip > 0 ? a + b + slip + c : a + b
+            var steps = ["First \(a) + \(b) = \(a + b + slip)."]
+            if end != a + b { steps.append("Then \(a + b + slip) + \(c) = \(end).") }
+            steps.append("#### \(end)")
+            let llm =
+                "{\"steps\":[\"\(a + b + c)\"],\"correct\":true,\"input_tokens\":20,\"cost_usd\":0.00\(2 + index % 3)}"
+            let list = String(decoding: try JSONEncoder().encode(steps), as: UTF8.self)
+            lines +=
+                "{\"id\":\"sum-\(index)\",\"question\":\"Ann has \(a) apples, \(b) pears and \(c) figs. How many "
+                + "fruits?\",\"slm\":{\"steps\":\(list),\"correct\":\(isRight)},\"llm\":\(llm)}\n"
+        }
+        try Data(lines.utf8).write(to: URL(filePath: place.path("data.jsonl")))
+        try await body(place)
+    }
+
+    @Test("A head is trained, evaluated, calibrated and used for scoring, the same way each time")
+    func round() async throws {
+        try await Self.with { place in
+            let common = [
+                "--slm", place.path("model.gguf"), "--data", place.path("data.jsonl"), "--text-only", "--cache",
+                place.path("cache"),
+            ]
+            let training = ["prm", "train"] + common + ["--folds", "2", "--json", "--out"]
+            let trained = await place.run(training + [place.path("a.head")])
+            #expect(trained.status == 0, "\(trained.errors)")
+            let metrics = try #require(
+                JSONSerialization.jsonObject(with: Data(trained.output.utf8)) as? [String: Double])
+            print("sums, cross-validated: \(trained.output)")
+            #expect(metrics["auroc"] ?? 0 > 0.9 && metrics["answers"] == 60)
+            #expect(await place.run(training + [place.path("b.head")]).status == 0)
+            let head = try Data(contentsOf: URL(filePath: place.path("a.head")))
+            #expect(try head == Data(contentsOf: URL(filePath: place.path("b.head"))))
+
+            let calibrated = await place.run(
+                ["prm", "calibrate"] + common + ["--head", place.path("a.head"), "--out", place.path("c.head")])
+            #expect(calibrated.status == 0, "\(calibrated.errors)")
+
+            let evaluated = await place.run(
+                ["prm", "evaluate"] + common
+                    + ["--head", place.path("c.head"), "--resamples", "20", "--plot", place.path("plot.svg")])
+            #expect(evaluated.status == 0, "\(evaluated.errors)")
+            #expect(evaluated.output.contains("whole") && evaluated.output.contains("AUROC"))
+            let plot = try String(contentsOf: URL(filePath: place.path("plot.svg")), encoding: .utf8)
+            #expect(plot.hasPrefix("<svg") && plot.contains("<circle"))
+            #expect(plot.hasSuffix("</svg>\n") && !plot.contains("nan"))
+
+            let scored = await place.run(
+                ["prm", "score"] + common + ["--head", place.path("c.head"), "--out", place.path("signals.jsonl")])
+            #expect(scored.status == 0, "\(scored.errors)")
+            let lines = try String(contentsOf: URL(filePath: place.path("signals.jsonl")), encoding: .utf8)
+                .split(separator: "\n")
+            #expect(lines.count == 60)
+            for line in lines {
+                let row = try #require(JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+                let signal = try #require(row["signal"] as? [Double])
+                #expect((2...3).contains(signal.count) && signal.allSatisfy { (0...1).contains($0) })
+                let cost = try #require(row["expected_cost_usd"] as? Double)
+                #expect(cost > 0.001 && cost < 0.006)
+                #expect((row["query_features"] as? [Double])?.isEmpty == false)
+            }
+        }
+    }
+
+    @Test(
+        "Data that cannot be learned from are named by line and field",
+        arguments: [
+            ("{", "line 1"), ("{\"question\":\"q\"}", "\"slm\""),
+            ("{\"question\":\"q\",\"slm\":{\"steps\":[]}}", "steps"),
+            ("{\"question\":\"q\",\"slm\":{\"steps\":[\"a\"]},\"step_labels\":[1,0]}", "2 labels for 1 steps"),
+            ("{\"question\":\"q\",\"slm\":{\"steps\":[\"a\"]},\"step_labels\":[2]}", "0 to 1"),
+            ("{\"question\":\"q\",\"slm\":{\"steps\":[\"a\"],\"correct\":true}}", "alike"),
+        ])
+    func refused(line: String, message: String) async throws {
+        try await Self.with { place in
+            try Data((line + "\n").utf8).write(to: URL(filePath: place.path("bad.jsonl")))
+            let outcome = await place.run([
+                "prm", "train", "--slm", place.path("model.gguf"), "--data", place.path("bad.jsonl"), "--text-only",
+                "--cache", place.path("cache"), "--out", place.path("x.head"),
+            ])
+            #expect(outcome.status != 0)
+            #expect(outcome.errors.contains(message), "\(outcome.errors)")
+            #expect(!FileManager.default.fileExists(atPath: place.path("x.head")))
+        }
+    }
+
+    private static var reading: AnswerReading {
+        var likelihoods = TokenLikelihoods()
+        (likelihoods.tokens, likelihoods.best) = ([-1], [-0.5])
+        return AnswerReading(question: [1], steps: [.init(last: [2], mean: [3], likelihoods: likelihoods)])
+    }
+
+    @Test("What was read stays in the cache; what a crash cut short is dropped, and nothing else")
+    func cache() async throws {
+        try await Self.with { place in
+            let sha: String = String(repeating: "c", count: 64)
+            let keys = (0..<3).map { ReadingCache.key(question: "q\($0)", steps: ["a", "b"]) }
+            #expect(
+                ReadingCache.key(question: "q", steps: ["ab"]) != ReadingCache.key(question: "q", steps: ["a", "b"]))
+            let reading = Self.reading
+            do {
+                let cache = try ReadingCache(directory: place.path("cache"), modelSHA256: sha)
+                for key in keys { try cache.add(reading, for: key) }
+            }
+            let name = try #require(try FileManager.default.contentsOfDirectory(atPath: place.path("cache")).first)
+            let file = URL(filePath: place.path("cache/\(name)"))
+            let whole = try Data(contentsOf: file)
+            try whole.dropLast(5).write(to: file)
+            let cache = try ReadingCache(directory: place.path("cache"), modelSHA256: sha)
+            #expect(cache.contains(keys[0]) && cache.contains(keys[1]) && !cache.contains(keys[2]))
+            #expect(try cache.reading(keys[1]) == reading)
+            try cache.add(reading, for: keys[2])
+            #expect(try Data(contentsOf: file) == whole)
+        }
+    }
+}
+
+@Suite("Answer checkers") struct AnswerCheckerTests {
+    @Test(
+        "A completion is right by the rule that was chosen",
+        arguments: [
+            (.exact, "Paris", "It is a city.\nAnswer:  paris.", true), (.exact, "Paris", "Answer: Lyon", false),
+            (.exact, "Paris", "Paris", true), (.exact, "yes", "So the answer is yes", true),
+            (.numeric, "1200", "So 3 * 400 = 1200.\n#### 1,200", true), (.numeric, "1200", "#### $1200.00", true),
+            (.numeric, "5", "#### 6", false), (.numeric, "5", "There is none.", false), (.numeric, "-3", "A: -3", true),
+            (.numeric, "42", "5 and 6 make 11.\nSo it is \\boxed{42}.", true), (.numeric, "9", "#### 9\n\n", true),
+            (.choice, "B", "The answer is (B) because", true), (.choice, "b", "#### C", false),
+            (.regex, "[Bb]lue|green", "The sky is Blue", true), (.regex, "^red$", "The sky is red", false),
+        ] as [(AnswerChecker.Kind, String, String, Bool)])
+    func rules(kind: AnswerChecker.Kind, answer: String, completion: String, expected: Bool) async throws {
+        let checker = AnswerChecker(kind: kind)
+        #expect(try await checker.isRight(question: "q", answer: answer, completion: completion) == expected)
+    }
+
+    @Test("A program is asked with question, answer and completion, and its status is the verdict")
+    func command() async throws {
+        try await RewardCommandTests.with(1) { place in
+            let program = place.path("check")
+            try Data("#!/bin/sh\ngrep -q '\"completion\":\"x7\"'\n".utf8).write(to: URL(filePath: program))
+            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program)
+            let checker = AnswerChecker(kind: .command, program: program)
+            #expect(try await checker.isRight(question: "q", answer: "7", completion: "x7"))
+            #expect(try await !checker.isRight(question: "q", answer: "7", completion: "x8"))
+            let missing = AnswerChecker(kind: .command, program: place.path("none"))
+            await #expect(throws: LabelledRowFailure.self) {
+                try await missing.isRight(question: "q", answer: "7", completion: "x7")
+            }
+        }
+    }
+}
