@@ -88,7 +88,7 @@ extension PostgresConnection {
     /// between would otherwise wait for a reader that only waits for its answer.
     private func readyToRead() async throws {
         defer { isParkedForReading = false }
-        _ = try await withCheckedThrowingContinuation { continuation in
+        let _: EpollWait.Interest = try await withCheckedThrowingContinuation { continuation in
             let unflushed = PQflush(handle.raw)
             guard unflushed >= 0 else {
                 return continuation.resume(throwing: PostgresError(.connection, handle.message))

@@ -92,7 +92,7 @@ package actor PostgresConnection {
             throw PostgresError(.encoding, "the statement contains a zero byte")
         }
         let limit = configuration.statementTimeout + configuration.timeoutGrace
-        return try await answer(within: limit, after: { isScripting }) { entry throws(PostgresError) in
+        return try await answer(within: limit) { entry throws(PostgresError) in
             try admit(lease)
             try send(statement.sql, parameters, for: &entry)
         }
@@ -101,7 +101,7 @@ package actor PostgresConnection {
     /// Runs several statements by the simple protocol, alone on the connection.
     func script(_ sql: String, timeout: Duration, lease: Lease?) async throws(PostgresError) {
         guard !sql.utf8.contains(0) else { throw PostgresError(.encoding, "the script contains a zero byte") }
-        _ = try await answer(within: timeout, after: { isScripting || !inFlight.isEmpty }) { _ throws(PostgresError) in
+        _ = try await answer(within: timeout, alone: true) { _ throws(PostgresError) in
             try admit(lease)
             guard PQexitPipelineMode(handle.raw) == 1, PQsendQuery(handle.raw, sql) == 1 else {
                 throw failedToSend(mayHaveSent: false)
@@ -110,20 +110,20 @@ package actor PostgresConnection {
         }
     }
 
-    /// Waits until nothing is in the way, sends something, and waits for its answer.
+    /// Waits until no script is under way (`alone`: nothing at all), sends something, and waits for its answer.
     ///
     /// From the look at what is under way to the place in line nothing comes between, or answers would reach the wrong
     /// callers: an actor may take up another call wherever it says `await`, calls of its own included.
     private func answer(
-        within limit: Duration, after isInTheWay: () -> Bool, _ send: (inout Entry) throws(PostgresError) -> Void
+        within limit: Duration, alone: Bool = false, _ send: (inout Entry) throws(PostgresError) -> Void
     ) async throws(PostgresError) -> PostgresResult {
         while true {
             var mustWait = false
             let answer: Answer = await withCheckedContinuation { waiter in
-                mustWait = isInTheWay()
+                mustWait = isScripting || alone && !inFlight.isEmpty
                 var entry = Entry(waiter: nil, deadline: .now + limit)
                 do throws(PostgresError) {
-                    if mustWait { throw PostgresError(.connection, "a script is under way") }
+                    if mustWait { throw PostgresError(.connection, "others are under way") }
                     try send(&entry)
                 } catch { return waiter.resume(returning: .failure(error)) }
                 entry.waiter = waiter

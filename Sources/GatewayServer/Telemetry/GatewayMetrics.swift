@@ -53,6 +53,10 @@ package struct GatewayMetrics: Sendable {
             help: "How long the oldest record that this gateway sealed in its latest round had waited.")
         r.declare("gboost_audit_sealed_records", .gauge, help: "Records sealed by this gateway since its start.")
         r.declare("gboost_audit_failures", .gauge, help: "Rounds of sealing that failed, since the start.")
+        Self.declareModels(r)
+    }
+
+    private static func declareModels(_ r: MetricsRegistry) {
         r.declare("gboost_engine_queue", .gauge, help: "Drafts waiting in an engine host.", labels: ["model"])
         r.declare("gboost_engine_active", .gauge, help: "Drafts under way in an engine host.", labels: ["model"])
         r.declare(

@@ -36,18 +36,15 @@ package struct AnswerRow: Hashable, Sendable {
 
     /// One row a step of an answer; steps without a label are left out.
     ///
-    /// - Parameters:
-    ///   - reading: what a model made of the steps; nil where it was not read.
-    ///   - isWhole: the answer ends with its last step.
+    /// - Parameter reading: what a model made of the steps; nil where it was not read.
     package static func rows(
-        question: AnswerFeatures, steps: [String], labels: [Double?], reading: AnswerReading?, as template: AnswerRow,
-        isWhole: Bool = true
+        question: AnswerFeatures, steps: [String], labels: [Double?], reading: AnswerReading?, as template: AnswerRow
     ) -> [AnswerRow] {
         steps.indices.compactMap { index in
             guard index < labels.count, let label = labels[index] else { return nil }
             var row = template
             row.step = index + 1
-            row.isEnd = isWhole && index == steps.count - 1
+            row.isEnd = index == steps.count - 1
             row.label = label
             row.text = text(question, Array(steps[...index]), isEnd: row.isEnd, isOwn: template.isOwn)
             row.state = reading.map { state($0, through: index) } ?? []
