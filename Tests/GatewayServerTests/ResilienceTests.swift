@@ -67,6 +67,16 @@ struct ResilienceTests {
         #expect(try await DirectAnswerTests.post(fixture, Self.body).status == .ok)
     }
 
+    @Test("An SLM that can go on is not kept waiting for a provider that wants to be left alone")
+    func patience() async throws {
+        let busy = ProviderError(code: .status, status: 429, retryAfterSeconds: 5, message: "busy")
+        let fixture = Fixture(scripts: [.init(openError: busy)], scores: [0.1])
+        let body = #"{"model":"math","messages":[{"role":"user","content":"x"}]}"#
+        #expect(try await DirectAnswerTests.post(fixture, body).status == .ok)
+        #expect(!fixture.provider.calls.isEmpty)
+        #expect(fixture.ledger.snapshot.reservations.allSatisfy { $0.id.attempt == 0 })
+    }
+
     @Test("Retries are a small share of the calls: then a failure is told at the first try")
     func budget() async throws {
         let fixture = Self.fixture([Self.refused(503)], failuresThatTrip: 1000)

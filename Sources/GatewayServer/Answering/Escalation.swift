@@ -27,6 +27,8 @@ struct Escalation: Sendable {
     let plan: EscalationPlan
     let prompt: EscalationPrompt
     let hashes: (slm: String?, prm: String?)
+    /// The SLM goes on instead of waiting any longer for another try.
+    private static let patience = Duration.seconds(1)
 
     private var ask: EscalationPrompt.Ask { plan.kind == .step ? .step : .rest }
 
@@ -64,7 +66,7 @@ struct Escalation: Sendable {
             id: HoldID(request: job.requestID, step: Int16(clamping: plan.step), attempt: 0), caller: job.caller,
             route: route.name, model: route.llm, kind: plan.kind, inputTokens: input,
             maxOutputTokens: wanted, leastOutputTokens: min(wanted, job.services.limits.leastEscalationTokens),
-            ceiling: ceiling, tags: job.options.tags)
+            ceiling: ceiling, tags: job.options.tags, patience: Self.patience)
     }
 
     private func call(

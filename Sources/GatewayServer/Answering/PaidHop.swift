@@ -20,6 +20,8 @@ struct PaidPlan: Sendable {
     var ceiling: NanoUSD?
     /// The request's tags.
     var tags: [String] = []
+    /// The longest wait before another try: an SLM that could go on is not kept waiting for a provider.
+    var patience = Duration.seconds(10)
 }
 
 /// A plan with a committed hold: it may be sent, with exactly `maxOutputTokens`.
@@ -106,7 +108,7 @@ struct PaidHop: Sendable {
                 plan.id.attempt += 1
                 guard case .provider(let failure) = error, isWanted(),
                     let wait = guards.retry(
-                        failure, of: plan.model.provider, attempt: Int(plan.id.attempt))
+                        failure, of: plan.model.provider, attempt: Int(plan.id.attempt), patience: plan.patience)
                 else { throw error }
                 metrics.registry.add("gboost_provider_retries_total", 1, [plan.model.provider])
                 try await Task.sleep(for: wait)

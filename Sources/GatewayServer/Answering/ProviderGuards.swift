@@ -52,10 +52,14 @@ package final class ProviderGuards: Sendable {
     }
 
     /// How long to wait before a failed call is tried again; nil: it is not.
-    /// - Parameter attempt: tries made so far, from 1.
-    func retry(_ error: ProviderError, of provider: String, attempt: Int) -> Duration? {
+    /// - Parameters:
+    ///   - attempt: tries made so far, from 1.
+    ///   - patience: a longer wait is not worth it.
+    func retry(_ error: ProviderError, of provider: String, attempt: Int, patience: Duration) -> Duration? {
         var random = SystemRandomNumberGenerator()
-        guard case .retry(let wait) = policy.verdict(error, attempt: attempt, using: &random) else { return nil }
+        guard case .retry(let wait) = policy.verdict(error, attempt: attempt, using: &random), wait <= patience else {
+            return nil
+        }
         return with(provider) { $0.budget.takeRetry() } ? wait : nil
     }
 
