@@ -9,10 +9,16 @@ struct SealingWatch {
         let store = try world.sealingStore()
         task = Task {
             var lags: [Double] = []
+            // What was recorded before has waited for this program, not for a sealer.
+            while try await store.seal().records > 0 {}
             while !Task.isCancelled {
                 var summary: SealSummary
                 repeat {
-                    summary = try await store.seal()
+                    do { summary = try await store.seal() } catch {
+                        // The end came in the middle of a round.
+                        if Task.isCancelled { return lags }
+                        throw error
+                    }
                     // The oldest of the round stands for all of them: that is no less than the real figure.
                     if summary.records > 0 { lags += [Double](repeating: summary.lag, count: Int(summary.records)) }
                 } while summary.isFull

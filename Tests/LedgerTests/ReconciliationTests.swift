@@ -48,6 +48,9 @@ struct ReconciliationTests {
         #expect(result.billNanoUSD == 211 && groups.reduce(0) { $0 + $1.billNanoUSD } == 211)
         #expect(result.ledgerNanoUSD == 1436 && groups.reduce(0) { $0 + $1.ledgerNanoUSD } == 1436)
         #expect(!result.isEven)
+        let free = Reconciliation.of(
+            bill: [bill[0]], ledger: [Self.call(ids[7], 0, named: "sim-1"), ledger[0]])
+        #expect(free.isEven && free.matched.count == 1)
         let even = Reconciliation.of(bill: [bill[0]], ledger: [ledger[0], ledger[4]])
         #expect(even.isEven && even.matched.count == 1)
     }

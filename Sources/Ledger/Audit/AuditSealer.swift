@@ -70,6 +70,8 @@ package final class AuditSealer: Sendable {
                     pending += try await checkpoint()
                 }
             } catch {
+                // The gateway stops in the middle of a round: another one, or the next start, goes on from there.
+                if Task.isCancelled { return }
                 state.withLock { $0.failures += 1 }
                 logger.warning("the audit is not sealed", metadata: ["reason": "\(error)"])
             }

@@ -72,8 +72,8 @@ extension AuditStore {
             order by e.tenant_id, e.seq
             """
         ).rows
-        try await seal(records, heads, columns, &summary, transaction)
-        summary.isFull = heads.count == logsPerRound || records.count >= each
+        let largest = try await seal(records, heads, columns, &summary, transaction)
+        summary.isFull = heads.count == logsPerRound || largest >= each
     }
 
     private static func sealEvents(_ summary: inout SealSummary, _ transaction: PostgresTransaction) async throws {
@@ -101,14 +101,14 @@ extension AuditStore {
             from audit_events a join events e on e.id = a.event_id where a.seq > \(head.frontier.size) order by a.seq
             """
         ).rows
-        try await seal(records, [head], columns, &summary, transaction)
+        _ = try await seal(records, [head], columns, &summary, transaction)
     }
 
-    /// One block for each head that has records.
+    /// One block for each head that has records; gives back how many the largest has.
     private static func seal(
         _ rows: [PostgresRow], _ heads: [Head], _ columns: AuditColumns, _ summary: inout SealSummary,
         _ transaction: PostgresTransaction
-    ) async throws {
+    ) async throws -> Int {
         var leaves: [Int64: [AuditHash]] = [:]
         var next = Dictionary(uniqueKeysWithValues: heads.map { ($0.log.tenant, $0.frontier.size + 1) })
         var encoding = RecordEncoding()
@@ -124,7 +124,7 @@ extension AuditStore {
             guard let leaves = leaves[head.log.tenant] else { return nil }
             return AuditBlock.sealing(leaves, log: head.log, number: head.number + 1, after: head.frontier)
         }
-        guard let kind = sealed.first?.block.log.kind else { return }
+        guard let kind = sealed.first?.block.log.kind else { return 0 }
         let blocks = sealed.map(\.block)
         _ = try await transaction.query(
             """
@@ -136,5 +136,6 @@ extension AuditStore {
             """)
         summary.blocks += blocks.count
         summary.records += blocks.reduce(0) { $0 + Int64($1.leaves.count) }
+        return leaves.values.reduce(0) { max($0, $1.count) }
     }
 }

@@ -139,7 +139,8 @@ package struct Reconciliation: Sendable, Codable, Hashable {
             for line in bill where !seen.insert(line.providerRequest).inserted { result.missingHere.add(nil, line) }
         }
         var nameless: [LedgerCall] = []
-        for call in ledger {
+        // Of several calls with one name it is one that cost something that the line is of.
+        for call in ledger.filter({ $0.nanoUSD != 0 }) + ledger.filter({ $0.nanoUSD == 0 }) {
             guard let name = call.providerRequest, let line = open.removeValue(forKey: name) else {
                 nameless.append(call)
                 continue

@@ -25,7 +25,7 @@ class Gboost:
             file.write(f'database: {{ url: "{url}" }}\nledger: {{ migrations: "{bench.migrations}" }}\n')
 
     def run(self, *arguments):
-        """(seconds, MiB resident, what it printed)."""
+        """(seconds, seconds of a processor, MiB resident, what it printed)."""
         output = os.path.join(self.directory, "out")
         start = time.perf_counter()
         with open(output, "wb") as file:
@@ -35,7 +35,8 @@ class Gboost:
         if process.returncode != 0:
             raise Failure(f"gboost {' '.join(arguments)} ended with {process.returncode}")
         with open(output, encoding="utf-8") as file:
-            return time.perf_counter() - start, usage.ru_maxrss / 1024, file.read()
+            seconds = time.perf_counter() - start
+            return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, file.read()
 
     def configured(self, *arguments):
         return self.run(*arguments, "--config", self.config)
@@ -47,15 +48,16 @@ def records(options, bench, directory):
     bench.ledger("records", "--rows", str(rows), database="records")
     key, public = os.path.join(directory, "signing.key"), os.path.join(directory, "public.key")
     with open(public, "w", encoding="utf-8") as file:
-        file.write(gboost.run("audit", "make-key", "bench/1", "--output", key)[2])
+        file.write(gboost.run("audit", "make-key", "bench/1", "--output", key)[3])
     with open(gboost.config, "a", encoding="utf-8") as file:
         file.write(f'audit: {{ signing_key: "file:{key}" }}\n')
     export = os.path.join(directory, "export")
     run = {}
 
     def note(name, result):
-        run[f"{name}_records_per_second"], run[f"{name}_mib"] = rows / result[0], result[1]
-        return result[2]
+        run[f"{name}_records_per_second"], run[f"{name}_records_per_cpu_second"] = rows / result[0], rows / result[1]
+        run[f"{name}_mib"] = result[2]
+        return result[3]
 
     note("seal", gboost.configured("audit", "seal"))
     gboost.configured("audit", "checkpoint")
