@@ -38,16 +38,14 @@ package struct AnswerRow: Hashable, Sendable {
     ///
     /// - Parameters:
     ///   - reading: what a model made of the steps; nil where it was not read.
-    ///   - isWhole: the answer ends with its last step.
     package static func rows(
-        question: AnswerFeatures, steps: [String], labels: [Double?], reading: AnswerReading?, as template: AnswerRow,
-        isWhole: Bool = true
+        question: AnswerFeatures, steps: [String], labels: [Double?], reading: AnswerReading?, as template: AnswerRow
     ) -> [AnswerRow] {
         steps.indices.compactMap { index in
             guard index < labels.count, let label = labels[index] else { return nil }
             var row = template
             row.step = index + 1
-            row.isEnd = isWhole && index == steps.count - 1
+            row.isEnd = index == steps.count - 1
             row.label = label
             row.text = text(question, Array(steps[...index]), isEnd: row.isEnd, isOwn: template.isOwn)
             row.state = reading.map { state($0, through: index) } ?? []

@@ -31,6 +31,7 @@ package struct PrincipalComponents: Sendable {
         directions = basis
     }
 
+    /// A vector's lengths along the directions, the longest first.
     package func project(_ vector: [Float]) -> [Double] {
         let centered = zip(vector, mean).map { Double($0) - $1 }
         return directions.map { Self.dot(centered, $0) }
