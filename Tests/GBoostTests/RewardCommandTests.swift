@@ -95,6 +95,16 @@ import Testing
                 #expect(cost > 0.001 && cost < 0.006)
                 #expect((row["query_features"] as? [Double])?.isEmpty == false)
             }
+            // The same in one go: texts in, the curve out.
+            let replayed = await place.run([
+                "replay", place.path("data.jsonl"), "--slm", place.path("model.gguf"), "--text-only", "--head",
+                place.path("c.head"), "--cache", place.path("cache"), "--seeds", "1", "--budgets", "0.5", "--json",
+            ])
+            #expect(replayed.status == 0, "\(replayed.errors)")
+            let fed = await place.run([
+                "replay", place.path("signals.jsonl"), "--seeds", "1", "--budgets", "0.5", "--json",
+            ])
+            #expect(fed.status == 0 && fed.output == replayed.output)
         }
     }
 

@@ -60,8 +60,11 @@ import Testing
             steps += isRight || slip > 0 ? ["Then \(a + b + slip) + \(c) = \(a + b + slip + c)."] : []
             steps.append("#### \(isRight || slip > 0 ? a + b + slip + c : a + b)")
             var template = AnswerRow(text: [], label: 0, group: group, step: 0, isEnd: false)
-            // One state in three tells, the others are noise.
-            template.state = state ? [Float.random(in: -1...1, using: &random), isRight ? 1 : -1, 0.5] : []
+            // One number of the state tells, the others are noise.
+            if state {
+                template.state = LikelihoodFeatures.names.map { _ in Float.random(in: -1...1, using: &random) }
+                template.state += [isRight ? 1 : -1, 0.5]
+            }
             let question = "Ann has \(a) apples, \(b) pears and \(c) figs. How many fruits are there?"
             return AnswerRow.rows(
                 question: AnswerFeatures(question: question), steps: steps, labels: steps.map { _ in isRight ? 1 : 0 },

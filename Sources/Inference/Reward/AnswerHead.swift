@@ -18,7 +18,7 @@ package struct AnswerHead: Hashable, Sendable {
     package var seed: UInt64
 
     /// Whether it needs what the SLM makes of an answer, not only its text.
-    package var readsState: Bool { whole.state != nil || partial?.state != nil }
+    package var readsState: Bool { [whole, partial].contains { $0?.likelihood != nil || $0?.hidden != nil } }
 
     /// The chance that an answer ends right, before calibration.
     package func raw(_ row: AnswerRow) -> Double {

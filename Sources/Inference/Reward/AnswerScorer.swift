@@ -1,14 +1,20 @@
 internal import Foundation
 
-/// The chance that an answer ends right, from three views of it: a line and trees through what its text says, and a
-/// line through what a model makes of it. Which view is to be believed how far is learned out of fold.
+/// The chance that an answer ends right, from several views of it: a line and trees through what its text says, and
+/// lines through how likely a model finds it and through the model's hidden states. Which view is to be believed how
+/// far is learned out of fold.
 struct AnswerScorer: Hashable, Sendable, Codable {
     var text: LinearScorer
     var trees: BoostedTrees
     /// nil where no model read the answers.
-    var state: LinearScorer?
+    var likelihood: LinearScorer?
+    /// nil where they add nothing to the others.
+    var hidden: LinearScorer?
     /// Weights of the views' log-odds, and a bias behind them.
     var mix: [Double]
+
+    /// Numbers at the beginning of a row's state that are likelihoods; the others are hidden states.
+    static var likelihoods: Int { LikelihoodFeatures.names.count }
 
     /// Probability that the answer ends right.
     func probability(text row: [Float], state values: [Float]) -> Double {
@@ -17,14 +23,17 @@ struct AnswerScorer: Hashable, Sendable, Codable {
 
     func views(text row: [Float], state values: [Float]) -> [Double] {
         var views = [text.logit(row[...]), trees.logit(row[...])]
-        if let state { views.append(values.isEmpty ? 0 : state.logit(values[...])) }
+        if let likelihood { views.append(values.isEmpty ? 0 : likelihood.logit(values.prefix(Self.likelihoods))) }
+        if let hidden { views.append(values.isEmpty ? 0 : hidden.logit(values.dropFirst(Self.likelihoods))) }
         return views
     }
 
     func isSound(textWidth: Int, stateWidth: Int) -> Bool {
-        text.isSound(width: textWidth) && trees.isSound(width: textWidth)
-            && state.map { $0.isSound(width: stateWidth) } ?? true
-            && mix.count == (state == nil ? 3 : 4) && mix.allSatisfy(\.isFinite)
+        let width = Self.likelihoods
+        return text.isSound(width: textWidth) && trees.isSound(width: textWidth)
+            && likelihood.map { $0.isSound(width: width) } ?? true
+            && hidden.map { $0.isSound(width: stateWidth - width) } ?? true
+            && mix.count == 3 + (likelihood == nil ? 0 : 1) + (hidden == nil ? 0 : 1) && mix.allSatisfy(\.isFinite)
     }
 
     static func dot(_ mix: [Double], _ views: [Double]) -> Double {
@@ -38,16 +47,17 @@ struct AnswerScorer: Hashable, Sendable, Codable {
 struct AnswerScorerTrainer {
     /// Penalties that are tried.
     static let textPenalties = [0.05, 0.12, 0.3]
-    static let statePenalties = [0.1, 0.3, 1, 3]
+    static let likelihoodPenalties = [0.01, 0.05, 0.2]
+    static let hiddenPenalties = [0.3, 1, 3]
+    /// Hidden states are looked at only where they take this share off the loss: with a few hundred answers they
+    /// mostly add noise.
+    static let leastImprovement = 0.01
 
     var rounds = 150
     var seed: UInt64
 
     func fit(_ rows: [AnswerRow], folds assignment: [Int]) -> AnswerScorer {
-        let hasState = rows.contains { !$0.state.isEmpty }
-        let textTable = Self.table(rows, \.text)
-        let readRows = rows.indices.filter { !rows[$0].state.isEmpty }
-        let stateTable = Self.table(readRows.map { rows[$0] }, \.state)
+        let textTable = Self.table(rows) { $0.text[...] }
         let own = rows.indices.filter { rows[$0].isOwn }
         // Scores of every row by models that were fitted without its fold.
         let text = choose(Self.textPenalties, own, rows) { penalty in
@@ -55,22 +65,36 @@ struct AnswerScorerTrainer {
         }
         let trees = outOfFold(textTable, assignment) { BoostedTreesTrainer(rounds: rounds, seed: seed).fit($0).logit }
         var views = [text.scores, trees]
-        var statePenalty: Double?
-        if hasState {
-            let readFolds = readRows.map { assignment[$0] }
-            let chosen = choose(Self.statePenalties, own, rows) { penalty in
-                let scores = self.outOfFold(stateTable, readFolds) { LinearScorer.fit($0, l2: penalty).logit }
-                var all = [Double](repeating: 0, count: rows.count)
-                for (place, row) in readRows.enumerated() { all[row] = scores[place] }
-                return all
-            }
-            statePenalty = chosen.penalty
-            views.append(chosen.scores)
+        let width = AnswerScorer.likelihoods
+        let likelihood = state(Self.likelihoodPenalties, rows, assignment) { $0.state.prefix(width) }
+        if let likelihood { views.append(likelihood.scores) }
+        var mixed = mix(views, own, rows)
+        var hidden = state(Self.hiddenPenalties, rows, assignment) { $0.state.dropFirst(width) }
+        if let scores = hidden?.scores {
+            let more = mix(views + [scores], own, rows)
+            if more.loss < mixed.loss * (1 - Self.leastImprovement) { mixed = more } else { hidden = nil }
         }
         return AnswerScorer(
             text: LinearScorer.fit(textTable, l2: text.penalty),
-            trees: BoostedTreesTrainer(rounds: rounds, seed: seed).fit(textTable),
-            state: statePenalty.map { LinearScorer.fit(stateTable, l2: $0) }, mix: mix(views, own, rows))
+            trees: BoostedTreesTrainer(rounds: rounds, seed: seed).fit(textTable), likelihood: likelihood?.scorer,
+            hidden: hidden?.scorer, mix: mixed.weights)
+    }
+
+    /// A line through a part of what a model makes of the answers; nil where it read none.
+    private func state(
+        _ penalties: [Double], _ rows: [AnswerRow], _ assignment: [Int], _ part: (AnswerRow) -> ArraySlice<Float>
+    ) -> (scorer: LinearScorer, scores: [Double])? {
+        let read = rows.indices.filter { !part(rows[$0]).isEmpty }
+        guard read.contains(where: { rows[$0].isOwn }) else { return nil }
+        let table = Self.table(read.map { rows[$0] }, part)
+        let folds = read.map { assignment[$0] }
+        let chosen = choose(penalties, read.filter { rows[$0].isOwn }, rows) { penalty in
+            let scores = self.outOfFold(table, folds) { LinearScorer.fit($0, l2: penalty).logit }
+            var all = [Double](repeating: 0, count: rows.count)
+            for (place, row) in read.enumerated() { all[row] = scores[place] }
+            return all
+        }
+        return (LinearScorer.fit(table, l2: chosen.penalty), chosen.scores)
     }
 
     private func choose(
@@ -79,10 +103,7 @@ struct AnswerScorerTrainer {
         var best: (penalty: Double, scores: [Double], loss: Double)?
         for penalty in penalties {
             let all = scores(penalty)
-            let loss = own.reduce(0.0) { sum, row in
-                let z = all[row]
-                return sum + max(0, z) - rows[row].label * z + log1p(exp(-abs(z)))
-            }
+            let loss = Self.loss(own, rows) { all[$0] }
             if best.map({ loss < $0.loss }) ?? true { best = (penalty, all, loss) }
         }
         return best.map { ($0.penalty, $0.scores) } ?? (1, [])
@@ -103,17 +124,30 @@ struct AnswerScorerTrainer {
     }
 
     /// Logistic regression on the views' log-odds over the SLM's own rows.
-    private func mix(_ views: [[Double]], _ own: [Int], _ rows: [AnswerRow]) -> [Double] {
+    private func mix(
+        _ views: [[Double]], _ own: [Int], _ rows: [AnswerRow]
+    ) -> (weights: [Double], loss: Double) {
         let features = own.flatMap { row in views.map { Float($0[row]) } }
-        return LogisticRegression(
+        let weights = LogisticRegression(
             features: features, width: views.count, labels: own.map { Float(rows[$0].label) },
             rowWeights: own.map { rows[$0].weight }, l2: 0.01
         ).fit()
+        let loss = Self.loss(own, rows) { row in AnswerScorer.dot(weights, views.map { $0[row] }) }
+        return (weights, loss)
     }
 
-    private static func table(_ rows: [AnswerRow], _ values: KeyPath<AnswerRow, [Float]>) -> BoostedTreesTrainer.Table {
+    private static func loss(_ places: [Int], _ rows: [AnswerRow], _ logit: (Int) -> Double) -> Double {
+        places.reduce(0.0) { sum, row in
+            let z = logit(row)
+            return sum + max(0, z) - rows[row].label * z + log1p(exp(-abs(z)))
+        }
+    }
+
+    private static func table(
+        _ rows: [AnswerRow], _ values: (AnswerRow) -> ArraySlice<Float>
+    ) -> BoostedTreesTrainer.Table {
         BoostedTreesTrainer.Table(
-            features: rows.flatMap { $0[keyPath: values] }, width: rows.first?[keyPath: values].count ?? 0,
+            features: rows.flatMap(values), width: rows.first.map { values($0).count } ?? 0,
             labels: rows.map { Float($0.label) }, weights: rows.map(\.weight))
     }
 }

@@ -13,8 +13,13 @@ struct ReplayCommand: AsyncParsableCommand {
 
     @Argument(help: "JSON lines of recorded requests.") var file: String
     @Option(help: "JSON lines to fit on, instead of random halves of FILE.") var fit: String?
-    @Option(help: "Data with arms: the one that stands for the SLM.") var slm: String?
+    @Option(help: "Data with arms: the one that stands for the SLM. Texts: the SLM's GGUF file.") var slm: String?
     @Option(help: "Data with arms: the one that stands for the LLM.") var llm: String?
+    @Option(help: "Texts: a reward head that has not seen them. Without one, heads are trained on the texts.")
+    var head: String?
+    @Option(help: "Texts: JSON lines of more answers to learn from; may be repeated.") var extra: [String] = []
+    @Flag(help: "Texts: no model reads them, rewards come from the text alone.") var textOnly = false
+    @Option(help: "Texts: directory that keeps what the SLM makes of them.") var cache = ReadingCache.defaultDirectory
     @Option(help: "Deviation of the noise that makes a reward model's signal of a quality.") var rewardNoise = 0.0
     @Option(help: "shuffled, diurnal, easy-first or hard-first.") var order = ReplayOrder.shuffled
     @Option(help: "Something that goes wrong: see --suite for all.") var perturbation = ReplayPerturbation.none
@@ -31,9 +36,9 @@ struct ReplayCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let reader = ReplayRows(slm: slm, llm: llm)
-        let rows = try reader.read(file)
-        let fitRows = try fit.map { try reader.read($0) }
+        let rows = try await rows(file)
+        var fitRows: [ReplayRequest]?
+        if let fit { fitRows = try await self.rows(fit) }
         var options = ReplayOptions()
         options.order = order
         options.perturbation = perturbation
@@ -47,6 +52,15 @@ struct ReplayCommand: AsyncParsableCommand {
         }
         if json { return try CommandOutput.print(json: report) }
         CommandOutput.print(ReplayText.text(report))
+    }
+
+    private func rows(_ path: String) async throws -> [ReplayRequest] {
+        guard TextReplay.isMeant(by: path) else { return try ReplayRows(slm: slm, llm: llm).read(path) }
+        guard let slm else { throw CommandFailure.usage("--slm", "these data are texts: the SLM that reads them") }
+        var reading = ReadingOptions()
+        (reading.slm, reading.data, reading.extra) = (slm, [path], extra)
+        (reading.textOnly, reading.cache) = (textOnly, cache)
+        return try await TextReplay(reading: reading, head: head).requests()
     }
 
     private static func run(

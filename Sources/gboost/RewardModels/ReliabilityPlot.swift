@@ -5,6 +5,7 @@ internal import Inference
 struct ReliabilityPlot {
     private static let size = 360.0
     private static let margin = 48.0
+    private static let dot = " r=\"4\" fill=\"#1f5fa8\"/>"
 
     let evaluation: RewardEvaluation
 
@@ -33,8 +34,7 @@ struct ReliabilityPlot {
         }
         for bin in evaluation.reliability {
             parts.append(
-                "<circle cx=\"\(number(x(bin.predicted)))\" cy=\"\(number(y(bin.observed)))\" r=\"4\" fill=\"#1f5fa8\"/>"
-            )
+                "<circle cx=\"\(number(x(bin.predicted)))\" cy=\"\(number(y(bin.observed)))\"" + Self.dot)
         }
         let width = Self.size + 2 * Self.margin
         let ece = evaluation.whole.map { "ECE \(number($0.ece.value, 3)), \($0.rows) answers" } ?? "no whole answers"
