@@ -121,13 +121,15 @@ package actor PostgresConnection {
             var mustWait = false
             let answer: Answer = await withCheckedContinuation { waiter in
                 mustWait = isScripting || alone && !inFlight.isEmpty
-                var entry = Entry(waiter: nil, deadline: .now + limit)
+                // One moment for both: who gives up on a server that hangs finds its connection given up, too.
+                let now = ContinuousClock.now
+                var entry = Entry(waiter: nil, deadline: now + limit)
                 do throws(PostgresError) {
                     if mustWait { throw PostgresError(.connection, "others are under way") }
                     try send(&entry)
                 } catch { return waiter.resume(returning: .failure(error)) }
                 entry.waiter = waiter
-                if inFlight.isEmpty { headSince = .now }
+                if inFlight.isEmpty { headSince = now }
                 inFlight.append(entry)
                 flush()
                 watch()
