@@ -228,7 +228,15 @@ struct StrategyPropertyTests {
         for seed in 0..<2000 as Range<UInt64> {
             var generator = SeededGenerator(seed: seed)
             var strategy = makeStrategy(kind, StrategyContext(settings: RouteSettings(), sampling: Sampling()))
-            for _ in 0..<30 { _ = strategy.next(generator.pick(events)) }
+            var hasEnded = false
+            for _ in 0..<30 {
+                if case .finish = strategy.next(generator.pick(events)) {
+                    hasEnded = true
+                } else {
+                    #expect(!hasEnded, "it went on after its end, seed \(seed)")
+                }
+            }
+            #expect(hasEnded, "seed \(seed)")
         }
     }
 }
