@@ -7,8 +7,11 @@ internal import Synchronization
 package final class Activity: Sendable {
     private struct State {
         var running = 0
+        /// Answers that their clients have, and whose rows are being written.
+        var trailing = 0
         var isDraining = false
         var waiters: [CheckedContinuation<Void, Never>] = []
+        var isIdle: Bool { running == 0 && trailing == 0 }
     }
     private let state = Mutex(State())
 
@@ -24,10 +27,21 @@ package final class Activity: Sendable {
     }
 
     /// Gives the place back.
-    func leave() {
+    func leave() { end { $0.running -= 1 } }
+
+    /// Does what is left to do for an answer whose client has it: a shutdown waits for it, the next client does not.
+    func trail(_ work: @escaping @Sendable () async -> Void) {
+        state.withLock { $0.trailing += 1 }
+        Task {
+            await work()
+            end { $0.trailing -= 1 }
+        }
+    }
+
+    private func end(_ change: (inout State) -> Void) {
         let waiters = state.withLock { s in
-            s.running -= 1
-            guard s.running == 0 else { return [] as [CheckedContinuation<Void, Never>] }
+            change(&s)
+            guard s.isIdle else { return [] as [CheckedContinuation<Void, Never>] }
             defer { s.waiters = [] }
             return s.waiters
         }
@@ -53,8 +67,8 @@ package final class Activity: Sendable {
     package func waitUntilIdle() async {
         await withCheckedContinuation { waiter in
             let isIdle = state.withLock { s in
-                if s.running > 0 { s.waiters.append(waiter) }
-                return s.running == 0
+                if !s.isIdle { s.waiters.append(waiter) }
+                return s.isIdle
             }
             if isIdle { waiter.resume() }
         }

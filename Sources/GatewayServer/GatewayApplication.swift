@@ -39,7 +39,7 @@ package enum GatewayApplication {
         onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
     ) -> some Service {
         Application(
-            router: router(services),
+            router: router(services), server: PinnedChannel.server,
             configuration: .init(
                 address: .hostname(address.host, port: address.port), serverName: nil, backlog: backlog),
             onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? address.port) },

@@ -15,8 +15,9 @@ package struct LedgerConfiguration: Sendable {
     package var sweepInterval = Duration.seconds(15)
     /// How often the journal is tried again while the database is away.
     package var replayInterval = Duration.milliseconds(250)
-    /// How many batches may be at the database at once; tenants are spread over them. One is best on a slow disk.
-    package var lanes = 2
+    /// How many batches may be at the database at once; tenants are spread over them. One makes larger batches, which
+    /// cost less: best on a slow disk, and on few cores.
+    package var lanes = 1
     /// Limits of a batch and of what may wait for one.
     var batchLimits = BatchQueue<BatchItem>.Limits()
     /// Tests only: replaces the database's clock where periods are computed.

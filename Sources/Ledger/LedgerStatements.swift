@@ -44,6 +44,6 @@ enum LedgerStatements {
     }
 
     /// PostgreSQL stores no zero bytes; a settlement must not fail for one in a provider's request id.
-    private static func clean(_ text: String) -> String { text.replacing("\0", with: "") }
-    private static func clean(_ text: String?) -> String? { text.map { clean($0) } }
+    static func clean(_ text: String) -> String { text.replacing("\0", with: "") }
+    static func clean(_ text: String?) -> String? { text.map { clean($0) } }
 }

@@ -17,6 +17,7 @@ package final class PostgresLedger: SpendLedger {
     /// Names this process in the database: its holds are its own until it is dead.
     package let incarnation = UUID()
     let plans: PlanCache
+    private let requests: RequestWriter
     private let lanes: [LedgerLane]
     /// The lanes' connections, where they have their own.
     private let ownPool: PostgresPool?
@@ -39,6 +40,7 @@ package final class PostgresLedger: SpendLedger {
         self.ownPool = ownPool
         let lanePool = ownPool ?? pool
         plans = PlanCache(pool: pool, timeout: configuration.reserveTimeout, now: configuration.now)
+        requests = RequestWriter(pool: pool, timeout: configuration.settleTimeout)
         let incarnation = incarnation
         lanes = (0..<max(1, configuration.lanes)).map { _ in
             LedgerLane(pool: lanePool, gateway: incarnation, configuration: configuration)
@@ -94,7 +96,14 @@ package final class PostgresLedger: SpendLedger {
         }
     }
 
-    package func record(_ request: RequestRecord) async { await post(.request(request)) }
+    package func record(_ request: RequestRecord) async {
+        inFlight.enter()
+        defer { inFlight.leave() }
+        // Nothing here looks at the task's cancellation.
+        if case .failure(let error) = await requests.write(request) {
+            await Task { await self.keep(.request(request), because: "\(error)") }.value
+        }
+    }
 
     /// Waits until every settlement is in the database or on disk, then says goodbye, so that other gateways need
     /// not wait for this one's silence. For SIGTERM, after the last request has ended.

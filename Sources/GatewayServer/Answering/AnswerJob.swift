@@ -104,6 +104,7 @@ struct AnswerJob: Sendable {
             slmOutputTokens: summary?.slmOutputTokens ?? 0, costNanoUSD: summary?.cost.rawValue ?? 0,
             startedAt: startedOn, milliseconds: Int64(elapsed / .milliseconds(1)))
         record.outcome = outcome
-        await services.ledger.record(record)
+        let (ledger, finished) = (services.ledger, record)
+        services.activity.trail { await ledger.record(finished) }
     }
 }

@@ -49,7 +49,7 @@ struct AnswerEndpoints: Sendable {
             throw GatewayRefusal.overloaded(retryAfterSeconds: 1)
         }
         // Not a child task: the answer's money is settled also when the client's connection is gone.
-        Task {
+        Task(executorPreference: EventLoopExecutor.current) {
             await work()
             activity.leave()
         }
