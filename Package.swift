@@ -64,6 +64,7 @@ let package = Package(
             dependencies: [
                 "GatewayCore", "WireFormat", "Router", "Ledger", "Providers", "Inference", hummingbird, lifecycle,
                 log, nio, crypto, .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
             ],
             swiftSettings: strict),
         .target(name: "GatewayTesting", dependencies: ["GatewayCore", "EmbeddedPostgres"], swiftSettings: strict),

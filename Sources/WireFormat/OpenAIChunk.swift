@@ -13,6 +13,8 @@ package struct OpenAIChunk: Hashable, Sendable {
     package var error: ProviderFault?
     /// The delta carries tool calls: something other than text is being answered.
     package var hasToolCalls = false
+    /// Where the text lies in the data, quotes included; nil where the chunk says more than a text.
+    package private(set) var textRange: Range<Int>?
 
     /// Reads the data of one event; not for `[DONE]` and empty data. Throws on what is not a JSON object.
     package init(_ data: [UInt8]) throws(WireFormatError) {
@@ -27,8 +29,11 @@ package struct OpenAIChunk: Hashable, Sendable {
         // `/v1/completions` has the text where chats have a delta.
         text = choice["text"]?.string ?? ""
         guard let delta = choice["delta"] else { return }
-        text = delta["content"]?.string ?? ""
+        let content = delta["content"]
+        text = content?.string ?? ""
         hasToolCalls = delta["tool_calls"]?.kind == .array
+        let saysMore = finishReason != nil || self.usage != .absent || error != nil || hasToolCalls
+        textRange = content?.kind == .string && !saysMore ? content?.range : nil
     }
 }
 

@@ -44,6 +44,7 @@ struct BoostedAnswerTests {
         #expect(response.headers[.costUSD] == "0.000000000")
         #expect(response.headers[.degraded] == nil)
         #expect(fixture.provider.calls.isEmpty)
+        await fixture.services.activity.waitUntilIdle()
         #expect(fixture.ledger.snapshot.requests.first?.servedBy == .slm)
     }
 

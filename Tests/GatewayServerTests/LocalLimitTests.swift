@@ -38,6 +38,7 @@ struct LocalLimitTests {
         let body = String(buffer: response.body)
         #expect(body.contains(#""type":"rate_limit_error""#) && body.contains(#""scope":"tenant:acme""#))
         #expect(fixture.slm.requests.count == drafts)
+        await fixture.services.activity.waitUntilIdle()
         #expect(fixture.ledger.snapshot.requests.map(\.status) == [200, 429])
     }
 
@@ -60,6 +61,7 @@ struct LocalLimitTests {
             let route = try #require(await fixture.services.catalog.route("math", tenantID: 1))
             await BoostedAnswer(job: job, chat: chat, route: route, strategy: route.settings.strategy).run()
         }
+        await fixture.services.activity.waitUntilIdle()
         #expect(fixture.ledger.snapshot.requests.suffix(3).allSatisfy { $0.status == 499 })
         #expect(try await post(fixture).status == .ok)
     }

@@ -123,7 +123,8 @@ final class FakeRouterMemory: RouterMemory {
         return settings
     }
 
-    private static func outcome(_ fixture: Fixture) throws -> RouterState.Outcome? {
+    private static func outcome(_ fixture: Fixture) async throws -> RouterState.Outcome? {
+        await fixture.services.activity.waitUntilIdle()
         let text = try #require(fixture.ledger.snapshot.requests.first).outcome
         return try text.map { try JSONDecoder().decode(RouterState.Outcome.self, from: Data($0.utf8)) }
     }
@@ -134,7 +135,7 @@ final class FakeRouterMemory: RouterMemory {
         let fixture = Self.fixture(memory, settings: Self.settings())
         let response = try await DirectAnswerTests.post(fixture, Self.question)
         #expect(response.status == .ok && response.headers[.servedBy] == "mixed")
-        let outcome = try #require(try Self.outcome(fixture))
+        let outcome = try #require(try await Self.outcome(fixture))
         #expect(outcome.p == 0.05 && outcome.cluster == AdaptiveController.cluster(depth: 1))
         #expect(abs((outcome.paid ?? 0) - 0.0013) < 1e-9)
         #expect(outcome.period == "month:2026-11")
@@ -161,7 +162,7 @@ final class FakeRouterMemory: RouterMemory {
         for (settings, memory) in cases {
             let fixture = Self.fixture(memory, settings: settings)
             #expect(try await DirectAnswerTests.post(fixture, Self.question).status == .ok)
-            #expect(try Self.outcome(fixture) == nil)
+            #expect(try await Self.outcome(fixture) == nil)
         }
         // Another strategy's outcomes are not this route's.
         let fixture = Self.fixture(FakeRouterMemory(), settings: Self.settings())
@@ -169,7 +170,7 @@ final class FakeRouterMemory: RouterMemory {
         headers[.strategy] = "cascade"
         let response = try await DirectAnswerTests.post(fixture, Self.question, headers: headers)
         #expect(response.status == .ok)
-        #expect(try Self.outcome(fixture) == nil)
+        #expect(try await Self.outcome(fixture) == nil)
     }
 
     @Test(

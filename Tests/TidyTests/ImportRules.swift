@@ -15,8 +15,7 @@ enum ImportRules {
         "EmbeddedPostgres": ["Subprocess", "Logging"],
         "GatewayServer": [
             "GatewayCore", "WireFormat", "Router", "Ledger", "Providers", "Inference", "Hummingbird",
-            "ServiceLifecycle",
-            "UnixSignals", "Logging", "NIOCore", "HTTPTypes", "Crypto",
+            "HummingbirdCore", "ServiceLifecycle", "UnixSignals", "Logging", "NIOCore", "HTTPTypes", "Crypto",
         ],
         "InferenceBench": ["Inference", "GatewayCore", "Logging", "ArgumentParser"],
         "LedgerBench": ["Ledger", "Audit", "Postgres", "GatewayCore", "Logging", "ArgumentParser"],

@@ -85,15 +85,10 @@ struct StreamTail: AnswerRelay {
 
     /// How often `mark`, after optional blanks, is followed by `next`.
     private static func count(_ mark: [UInt8], before next: UInt8?, in bytes: [UInt8]) -> Int {
-        guard let first = mark.first, bytes.count >= mark.count else { return 0 }
         var hits = 0
         var index = 0
-        while index + mark.count <= bytes.count {
-            guard bytes[index] == first, bytes[index..<(index + mark.count)].elementsEqual(mark) else {
-                index += 1
-                continue
-            }
-            index += mark.count
+        while let found = bytes.position(of: mark, from: index) {
+            index = found + mark.count
             while index < bytes.count, bytes[index] == 0x20 { index += 1 }
             if next == nil || (index < bytes.count && bytes[index] == next) { hits += 1 }
         }

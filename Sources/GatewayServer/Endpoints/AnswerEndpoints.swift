@@ -54,7 +54,7 @@ struct AnswerEndpoints: Sendable {
             activity.leave()
         }
         let head = try await job.stream.head().get()
-        return Response(status: .ok, headers: head.headers, body: self.body(of: job, head: head))
+        return Response(status: .ok, headers: head.headers, body: await self.body(of: job, head: head))
     }
 
     static func passedHeaders(_ request: Request) throws -> [(name: String, value: String)] {
@@ -128,9 +128,16 @@ struct AnswerEndpoints: Sendable {
     ///
     /// (Hummingbird's own watch for closed connections reads the request's body to its end, which is consumed here
     /// already: it would stop the process. For a stream that waits upstream the provider's time limits apply.)
-    private func body(of job: AnswerJob, head: AnswerHead) -> ResponseBody {
+    private func body(of job: AnswerJob, head: AnswerHead) async -> ResponseBody {
         let stream = job.stream
-        return ResponseBody(contentLength: head.contentLength) { writer in
+        if let length = head.contentLength {
+            // All of it is there, or is about to be: head and body leave together.
+            var whole = ByteBuffer()
+            whole.reserveCapacity(length)
+            while let bytes = await stream.next() { whole.writeBytes(bytes) }
+            return ResponseBody(byteBuffer: whole)
+        }
+        return ResponseBody(contentLength: nil) { writer in
             do {
                 while let bytes = await stream.next() { try await writer.write(ByteBuffer(bytes: bytes)) }
                 try await writer.finish(nil)

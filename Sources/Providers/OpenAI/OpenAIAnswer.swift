@@ -10,6 +10,8 @@ struct OpenAIReader: AnswerReader {
     private(set) var result: PaidResult
     /// `[DONE]` was seen: nothing that follows counts.
     private(set) var isDone = false
+    /// Of the last chunk that was parsed and was nothing but text.
+    private var template: ChunkTemplate?
 
     init(providerRequestID: String?) { result = PaidResult(providerRequestID: providerRequestID) }
 
@@ -18,7 +20,9 @@ struct OpenAIReader: AnswerReader {
             isDone = true
             return ("", nil)
         }
+        if let text = template?.text(of: event.data) { return (text, nil) }
         let chunk = try OpenAIChunk(event.data)
+        template = chunk.textRange.flatMap { ChunkTemplate(event.data, text: $0) }
         note(chunk.usage, chunk.usageText, chunk.finishReason)
         return (chunk.text, chunk.error?.message)
     }
