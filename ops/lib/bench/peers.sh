@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what `ops/bench proxy` measures with and against, and prints where it is: nginx, wrk, h2load and LiteLLM's
-# proxy, a path a line. For benchmarks only: ops/setup does not need them.
+# Installs what `ops/bench proxy` measures with and against, and prints where it is: nginx, wrk and LiteLLM's proxy,
+# a path a line. For benchmarks only: ops/setup does not need them.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 for part in common paths packages; do
@@ -37,6 +37,6 @@ install_litellm() {
 }
 
 mkdir -p "$cache/tmp" "$cache/log"
-packages=(wrk nghttp2-client)
+packages=(wrk)
 { install_packages && install_nginx && install_litellm; } >&2
-printf '%s\n' "$cache/nginx" "$(command -v wrk)" "$(command -v h2load)" "$litellm/bin/litellm"
+printf '%s\n' "$cache/nginx" "$(command -v wrk)" "$litellm/bin/litellm"

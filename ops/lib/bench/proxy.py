@@ -87,7 +87,7 @@ class Scene:
         found = subprocess.run([script], text=True, stdout=subprocess.PIPE, check=False, stdin=subprocess.DEVNULL)
         if found.returncode != 0:
             raise Failure("the peers could not be installed")
-        self.nginx_root, self.wrk, self.h2load, self.litellm_program = found.stdout.split()
+        self.nginx_root, self.wrk, self.litellm_program = found.stdout.split()
         self.cluster = Cluster(directory, "postgres", 5432, SETTINGS)
         self.processes = []
 
@@ -216,7 +216,7 @@ def rounds(scene, options):
             ("nginx_sse", scene.floor, stream_floor, 50), ("gateway_sse", scene.gateway, stream, 50)]
     # Both orders, so that a machine whose speed drifts treats all alike.
     for _, process, load, connections in plan:
-        load.run(process, connections, seconds=2)
+        load.warm_up(process, connections)
     runs = []
     for number in range(options.rounds):
         run = {}
