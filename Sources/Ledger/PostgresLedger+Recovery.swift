@@ -6,6 +6,9 @@ internal import Synchronization
 extension PostgresLedger {
     private static let replayBatch = 64
     private static let recoveryBatch = 500
+    /// How much earlier than its last heartbeat knew an open hold of a dead gateway may have been taken. Its call's
+    /// settlement may have been under way, or the database's clock was set back.
+    private static let recoveryMargin = "1 hour"
     private static let partitionInterval = Duration.seconds(6 * 3600)
 
     /// Heartbeat, journal, recovery and partitions, until the task is cancelled.
@@ -48,7 +51,10 @@ extension PostgresLedger {
     /// Says that this gateway lives; registers it if need be. False when the database did not hear it.
     func beat() async -> Bool {
         let statement: PostgresStatement =
-            "select gboost_heartbeat(\(incarnation), \(configuration.instance), \(journal.identity))"
+            """
+            select gboost_heartbeat(\(incarnation), \(configuration.instance), \(journal.identity),
+              \(optional: openSince))
+            """
         let result = await bounded(configuration.settleTimeout) { [pool] () async throws(PostgresError) in
             _ = try await pool.query(statement)
         }
@@ -61,6 +67,12 @@ extension PostgresLedger {
             logger.debug("no heartbeat", metadata: ["reason": "\(error)"])
             return false
         }
+    }
+
+    /// When the oldest open hold was taken, by the database's clock. A test's own clock would not be comparable.
+    private var openSince: Date? {
+        guard configuration.now == nil else { return Date(timeIntervalSince1970: 0) }
+        return open.withLock { $0.values.lazy.map(\.takenAt).min() }
     }
 
     private func wasReachable() -> Bool {
@@ -106,7 +118,8 @@ extension PostgresLedger {
         let interval: PostgresStatement =
             """
             select request_id, step, attempt from gboost_orphans(
-              \(incarnation), \(journal.identity), \(ttl) * interval '1 ms', \(Int32(Self.recoveryBatch)))
+              \(incarnation), \(journal.identity), \(ttl) * interval '1 ms', \(Self.recoveryMargin)::interval,
+              \(Int32(Self.recoveryBatch)))
             """
         do {
             while true {
@@ -115,7 +128,10 @@ extension PostgresLedger {
                 if orphans.count < Self.recoveryBatch { break }
             }
             _ = try await pool.query(
-                "select gboost_mark_recovered(\(incarnation), \(journal.identity), \(ttl) * interval '1 ms')")
+                """
+                select gboost_mark_recovered(\(incarnation), \(journal.identity), \(ttl) * interval '1 ms',
+                  \(Self.recoveryMargin)::interval)
+                """)
         } catch {
             logger.warning("recovery is put off", metadata: ["reason": "\(error)"])
             return nil

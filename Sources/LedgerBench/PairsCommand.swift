@@ -9,7 +9,7 @@ struct PairsCommand: AsyncParsableCommand {
     @OptionGroup var database: DatabaseOptions
     @Option(help: "Tasks at once.") var tasks = 64
     @Option(help: "Seconds to measure, after one to warm up.") var seconds = 6.0
-    @Option(help: "Batches at the database at once.") var lanes = 2
+    @Option(help: "Batches at the database at once.") var lanes = 1
     @Flag(help: "Seal meanwhile, as a gateway does.") var seal = false
     @Flag(help: "Everything on one budget row, instead of three rows each of a hundred tenants.") var hot = false
 
@@ -75,7 +75,7 @@ struct LoneCommand: AsyncParsableCommand {
 
     mutating func run() async throws {
         let world = try await BenchWorld(database)
-        let ledger = try await world.ledger(lanes: 2)
+        let ledger = try await world.ledger(lanes: 1)
         var (reserves, settles) = ([Double](), [Double]())
         for number in 0..<(count + 50) {
             let call = world.reservation(world.callers[number % world.callers.count], amount: 1_000_000)

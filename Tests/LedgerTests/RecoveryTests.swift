@@ -1,8 +1,9 @@
 import Foundation
 import GatewayCore
-import Ledger
 import Postgres
 import Testing
+
+@testable import Ledger
 
 @Suite("After a crash")
 struct RecoveryTests {
@@ -56,6 +57,47 @@ struct RecoveryTests {
             #expect(try await f.number("select count(*) from ledger_entries") == 2)
             #expect(try await f.admin.holds(.unreconciled).isEmpty)
             #expect(try await f.violations() == 0)
+        }
+    }
+
+    @Test("a heartbeat says since when the oldest hold is open, and recovery looks back to that moment")
+    func oldestHold() async throws {
+        try await LedgerFixture.with { f in
+            let journal = try SettlementJournal(directory: temporaryDirectory())
+            let first = try await f.ledger(journal: journal)
+            let since = "select count(*) from gateways g where abs(extract(epoch from g.open_since - "
+            #expect(await first.beat())
+            #expect(try await f.number(since + "g.heartbeat_at)) < 0.001") == 1)
+            let calls = [f.reservation(1), f.reservation(2)]
+            for call in calls { #expect(try await first.reserve(call).isGranted) }
+            try await Task.sleep(for: .milliseconds(20))
+            #expect(await first.beat())
+            let oldest = "(select min(taken_at) from holds where state = 'd')"
+            #expect(try await f.number(since + "\(oldest))) < 0.001") == 1)
+            await first.settle(.of(calls[0].id, 1))
+            #expect(await first.beat())
+            #expect(try await f.number(since + "\(oldest))) < 0.001") == 1)
+            // Long ago, as its gateway's last heartbeat knew.
+            try await f.run("update holds set created_at = now() - interval '9 hours' where state = 'd'")
+            try await f.run("update gateways set open_since = now() - interval '9 hours'")
+            let second = try await restart(f, journal)
+            #expect(second.counters.unreconciled == 1)
+            #expect(try await f.number("select count(*) from gateways where recovered_at is not null") == 1)
+        }
+    }
+
+    @Test("a gateway is not done with while a hold of it is open")
+    func notYetRecovered() async throws {
+        try await LedgerFixture.with { f in
+            let journal = try SettlementJournal(directory: temporaryDirectory())
+            let first = try await f.ledger(journal: journal)
+            #expect(try await first.reserve(f.reservation(1)).isGranted)
+            let mark = "select 1 from gboost_mark_recovered(gen_random_uuid(), '\(journal.identity)', '1 s', '1 hour')"
+            _ = try await f.number(mark)
+            #expect(try await f.number("select count(*) from gateways where recovered_at is not null") == 0)
+            try await f.run("update holds set state = 's', actual = 1, settled_at = now()")
+            _ = try await f.number(mark)
+            #expect(try await f.number("select count(*) from gateways where recovered_at is not null") == 1)
         }
     }
 
