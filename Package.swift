@@ -127,15 +127,15 @@ let package = Package(
         .testTarget(
             name: "SimulatedProviderTests",
             dependencies: [
-                "SimulatedProvider", "GatewayTesting", "WireFormat",
-                .product(name: "HummingbirdTesting", package: "hummingbird"),
+                "SimulatedProvider", "GatewayTesting", "WireFormat", "Curl", lifecycle, log,
+                .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: common),
         .testTarget(
             name: "GatewayServerTests",
             dependencies: [
                 "GatewayServer", "GatewayCore", "WireFormat", "Router", "GatewayTesting",
-                .product(name: "HummingbirdTesting", package: "hummingbird"), crypto, log, hummingbird,
+                crypto, log, hummingbird, .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "HTTPTypes", package: "swift-http-types"), nio,
             ],
             swiftSettings: common),

@@ -2,7 +2,6 @@ import Foundation
 import GatewayCore
 import HTTPTypes
 import Hummingbird
-import HummingbirdTesting
 import Synchronization
 import Testing
 

@@ -2,7 +2,6 @@ import Foundation
 import GatewayCore
 import HTTPTypes
 import Hummingbird
-import HummingbirdTesting
 import NIOCore
 import Synchronization
 import Testing
@@ -16,11 +15,8 @@ struct DirectAnswerTests {
     static func post(
         _ fixture: Fixture, _ body: String, headers: HTTPFields = headers
     ) async throws -> TestResponse {
-        let app = Application(router: GatewayApplication.router(fixture.services))
-        let response = try await app.test(.router) { client in
-            try await client.executeRequest(
-                uri: "/v1/chat/completions", method: .post, headers: headers, body: ByteBuffer(string: body))
-        }
+        let response = try await RouterClient(fixture.services).send(
+            .post, "/v1/chat/completions", headers: headers, body: body)
         await fixture.services.activity.waitUntilIdle()
         return response
     }

@@ -1,7 +1,6 @@
 import Foundation
 import HTTPTypes
 import Hummingbird
-import HummingbirdTesting
 import Testing
 
 @testable import GatewayServer
@@ -11,10 +10,7 @@ struct EndpointTests {
     private static func get(
         _ fixture: Fixture, _ path: String, method: HTTPRequest.Method = .get, headers: HTTPFields = [:]
     ) async throws -> TestResponse {
-        let app = Application(router: GatewayApplication.router(fixture.services))
-        return try await app.test(.router) { client in
-            try await client.executeRequest(uri: path, method: method, headers: headers, body: nil)
-        }
+        try await RouterClient(fixture.services).send(method, path, headers: headers)
     }
 
     @Test("Ready until something is missing or draining begins; alive all the while")

@@ -2,7 +2,6 @@ import Foundation
 import GatewayCore
 import HTTPTypes
 import Hummingbird
-import HummingbirdTesting
 import NIOCore
 import Synchronization
 import Testing
@@ -41,11 +40,8 @@ struct FurtherEndpointTests {
     ) async throws -> TestResponse {
         var services = fixture.services
         services.providers["sim"] = EndpointProvider(inner: fixture.provider, endpoints: Set(PaidEndpoint.allCases))
-        let app = Application(router: GatewayApplication.router(services))
-        let response = try await app.test(.router) { client in
-            try await client.executeRequest(
-                uri: way.description, method: .post, headers: headers, body: ByteBuffer(string: body ?? way.body))
-        }
+        let response = try await RouterClient(services).send(
+            .post, way.description, headers: headers, body: body ?? way.body)
         await services.activity.waitUntilIdle()
         return response
     }
@@ -112,17 +108,12 @@ struct FurtherEndpointTests {
         var services = fixture.services
         services.providers["sim"] = EndpointProvider(
             inner: fixture.provider, endpoints: [.chatCompletions], traits: traits)
-        let app = Application(router: GatewayApplication.router(services))
+        let client = RouterClient(services)
         let chat = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}],"stream":true}"#
-        try await app.test(.router) { client in
-            let refused = try await client.executeRequest(
-                uri: "/v1/embeddings", method: .post, headers: DirectAnswerTests.headers,
-                body: ByteBuffer(string: Self.ways[3].body))
-            #expect(refused.status == .badRequest && Self.text(refused).contains("does not serve /v1/embeddings"))
-            _ = try await client.executeRequest(
-                uri: "/v1/chat/completions", method: .post, headers: DirectAnswerTests.headers,
-                body: ByteBuffer(string: chat))
-        }
+        let refused = try await client.send(
+            .post, "/v1/embeddings", headers: DirectAnswerTests.headers, body: Self.ways[3].body)
+        #expect(refused.status == .badRequest && Self.text(refused).contains("does not serve /v1/embeddings"))
+        _ = try await client.send(.post, "/v1/chat/completions", headers: DirectAnswerTests.headers, body: chat)
         await services.activity.waitUntilIdle()
         let sent = String(decoding: try #require(fixture.provider.calls.first).body, as: UTF8.self)
         #expect(sent.hasSuffix(#""stream":true,"max_completion_tokens":4096}"#))

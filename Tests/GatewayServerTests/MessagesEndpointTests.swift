@@ -2,7 +2,6 @@ import Foundation
 import GatewayCore
 import HTTPTypes
 import Hummingbird
-import HummingbirdTesting
 import NIOCore
 import Testing
 
@@ -31,11 +30,7 @@ struct MessagesEndpointTests {
     ) async throws -> TestResponse {
         var services = fixture.services
         if isAnthropic { services.providers["sim"] = EndpointProvider(inner: fixture.provider) }
-        let app = Application(router: GatewayApplication.router(services))
-        let response = try await app.test(.router) { client in
-            try await client.executeRequest(
-                uri: path, method: .post, headers: headers, body: ByteBuffer(string: body))
-        }
+        let response = try await RouterClient(services).send(.post, path, headers: headers, body: body)
         await services.activity.waitUntilIdle()
         return response
     }

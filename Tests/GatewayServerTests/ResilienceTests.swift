@@ -1,7 +1,6 @@
 import Foundation
 import GatewayCore
 import HTTPTypes
-import HummingbirdTesting
 import Synchronization
 import Testing
 

@@ -1,10 +1,8 @@
+import Curl
 import Foundation
 import GatewayTesting
 import HTTPTypes
-import HummingbirdTesting
 import Logging
-import NIOCore
-import NIOPosix
 import ServiceLifecycle
 import SimulatedProvider
 
@@ -41,25 +39,12 @@ struct ProviderHarness: Sendable {
 
     var lines: [SimulatedBill.Line] { get throws { try SimulatedBill.read(bill) } }
 
-    func client(timeout: Duration = .seconds(15)) -> TestClient {
-        let client = TestClient(
-            host: "127.0.0.1", port: port, configuration: .init(timeout: timeout),
-            eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton))
-        client.connect()
-        return client
-    }
+    var client: ProviderClient { ProviderClient(port: port) }
 
     func send(
-        _ method: HTTPRequest.Method, _ path: String, body: String = "", headers: [String: String] = [:]
-    ) async throws -> TestClient.Response {
-        var fields = HTTPFields()
-        for (name, value) in headers { fields[HTTPField.Name(name)!] = value }
-        let client = client()
-        let result = await Result {
-            try await client.execute(.init(path, method: method, headers: fields, body: ByteBuffer(string: body)))
-        }
-        try? await client.shutdown()
-        return try result.get()
+        _ method: CurlMethod, _ path: String, body: String = "", headers: [String: String] = [:]
+    ) async throws -> ProviderResponse {
+        try await client.send(method, path, body: body, headers: headers)
     }
 
     /// Asks one question.
@@ -102,10 +87,10 @@ struct Answer: Sendable {
     var chunks: [Chunk]
     var isDone: Bool
 
-    init(_ response: TestClient.Response) {
+    init(_ response: ProviderResponse) {
         status = response.status.code
         headers = response.headers
-        body = response.body.map { String(buffer: $0) } ?? ""
+        body = response.body
         let events = body.components(separatedBy: "\n\n").filter { !$0.isEmpty }
         let isStream = body.hasPrefix("data: ")
         isDone = !isStream || events.last == "data: [DONE]"

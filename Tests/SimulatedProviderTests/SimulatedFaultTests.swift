@@ -1,8 +1,7 @@
+import Curl
 import Foundation
 import GatewayTesting
 import HTTPTypes
-import HummingbirdTesting
-import NIOCore
 import SimulatedProvider
 import Testing
 
@@ -59,7 +58,7 @@ struct SimulatedFaultTests {
             #expect(try await provider.ask("apples").status == 200)
             let bad = try await provider.send(.post, "/sim/faults", body: #"{"faults":["explode"]}"#)
             #expect(bad.status.code == 400)
-            let calls = try await provider.send(.get, "/sim/calls").body.map { String(buffer: $0) } ?? ""
+            let calls = try await provider.send(.get, "/sim/calls").body
             #expect(calls.contains(#""calls":3"#) && calls.contains(#""charged":2"#))
         }
     }
@@ -136,14 +135,13 @@ struct SimulatedFaultTests {
     @Test("a hanging call ends when the caller leaves, and when the server stops; it is not charged")
     func hangs() async throws {
         try await ProviderHarness.with { provider in
-            let client = provider.client()
-            try await client.executeAndDontWaitForResponse(hanging(provider))
+            let call = hanging(provider)
             while provider.server.bill.totals.calls < 1 { try await Task.sleep(for: .milliseconds(5)) }
-            try await client.getChannel().close()
+            call.cancel()
             try await untilIdle(provider)
             // This one hangs into the shutdown at the end of the test.
-            let other = provider.client()
-            try await other.executeAndDontWaitForResponse(hanging(provider))
+            let other = hanging(provider)
+            defer { other.cancel() }
             while provider.server.bill.totals.calls < 2 { try await Task.sleep(for: .milliseconds(5)) }
             #expect(try provider.lines.isEmpty)
         }
@@ -152,15 +150,12 @@ struct SimulatedFaultTests {
     @Test("a caller that leaves is charged for what was generated until then")
     func callerLeaves() async throws {
         try await ProviderHarness.with { provider in
-            let client = provider.client()
             let question = Self.problem.question
             let body = #"{"model":"sim-large","messages":[{"role":"user","content":"\#(question)"}],"stream":true}"#
-            try await client.executeAndDontWaitForResponse(
-                .init(
-                    "/v1/chat/completions", method: .post, headers: [.init("x-sim-fault")!: "trickle:40"],
-                    body: .init(string: body)))
+            let call = provider.client.begin(
+                "/v1/chat/completions", body: body, headers: ["x-sim-fault": "trickle:40"])
             try await Task.sleep(for: .milliseconds(150))
-            try await client.getChannel().close()
+            call.cancel()
             try await untilIdle(provider)
             let line = try #require(try provider.lines.only)
             #expect(!line.finished && line.outputTokens > 0)
@@ -168,16 +163,15 @@ struct SimulatedFaultTests {
         }
     }
 
-    private func hanging(_ provider: ProviderHarness) -> TestClient.Request {
+    private func hanging(_ provider: ProviderHarness) -> Task<Void, Never> {
         let body = #"{"model":"sim-large","messages":[{"role":"user","content":"Hi"}]}"#
-        return .init(
-            "/v1/chat/completions", method: .post, headers: [.init("x-sim-fault")!: "hang"], body: .init(string: body))
+        return provider.client.begin("/v1/chat/completions", body: body, headers: ["x-sim-fault": "hang"])
     }
 
     /// Waits until no call runs.
     private func untilIdle(_ provider: ProviderHarness) async throws {
         for _ in 0..<500 {
-            let calls = try await provider.send(.get, "/sim/calls").body.map { String(buffer: $0) } ?? ""
+            let calls = try await provider.send(.get, "/sim/calls").body
             if calls.contains(#""in_flight":0"#) { return }
             try await Task.sleep(for: .milliseconds(10))
         }

@@ -73,6 +73,8 @@ package struct GatewayConfiguration: Sendable {
         package var journal: String
         /// Directory of the SQL files.
         package var migrations: String
+        /// Batches that may be at the database at once, tenants spread over them.
+        package var lanes: Int
     }
     /// What keys are hashed with.
     package struct Secrets: Hashable, Sendable {
@@ -134,7 +136,10 @@ extension GatewayConfiguration {
         for name in layers.providerNames { providers.append(try Self.provider(name, &layers)) }
         ledger = Ledger(
             journal: try layers.text("ledger.journal", orDefault: ".gboost/journal"),
-            migrations: try layers.text("ledger.migrations", orDefault: "migrations"))
+            migrations: try layers.text("ledger.migrations", orDefault: "migrations"),
+            // On few cores a second lane only makes the batches of the first smaller.
+            lanes: try layers.integer(
+                "ledger.lanes", in: 1...16, default: max(1, ProcessInfo.processInfo.activeProcessorCount / 4)))
         secrets = try Self.secrets(&layers)
         limits = Limits(
             defaultMaxTokens: try layers.integer("limits.default_max_tokens", in: 1...1_000_000, default: 4096),

@@ -57,7 +57,8 @@ struct GatewayProcess: Sendable {
     private static func connect(
         _ configuration: GatewayConfiguration, url: String, cluster: EmbeddedCluster?, logger: Logger
     ) async throws -> GatewayProcess {
-        let ledgerConfiguration = LedgerConfiguration(instance: configuration.server.instance)
+        var ledgerConfiguration = LedgerConfiguration(instance: configuration.server.instance)
+        ledgerConfiguration.lanes = configuration.ledger.lanes
         var settings = try PostgresConfiguration(url: url)
         settings.applicationName = "gboost"
         settings.statementTimeout = ledgerConfiguration.reserveTimeout
