@@ -64,7 +64,7 @@ extension AuditStore {
         let columns = AuditColumns.escalations
         let records = try await transaction.query(
             """
-            select \(unescaped: columns.list), extract(epoch from clock_timestamp() - e.at)::float8 as waited
+            select \(unescaped: columns.list)
             from unnest(\(heads.map(\.log.tenant)), \(heads.map(\.frontier.size))) u(tenant, size)
             cross join lateral (select e.* from escalations e where e.tenant_id = u.tenant and e.seq > u.size
               order by e.seq, e.at limit \(Int64(each))) e
@@ -97,7 +97,7 @@ extension AuditStore {
         let columns = AuditColumns.events
         let records = try await transaction.query(
             """
-            select \(unescaped: columns.list), extract(epoch from clock_timestamp() - e.at)::float8 as waited
+            select \(unescaped: columns.list)
             from audit_events a join events e on e.id = a.event_id where a.seq > \(head.frontier.size) order by a.seq
             """
         ).rows
@@ -111,14 +111,18 @@ extension AuditStore {
     ) async throws -> Int {
         var leaves: [Int64: [AuditHash]] = [:]
         var next = Dictionary(uniqueKeysWithValues: heads.map { ($0.log.tenant, $0.frontier.size + 1) })
-        var encoding = RecordEncoding()
+        var reader = AuditReader(columns)
+        var oldest: String?
         for row in rows {
             let (tenant, number) = (try columns.tenant(row), try columns.number(row))
             // A number that is missing or doubled stays unsealed, and all after it: that is for a person to look at.
             guard next[tenant] == number else { continue }
             next[tenant] = number + 1
-            leaves[tenant, default: []].append(try columns.leaf(row, &encoding))
-            summary.lag = max(summary.lag, try row.get("waited"))
+            let leaf = try reader.leaf(row)
+            leaves[tenant, default: []].append(leaf)
+            // In UTC, with the year first: the earlier instant is the lesser text.
+            let at = String(decoding: row.bytes(at: columns.at) ?? [], as: UTF8.self)
+            oldest = min(oldest ?? at, at)
         }
         let sealed = heads.compactMap { head -> (block: AuditBlock, frontier: MerkleFrontier)? in
             guard let leaves = leaves[head.log.tenant] else { return nil }
@@ -126,14 +130,17 @@ extension AuditStore {
         }
         guard let kind = sealed.first?.block.log.kind else { return 0 }
         let blocks = sealed.map(\.block)
-        _ = try await transaction.query(
+        let waited = try await transaction.query(
             """
             insert into audit_blocks (log, tenant_id, number, first_seq, last_seq, previous, root, frontier, leaves)
             select \(kind.rawValue), * from unnest(\(blocks.map(\.log.tenant)), \(blocks.map(\.number)),
               \(blocks.map(\.first)), \(blocks.map(\.last)), \(blocks.map(\.previous.bytes)),
               \(blocks.map(\.root.bytes)),
-              \(sealed.map { $0.frontier.subtrees.flatMap(\.bytes) }), \(blocks.map { $0.leaves.flatMap(\.bytes) }))
-            """)
+              \(sealed.map { AuditHash.bytes($0.frontier.subtrees) }), \(blocks.map { AuditHash.bytes($0.leaves) }))
+            returning extract(epoch from clock_timestamp() - \(optional: oldest)::timestamptz)::float8 as waited
+            """
+        ).rows.first
+        summary.lag = max(summary.lag, try waited?.getOptional("waited") ?? 0)
         summary.blocks += blocks.count
         summary.records += blocks.reduce(0) { $0 + Int64($1.leaves.count) }
         return leaves.values.reduce(0) { max($0, $1.count) }
