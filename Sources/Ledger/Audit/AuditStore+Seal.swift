@@ -69,7 +69,6 @@ extension AuditStore {
             cross join lateral (select e.* from escalations e where e.tenant_id = u.tenant and e.seq > u.size
               order by e.seq, e.at limit \(Int64(each))) e
             \(unescaped: AuditColumns.entryJoin)
-            order by e.tenant_id, e.seq
             """
         ).rows
         let largest = try await seal(records, heads, columns, &summary, transaction)
@@ -104,6 +103,15 @@ extension AuditStore {
         _ = try await seal(records, [head], columns, &summary, transaction)
     }
 
+    /// Rows by log and number. They come so: to ask the server for it would have it sort wide rows on disk.
+    private static func ordered(
+        _ rows: [PostgresRow], _ columns: AuditColumns
+    ) throws -> [(tenant: Int64, number: Int64, row: PostgresRow)] {
+        let all = try rows.map { (tenant: try columns.tenant($0), number: try columns.number($0), row: $0) }
+        let isOrdered = zip(all, all.dropFirst()).allSatisfy { ($0.tenant, $0.number) <= ($1.tenant, $1.number) }
+        return isOrdered ? all : all.sorted { ($0.tenant, $0.number) < ($1.tenant, $1.number) }
+    }
+
     /// One block for each head that has records; gives back how many the largest has.
     private static func seal(
         _ rows: [PostgresRow], _ heads: [Head], _ columns: AuditColumns, _ summary: inout SealSummary,
@@ -113,8 +121,7 @@ extension AuditStore {
         var next = Dictionary(uniqueKeysWithValues: heads.map { ($0.log.tenant, $0.frontier.size + 1) })
         var reader = AuditReader(columns)
         var oldest: String?
-        for row in rows {
-            let (tenant, number) = (try columns.tenant(row), try columns.number(row))
+        for (tenant, number, row) in try ordered(rows, columns) {
             // A number that is missing or doubled stays unsealed, and all after it: that is for a person to look at.
             guard next[tenant] == number else { continue }
             next[tenant] = number + 1
