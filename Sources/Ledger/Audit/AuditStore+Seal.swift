@@ -118,18 +118,27 @@ extension AuditStore {
         _ transaction: PostgresTransaction
     ) async throws -> Int {
         var leaves: [Int64: [AuditHash]] = [:]
-        var next = Dictionary(uniqueKeysWithValues: heads.map { ($0.log.tenant, $0.frontier.size + 1) })
+        let sizes = Dictionary(uniqueKeysWithValues: heads.map { ($0.log.tenant, $0.frontier.size) })
         var reader = AuditReader(columns)
         var oldest: String?
-        for (tenant, number, row) in try ordered(rows, columns) {
+        var rest = try ordered(rows, columns)[...]
+        while let first = rest.first {
+            var own: [AuditHash] = []
+            var next = (sizes[first.tenant] ?? 0) + 1
             // A number that is missing or doubled stays unsealed, and all after it: that is for a person to look at.
-            guard next[tenant] == number else { continue }
-            next[tenant] = number + 1
-            let leaf = try reader.leaf(row)
-            leaves[tenant, default: []].append(leaf)
-            // In UTC, with the year first: the earlier instant is the lesser text.
-            let at = String(decoding: row.bytes(at: columns.at) ?? [], as: UTF8.self)
-            oldest = min(oldest ?? at, at)
+            for record in rest {
+                guard record.tenant == first.tenant else { break }
+                rest.removeFirst()
+                guard record.number == next else { continue }
+                next += 1
+                if own.isEmpty {
+                    // A log's records wait in their order. In UTC, the year first: the earlier one is the lesser text.
+                    let at = String(decoding: record.row.bytes(at: columns.at) ?? [], as: UTF8.self)
+                    oldest = min(oldest ?? at, at)
+                }
+                own.append(try reader.leaf(record.row))
+            }
+            if !own.isEmpty { leaves[first.tenant] = own }
         }
         let sealed = heads.compactMap { head -> (block: AuditBlock, frontier: MerkleFrontier)? in
             guard let leaves = leaves[head.log.tenant] else { return nil }
