@@ -150,7 +150,7 @@ let package = Package(
             name: "GBoostTests",
             dependencies: [
                 "gboost", "Audit", "GatewayCore", "GatewayTesting", "Inference", "Ledger", "Postgres", "Providers",
-                "EmbeddedPostgres", log,
+                "SimulatedProvider", "EmbeddedPostgres", log,
             ],
             swiftSettings: common),
         .testTarget(name: "TidyTests", swiftSettings: common),

@@ -35,12 +35,35 @@ package struct AuditHash: Hashable, Sendable {
     /// Digests that stand one after another; nil when the last one is cut.
     package static func list(_ bytes: [UInt8]) -> [AuditHash]? {
         guard bytes.count.isMultiple(of: byteCount) else { return nil }
-        return stride(from: 0, to: bytes.count, by: byteCount).compactMap { AuditHash(bytes[$0..<$0 + byteCount]) }
+        return unsafe bytes.withUnsafeBytes { source in
+            var list: [AuditHash] = []
+            list.reserveCapacity(source.count / byteCount)
+            for start in stride(from: 0, to: source.count, by: byteCount) {
+                var hash = AuditHash()
+                unsafe hash.copy(UnsafeRawBufferPointer(rebasing: source[start..<(start + byteCount)]))
+                list.append(hash)
+            }
+            return list
+        }
+    }
+
+    /// The digests' bytes, one after another.
+    package static func bytes(_ hashes: [AuditHash]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(hashes.count * byteCount)
+        for hash in hashes {
+            unsafe withUnsafeBytes(of: hash.words) { unsafe bytes.append(contentsOf: $0) }
+        }
+        return bytes
+    }
+
+    private mutating func copy(_ source: UnsafeRawBufferPointer) {
+        unsafe withUnsafeMutableBytes(of: &words) { unsafe $0.copyMemory(from: source) }
     }
 
     /// Its bytes.
     package var bytes: [UInt8] {
-        unsafe withUnsafeBytes(of: words) { unsafe Array($0) }
+        Self.bytes([self])
     }
 
     /// 64 lower-case digits.
@@ -73,11 +96,14 @@ extension AuditHash {
 
     /// RFC 6962, 2.1: the hash of a node above two others.
     package static func node(_ left: AuditHash, _ right: AuditHash) -> AuditHash {
-        var hasher = SHA256()
-        unsafe withUnsafeBytes(of: UInt8(1)) { unsafe hasher.update(bufferPointer: $0) }
-        unsafe withUnsafeBytes(of: left.words) { unsafe hasher.update(bufferPointer: $0) }
-        unsafe withUnsafeBytes(of: right.words) { unsafe hasher.update(bufferPointer: $0) }
-        return AuditHash(hasher)
+        // In one piece: three times the hasher would first look whether its state is its own.
+        var node = (UInt64(0), left.words, right.words)
+        return unsafe withUnsafeMutableBytes(of: &node) { bytes in
+            unsafe bytes[7] = 1
+            var hasher = SHA256()
+            unsafe hasher.update(bufferPointer: UnsafeRawBufferPointer(rebasing: bytes[7...]))
+            return AuditHash(hasher)
+        }
     }
 
     private static func hash(_ bytes: [UInt8]) -> AuditHash {
@@ -89,8 +115,6 @@ extension AuditHash {
     private init(_ hasher: SHA256) {
         self.init()
         let digest = hasher.finalize()
-        unsafe digest.withUnsafeBytes { source in
-            unsafe withUnsafeMutableBytes(of: &words) { unsafe $0.copyMemory(from: source) }
-        }
+        unsafe digest.withUnsafeBytes { unsafe copy($0) }
     }
 }

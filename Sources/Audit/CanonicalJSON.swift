@@ -6,117 +6,161 @@ package enum CanonicalJSON {
 
     /// The canonical form of `text`; nil when it is no JSON, or names a member twice.
     package static func of(_ text: [UInt8]) -> [UInt8]? {
-        var scanner = Scanner(text: text)
         var out: [UInt8] = []
-        out.reserveCapacity(text.count)
-        guard scanner.value(into: &out, depth: 0) else { return nil }
-        scanner.skipSpace()
-        return scanner.position == text.count ? out : nil
+        var scanner = Scanner()
+        return scanner.append(text.span, to: &out) ? out : nil
     }
 
     /// Adds `text` as a JSON string, with its quotes.
-    package static func append(string text: some Collection<UInt8>, to out: inout [UInt8]) {
+    static func append(string text: Span<UInt8>, to out: inout [UInt8]) {
         out.append(UInt8(ascii: "\""))
-        if text.allSatisfy({ $0 >= 0x20 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }) {
-            out.append(contentsOf: text)
-        } else {
-            for byte in text {
-                switch byte {
-                case UInt8(ascii: "\""), UInt8(ascii: "\\"): out.append(contentsOf: [UInt8(ascii: "\\"), byte])
-                case ..<0x20:
-                    out.append(contentsOf: Array("\\u00".utf8))
-                    out.append(AuditHash.digit(byte >> 4))
-                    out.append(AuditHash.digit(byte & 15))
-                default: out.append(byte)
-                }
+        var start = 0
+        while true {
+            let end = ByteSearch.special(text, from: start)
+            out.append(text.extracting(start..<end))
+            guard end < text.count else { break }
+            let byte = text[end]
+            out.append(UInt8(ascii: "\\"))
+            if byte < 0x20 {
+                out.append(UInt8(ascii: "u"))
+                out.append(UInt8(ascii: "0"))
+                out.append(UInt8(ascii: "0"))
+                out.append(AuditHash.digit(byte >> 4))
+                out.append(AuditHash.digit(byte & 15))
+            } else {
+                out.append(byte)
             }
+            start = end + 1
         }
         out.append(UInt8(ascii: "\""))
     }
 
-    private struct Scanner {
-        let text: [UInt8]
-        var position = 0
+    /// Reads values one after another; its space is kept, so that a value costs no allocation.
+    struct Scanner: Sendable {
+        /// A member of an object that is open: where its name is in `names`, where it was written.
+        private struct Member {
+            var name: Range<Int>
+            var written: Range<Int>
+        }
+        private var position = 0
+        private var members: [Member] = []
+        private var names: [UInt8] = []
+        private var spare: [UInt8] = []
 
-        mutating func skipSpace() {
-            while position < text.count, [0x20, 0x09, 0x0A, 0x0D].contains(text[position]) { position += 1 }
+        /// Adds the canonical form of `text`; false when it has none: then what was added means nothing.
+        mutating func append(_ text: Span<UInt8>, to out: inout [UInt8]) -> Bool {
+            position = 0
+            members.removeAll(keepingCapacity: true)
+            names.removeAll(keepingCapacity: true)
+            guard value(text, &out, depth: 0) else { return false }
+            skipSpace(text)
+            return position == text.count
         }
 
-        private mutating func take(_ byte: Unicode.Scalar) -> Bool {
-            skipSpace()
-            guard position < text.count, text[position] == UInt8(ascii: byte) else { return false }
+        private mutating func skipSpace(_ text: Span<UInt8>) {
+            while position < text.count, Self.isSpace(text[position]) { position += 1 }
+        }
+
+        private static func isSpace(_ byte: UInt8) -> Bool {
+            byte == 0x20 || byte == 0x09 || byte == 0x0A || byte == 0x0D
+        }
+
+        private mutating func take(_ text: Span<UInt8>, _ byte: UInt8) -> Bool {
+            skipSpace(text)
+            guard position < text.count, text[position] == byte else { return false }
             position += 1
             return true
         }
 
-        mutating func value(into out: inout [UInt8], depth: Int) -> Bool {
-            skipSpace()
+        private mutating func value(_ text: Span<UInt8>, _ out: inout [UInt8], depth: Int) -> Bool {
+            skipSpace(text)
             guard position < text.count, depth < CanonicalJSON.maxDepth else { return false }
             switch text[position] {
-            case UInt8(ascii: "{"): return object(into: &out, depth: depth)
-            case UInt8(ascii: "["): return array(into: &out, depth: depth)
+            case UInt8(ascii: "{"): return object(text, &out, depth: depth)
+            case UInt8(ascii: "["): return array(text, &out, depth: depth)
             case UInt8(ascii: "\""):
-                guard let string = string() else { return false }
-                CanonicalJSON.append(string: string, to: &out)
+                let start = names.count
+                guard JSONString.append(text, &position, to: &names) else { return false }
+                CanonicalJSON.append(string: names.span.extracting(start...), to: &out)
+                names.removeSubrange(start...)
                 return true
-            default: return word(into: &out)
+            default: return word(text, &out)
             }
         }
 
-        private mutating func object(into out: inout [UInt8], depth: Int) -> Bool {
+        private mutating func object(_ text: Span<UInt8>, _ out: inout [UInt8], depth: Int) -> Bool {
             position += 1
-            var members: [(name: [UInt8], value: [UInt8])] = []
-            if !take("}") {
-                repeat {
-                    skipSpace()
-                    guard let name = string(), take(":") else { return false }
-                    var value: [UInt8] = []
-                    guard self.value(into: &value, depth: depth + 1) else { return false }
-                    members.append((name, value))
-                } while take(",")
-                guard take("}") else { return false }
-            }
-            members.sort { $0.name.lexicographicallyPrecedes($1.name) }
-            guard zip(members, members.dropFirst()).allSatisfy({ $0.name != $1.name }) else { return false }
+            let (first, firstName, start) = (members.count, names.count, out.count)
             out.append(UInt8(ascii: "{"))
-            for (index, member) in members.enumerated() {
-                if index > 0 { out.append(UInt8(ascii: ",")) }
-                CanonicalJSON.append(string: member.name, to: &out)
-                out.append(UInt8(ascii: ":"))
-                out.append(contentsOf: member.value)
+            if !take(text, UInt8(ascii: "}")) {
+                repeat {
+                    skipSpace(text)
+                    if members.count > first { out.append(UInt8(ascii: ",")) }
+                    let (name, written) = (names.count, out.count)
+                    guard JSONString.append(text, &position, to: &names), take(text, UInt8(ascii: ":")) else {
+                        return false
+                    }
+                    CanonicalJSON.append(string: names.span.extracting(name...), to: &out)
+                    let nameEnd = names.count
+                    out.append(UInt8(ascii: ":"))
+                    guard value(text, &out, depth: depth + 1) else { return false }
+                    members.append(Member(name: name..<nameEnd, written: written..<out.count))
+                } while take(text, UInt8(ascii: ","))
+                guard take(text, UInt8(ascii: "}")), order(from: first, start, &out) else { return false }
             }
             out.append(UInt8(ascii: "}"))
+            members.removeSubrange(first...)
+            names.removeSubrange(firstName...)
             return true
         }
 
-        private mutating func array(into out: inout [UInt8], depth: Int) -> Bool {
+        /// Puts the members from `first` on in order, of which `out` has the object from `start` on; false when two
+        /// have the same name.
+        private mutating func order(from first: Int, _ start: Int, _ out: inout [UInt8]) -> Bool {
+            if (first + 1..<members.count).allSatisfy({ precedes(members[$0 - 1], members[$0]) }) { return true }
+            let all = members[first...].sorted { precedes($0, $1) }
+            guard zip(all, all.dropFirst()).allSatisfy({ precedes($0, $1) }) else { return false }
+            spare.removeAll(keepingCapacity: true)
+            for member in all {
+                spare.append(UInt8(ascii: spare.isEmpty ? "{" : ","))
+                spare.append(out.span.extracting(member.written))
+            }
+            out.removeSubrange(start...)
+            out.append(contentsOf: spare)
+            return true
+        }
+
+        private func precedes(_ a: Member, _ b: Member) -> Bool {
+            let (a, b) = (a.name, b.name)
+            for offset in 0..<min(a.count, b.count) {
+                let (x, y) = (names[a.lowerBound + offset], names[b.lowerBound + offset])
+                if x != y { return x < y }
+            }
+            return a.count < b.count
+        }
+
+        private mutating func array(_ text: Span<UInt8>, _ out: inout [UInt8], depth: Int) -> Bool {
             position += 1
             out.append(UInt8(ascii: "["))
-            if !take("]") {
+            if !take(text, UInt8(ascii: "]")) {
                 var isFirst = true
                 repeat {
                     if !isFirst { out.append(UInt8(ascii: ",")) }
                     isFirst = false
-                    guard value(into: &out, depth: depth + 1) else { return false }
-                } while take(",")
-                guard take("]") else { return false }
+                    guard value(text, &out, depth: depth + 1) else { return false }
+                } while take(text, UInt8(ascii: ","))
+                guard take(text, UInt8(ascii: "]")) else { return false }
             }
             out.append(UInt8(ascii: "]"))
             return true
         }
 
-        private mutating func string() -> [UInt8]? {
-            guard let read = JSONString.read(text, at: position) else { return nil }
-            position = read.end
-            return read.value
-        }
-
         /// A number, true, false or null, as it stands.
-        private mutating func word(into out: inout [UInt8]) -> Bool {
+        private mutating func word(_ text: Span<UInt8>, _ out: inout [UInt8]) -> Bool {
             let start = position
             while position < text.count, Self.isWord(text[position]) { position += 1 }
             guard position > start else { return false }
-            out.append(contentsOf: text[start..<position])
+            out.append(text.extracting(start..<position))
             return true
         }
 
@@ -133,32 +177,27 @@ package enum CanonicalJSON {
 
 /// A string in JSON text.
 enum JSONString {
-    /// The string that begins with the quote at `start`, and where it ends; nil when there is none.
-    static func read(_ text: [UInt8], at start: Int) -> (value: [UInt8], end: Int)? {
-        guard start < text.count, text[start] == UInt8(ascii: "\"") else { return nil }
-        var position = start + 1
-        while position < text.count {
-            let byte = text[position]
-            if byte == UInt8(ascii: "\"") { return (Array(text[(start + 1)..<position]), position + 1) }
-            if byte == UInt8(ascii: "\\") { break }
-            if byte < 0x20 { return nil }
-            position += 1
-        }
-        var value = Array(text[(start + 1)..<position])
-        while position < text.count {
-            let byte = text[position]
-            position += 1
-            switch byte {
-            case UInt8(ascii: "\""): return (value, position)
-            case UInt8(ascii: "\\"): guard escape(text, &position, &value) else { return nil }
-            case ..<0x20: return nil
-            default: value.append(byte)
+    /// Adds what the string at `position` says to `out`, and goes past it; false when there is no string.
+    static func append(_ text: Span<UInt8>, _ position: inout Int, to out: inout [UInt8]) -> Bool {
+        guard position < text.count, text[position] == UInt8(ascii: "\"") else { return false }
+        var start = position + 1
+        while true {
+            let end = ByteSearch.special(text, from: start)
+            guard end < text.count else { return false }
+            out.append(text.extracting(start..<end))
+            switch text[end] {
+            case UInt8(ascii: "\""):
+                position = end + 1
+                return true
+            case UInt8(ascii: "\\"):
+                start = end + 1
+                guard escape(text, &start, &out) else { return false }
+            default: return false
             }
         }
-        return nil
     }
 
-    private static func escape(_ text: [UInt8], _ position: inout Int, _ value: inout [UInt8]) -> Bool {
+    private static func escape(_ text: Span<UInt8>, _ position: inout Int, _ value: inout [UInt8]) -> Bool {
         guard position < text.count else { return false }
         let byte = text[position]
         position += 1
@@ -186,10 +225,19 @@ enum JSONString {
         return true
     }
 
-    private static func unit(_ text: [UInt8], _ position: inout Int) -> UInt32? {
+    /// Four hexadecimal digits.
+    private static func unit(_ text: Span<UInt8>, _ position: inout Int) -> UInt32? {
         guard position + 4 <= text.count else { return nil }
-        let digits = String(decoding: text[position..<(position + 4)], as: UTF8.self)
+        var unit: UInt32 = 0
+        for index in position..<(position + 4) {
+            switch text[index] {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): unit = unit << 4 | UInt32(text[index] - UInt8(ascii: "0"))
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): unit = unit << 4 | UInt32(text[index] - UInt8(ascii: "a") + 10)
+            case UInt8(ascii: "A")...UInt8(ascii: "F"): unit = unit << 4 | UInt32(text[index] - UInt8(ascii: "A") + 10)
+            default: return nil
+            }
+        }
         position += 4
-        return digits.utf8.count == 4 && digits.first != "+" && digits.first != "-" ? UInt32(digits, radix: 16) : nil
+        return unit
     }
 }

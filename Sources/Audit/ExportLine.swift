@@ -14,97 +14,94 @@ package enum ExportLine: Hashable, Sendable {
 
     /// The lines of `text`, which ends with a line feed.
     package static func lines(_ text: [UInt8]) -> [ExportLine] {
-        var reader = ExportReader(text: text)
+        var reader = ExportReader()
         var lines: [ExportLine] = []
-        while let line = reader.next() { lines.append(line) }
+        // A record has about a kilobyte.
+        lines.reserveCapacity(text.count / 1024)
+        let span = text.span
+        while let line = reader.next(span) { lines.append(line) }
         return lines
     }
 }
 
-/// Reads lines of JSON objects whose values are strings; members ascend by name.
+/// Reads lines of JSON objects whose values are strings; members ascend by name. A record's strings go where they are
+/// hashed, with nothing between: no tree, no text of their own.
 private struct ExportReader {
-    let text: [UInt8]
     private var position = 0
     private var encoding = RecordEncoding()
+    /// Most records are of the log of the one before.
+    private var log: AuditLog?
 
-    init(text: [UInt8]) { self.text = text }
-
-    mutating func next() -> ExportLine? {
+    mutating func next(_ text: Span<UInt8>) -> ExportLine? {
         guard position < text.count else { return nil }
         let start = position
-        if let line = line() { return line }
-        position = text[start...].firstIndex(of: 0x0A).map { $0 + 1 } ?? text.count
-        return .malformed(String(decoding: text[start..<min(start + 80, position)], as: UTF8.self))
+        if let line = line(text) { return line }
+        position = start
+        while position < text.count, text[position] != 0x0A { position += 1 }
+        position = min(position + 1, text.count)
+        return .malformed(Self.text(text.extracting(start..<min(start + 80, position))))
     }
 
-    private mutating func line() -> ExportLine? {
-        guard skip("{"), let type = name(), skip(":"), skip("{") else { return nil }
+    private static func text(_ bytes: Span<UInt8>) -> String {
+        unsafe bytes.withUnsafeBufferPointer { unsafe String(decoding: $0, as: UTF8.self) }
+    }
+
+    private mutating func line(_ text: Span<UInt8>) -> ExportLine? {
+        guard skip(text, "{") else { return nil }
         let line: ExportLine?
-        if type == "record" {
-            line = record()
+        if skip(text, "\"record\":{") {
+            line = record(text)
         } else {
-            line = members().flatMap { Self.line(type, $0) }
+            guard let type = string(text), skip(text, ":{") else { return nil }
+            line = members(text).flatMap { Self.line(type, $0) }
         }
-        guard let line, skip("}"), skip("\n") else { return nil }
+        guard let line, skip(text, "}\n") else { return nil }
         return line
     }
 
-    private mutating func record() -> ExportLine? {
+    private mutating func record(_ text: Span<UInt8>) -> ExportLine? {
         encoding.reset()
-        var (kind, tenant, number) = (AuditKind?.none, Int64?.none, Int64?.none)
-        var before: ArraySlice<UInt8> = []
+        var (isNamed, tenant, number) = (false, Int64?.none, Int64?.none)
         repeat {
-            guard let name = value(), skip(":"), before.lexicographicallyPrecedes(name),
-                name.count <= RecordEncoding.maxName, let value = value()
-            else { return nil }
-            before = name
-            encoding.append(name: name, value: value)
-            if name.count > 6 { continue }
-            switch String(decoding: name, as: UTF8.self) {
-            case "log": kind = AuditKind(rawValue: String(decoding: value, as: UTF8.self))
-            case "seq": number = Int64(String(decoding: value, as: UTF8.self))
-            case "tenant": tenant = Int64(String(decoding: value, as: UTF8.self))
-            default: break
+            guard encoding.append(text, &position) else { return nil }
+            if encoding.isLatest("log") {
+                isNamed = true
+                if log.map({ $0.kind.rawValue.utf8.elementsEqual(encoding.latest) }) != true {
+                    log = AuditKind(rawValue: String(decoding: encoding.latest, as: UTF8.self)).map { AuditLog($0) }
+                }
+            } else if encoding.isLatest("seq") {
+                number = encoding.latestNumber
+            } else if encoding.isLatest("tenant") {
+                tenant = encoding.latestNumber
             }
-        } while skip(",")
-        guard skip("}") else { return nil }
-        let log = kind.flatMap { kind in tenant.map { AuditLog(kind, tenant: $0) } }
-        return .record(log: log, number: number, leaf: encoding.leaf)
+        } while skip(text, ",")
+        guard skip(text, "}") else { return nil }
+        if let tenant { log?.tenant = tenant }
+        return .record(log: isNamed && tenant != nil ? log : nil, number: number, leaf: encoding.leaf)
     }
 
-    /// The string at `position`, in place where it has no escapes.
-    private mutating func value() -> ArraySlice<UInt8>? {
-        guard position < text.count, text[position] == UInt8(ascii: "\"") else { return nil }
-        var end = position + 1
-        while end < text.count, text[end] != UInt8(ascii: "\""), text[end] != UInt8(ascii: "\\"), text[end] >= 0x20 {
-            end += 1
-        }
-        guard end < text.count else { return nil }
-        if text[end] == UInt8(ascii: "\"") {
-            defer { position = end + 1 }
-            return text[(position + 1)..<end]
-        }
-        guard let (value, end) = JSONString.read(text, at: position) else { return nil }
-        position = end
-        return value[...]
+    private mutating func string(_ text: Span<UInt8>) -> String? {
+        var bytes: [UInt8] = []
+        guard JSONString.append(text, &position, to: &bytes) else { return nil }
+        return String(decoding: bytes, as: UTF8.self)
     }
 
-    private mutating func name() -> String? { value().map { String(decoding: $0, as: UTF8.self) } }
-
-    private mutating func members() -> [String: String]? {
+    private mutating func members(_ text: Span<UInt8>) -> [String: String]? {
         var members: [String: String] = [:]
         repeat {
-            guard let name = name(), skip(":"), let value = value() else { return nil }
-            guard members.updateValue(String(decoding: value, as: UTF8.self), forKey: name) == nil else {
-                return nil
-            }
-        } while skip(",")
-        return skip("}") ? members : nil
+            guard let name = string(text), skip(text, ":"), let value = string(text),
+                members.updateValue(value, forKey: name) == nil
+            else { return nil }
+        } while skip(text, ",")
+        return skip(text, "}") ? members : nil
     }
 
-    private mutating func skip(_ byte: Unicode.Scalar) -> Bool {
-        guard position < text.count, text[position] == UInt8(ascii: byte) else { return false }
-        position += 1
+    /// Goes past `expected`; false, and no further, when something else stands there.
+    private mutating func skip(_ text: Span<UInt8>, _ expected: StaticString) -> Bool {
+        let count = expected.utf8CodeUnitCount
+        guard position + count <= text.count else { return false }
+        for offset in 0..<count where unsafe text[position + offset] != expected.utf8Start[offset] { return false }
+        position += count
         return true
     }
 

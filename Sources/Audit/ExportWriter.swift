@@ -8,13 +8,17 @@ package struct ExportWriter: Sendable {
     package private(set) var bytes: [UInt8] = []
     private var records: Int64 = 0
     private var blocks: Int64 = 0
+    private var json = CanonicalJSON.Scanner()
+    private var canonical: [UInt8] = []
 
     package init() {}
 
     /// What is written so far; it begins anew.
     package mutating func take() -> [UInt8] {
-        defer { bytes.removeAll(keepingCapacity: true) }
-        return bytes
+        var taken: [UInt8] = []
+        swap(&taken, &bytes)
+        bytes.reserveCapacity(taken.capacity)
+        return taken
     }
 
     /// The first line.
@@ -34,26 +38,44 @@ package struct ExportWriter: Sendable {
     /// A block of the latest log, before its records.
     package mutating func block(_ block: AuditBlock) {
         blocks += 1
-        let leaves = Data(block.leaves.flatMap(\.bytes)).base64EncodedString()
         line(
             "block",
             [
-                ("first", String(block.first)), ("last", String(block.last)), ("leaves", leaves),
+                ("first", String(block.first)), ("last", String(block.last)),
+                ("leaves", Data(AuditHash.bytes(block.leaves)).base64EncodedString()),
                 ("log", block.log.kind.rawValue), ("number", String(block.number)),
                 ("previous", block.previous.hexadecimal), ("root", block.root.hexadecimal),
                 ("tenant", String(block.log.tenant)),
             ])
     }
 
-    /// A record of the latest block: its members, ascending by name.
-    package mutating func record(_ write: (inout RecordLine) throws -> Void) rethrows {
+    /// A record of the latest block; false when a value is no JSON, or JSON too deep.
+    package mutating func record(_ values: borrowing RecordValues, _ layout: borrowing RecordLayout) -> Bool {
         records += 1
-        append("{\"record\":{")
-        var line = RecordLine(bytes: bytes)
-        bytes = []
-        try write(&line)
-        bytes = line.bytes
-        append("}}\n")
+        var out: [UInt8] = []
+        swap(&out, &bytes)
+        defer { swap(&out, &bytes) }
+        out.append(contentsOf: Array("{\"record\":".utf8))
+        let (text, keys) = (values.bytes.span, layout.keys.span)
+        var (start, key, separator) = (0, 0, UInt8(ascii: "{"))
+        for index in 0..<layout.count {
+            let (end, keyEnd) = (values.ends[index], layout.keyEnds[index])
+            defer { key = keyEnd }
+            guard end >= start else { continue }
+            out.append(separator)
+            separator = UInt8(ascii: ",")
+            out.append(keys.extracting(key..<keyEnd))
+            if layout.isJSON[index], end - start != 2 {
+                canonical.removeAll(keepingCapacity: true)
+                guard json.append(text.extracting(start..<end), to: &canonical) else { return false }
+                CanonicalJSON.append(string: canonical.span, to: &out)
+            } else {
+                CanonicalJSON.append(string: text.extracting(start..<end), to: &out)
+            }
+            start = end
+        }
+        out.append(contentsOf: Array("}}\n".utf8))
+        return true
     }
 
     /// The last line: without it an export is cut.
@@ -65,29 +87,10 @@ package struct ExportWriter: Sendable {
         append("{\"\(type)\":{")
         for (index, member) in members.enumerated() {
             append("\(index > 0 ? "," : "")\"\(member.name)\":")
-            CanonicalJSON.append(string: member.value.utf8, to: &bytes)
+            CanonicalJSON.append(string: Array(member.value.utf8).span, to: &bytes)
         }
         append("}}\n")
     }
 
-    private mutating func append(_ text: String) { bytes.append(contentsOf: text.utf8) }
-}
-
-/// A record's line while it is written.
-package struct RecordLine: Sendable {
-    fileprivate var bytes: [UInt8]
-    private var isFirst = true
-
-    fileprivate init(bytes: [UInt8]) { self.bytes = bytes }
-
-    /// Adds a member.
-    package mutating func append(name: [UInt8], value: some Collection<UInt8>) {
-        if !isFirst { bytes.append(UInt8(ascii: ",")) }
-        isFirst = false
-        bytes.append(UInt8(ascii: "\""))
-        bytes.append(contentsOf: name)
-        bytes.append(UInt8(ascii: "\""))
-        bytes.append(UInt8(ascii: ":"))
-        CanonicalJSON.append(string: value, to: &bytes)
-    }
+    private mutating func append(_ text: String) { bytes.append(contentsOf: Array(text.utf8)) }
 }

@@ -7,6 +7,9 @@ package struct LogVerifier: Sendable {
     private var nextCheckpoint = 0
     private var tree = MerkleFrontier()
     private var block: AuditBlock?
+    /// The block's own, beside it: asked for with every record, and without a copy of the block.
+    private var range: (first: Int64, last: Int64) = (1, 0)
+    private var leaves: [AuditHash] = []
     private var blocks: Int64 = 0
     private var agreed: (count: Int, size: Int64) = (0, 0)
     /// The last record that retention has dropped: of it and those before it only the hashes are left.
@@ -49,8 +52,10 @@ package struct LogVerifier: Sendable {
             fail(.block, next.first, "block \(number) does not follow the one before it: its previous root is another")
         } else {
             block = next
+            range = (next.first, next.last)
+            leaves = next.leaves
             while finding == nil, tree.size < min(expired, next.last) {
-                add(next.leaves[Int(tree.size + 1 - next.first)], next)
+                add(leaves[Int(tree.size + 1 - next.first)])
             }
         }
     }
@@ -59,23 +64,21 @@ package struct LogVerifier: Sendable {
     package mutating func record(_ number: Int64, leaf: AuditHash) {
         guard finding == nil else { return }
         let expected = tree.size + 1
-        guard let block, expected <= block.last else {
-            return fail(.inserted, number, "it is in no block")
-        }
+        guard expected <= range.last else { return fail(.inserted, number, "it is in no block") }
         if number < expected { return fail(.inserted, number, "there is more than one with this number") }
         if number > expected { return fail(.missing, expected, "it is not there: \(number) follows") }
-        guard leaf == block.leaves[Int(number - block.first)] else {
+        guard leaf == leaves[Int(number - range.first)] else {
             return fail(.changed, number, "its members are not those that were sealed")
         }
-        add(leaf, block)
+        add(leaf)
     }
 
-    private mutating func add(_ leaf: AuditHash, _ block: AuditBlock) {
+    private mutating func add(_ leaf: AuditHash) {
         tree.append(leaf)
-        if tree.size == block.last, tree.root != block.root {
+        if tree.size == range.last, let block, tree.root != block.root {
             return fail(.block, block.first, "the root of block \(block.number) is not that of its records")
         }
-        compareCheckpoints()
+        if nextCheckpoint < checkpoints.count { compareCheckpoints() }
     }
 
     /// After the last record.

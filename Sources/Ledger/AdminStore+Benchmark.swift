@@ -4,16 +4,17 @@ extension AdminStore {
     /// Fills the ledger with entries and requests that never happened, for measurements of reports: never on a
     /// database with real ones.
     /// - Parameters:
-    ///   - rows: of each kind, over the months before this one; a fifth of them are the first tenant's.
+    ///   - rows: of each kind, over the months before this one.
     ///   - months: how many.
-    package func loadBenchmarkRows(_ rows: Int64, months: Int) async throws(LedgerError) {
+    ///   - share: one row in so many is the first tenant's; 1: all of them, and there are no requests.
+    package func loadBenchmarkRows(_ rows: Int64, months: Int, share: Int = 5) async throws(LedgerError) {
         let isEmpty = try await reading { transaction in
             try await transaction.query("select 1 from ledger_entries limit 1").rows.isEmpty
         }
         guard isEmpty else {
             throw LedgerError(.conflict, field: "database", "there are entries already: load into an empty ledger")
         }
-        let months = Int32(months)
+        let (months, hasRequests, share) = (Int32(months), share > 1, Int64(share))
         try await changing { transaction in
             _ = try await transaction.query("set local statement_timeout = 0")
             _ = try await transaction.query(
@@ -25,10 +26,11 @@ extension AdminStore {
                 from (select n, date_trunc('month', now()) - \(months) * interval '1 month'
                         + (n::float8 / \(rows)) * (date_trunc('month', now())
                             - (date_trunc('month', now()) - \(months) * interval '1 month')) as at,
-                        case when n % 5 = 0 then 0 else n / 7 % 100 end as owner
+                        case when n % \(share) = 0 then 0 else n / 7 % 100 end as owner
                       from generate_series(0, \(rows) - 1) n) g
                 join (select k.*, row_number() over (order by k.id) - 2 as owner from api_keys k) k on k.owner = g.owner
                 """)
+            guard hasRequests else { return }
             _ = try await transaction.query(
                 """
                 insert into requests (id, started_at, tenant_id, team_id, key_id, model, status, steps, escalations,

@@ -6,18 +6,18 @@ internal import Postgres
 package enum SpendGrouping: String, Sendable, Codable, CaseIterable {
     case team, key, model, day, route
 
-    /// What entries `e` of a tenant `t` are gathered by, before they have names. Constant text, as all of these.
-    fileprivate var key: String {
+    /// What is told apart for it; nil: the day alone.
+    fileprivate var column: SpendColumn? {
         switch self {
-        case .team: "e.team_id"
-        case .key: "e.key_id"
-        case .model: "e.price_id"
-        case .day: "(e.taken_at at time zone t.time_zone)::date"
-        case .route: "e.route"
+        case .team: .team
+        case .key: .key
+        case .model: .price
+        case .route: .route
+        case .day: nil
         }
     }
 
-    /// The name of a key `g.k`.
+    /// The name of a key `g.k`. Constant text, as all of these.
     fileprivate var label: String {
         switch self {
         case .team: "coalesce((select m.name from teams m where m.id = g.k), '(no team)')"
@@ -28,31 +28,16 @@ package enum SpendGrouping: String, Sendable, Codable, CaseIterable {
         }
     }
 
-    /// Sums of a `span` of time by key, from the covering index alone. Days have each a stretch of the index: to ask
-    /// each entry for its day would take longer than to add it up.
+    /// The parts `p` of a span's spend, added up.
     fileprivate var sums: String {
-        let sums =
-            "sum(e.amount) as amount, count(*) as calls, sum(e.input_tokens) as input, sum(e.output_tokens) as output"
-        let isMine = "e.tenant_id = s.tenant"
-        guard self == .day else {
-            return """
-                select \(key) as k, \(sums) from span s join ledger_entries e
-                  on \(isMine) and e.taken_at >= s.first and e.taken_at < s.last
-                group by 1
-                """
-        }
-        return """
-            select d.k, x.* from span s join tenants t on t.id = s.tenant
-            cross join lateral (
-              select day::date as k, gboost_instant(day, t.time_zone) as first,
-                gboost_instant(day + interval '1 day', t.time_zone) as last
-              from generate_series((s.first at time zone t.time_zone)::date::timestamp,
-                (s.last at time zone t.time_zone)::date::timestamp, interval '1 day') day) d
-            cross join lateral (
-              select \(sums) from ledger_entries e
-              where \(isMine) and e.taken_at >= greatest(d.first, s.first) and e.taken_at < least(d.last, s.last)) x
-            where x.calls > 0
-            """
+        """
+        select '\(rawValue)' as by, \(label) as name, sum(g.amount)::bigint as amount,
+          sum(g.unreconciled)::bigint as unreconciled, sum(g.calls)::bigint as calls, sum(g.input)::bigint as input,
+          sum(g.output)::bigint as output
+        from (select p.\(column?.rawValue ?? "day") as k, sum(p.amount) as amount, sum(p.unreconciled) as unreconciled,
+            sum(p.calls) as calls, sum(p.input) as input, sum(p.output) as output from parts p group by 1) g
+        group by 2
+        """
     }
 }
 
@@ -104,7 +89,7 @@ extension AdminStore {
         return try await reading { transaction in
             let tenant = try await self.tenant(name, transaction)
             let span = try await monthSpan(month, tenant, transaction)
-            let rows = try await spendRows(grouping, tenant.id, (span.start, span.end), transaction)
+            let rows = try await spendRows([grouping], tenant, (span.start, span.end), transaction)[grouping] ?? []
             var settled = NanoUSD.zero
             for row in rows {
                 guard let sum = settled.adding(NanoUSD(row.nanoUSD)) else {
@@ -119,41 +104,31 @@ extension AdminStore {
         }
     }
 
+    /// The same span by several groupings, in one pass over it.
     func spendRows(
-        _ grouping: SpendGrouping, _ tenant: Int64, _ span: (start: Date, end: Date),
+        _ groupings: [SpendGrouping], _ tenant: TenantInfo, _ span: (start: Date, end: Date),
         _ transaction: PostgresTransaction
-    ) async throws -> [SpendReport.Row] {
-        try await transaction.query(Self.statement(grouping, tenant, span.start, span.end)).rows.map { row in
-            SpendReport.Row(
-                name: try row.get("name"), nanoUSD: try row.get("amount"),
-                unreconciledNanoUSD: try row.get("unreconciled"), calls: try row.get("calls"),
-                inputTokens: try row.get("input"), outputTokens: try row.get("output"))
+    ) async throws -> [SpendGrouping: [SpendReport.Row]] {
+        let query = SpendQuery(tenant: tenant, span: span, columns: groupings.compactMap(\.column))
+        let sums = groupings.map(\.sums).joined(separator: "\nunion all\n")
+        var rows: [SpendGrouping: [SpendReport.Row]] = [:]
+        for row in try await transaction.query(query.statement("\(sums)\norder by 1, 2")).rows {
+            guard let grouping = SpendGrouping(rawValue: try row.get("by")) else { continue }
+            rows[grouping, default: []].append(
+                SpendReport.Row(
+                    name: try row.get("name"), nanoUSD: try row.get("amount"),
+                    unreconciledNanoUSD: try row.get("unreconciled"), calls: try row.get("calls"),
+                    inputTokens: try row.get("input"), outputTokens: try row.get("output")))
         }
+        return rows
     }
 
-    /// The sums, and what the few entries that say more than the index knows change about them.
-    private static func statement(
-        _ grouping: SpendGrouping, _ tenant: Int64, _ start: Date, _ end: Date
-    ) -> PostgresStatement {
-        """
-        with span as (select \(tenant) as tenant, \(start) as first, \(end) as last),
-        sums as (\(unescaped: grouping.sums)),
-        others as (
-          select \(unescaped: grouping.key) as k, count(*) filter (where e.kind = 'adjustment') as adjustments,
-            sum(e.amount) filter (where h.unreconciled) as unreconciled
-          from span s join tenants t on t.id = s.tenant
-          join ledger_entries e on e.tenant_id = s.tenant and e.taken_at >= s.first and e.taken_at < s.last
-            and e.kind in ('adjustment', 'unreconciled')
-          left join holds h on e.kind = 'unreconciled' and h.request_id = e.request_id and h.step = e.step
-            and h.attempt = e.attempt
-          group by 1)
-        select \(unescaped: grouping.label) as name, sum(g.amount)::bigint as amount,
-          coalesce(sum(o.unreconciled), 0)::bigint as unreconciled,
-          (sum(g.calls) - coalesce(sum(o.adjustments), 0))::bigint as calls,
-          coalesce(sum(g.input), 0)::bigint as input, coalesce(sum(g.output), 0)::bigint as output
-        from sums g left join others o on o.k is not distinct from g.k
-        group by 1 order by 1
-        """
+    /// Rolls up the next finished days of all tenants; says how many. Gateways do it by themselves.
+    package func rollDays(atMost days: Int) async throws(LedgerError) -> Int {
+        try await translated {
+            let row = try await pool.query("select gboost_roll(\(Int32(days))) as days").rows.first
+            return Int(try row?.get("days", as: Int32.self) ?? 0)
+        }
     }
 
     // MARK: - For the other files

@@ -10,8 +10,9 @@ extension PostgresLedger {
     /// settlement may have been under way, or the database's clock was set back.
     private static let recoveryMargin = "1 hour"
     private static let partitionInterval = Duration.seconds(6 * 3600)
+    private static let rollInterval = Duration.seconds(600)
 
-    /// Heartbeat, journal, recovery and partitions, until the task is cancelled.
+    /// Heartbeat, journal, recovery, partitions and finished days, until the task is cancelled.
     package func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.repeating(self.configuration.heartbeatInterval) { _ = await self.beat() } }
@@ -29,6 +30,7 @@ extension PostgresLedger {
             group.addTask {
                 await self.repeating(Self.partitionInterval) { await self.keepPartitions() }
             }
+            group.addTask { await self.repeating(Self.rollInterval) { await self.rollDays() } }
         }
     }
 
@@ -171,6 +173,18 @@ extension PostgresLedger {
             if !names.isEmpty { logger.notice("retention has run out", metadata: ["dropped": "\(names)"]) }
         } catch {
             logger.warning("partitions are not kept", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    /// Adds up the days that are finished, one a transaction, so that reports need not read their entries.
+    func rollDays() async {
+        do {
+            while !Task.isCancelled {
+                let row = try await pool.query("select gboost_roll() as days").rows.first
+                guard try row?.get("days", as: Int32.self) ?? 0 > 0 else { return }
+            }
+        } catch {
+            logger.warning("finished days are not rolled up", metadata: ["reason": "\(error)"])
         }
     }
 

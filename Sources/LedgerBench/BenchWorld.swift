@@ -20,7 +20,8 @@ struct BenchWorld: Sendable {
 
     init(_ options: DatabaseOptions) async throws {
         url = options.url
-        pool = try Self.pool(url, size: 4)
+        // Millions of rows are loaded by one statement.
+        pool = try Self.pool(url, size: 4, patience: .seconds(3600))
         try await Migrator(pool: pool, migrations: try Migration.load(directory: options.migrations)).migrate()
         admin = AdminStore(
             pool: pool, hasher: try KeyHasher(pepper: Array("a pepper for benchmarks".utf8)), actor: "bench")
@@ -61,9 +62,10 @@ struct BenchWorld: Sendable {
         }
     }
 
-    static func pool(_ url: String, size: Int) throws -> PostgresPool {
-        PostgresPool(
-            configuration: try PostgresConfiguration(url: url), size: size, maxWaiting: 4096, logger: .silent)
+    static func pool(_ url: String, size: Int, patience: Duration = .seconds(10)) throws -> PostgresPool {
+        var configuration = try PostgresConfiguration(url: url)
+        configuration.statementTimeout = patience
+        return PostgresPool(configuration: configuration, size: size, maxWaiting: 4096, logger: .silent)
     }
 
     /// A gateway's ledger with connections of its own, as `gboost serve` makes it.

@@ -6,7 +6,8 @@ struct LedgerBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ledger-bench", abstract: "Durable reservations and settlements, and reports over many rows.",
         subcommands: [
-            PairsCommand.self, LoneCommand.self, LoadCommand.self, ReportsCommand.self, RecordsCommand.self,
+            PairsCommand.self, LoneCommand.self, LoadCommand.self, ReportsCommand.self, StatementsCommand.self,
+            RecordsCommand.self,
         ])
 }
 

@@ -18,9 +18,9 @@ struct PairsCommand: AsyncParsableCommand {
         let ledger = try await world.ledger(lanes: lanes)
         let (tasks, seconds) = (tasks, seconds)
         let callers = hot ? [world.hot] : world.callers
+        let sealing = seal ? try await SealingWatch(world) : nil
         let warm = ContinuousClock.now + .seconds(1)
         let span = warm..<(warm + .seconds(seconds))
-        let sealing = seal ? try SealingWatch(world) : nil
         let counts = await withTaskGroup(of: (pairs: Int, latencies: [Double]).self) { group in
             for task in 0..<tasks {
                 group.addTask { await Self.work(world, ledger, callers, task, span) }

@@ -5,12 +5,12 @@ internal import Ledger
 struct SealingWatch {
     private let task: Task<[Double], any Error>
 
-    init(_ world: BenchWorld) throws {
+    init(_ world: BenchWorld) async throws {
         let store = try world.sealingStore()
+        // What was recorded before has waited for this program, not for a sealer; and it is none of what is measured.
+        while try await store.seal().records > 0 {}
         task = Task {
             var lags: [Double] = []
-            // What was recorded before has waited for this program, not for a sealer.
-            while try await store.seal().records > 0 {}
             while !Task.isCancelled {
                 var summary: SealSummary
                 repeat {

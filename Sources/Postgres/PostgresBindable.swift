@@ -202,5 +202,9 @@ extension Array: PostgresBindable where Element: PostgresArrayElement {
 
 /// `[[UInt8]]` is a `bytea[]`.
 extension Array: PostgresArrayElement where Element == UInt8 {
+    package static func append(_ value: [UInt8], to array: inout PostgresArrayBinary) -> Bool {
+        array.append(value)
+        return true
+    }
     package static var postgresArrayType: UInt32 { 1001 }
 }

@@ -158,13 +158,19 @@ extension UInt8: PostgresReadableElement {
     package static func array(postgresText text: Span<UInt8>) -> [UInt8]? {
         guard text.count >= 2, text.count % 2 == 0, text[0] == UInt8(ascii: "\\"), text[1] == UInt8(ascii: "x")
         else { return nil }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(text.count / 2 - 1)
-        for index in stride(from: 2, to: text.count, by: 2) {
-            guard let high = nibble(text[index]), let low = nibble(text[index + 1]) else { return nil }
-            bytes.append(high << 4 | low)
+        let count = text.count / 2 - 1
+        var isHex = true
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { bytes, filled in
+            for index in 0..<count {
+                guard let high = nibble(text[2 * index + 2]), let low = nibble(text[2 * index + 3]) else {
+                    isHex = false
+                    break
+                }
+                bytes[index] = high << 4 | low
+                filled += 1
+            }
         }
-        return bytes
+        return isHex ? bytes : nil
     }
 
     private static func nibble(_ digit: UInt8) -> UInt8? {

@@ -24,4 +24,39 @@ extension PostgresRow {
         append(column: column, to: &bytes)
         return bytes
     }
+
+    /// The column's number, for reading many rows without a search for its name in each.
+    package func column(_ name: String) throws(PostgresError) -> Int {
+        let raw = storage.handle.raw
+        let number = (0..<PQnfields(raw)).first { PQfname(raw, $0).map { name == String(cString: $0) } ?? false }
+        guard let number else { throw PostgresError(.decoding, "no column \(name)") }
+        return Int(number)
+    }
+
+    /// The whole number in a column; nil when it is NULL or something else.
+    package func integer(at column: Int) -> Int64? {
+        guard let count = byteCount(at: column), let start = PQgetvalue(storage.handle.raw, index, CInt(column)) else {
+            return nil
+        }
+        let bytes = UnsafeRawBufferPointer(start: start, count: count)
+        return bytes.withMemoryRebound(to: UInt8.self) { Int64(postgresText: $0.span) }
+    }
+
+    /// Puts the values of the first columns into `bytes`, one after another, and into `ends` where each of them ends;
+    /// below zero: it is NULL.
+    package func copy(columns: Int, to bytes: inout [UInt8], ends: inout [Int]) {
+        let raw = storage.handle.raw
+        bytes.removeAll(keepingCapacity: true)
+        ends.removeAll(keepingCapacity: true)
+        for column in 0..<CInt(min(columns, Int(PQnfields(raw)))) {
+            let count = Int(PQgetlength(raw, index, column))
+            // An empty text and NULL are both of no length; they are told apart only then.
+            guard count > 0 || PQgetisnull(raw, index, column) == 0, let start = PQgetvalue(raw, index, column) else {
+                ends.append(-1)
+                continue
+            }
+            bytes.append(contentsOf: UnsafeRawBufferPointer(start: start, count: count))
+            ends.append(bytes.count)
+        }
+    }
 }

@@ -54,12 +54,13 @@ struct RecordTests {
             tree = sealed.frontier
             writer.block(sealed.block)
             for number in numbers {
-                writer.record { line in
-                    for (name, value) in members(number) {
-                        let value = name == "reason" && number == changing ? "another" : value
-                        line.append(name: Array(name.utf8), value: Array(value.utf8))
-                    }
+                var values = RecordValues()
+                for (name, value) in members(number) {
+                    values.bytes += Array((name == "reason" && number == changing ? "another" : value).utf8)
+                    values.ends.append(values.bytes.count)
                 }
+                let isWritten = writer.record(values, RecordLayout(members(number).map { ($0.0, false) }))
+                #expect(isWritten)
             }
         }
         writer.end()

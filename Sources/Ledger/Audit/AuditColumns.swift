@@ -50,20 +50,20 @@ struct AuditColumns: Sendable {
         ])
 
     /// The ledger entry of an escalation. Where both tables say the same thing they must agree: one that does not is
-    /// none of it, and its members are missing.
+    /// none of it, and its members are missing. The offset keeps it a look by number, whatever statistics say: a
+    /// ledger that is read as a whole for each page of records costs more than the records.
     static let entryJoin = """
-        left join ledger_entries l on l.id = e.entry_id and l.tenant_id = e.tenant_id and l.key_id = e.key_id
-          and l.team_id is not distinct from e.team_id and l.price_id = e.price_id and l.amount = e.amount
-          and l.held = e.held and l.kind = e.entry_kind and l.outcome is not distinct from e.outcome
-          and l.route is not distinct from e.route and l.request_id = e.request_id and l.step = e.step
-          and l.attempt = e.attempt
+        left join lateral (select l.* from ledger_entries l where l.id = e.entry_id and l.tenant_id = e.tenant_id
+          and l.key_id = e.key_id and l.team_id is not distinct from e.team_id and l.price_id = e.price_id
+          and l.amount = e.amount and l.held = e.held and l.kind = e.entry_kind
+          and l.outcome is not distinct from e.outcome and l.route is not distinct from e.route
+          and l.request_id = e.request_id and l.step = e.step and l.attempt = e.attempt offset 0) l on true
         """
 
     let members: [Member]
-    /// What a statement selects, in the members' order.
+    /// What a statement selects first, in the members' order.
     let list: String
-    private let prefixes: [[UInt8]]
-    private let names: [[UInt8]]
+    let layout: RecordLayout
     private let seq: Int
     private let tenant: Int
     let at: Int
@@ -72,8 +72,7 @@ struct AuditColumns: Sendable {
         let sorted = members.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
         self.members = sorted
         list = sorted.map(\.sql).joined(separator: ", ")
-        prefixes = sorted.map { RecordEncoding.prefix($0.name) }
-        names = sorted.map { Array($0.name.utf8) }
+        layout = RecordLayout(sorted.map { ($0.name, $0.isJSON) })
         func index(_ name: String) -> Int { sorted.firstIndex { $0.name == name } ?? 0 }
         (seq, tenant, at) = (index("seq"), index("tenant"), index("at"))
     }
@@ -87,55 +86,45 @@ struct AuditColumns: Sendable {
     func tenant(_ row: PostgresRow) throws(LedgerError) -> Int64 { try integer(row, tenant) }
 
     private func integer(_ row: PostgresRow, _ column: Int) throws(LedgerError) -> Int64 {
-        guard let bytes = row.bytes(at: column), let number = Int64(String(decoding: bytes, as: UTF8.self)) else {
-            throw LedgerError(.database, "a record has no number")
-        }
+        guard let number = row.integer(at: column) else { throw LedgerError(.database, "a record has no number") }
         return number
-    }
-
-    /// The record's leaf hash. `encoding` is scratch space.
-    func leaf(_ row: PostgresRow, _ encoding: inout RecordEncoding) throws(LedgerError) -> AuditHash {
-        encoding.reset()
-        for (index, member) in members.enumerated() {
-            guard let count = row.byteCount(at: index) else { continue }
-            if member.isJSON {
-                encoding.append(prefix: prefixes[index], value: try json(row, index))
-            } else {
-                encoding.append(prefix: prefixes[index], count: count) { row.append(column: index, to: &$0) }
-            }
-        }
-        return encoding.leaf
-    }
-
-    /// The record's members, as an export has them.
-    func write(_ row: PostgresRow, to line: inout RecordLine) throws(LedgerError) {
-        for (index, member) in members.enumerated() {
-            guard let value = member.isJSON ? try jsonIfThere(row, index) : row.bytes(at: index) else { continue }
-            line.append(name: names[index], value: value)
-        }
     }
 
     /// The record's members as texts.
     func texts(_ row: PostgresRow) throws(LedgerError) -> [String: String] {
         var texts: [String: String] = [:]
         for (index, member) in members.enumerated() {
-            guard let value = member.isJSON ? try jsonIfThere(row, index) : row.bytes(at: index) else { continue }
-            texts[member.name] = String(decoding: value, as: UTF8.self)
+            guard let value = row.bytes(at: index) else { continue }
+            guard let text = member.isJSON ? CanonicalJSON.of(value) : value else { throw Self.tooDeep }
+            texts[member.name] = String(decoding: text, as: UTF8.self)
         }
         return texts
     }
 
-    private func jsonIfThere(_ row: PostgresRow, _ column: Int) throws(LedgerError) -> [UInt8]? {
-        row.byteCount(at: column) == nil ? nil : try json(row, column)
+    fileprivate static var tooDeep: LedgerError {
+        LedgerError(.database, "a record's JSON is deeper than \(CanonicalJSON.maxDepth)")
+    }
+}
+
+/// Reads records of one kind out of rows; its space serves for all of them.
+struct AuditReader: Sendable {
+    private let layout: RecordLayout
+    private var values = RecordValues()
+    private var encoding = RecordEncoding()
+
+    init(_ columns: AuditColumns) { layout = columns.layout }
+
+    /// The record's leaf hash.
+    mutating func leaf(_ row: PostgresRow) throws(LedgerError) -> AuditHash {
+        row.copy(columns: layout.count, to: &values.bytes, ends: &values.ends)
+        encoding.reset()
+        guard encoding.append(values, layout) else { throw AuditColumns.tooDeep }
+        return encoding.leaf
     }
 
-    private func json(_ row: PostgresRow, _ column: Int) throws(LedgerError) -> [UInt8] {
-        guard let text = row.bytes(at: column) else { return [] }
-        // Most often there is nothing in it.
-        if text.count == 2 { return text }
-        guard let canonical = CanonicalJSON.of(text) else {
-            throw LedgerError(.database, "a record's JSON is deeper than \(CanonicalJSON.maxDepth)")
-        }
-        return canonical
+    /// Adds the record to an export.
+    mutating func write(_ row: PostgresRow, to writer: inout ExportWriter) throws(LedgerError) {
+        row.copy(columns: layout.count, to: &values.bytes, ends: &values.ends)
+        guard writer.record(values, layout) else { throw AuditColumns.tooDeep }
     }
 }

@@ -25,14 +25,17 @@ extension AuditStore {
             let expired = try await Self.expired(log, transaction)
             if expired > 0 { own.expired(expired) }
             for note in try await Self.checkpoints(log, transaction) { own.checkpoint(note) }
-            let columns = AuditColumns.of(log.kind)
+            var reader = AuditReader(AuditColumns.of(log.kind))
             try await Self.walk(log, transaction) { step in
                 switch step {
                 case .block(let block): own.block(block)
-                case .record(let row): try own.record { try columns.write(row, to: &$0) }
+                case .records(let rows):
+                    for row in rows {
+                        try reader.write(row, to: &own)
+                        if own.bytes.count >= Self.chunkBytes { try await sink(own.take()) }
+                    }
                 case .unsealed: break
                 }
-                if own.bytes.count >= Self.chunkBytes { try await sink(own.take()) }
                 return true
             }
         }

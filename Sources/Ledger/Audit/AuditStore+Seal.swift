@@ -64,12 +64,11 @@ extension AuditStore {
         let columns = AuditColumns.escalations
         let records = try await transaction.query(
             """
-            select \(unescaped: columns.list), extract(epoch from clock_timestamp() - e.at)::float8 as waited
+            select \(unescaped: columns.list)
             from unnest(\(heads.map(\.log.tenant)), \(heads.map(\.frontier.size))) u(tenant, size)
             cross join lateral (select e.* from escalations e where e.tenant_id = u.tenant and e.seq > u.size
               order by e.seq, e.at limit \(Int64(each))) e
             \(unescaped: AuditColumns.entryJoin)
-            order by e.tenant_id, e.seq
             """
         ).rows
         let largest = try await seal(records, heads, columns, &summary, transaction)
@@ -97,11 +96,20 @@ extension AuditStore {
         let columns = AuditColumns.events
         let records = try await transaction.query(
             """
-            select \(unescaped: columns.list), extract(epoch from clock_timestamp() - e.at)::float8 as waited
+            select \(unescaped: columns.list)
             from audit_events a join events e on e.id = a.event_id where a.seq > \(head.frontier.size) order by a.seq
             """
         ).rows
         _ = try await seal(records, [head], columns, &summary, transaction)
+    }
+
+    /// Rows by log and number. They come so: to ask the server for it would have it sort wide rows on disk.
+    private static func ordered(
+        _ rows: [PostgresRow], _ columns: AuditColumns
+    ) throws -> [(tenant: Int64, number: Int64, row: PostgresRow)] {
+        let all = try rows.map { (tenant: try columns.tenant($0), number: try columns.number($0), row: $0) }
+        let isOrdered = zip(all, all.dropFirst()).allSatisfy { ($0.tenant, $0.number) <= ($1.tenant, $1.number) }
+        return isOrdered ? all : all.sorted { ($0.tenant, $0.number) < ($1.tenant, $1.number) }
     }
 
     /// One block for each head that has records; gives back how many the largest has.
@@ -110,15 +118,27 @@ extension AuditStore {
         _ transaction: PostgresTransaction
     ) async throws -> Int {
         var leaves: [Int64: [AuditHash]] = [:]
-        var next = Dictionary(uniqueKeysWithValues: heads.map { ($0.log.tenant, $0.frontier.size + 1) })
-        var encoding = RecordEncoding()
-        for row in rows {
-            let (tenant, number) = (try columns.tenant(row), try columns.number(row))
+        let sizes = Dictionary(uniqueKeysWithValues: heads.map { ($0.log.tenant, $0.frontier.size) })
+        var reader = AuditReader(columns)
+        var oldest: String?
+        var rest = try ordered(rows, columns)[...]
+        while let first = rest.first {
+            var own: [AuditHash] = []
+            var next = (sizes[first.tenant] ?? 0) + 1
             // A number that is missing or doubled stays unsealed, and all after it: that is for a person to look at.
-            guard next[tenant] == number else { continue }
-            next[tenant] = number + 1
-            leaves[tenant, default: []].append(try columns.leaf(row, &encoding))
-            summary.lag = max(summary.lag, try row.get("waited"))
+            for record in rest {
+                guard record.tenant == first.tenant else { break }
+                rest.removeFirst()
+                guard record.number == next else { continue }
+                next += 1
+                if own.isEmpty {
+                    // A log's records wait in their order. In UTC, the year first: the earlier one is the lesser text.
+                    let at = String(decoding: record.row.bytes(at: columns.at) ?? [], as: UTF8.self)
+                    oldest = min(oldest ?? at, at)
+                }
+                own.append(try reader.leaf(record.row))
+            }
+            if !own.isEmpty { leaves[first.tenant] = own }
         }
         let sealed = heads.compactMap { head -> (block: AuditBlock, frontier: MerkleFrontier)? in
             guard let leaves = leaves[head.log.tenant] else { return nil }
@@ -126,14 +146,17 @@ extension AuditStore {
         }
         guard let kind = sealed.first?.block.log.kind else { return 0 }
         let blocks = sealed.map(\.block)
-        _ = try await transaction.query(
+        let waited = try await transaction.query(
             """
             insert into audit_blocks (log, tenant_id, number, first_seq, last_seq, previous, root, frontier, leaves)
             select \(kind.rawValue), * from unnest(\(blocks.map(\.log.tenant)), \(blocks.map(\.number)),
               \(blocks.map(\.first)), \(blocks.map(\.last)), \(blocks.map(\.previous.bytes)),
               \(blocks.map(\.root.bytes)),
-              \(sealed.map { $0.frontier.subtrees.flatMap(\.bytes) }), \(blocks.map { $0.leaves.flatMap(\.bytes) }))
-            """)
+              \(sealed.map { AuditHash.bytes($0.frontier.subtrees) }), \(blocks.map { AuditHash.bytes($0.leaves) }))
+            returning extract(epoch from clock_timestamp() - \(optional: oldest)::timestamptz)::float8 as waited
+            """
+        ).rows.first
+        summary.lag = max(summary.lag, try waited?.getOptional("waited") ?? 0)
         summary.blocks += blocks.count
         summary.records += blocks.reduce(0) { $0 + Int64($1.leaves.count) }
         return leaves.values.reduce(0) { max($0, $1.count) }

@@ -4,7 +4,7 @@ internal import Postgres
 
 extension AuditStore {
     /// Records and blocks that are read at once: bounds the memory.
-    private static let recordsAPage: Int64 = 8192
+    private static let recordsAPage: Int64 = 2048
     private static let blocksAPage: Int64 = 64
     /// Logs that are read at once, each over a connection.
     static let parallelLogs = 2
@@ -63,13 +63,15 @@ extension AuditStore {
             let expired = try await Self.expired(log, transaction)
             var verifier = LogVerifier(log: log, checkpoints: shelf.byLog[log] ?? [], expired: expired)
             var unsealed: Int64 = 0
-            var encoding = RecordEncoding()
             let columns = AuditColumns.of(log.kind)
+            var reader = AuditReader(columns)
             try await Self.walk(log, transaction) { step in
                 switch step {
                 case .block(let block): verifier.begin(block)
-                case .record(let row):
-                    verifier.record(try columns.number(row), leaf: try columns.leaf(row, &encoding))
+                case .records(let rows):
+                    for row in rows where verifier.finding == nil {
+                        verifier.record(try columns.number(row), leaf: try reader.leaf(row))
+                    }
                 case .unsealed(let count): unsealed += count
                 }
                 return verifier.finding == nil
@@ -123,35 +125,41 @@ extension AuditStore {
 
     enum Step {
         case block(AuditBlock)
-        case record(PostgresRow)
+        case records(ArraySlice<PostgresRow>)
         case unsealed(Int64)
     }
 
     /// A log's blocks, each before its records, then how many records are in none. `body` says whether to go on.
+    ///
+    /// While `body` works on a page the next one is on its way: server and reader each have a processor.
     static func walk(
         _ log: AuditLog, _ transaction: PostgresTransaction, _ body: (Step) async throws -> Bool
     ) async throws {
         var blocks = BlockPages(log: log)
         let columns = AuditColumns.of(log.kind)
-        var after: (number: Int64, at: String) = (0, "-infinity")
         var last: Int64 = 0
         var unsealed: Int64 = 0
-        while true {
-            let rows = try await page(log, after: after, transaction)
-            for row in rows {
-                let number = try columns.number(row)
+        var rows = try await page(log, after: (0, "-infinity"), transaction)
+        while let end = rows.last {
+            let isOver = Int64(rows.count) < recordsAPage
+            let after = (try columns.number(end), String(decoding: end.bytes(at: columns.at) ?? [], as: UTF8.self))
+            async let next = isOver ? [] : page(log, after: after, transaction)
+            var rest = rows[...]
+            while let first = rest.first {
+                let number = try columns.number(first)
                 while number > last, let block = try await blocks.next(transaction) {
                     last = max(last, block.last)
                     guard try await body(.block(block)) else { return }
                 }
-                if number > last {
-                    unsealed += 1
-                } else if try await !body(.record(row)) {
-                    return
+                guard number <= last else {
+                    unsealed += Int64(rest.count)
+                    break
                 }
+                let own = try rest.prefix { try columns.number($0) <= last }
+                rest = rest[own.endIndex...]
+                guard try await body(.records(own)) else { return }
             }
-            guard Int64(rows.count) == recordsAPage, let end = rows.last else { break }
-            after = (try columns.number(end), String(decoding: end.bytes(at: columns.at) ?? [], as: UTF8.self))
+            rows = try await next
         }
         while let block = try await blocks.next(transaction) {
             guard try await body(.block(block)) else { return }

@@ -31,21 +31,23 @@ extension AdminStore {
         return try await reading { transaction in
             let tenant = try await self.tenant(name, transaction)
             let span = try await monthSpan(month, tenant, transaction)
+            let query = SpendQuery(
+                tenant: tenant, span: (span.start, span.end), columns: [.price, .team, .key, .route, .correction],
+                hasOthers: false)
             let rows = try await transaction.query(
-                """
-                select gboost_instant(g.day, \(tenant.timeZone)) as first,
-                  gboost_instant(g.day + interval '1 day', \(tenant.timeZone)) as last, g.*, p.provider, p.model,
-                  m.name as team
-                from (select (e.taken_at at time zone \(tenant.timeZone))::date::timestamp as day, e.price_id,
-                    e.team_id, e.key_id, e.route, e.kind = 'adjustment' as is_correction,
-                    sum(e.amount)::bigint as amount,
-                    count(*) as calls, coalesce(sum(e.input_tokens), 0)::bigint as input,
-                    coalesce(sum(e.output_tokens), 0)::bigint as output
-                  from ledger_entries e where e.tenant_id = \(tenant.id) and e.taken_at >= \(span.start)
-                    and e.taken_at < \(span.end) group by 1, 2, 3, 4, 5, 6) g
-                join prices p on p.id = g.price_id left join teams m on m.id = g.team_id
-                order by g.day, p.provider, p.model, g.price_id, g.team_id, g.key_id, g.route, g.is_correction
-                """
+                query.statement(
+                    """
+                    select gboost_instant(g.day::timestamp, t.time_zone) as first,
+                      gboost_instant(g.day + interval '1 day', t.time_zone) as last, g.*, p.provider, p.model,
+                      m.name as team
+                    from (select p.day, p.price_id, p.team_id, p.key_id, p.route, p.is_correction,
+                        sum(p.amount)::bigint as amount, sum(p.calls)::bigint as calls, sum(p.input)::bigint as input,
+                        sum(p.output)::bigint as output
+                      from parts p group by 1, 2, 3, 4, 5, 6) g
+                    join tenants t on t.id = (select d.tenant from days d limit 1)
+                    join prices p on p.id = g.price_id left join teams m on m.id = g.team_id
+                    order by g.day, p.provider, p.model, g.price_id, g.team_id, g.key_id, g.route, g.is_correction
+                    """)
             ).rows
             return try rows.map { row in
                 FocusRow(

@@ -31,6 +31,7 @@ extension AdminStore {
             let span = try await monthSpan(month, tenant, transaction)
             try await requireClosable(tenant, span, transaction)
             var statement = try await draft(tenant, span, transaction)
+            try await requireLedger(statement, tenant, transaction)
             statement.closedAt = Date()
             statement.closedBy = actor
             let document = try statement.jsonText()
@@ -112,13 +113,13 @@ extension AdminStore {
         _ tenant: TenantInfo, _ span: (name: String, start: Date, end: Date), _ transaction: PostgresTransaction
     ) async throws -> Statement {
         var breakdown: [String: [Statement.Line]] = [:]
+        let rows = try await spendRows(SpendGrouping.allCases, tenant, (span.start, span.end), transaction)
         for grouping in SpendGrouping.allCases {
-            breakdown[grouping.rawValue] = try await spendRows(grouping, tenant.id, (span.start, span.end), transaction)
-                .map { row in
-                    Statement.Line(
-                        name: row.name, nanoUSD: row.nanoUSD, unreconciledNanoUSD: row.unreconciledNanoUSD,
-                        calls: row.calls)
-                }
+            breakdown[grouping.rawValue] = (rows[grouping] ?? []).map { row in
+                Statement.Line(
+                    name: row.name, nanoUSD: row.nanoUSD, unreconciledNanoUSD: row.unreconciledNanoUSD,
+                    calls: row.calls)
+            }
         }
         let spends = try breakdown.values.map { try Self.sum($0.map(\.nanoUSD)) }
         guard Set(spends).count <= 1 else { throw LedgerError(.database, "the breakdowns add up to different sums") }
@@ -134,6 +135,25 @@ extension AdminStore {
             openingNanoUSD: opening, spendNanoUSD: spend,
             unreconciledNanoUSD: try Self.sum((breakdown["model"] ?? []).map(\.unreconciledNanoUSD)),
             corrections: corrections, entries: entries, closingNanoUSD: closing, breakdown: breakdown)
+    }
+
+    /// A month is closed for good: what was rolled up is compared with the entries themselves once more.
+    private func requireLedger(
+        _ statement: Statement, _ tenant: TenantInfo, _ transaction: PostgresTransaction
+    ) async throws {
+        _ = try await transaction.query("set local statement_timeout = 0")
+        let row = try await transaction.query(
+            """
+            select coalesce(sum(e.amount), 0)::bigint as amount from ledger_entries e
+            where e.tenant_id = \(tenant.id) and e.taken_at >= \(statement.from) and e.taken_at < \(statement.until)
+            """
+        ).rows.first
+        let amount: Int64 = try row?.get("amount") ?? 0
+        guard amount == statement.spendNanoUSD else {
+            throw LedgerError(
+                .database,
+                "finished days of \(statement.month) add up to \(statement.spendNanoUSD), its entries to \(amount)")
+        }
     }
 
     static func sum(_ amounts: [Int64]) throws(LedgerError) -> Int64 {
@@ -168,11 +188,10 @@ extension AdminStore {
             select s.month, (coalesce(e.amount, 0) - s.spend - coalesce(k.amount, 0))::bigint as amount
             from (select s.* from statements s where s.tenant_id = \(tenant.id) and s.month < \(month)
               order by s.month desc limit \(Self.correctedMonths)) s
-            cross join lateral (select sum(e.amount) as amount from ledger_entries e
-              where e.tenant_id = s.tenant_id
-                and e.taken_at >= gboost_instant(to_timestamp(s.month, 'YYYY-MM')::timestamp, \(tenant.timeZone))
-                and e.taken_at < gboost_instant(to_timestamp(s.month, 'YYYY-MM')::timestamp + interval '1 month',
-                  \(tenant.timeZone))) e
+            cross join lateral (select gboost_spent(s.tenant_id,
+                gboost_instant(to_timestamp(s.month, 'YYYY-MM')::timestamp, \(tenant.timeZone)),
+                gboost_instant(to_timestamp(s.month, 'YYYY-MM')::timestamp + interval '1 month', \(tenant.timeZone)),
+                \(tenant.timeZone)) as amount) e
             cross join lateral (select sum(k.amount) as amount from statement_corrections k
               where k.tenant_id = s.tenant_id and k.of_month = s.month) k
             where coalesce(e.amount, 0) <> s.spend + coalesce(k.amount, 0) order by s.month
