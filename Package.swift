@@ -51,19 +51,21 @@ let package = Package(
         .target(name: "Router", dependencies: ["GatewayCore"], exclude: ["README.md"], swiftSettings: strict),
         .target(name: "Audit", dependencies: [crypto], exclude: ["README.md"], swiftSettings: strict),
         .target(
+            name: "Outbox", dependencies: ["GatewayCore", crypto], exclude: ["README.md"], swiftSettings: strict),
+        .target(
             name: "Inference", dependencies: ["CLinux", "CLlama", "ThreadExecutor", "GatewayCore", subprocess, log],
             swiftSettings: common),
         .target(name: "Providers", dependencies: ["Curl", "WireFormat", "GatewayCore", log], swiftSettings: strict),
         .target(
-            name: "Ledger", dependencies: ["Postgres", "GatewayCore", "Audit", crypto, log],
+            name: "Ledger", dependencies: ["Postgres", "GatewayCore", "Audit", "Outbox", crypto, log],
             // Lets tests kill a gateway at a chosen moment; a release build has none of it.
             swiftSettings: strict + [.define("GBOOST_FAILPOINTS", .when(configuration: .debug))]),
         .target(name: "EmbeddedPostgres", dependencies: [subprocess, log], swiftSettings: strict),
         .target(
             name: "GatewayServer",
             dependencies: [
-                "GatewayCore", "WireFormat", "Router", "Ledger", "Providers", "Inference", hummingbird, lifecycle,
-                log, nio, crypto, .product(name: "HTTPTypes", package: "swift-http-types"),
+                "GatewayCore", "WireFormat", "Router", "Ledger", "Outbox", "Providers", "Inference", hummingbird,
+                lifecycle, log, nio, crypto, .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
             ],
             swiftSettings: strict),
@@ -79,7 +81,8 @@ let package = Package(
             name: "gboost",
             dependencies: [
                 "GatewayServer", "SimulatedProvider", "GatewayTesting", "EmbeddedPostgres", "GatewayCore", "Router",
-                "Ledger", "Audit", "Postgres", "Providers", "Curl", "Inference", "WireFormat", lifecycle, log, crypto,
+                "Ledger", "Audit", "Outbox", "Postgres", "Providers", "Curl", "Inference", "WireFormat", lifecycle,
+                log, crypto,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Configuration", package: "swift-configuration"),
@@ -112,6 +115,7 @@ let package = Package(
         .testTarget(name: "WireFormatTests", dependencies: ["WireFormat"], swiftSettings: common),
         .testTarget(name: "GatewayCoreTests", dependencies: ["GatewayCore"], swiftSettings: common),
         .testTarget(name: "AuditTests", dependencies: ["Audit", crypto], swiftSettings: common),
+        .testTarget(name: "OutboxTests", dependencies: ["Outbox", "GatewayCore", crypto], swiftSettings: common),
         .testTarget(name: "RouterTests", dependencies: ["Router", "GatewayCore"], swiftSettings: common),
         .testTarget(
             name: "InferenceTests",
@@ -122,7 +126,9 @@ let package = Package(
             swiftSettings: common),
         .testTarget(
             name: "LedgerTests",
-            dependencies: ["Ledger", "Audit", "Postgres", "GatewayCore", "EmbeddedPostgres", "GatewayTesting"],
+            dependencies: [
+                "Ledger", "Audit", "Outbox", "Postgres", "GatewayCore", "EmbeddedPostgres", "GatewayTesting",
+            ],
             swiftSettings: common),
         .testTarget(
             name: "SimulatedProviderTests",
@@ -134,7 +140,7 @@ let package = Package(
         .testTarget(
             name: "GatewayServerTests",
             dependencies: [
-                "GatewayServer", "GatewayCore", "WireFormat", "Router", "GatewayTesting",
+                "GatewayServer", "GatewayCore", "Outbox", "WireFormat", "Router", "GatewayTesting",
                 crypto, log, hummingbird, .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "HTTPTypes", package: "swift-http-types"), nio,
             ],
@@ -149,8 +155,8 @@ let package = Package(
         .testTarget(
             name: "GBoostTests",
             dependencies: [
-                "gboost", "Audit", "GatewayCore", "GatewayTesting", "Inference", "Ledger", "Postgres", "Providers",
-                "SimulatedProvider", "EmbeddedPostgres", log,
+                "gboost", "Audit", "Curl", "GatewayCore", "GatewayTesting", "Inference", "Ledger", "Outbox", "Postgres",
+                "Providers", "SimulatedProvider", "EmbeddedPostgres", log, crypto,
             ],
             swiftSettings: common),
         .testTarget(name: "TidyTests", swiftSettings: common),

@@ -16,6 +16,7 @@ static inline CURLcode clibcurl_set_string(CURL *h, CURLoption o, const char *v)
 static inline CURLcode clibcurl_set_pointer(CURL *h, CURLoption o, const void *v) { return curl_easy_setopt(h, o, v); }
 static inline CURLcode clibcurl_set_write(CURL *h, clibcurl_write_cb f) { return curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, f); }
 static inline CURLcode clibcurl_set_header(CURL *h, clibcurl_write_cb f) { return curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, f); }
+static inline CURLcode clibcurl_set_read(CURL *h, clibcurl_write_cb f) { return curl_easy_setopt(h, CURLOPT_READFUNCTION, f); }
 static inline CURLcode clibcurl_set_open(CURL *h, clibcurl_open_cb f) { return curl_easy_setopt(h, CURLOPT_OPENSOCKETFUNCTION, f); }
 static inline CURLcode clibcurl_set_close(CURL *h, clibcurl_close_cb f) { return curl_easy_setopt(h, CURLOPT_CLOSESOCKETFUNCTION, f); }
 static inline CURLcode clibcurl_set_prereq(CURL *h, clibcurl_prereq_cb f) { return curl_easy_setopt(h, CURLOPT_PREREQFUNCTION, f); }
@@ -24,6 +25,7 @@ static inline CURLMcode clibcurl_multi_set_pointer(CURLM *m, CURLMoption o, void
 static inline CURLMcode clibcurl_multi_set_socket(CURLM *m, clibcurl_socket_cb f) { return curl_multi_setopt(m, CURLMOPT_SOCKETFUNCTION, f); }
 static inline CURLMcode clibcurl_multi_set_timer(CURLM *m, clibcurl_timer_cb f) { return curl_multi_setopt(m, CURLMOPT_TIMERFUNCTION, f); }
 static inline void *clibcurl_private(CURL *h) { void *v = 0; curl_easy_getinfo(h, CURLINFO_PRIVATE, &v); return v; }
+static inline long clibcurl_response_code(CURL *h) { long v = 0; curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, &v); return v; }
 static inline CURLcode clibcurl_message_result(CURLMsg *m) { return m->data.result; }
 // OpenSSL's exit handler would free what the curl thread still uses while the process exits: keep it from being
 // installed. Looked up at run time, since libcurl brings libcrypto and its headers need not be there.

@@ -33,9 +33,14 @@ final class CurlCall: Sendable {
     }
 
     let request: CurlRequest
+    /// Set where it is no HTTP call.
+    let mail: CurlMail?
     private let state = Mutex(State())
 
-    init(_ request: CurlRequest) { self.request = request }
+    init(_ request: CurlRequest, mail: CurlMail? = nil) {
+        self.request = request
+        self.mail = mail
+    }
 
     var isEnded: Bool { state.withLock { $0.ended != nil } }
     /// Bytes that arrived and were not read.

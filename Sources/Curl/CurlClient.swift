@@ -19,7 +19,7 @@ package struct CurlConfiguration: Hashable, Sendable {
     package init() {}
 }
 
-/// HTTP/1.1 calls by libcurl's multi interface on a thread of its own.
+/// HTTP/1.1 calls, and mails, by libcurl's multi interface on a thread of its own.
 ///
 /// Never follows a redirection, never sends a request twice, verifies TLS. libcurl itself would resend a request when a
 /// reused connection ends without an answer, even one that the peer has read in full: that second sending is vetoed,
@@ -48,7 +48,11 @@ package final class CurlClient: Sendable {
     /// Cancelling the task ends the call; the error then says whether the request had begun to be sent.
     package func open(_ request: CurlRequest) async throws(CurlError) -> CurlResponse {
         try request.validate()
-        let call = CurlCall(request)
+        return try await perform(CurlCall(request))
+    }
+
+    /// Hands a call to the thread and waits for its head.
+    func perform(_ call: CurlCall) async throws(CurlError) -> CurlResponse {
         try thread.start(call)
         do throws(CurlError) {
             return CurlResponse(try await call.head(), call: call, thread: thread)

@@ -108,14 +108,16 @@ final class CurlEngine {
             finished += 1
             return
         }
-        guard let easy = idle.popLast() ?? EasyHandle(configuration, sockets: sockets) else {
+        // A mail has a handle of its own, so that nothing of it is left in one that makes HTTP calls.
+        let pooled = call.mail == nil ? idle.popLast() : nil
+        guard let easy = pooled ?? EasyHandle(configuration, sockets: sockets) else {
             call.fail(CurlError(.configuration, message: "libcurl refuses its options", requestWasSent: false))
             finished += 1
             return
         }
         let transfer = CurlTransfer(call, easy: easy, maxHeadBytes: configuration.maxHeadBytes)
         transfers[ObjectIdentifier(call)] = transfer
-        let code = transfer.prepare()
+        let code = call.mail.map { transfer.prepare($0) } ?? transfer.prepare()
         guard code == CURLE_OK, curl_multi_add_handle(multi, easy.raw) == CURLM_OK else {
             return end(transfer, code == CURLE_OK ? CURLE_FAILED_INIT : code)
         }
@@ -127,12 +129,20 @@ final class CurlEngine {
         guard transfers.removeValue(forKey: ObjectIdentifier(transfer.call)) != nil else { return }
         curl_multi_remove_handle(multi, transfer.easy.raw)
         transfer.clean()
-        if idle.count < configuration.maxIdleConnections { idle.append(transfer.easy) }
+        if transfer.call.mail == nil, idle.count < configuration.maxIdleConnections { idle.append(transfer.easy) }
         finished += 1
     }
 
     private func end(_ transfer: CurlTransfer, _ result: CURLcode) {
-        let error = result == CURLE_OK ? nil : failure(of: transfer, result)
+        var error = result == CURLE_OK ? nil : failure(of: transfer, result)
+        // A mail server's reply is the answer, be it yes or no.
+        if transfer.call.mail != nil {
+            let reply = clibcurl_response_code(transfer.easy.raw)
+            if error == nil || transfer.verdict == nil && reply >= 400 {
+                transfer.call.deliver(CurlHead(status: reply))
+                error = nil
+            }
+        }
         // Out of libcurl first: whoever is woken may count on it.
         remove(transfer)
         if let error { transfer.call.fail(error) } else { transfer.call.finish() }

@@ -7,6 +7,9 @@ final class CurlTransfer {
     let easy: EasyHandle
     private let maxHeadBytes: Int
     private var headerList: UnsafeMutablePointer<curl_slist>?
+    /// Of a mail: its recipients, and how much of it libcurl has taken.
+    var recipients: UnsafeMutablePointer<curl_slist>?
+    var mailOffset = 0
     private var head = CurlHead()
     private var headBytes = 0
     private var isHeadDone = false
@@ -78,6 +81,9 @@ final class CurlTransfer {
         _ = clibcurl_set_pointer(easy.raw, CURLOPT_HEADERDATA, nil)
         curl_slist_free_all(headerList)
         headerList = nil
+        _ = clibcurl_set_pointer(easy.raw, CURLOPT_MAIL_RCPT, nil)
+        curl_slist_free_all(recipients)
+        recipients = nil
     }
 
     // MARK: Callbacks
@@ -98,7 +104,7 @@ final class CurlTransfer {
     /// One line of the head, or of the trailer (which nobody asked for).
     func receiveHeader(_ line: UnsafeRawBufferPointer) -> Int {
         arrived()
-        guard !isHeadDone else { return line.count }
+        guard !isHeadDone, call.mail == nil else { return line.count }
         headBytes += line.count
         guard headBytes <= maxHeadBytes else {
             verdict = .tooLarge

@@ -1,6 +1,7 @@
 package import Crypto
 package import GatewayCore
 package import Logging
+package import Outbox
 
 /// Bounds of one gateway process. Every one is configurable.
 package struct GatewayLimits: Sendable {
@@ -29,6 +30,8 @@ package struct GatewayServices: Sendable {
     /// Configured paid APIs by name.
     package var providers: [String: any PaidProvider]
     package var metrics: GatewayMetrics
+    /// Hears of what is to be told.
+    package var notices: any NoticeSink = NoNotices()
     /// Breakers and retries of the providers.
     package var guards = ProviderGuards()
     package var limits: GatewayLimits

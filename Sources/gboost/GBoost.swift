@@ -22,7 +22,7 @@ struct GBoostCommand: AsyncParsableCommand {
             KeyCommand.self, BudgetCommand.self, LimitCommand.self, ModelCommand.self, RouteCommand.self,
             PriceCommand.self, ApplyCommand.self, SpendCommand.self, StatementCommand.self, ReconcileCommand.self,
             EscalationsCommand.self, AuditCommand.self,
-            HoldsCommand.self,
+            HoldsCommand.self, DestinationCommand.self, OutboxCommand.self,
             RetentionCommand.self,
             PRMCommand.self, ReplayCommand.self, DoctorCommand.self,
             SimulateProviderCommand.self, EngineHostCommand.self, EngineHostProbeCommand.self,

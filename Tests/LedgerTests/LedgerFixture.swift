@@ -124,7 +124,7 @@ struct LedgerFixture: Sendable {
               + (select count(*) from (select max(seq) - count(*) as gap from escalations group by tenant_id) x
                   where gap <> 0)
               + abs((select count(*) from escalations) - (select count(*) from ledger_entries))
-              + abs((select count(*) from outbox where kind <> 'budget.threshold')
+              + abs((select count(*) from outbox where entry_id is not null)
                 - (select count(*) from ledger_entries))
             """)
     }

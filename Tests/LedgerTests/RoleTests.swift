@@ -19,6 +19,9 @@ struct RoleTests {
         for table in ["models", "routes", "retention"] { rights[table]?.insert("delete") }
         rights["router_states"] = ["insert", "update", "delete"]
         rights["router_outcomes"] = ["insert", "delete"]
+        for table in ["destinations", "deliveries", "usage_cursors", "outbox_marks"] {
+            rights[table] = ["insert", "update", "delete"]
+        }
         for table in [
             "prices", "price_tiers", "events", "ledger_entries", "escalations", "requests", "audit_blocks",
             "audit_checkpoints", "audit_events", "statement_entries", "statements", "statement_corrections",

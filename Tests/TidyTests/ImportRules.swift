@@ -9,12 +9,13 @@ enum ImportRules {
         "GatewayCore": [],
         "Router": ["GatewayCore"],
         "Audit": ["Crypto"],
+        "Outbox": ["GatewayCore", "Crypto"],
         "Inference": ["CLlama", "CLinux", "ThreadExecutor", "GatewayCore", "Subprocess", "Logging"],
         "Providers": ["Curl", "WireFormat", "GatewayCore", "Logging"],
-        "Ledger": ["Postgres", "GatewayCore", "Audit", "Crypto", "Logging"],
+        "Ledger": ["Postgres", "GatewayCore", "Audit", "Outbox", "Crypto", "Logging"],
         "EmbeddedPostgres": ["Subprocess", "Logging"],
         "GatewayServer": [
-            "GatewayCore", "WireFormat", "Router", "Ledger", "Providers", "Inference", "Hummingbird",
+            "GatewayCore", "WireFormat", "Router", "Ledger", "Outbox", "Providers", "Inference", "Hummingbird",
             "HummingbirdCore", "ServiceLifecycle", "UnixSignals", "Logging", "NIOCore", "HTTPTypes", "Crypto",
         ],
         "InferenceBench": ["Inference", "GatewayCore", "Logging", "ArgumentParser"],
@@ -26,15 +27,15 @@ enum ImportRules {
         ],
         "gboost": [
             "GatewayServer", "SimulatedProvider", "GatewayTesting", "EmbeddedPostgres", "GatewayCore", "Router",
-            "Ledger", "Audit", "Postgres", "Providers", "Curl", "Inference", "WireFormat", "ServiceLifecycle",
-            "Logging", "UnixSignals", "ArgumentParser", "Configuration", "Crypto", "Yams",
+            "Ledger", "Audit", "Outbox", "Postgres", "Providers", "Curl", "Inference", "WireFormat",
+            "ServiceLifecycle", "Logging", "UnixSignals", "ArgumentParser", "Configuration", "Crypto", "Yams",
         ],
     ]
 
     /// What every target may import, since it comes with the toolchain.
     static let standard: Set<String> = ["Foundation", "FoundationEssentials", "Synchronization", "Glibc", "Dispatch"]
     /// Targets that do no I/O: of the toolchain they get calendars and numbers.
-    static let pure: Set<String> = ["GatewayCore", "Router", "WireFormat", "Audit"]
+    static let pure: Set<String> = ["GatewayCore", "Router", "WireFormat", "Audit", "Outbox"]
     static let pureStandard: Set<String> = ["Foundation", "FoundationEssentials"]
 
     private static let levels: Set<String> = ["public", "package", "internal", "fileprivate", "private"]

@@ -28,7 +28,7 @@ struct AnswerJob: Sendable {
     var hop: PaidHop {
         PaidHop(
             catalog: services.catalog, ledger: services.ledger, providers: services.providers,
-            guards: services.guards, metrics: services.metrics, logger: services.logger)
+            guards: services.guards, metrics: services.metrics, logger: services.logger, notices: services.notices)
     }
     /// Keyed hash for the audit: says whether two texts are the same, not what they are.
     func contentHash(_ bytes: some Sequence<UInt8>) -> String {

@@ -1,6 +1,7 @@
 internal import GatewayCore
 internal import Ledger
 internal import Logging
+internal import Outbox
 internal import WireFormat
 
 /// A paid call that is wanted: everything that decides about its hold.
@@ -82,6 +83,8 @@ struct PaidHop: Sendable {
     let guards: ProviderGuards
     let metrics: GatewayMetrics
     let logger: Logger
+    /// Hears of budgets that refuse calls.
+    var notices: any NoticeSink = NoNotices()
 
     /// Holds and sends a call, and again where that may help: each try with a hold of its own.
     /// - Parameters:
@@ -160,6 +163,7 @@ struct PaidHop: Sendable {
                 let fitting = Self.outputTokens(within: state.remaining, plan: plan, price: price) ?? 0
                 guard fitting >= plan.leastOutputTokens, fitting < output, fitting > 0 else {
                     count(plan, denied: "budget")
+                    notices.tell(.refused(by: state, model: plan.model, tenantID: plan.caller.tenant.id))
                     throw .budget(state)
                 }
                 output = fitting

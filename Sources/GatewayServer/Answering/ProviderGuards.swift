@@ -1,4 +1,5 @@
 package import GatewayCore
+package import Outbox
 internal import Synchronization
 
 /// What stands between a paid call and each provider: a circuit breaker, and a budget for retries. The decisions are
@@ -7,16 +8,26 @@ package final class ProviderGuards: Sendable {
     private struct State {
         var breaker: CircuitBreaker
         var budget = RetryBudget()
+        /// Whether it was told that the provider is down.
+        var isDown = false
     }
     private let policy: RetryPolicy
     private let settings: CircuitBreaker.Settings
+    /// Hears when a provider goes and comes back, as seen from here.
+    private let notices: any NoticeSink
+    private let gateway: String
     private let start = ContinuousClock.now
     private let states = Mutex<[String: State]>([:])
 
     /// - Parameter policy: when, how often and how late a call is tried again.
-    package init(policy: RetryPolicy = RetryPolicy(), breaker: CircuitBreaker.Settings = CircuitBreaker.Settings()) {
+    package init(
+        policy: RetryPolicy = RetryPolicy(), breaker: CircuitBreaker.Settings = CircuitBreaker.Settings(),
+        notices: any NoticeSink = NoNotices(), gateway: String = ""
+    ) {
         self.policy = policy
         settings = breaker
+        self.notices = notices
+        self.gateway = gateway
     }
 
     private var now: Duration { ContinuousClock.now - start }
@@ -48,7 +59,15 @@ package final class ProviderGuards: Sendable {
     func finished(_ provider: String, _ permit: CircuitBreaker.Permit, failure: ProviderError?) {
         let now = now
         let isDown = failure.map { $0.code != .status || $0.status ?? 500 >= 500 } ?? false
-        with(provider) { $0.breaker.finished(permit, succeeded: !isDown, now: now) }
+        let change = with(provider) { state -> Bool? in
+            state.breaker.finished(permit, succeeded: !isDown, now: now)
+            // Half open is neither: a trial decides.
+            let isOpen = state.breaker.state == .open
+            guard isOpen != state.isDown, isOpen || state.breaker.state == .closed else { return nil }
+            state.isDown = isOpen
+            return isOpen
+        }
+        if let change { notices.tell(.provider(provider, isDown: change, gateway: gateway)) }
     }
 
     /// How long to wait before a failed call is tried again; nil: it is not.

@@ -54,6 +54,25 @@ package struct GatewayMetrics: Sendable {
         r.declare("gboost_audit_sealed_records", .gauge, help: "Records sealed by this gateway since its start.")
         r.declare("gboost_audit_failures", .gauge, help: "Rounds of sealing that failed, since the start.")
         Self.declareModels(r)
+        Self.declareOutbox(r)
+    }
+
+    private static func declareOutbox(_ r: MetricsRegistry) {
+        let labels = ["tenant", "destination"]
+        r.declare(
+            "gboost_outbox_pending", .gauge, help: "Deliveries that wait, from the ledger at scrape.", labels: labels)
+        r.declare(
+            "gboost_outbox_oldest_seconds", .gauge, help: "How long the oldest of them has waited.", labels: labels)
+        r.declare(
+            "gboost_outbox_usage_behind", .gauge, help: "Settlements that are not queued as usage events yet.",
+            labels: labels)
+        r.declare("gboost_outbox_dead", .gauge, help: "Dead letters.", labels: labels)
+        r.declare(
+            "gboost_outbox_delivered", .gauge, help: "Deliveries that arrived, since the destination was made.",
+            labels: labels)
+        r.declare(
+            "gboost_outbox_failed", .gauge, help: "Tries that failed, since the destination was made.", labels: labels)
+        r.declare("gboost_outbox_paused", .gauge, help: "1 while nothing is sent to a destination.", labels: labels)
     }
 
     private static func declareModels(_ r: MetricsRegistry) {

@@ -61,6 +61,8 @@ struct ApplyExecution {
             _ = try await store.setLimit(draft)
         case .route(let draft):
             _ = isNew ? try await store.addRoute(draft) : try await store.changeRoute(draft)
+        case .destination(let draft):
+            _ = isNew ? try await store.addDestination(draft) : try await store.changeDestination(draft)
         }
     }
 
@@ -90,6 +92,7 @@ struct ApplyExecution {
         case .budget(let draft): try await store.removeBudget(draft)
         case .limit(let draft): try await store.removeLimit(draft)
         case .route(let route): try await store.removeRoute(route, tenant: name.tenant ?? "")
+        case .destination(let destination): try await store.removeDestination(destination, tenant: name.tenant)
         }
     }
 }

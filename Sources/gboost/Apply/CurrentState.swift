@@ -1,6 +1,7 @@
 internal import Foundation
 internal import GatewayCore
 internal import Ledger
+internal import Outbox
 
 /// What the database has of the things that a file may declare: prices, and what belongs to the declared tenants.
 struct CurrentState: Sendable {
@@ -19,8 +20,21 @@ struct CurrentState: Sendable {
                     name: ResourceName(kind: .price, tenant: nil, text: price.price.model.description),
                     fields: ResourceText.price(price.price)))
         }
+        for info in try await store.destinations() { add(info) }
         let known = try await store.tenants()
         for tenant in known where tenants.contains(tenant.name) { try await add(tenant, store) }
+    }
+
+    /// The operator's are never pruned, as prices are not: they belong to no declared tenant.
+    private mutating func add(_ info: DestinationInfo) {
+        let destination = info.destination
+        resources.append(
+            CurrentResource(
+                name: ResourceName(kind: .destination, tenant: info.tenant, text: destination.name),
+                fields: DestinationText.fields(
+                    kind: destination.kind, target: destination.target, secrets: destination.secrets,
+                    kinds: destination.kinds, settings: destination.settings),
+                removal: info.tenant == nil ? nil : .destination(destination.name)))
     }
 
     private mutating func add(_ tenant: TenantInfo, _ store: AdminStore) async throws {
@@ -57,6 +71,7 @@ struct CurrentState: Sendable {
                 uniqueKeysWithValues: keys.filter { $0.revokedAt == nil }.map { ($0.id, $0.name) }))
         for budget in try await store.budgets(tenant: tenant.name) { resources.append(names.resource(budget)) }
         for limit in try await store.limits(tenant: tenant.name) { resources.append(names.resource(limit)) }
+        for info in try await store.destinations(tenant: tenant.name) { add(info) }
         for route in try await store.routes(tenant: tenant.name) {
             resources.append(
                 CurrentResource(

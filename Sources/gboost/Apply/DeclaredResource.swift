@@ -5,9 +5,11 @@ internal import Ledger
 /// What a resource is named by. The same name in a file and in the database is the same resource.
 struct ResourceName: Hashable, Sendable {
     /// In the order in which they are made: what refers to others comes after them.
-    enum Kind: String, Hashable, Sendable, CaseIterable { case price, tenant, team, key, budget, limit, route }
+    enum Kind: String, Hashable, Sendable, CaseIterable {
+        case price, tenant, team, key, budget, limit, route, destination
+    }
     var kind: Kind
-    /// Nil for prices, which belong to no tenant.
+    /// Nil for prices, and for the operator's destinations.
     var tenant: String?
     /// Unique among its kind in the tenant.
     var text: String
@@ -24,6 +26,7 @@ struct DeclaredResource: Sendable {
         case limit(LimitDraft, key: String?)
         case route(RouteDraft)
         case price(PriceDraft)
+        case destination(DestinationDraft)
     }
     var name: ResourceName
     /// What is compared and shown. A field that the file leaves out is left as it is.
@@ -40,6 +43,7 @@ struct CurrentResource: Sendable {
         case budget(BudgetDraft)
         case limit(LimitDraft)
         case route(String)
+        case destination(String)
     }
     var name: ResourceName
     var fields: [String: String]

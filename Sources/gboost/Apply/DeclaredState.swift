@@ -3,7 +3,7 @@ internal import GatewayCore
 internal import Ledger
 internal import Yams
 
-/// What a file declares: prices, and tenants with what belongs to them.
+/// What a file declares: prices, the operator's destinations, and tenants with what belongs to them.
 struct DeclaredState: Sendable {
     /// More is not a declaration.
     static let maxBytes = 4 << 20
@@ -29,9 +29,12 @@ struct DeclaredState: Sendable {
         let root: Node?
         do { root = try Yams.compose(yaml: yaml) } catch { throw Self.syntaxError(error, place) }
         guard let root else { throw place.failure(nil, "declares nothing") }
-        let file = try DeclaredMapping(root, place, known: ["prices", "tenants"])
+        let file = try DeclaredMapping(root, place, known: ["prices", "destinations", "tenants"])
         for (node, place) in try file.list("prices", atMost: Self.maxEntries) {
             try add(try Self.price(node, place))
+        }
+        for (node, place) in try file.list("destinations", atMost: Self.maxEntries) {
+            try add(try DeclaredDestination.resource(node, place, tenant: nil))
         }
         for (node, place) in try file.list("tenants", atMost: Self.maxEntries) {
             for resource in try DeclaredTenant(node, place).resources { try add(resource) }

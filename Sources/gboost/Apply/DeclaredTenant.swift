@@ -11,7 +11,10 @@ struct DeclaredTenant {
 
     init(_ node: Node, _ place: DeclaredPlace) throws(CommandFailure) {
         let fields = try DeclaredMapping(
-            node, place, known: ["name", "time_zone", "suspended", "teams", "keys", "budgets", "limits", "routes"])
+            node, place,
+            known: [
+                "name", "time_zone", "suspended", "teams", "keys", "budgets", "limits", "routes", "destinations",
+            ])
         tenant = try fields.required("name")
         let zone = try fields.parsed("time_zone", ArgumentParsing.timeZone)
         let isSuspended = try fields.flag("suspended")
@@ -28,6 +31,9 @@ struct DeclaredTenant {
         for (node, place) in try fields.list("budgets", atMost: limit) { try addBudget(node, place) }
         for (node, place) in try fields.list("limits", atMost: limit) { try addLimits(node, place) }
         for (node, place) in try fields.list("routes", atMost: limit) { try addRoute(node, place) }
+        for (node, place) in try fields.list("destinations", atMost: limit) {
+            resources.append(try DeclaredDestination.resource(node, place, tenant: tenant))
+        }
     }
 
     private mutating func add(

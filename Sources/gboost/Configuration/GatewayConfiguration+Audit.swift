@@ -28,7 +28,7 @@ extension GatewayConfiguration {
     }
 
     /// "10s", "500ms", "2m" or a number of seconds.
-    private static func interval(
+    static func interval(
         _ key: String, default fallback: String, _ layers: inout ConfigurationLayers
     ) throws(ConfigurationError) -> Double {
         let text = try layers.text(key, orDefault: fallback)

@@ -104,6 +104,7 @@ package struct GatewayConfiguration: Sendable {
     package var secrets: Secrets
     package var limits: Limits
     package var audit: Audit
+    package var outbox: Outbox
     package var logLevel: LogLevel
     /// The file it was read from; nil: none.
     package var path: String?
@@ -146,6 +147,7 @@ extension GatewayConfiguration {
             maxMaxTokens: try layers.integer("limits.max_max_tokens", in: 1...1_000_000, default: 131_072),
             maxMessages: try layers.integer("limits.max_messages", in: 1...100_000, default: 2048))
         audit = try Self.audit(&layers)
+        outbox = try Self.outbox(&layers)
         logLevel = try layers.choice("log.level", default: .info)
         try layers.refuseUnknown()
         readings = layers.readings

@@ -26,6 +26,7 @@ struct GatewayProcess: Sendable {
     let sealer: AuditSealer
     /// The sealer's own connection: no report delays it.
     let sealerPool: PostgresPool
+    let outbox: OutboxParts
     let logger: Logger
 
     /// Reservations that may wait for a connection; further ones count as an unreachable ledger.
@@ -93,7 +94,8 @@ struct GatewayProcess: Sendable {
             data: HMAC<SHA256>.authenticationCode(
                 for: Array("gboost content hashes".utf8), using: SymmetricKey(data: pepper.bytes)))
         let (sealer, sealerPool) = try Self.sealer(configuration, settings, logger: logger)
-        let services = GatewayServices(
+        let outbox = try OutboxParts(configuration, settings, logger: logger)
+        var services = GatewayServices(
             catalog: catalog, ledger: ledger, models: ModelSources(engines: models, curl: curl),
             providers: try providers(configuration, curl: curl, models: models),
             limits: limits(configuration), contentKey: contentKey, logger: logger,
@@ -102,10 +104,12 @@ struct GatewayProcess: Sendable {
                 await LedgerGaugeRefresh(admin: admin, ledger: ledger, models: models, sealer: sealer).fill($0)
             },
             routerMemory: ledger)
+        services.notices = outbox.notices
+        services.guards = ProviderGuards(notices: outbox.notices, gateway: configuration.server.instance)
         return GatewayProcess(
             configuration: configuration, cluster: cluster, pool: pool, ledger: ledger, catalog: catalog,
             admin: admin, models: models, curl: curl, services: services, sealer: sealer, sealerPool: sealerPool,
-            logger: logger)
+            outbox: outbox, logger: logger)
     }
 
     private static func sealer(
@@ -233,6 +237,7 @@ extension GatewayProcess {
     private func close() async {
         await models.shutdown()
         await curl.shutdown()
+        await outbox.close()
         await sealerPool.close()
         await pool.close()
         if let cluster { try? await cluster.stop() }
@@ -270,6 +275,7 @@ struct BackgroundService: Service {
             group.addTask { await process.ledger.run() }
             group.addTask { await process.followModels() }
             group.addTask { await process.sealer.run() }
+            group.addTask { await process.outbox.run() }
             group.addTask { await process.services.learning.run() }
             group.addTask { try? await gracefulShutdown() }
             await group.next()

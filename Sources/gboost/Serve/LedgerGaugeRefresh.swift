@@ -2,6 +2,7 @@ internal import GatewayCore
 internal import GatewayServer
 internal import Inference
 internal import Ledger
+internal import Outbox
 
 /// Fills the gauges of the metrics from the ledger at a scrape, so that they can never drift away from it.
 struct LedgerGaugeRefresh: Sendable {
@@ -40,6 +41,7 @@ struct LedgerGaugeRefresh: Sendable {
         // With the database away the last figures would be stale: better none.
         registry.reset("gboost_budget_nano_usd")
         registry.reset("gboost_holds_open")
+        await fillOutbox(registry)
         guard let gauges = try? await admin.gauges() else { return }
         registry.set("gboost_holds_open", Double(gauges.openHolds))
         registry.set("gboost_hold_age_seconds", gauges.oldestOpenSeconds)
@@ -48,6 +50,22 @@ struct LedgerGaugeRefresh: Sendable {
             registry.set("gboost_budget_nano_usd", Double(budget.state.limit.rawValue), labels + ["limit"])
             registry.set("gboost_budget_nano_usd", Double(budget.state.settled.rawValue), labels + ["settled"])
             registry.set("gboost_budget_nano_usd", Double(budget.state.held.rawValue), labels + ["held"])
+        }
+    }
+
+    private func fillOutbox(_ registry: MetricsRegistry) async {
+        for name in ["pending", "oldest_seconds", "usage_behind", "dead", "delivered", "failed", "paused"] {
+            registry.reset("gboost_outbox_\(name)")
+        }
+        for info in (try? await admin.destinations(everybody: true)) ?? [] {
+            let labels = [info.tenant ?? "", info.destination.name]
+            registry.set("gboost_outbox_pending", Double(info.pending), labels)
+            registry.set("gboost_outbox_oldest_seconds", info.oldestSeconds, labels)
+            registry.set("gboost_outbox_usage_behind", Double(info.usageBehind), labels)
+            registry.set("gboost_outbox_dead", Double(info.dead), labels)
+            registry.set("gboost_outbox_delivered", Double(info.delivered), labels)
+            registry.set("gboost_outbox_failed", Double(info.failed), labels)
+            registry.set("gboost_outbox_paused", info.pausedAt == nil ? 0 : 1, labels)
         }
     }
 }

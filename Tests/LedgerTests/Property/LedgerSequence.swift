@@ -358,7 +358,7 @@ struct LedgerSequence {
             select (select count(*) from ledger_entries where tenant_id = \(tenant.id)) as entries,
               (select count(*) from escalations where tenant_id = \(tenant.id)) as records,
               (select coalesce(max(seq), 0) from escalations where tenant_id = \(tenant.id)) as last,
-              (select count(*) from outbox where tenant_id = \(tenant.id) and kind <> 'budget.threshold') as told,
+              (select count(*) from outbox where tenant_id = \(tenant.id) and entry_id is not null) as told,
               (select count(*) from outbox where tenant_id = \(tenant.id) and kind = 'budget.threshold') as alerts
             """
         ).rows

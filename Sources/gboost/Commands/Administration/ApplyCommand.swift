@@ -5,11 +5,12 @@ internal import Ledger
 struct ApplyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "apply",
-        abstract: "Bring about what a file declares: tenants, teams, keys, budgets, limits, routes, prices.")
+        abstract: "Bring about what a file declares: tenants and all that is theirs, prices, destinations of events.")
     @OptionGroup var options: AdminOptions
     @Argument(help: "The file, in YAML.") var file: String
     @Flag(help: "Only say what would change. All of it is tried, and taken back.") var plan = false
-    @Flag(help: "Take away keys, budgets, limits and routes of the declared tenants that the file does not declare.")
+    @Flag(
+        help: "Take away keys, budgets, limits, routes and destinations of the declared tenants that are not declared.")
     var prune = false
 
     /// What was done, as scripts read it.

@@ -1,0 +1,180 @@
+internal import ArgumentParser
+internal import Curl
+internal import Foundation
+internal import Ledger
+internal import Outbox
+
+/// `gboost destination`.
+struct DestinationCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "destination", abstract: "Where events go: webhooks, Slack, mail, CloudEvents, Lago.",
+        subcommands: [Add.self, List.self, Remove.self, Test.self, Pause.self, Resume.self])
+
+    /// A destination as scripts read it.
+    struct Line: Encodable {
+        var name: String
+        var tenant: String?
+        var kind: String
+        var target: String
+        var secrets: [String]
+        var events: [String]
+        var settings: DestinationSettings
+        var pausedAt: Date?
+        var pausedWhy: String?
+        var pending: Int64
+        var dead: Int64
+        var delivered: Int64
+        var failed: Int64
+        var deliveredAt: Date?
+        var oldestSeconds: Double
+        var usageBehind: Int64
+
+        init(_ info: DestinationInfo) {
+            name = info.destination.name
+            tenant = info.tenant
+            kind = info.destination.kind.rawValue
+            target = info.destination.target
+            secrets = info.destination.secrets
+            events = info.destination.kinds.map(\.rawValue)
+            settings = info.destination.settings
+            (pausedAt, pausedWhy) = (info.pausedAt, info.pausedWhy)
+            (pending, dead) = (info.pending, info.dead)
+            (delivered, failed, deliveredAt) = (info.delivered, info.failed, info.deliveredAt)
+            (oldestSeconds, usageBehind) = (info.oldestSeconds, info.usageBehind)
+        }
+    }
+
+    static func table(_ all: [DestinationInfo]) -> String {
+        var table = TextTable([
+            .init("DESTINATION"), .init("TENANT"), .init("KIND"), .init("TARGET"), .init("PENDING", .right),
+            .init("DEAD", .right), .init("DELIVERED", .right), .init("LAST"), .init("STATE"),
+        ])
+        table.rows = all.map { info in
+            [
+                info.destination.name, info.tenant ?? "(operator)", info.destination.kind.rawValue,
+                info.destination.target, String(info.pending + info.usageBehind), String(info.dead),
+                String(info.delivered), CommandOutput.time(info.deliveredAt),
+                info.pausedAt == nil ? "" : "paused: \(info.pausedWhy ?? "")",
+            ]
+        }
+        return table.render()
+    }
+
+    /// Which destination.
+    struct NameOptions: ParsableArguments {
+        @Argument(help: "Its name.") var name: String
+        @Option(help: "Whose it is; without it the operator's, who hears of every tenant.") var tenant: String?
+    }
+
+    struct Add: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make a destination; it hears of what happens from now on.")
+        @OptionGroup var options: AdminOptions
+        @OptionGroup var name: NameOptions
+        @Option(help: "webhook, slack, email, cloudevents or lago.") var kind: String
+        @Option(help: "The URL, or env:NAME or file:/path where it stands (Slack: always).") var target: String
+        @Option(help: "Where its secret stands, env:NAME or file:/path; a second one while it is replaced.")
+        var secret: [String] = []
+        @Option(help: "Events, with commas between; without it all notices, for cloudevents and lago usage.")
+        var events: String?
+        @Option(help: "Sender of mails.") var from: String?
+        @Option(help: "Recipient of mails; may be repeated.") var to: [String] = []
+        @Option(help: "Name for the mail server; the secret is its password.") var username: String?
+        @Option(help: "Mail: required or none.") var tls: String?
+        @Option(help: "Lago: the billable metric's code.") var code: String?
+        @Option(help: "CloudEvents: their source.") var source: String?
+
+        mutating func run() async throws {
+            var fields = DestinationFields(name: name.name, kind: kind, target: target)
+            fields.tenant = name.tenant
+            fields.secrets = secret
+            fields.events = events.map { $0.split(separator: ",").map(String.init) }
+            (fields.from, fields.to, fields.username, fields.tls) = (from, to, username, tls)
+            (fields.code, fields.source) = (code, source)
+            let draft = try fields.draft()
+            let info = try await options.administer { try await $0.addDestination(draft) }
+            try options.show(Line(info), text: DestinationCommand.table([info]))
+        }
+    }
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List destinations, and how they fare.")
+        @OptionGroup var options: AdminOptions
+        @Option(help: "One tenant's; without it everybody's.") var tenant: String?
+
+        mutating func run() async throws {
+            let tenant = tenant
+            let all = try await options.administer {
+                try await $0.destinations(tenant: tenant, everybody: tenant == nil)
+            }
+            try options.show(NamedList("destinations", all.map(Line.init)), text: DestinationCommand.table(all))
+        }
+    }
+
+    struct Remove: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Take a destination away, with everything that waits for it.")
+        @OptionGroup var options: AdminOptions
+        @OptionGroup var name: NameOptions
+
+        mutating func run() async throws {
+            let name = name
+            try await options.administer { try await $0.removeDestination(name.name, tenant: name.tenant) }
+            try options.show(["removed": name.name], text: "removed \(name.name)\n")
+        }
+    }
+
+    struct Test: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Send one event of the kind test from here and now, and say what came of it.")
+        @OptionGroup var options: AdminOptions
+        @OptionGroup var name: NameOptions
+
+        mutating func run() async throws {
+            let name = name
+            let info = try await options.administer {
+                try await $0.destination(named: name.name, tenant: name.tenant)
+            }
+            let event = OutboxEvent(
+                id: "test-\(UUID().uuidString.lowercased())", kind: .test, at: Date(), tenant: info.tenant, data: "{}")
+            let client = try CurlClient()
+            let outcome = await CurlDestinationSender(client: client).send(
+                DeliveryAttempt(.event(event), number: 1, at: event.at), to: info.destination)
+            await client.shutdown()
+            switch outcome {
+            case .delivered: try options.show(["delivered": event.id], text: "delivered \(event.id)\n")
+            case .refused(let cause), .failed(let cause, _), .gone(let cause):
+                throw CommandFailure("\(name.name) did not take it: \(cause)")
+            }
+        }
+    }
+
+    struct Pause: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Send nothing to a destination for now; its events wait.")
+        @OptionGroup var options: AdminOptions
+        @OptionGroup var name: NameOptions
+
+        mutating func run() async throws {
+            let name = name
+            let info = try await options.administer {
+                try await $0.setDestinationPaused(true, name.name, tenant: name.tenant)
+            }
+            try options.show(Line(info), text: DestinationCommand.table([info]))
+        }
+    }
+
+    struct Resume: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Go on with a paused destination.")
+        @OptionGroup var options: AdminOptions
+        @OptionGroup var name: NameOptions
+
+        mutating func run() async throws {
+            let name = name
+            let info = try await options.administer {
+                try await $0.setDestinationPaused(false, name.name, tenant: name.tenant)
+            }
+            try options.show(Line(info), text: DestinationCommand.table([info]))
+        }
+    }
+}

@@ -1,0 +1,65 @@
+import Foundation
+import GatewayCore
+import Logging
+import Outbox
+import Synchronization
+import Testing
+
+@testable import GatewayServer
+
+@Suite("What a gateway notices and has told")
+struct NoticeTests {
+    /// Keeps what it is told.
+    private final class Ear: NoticeSink {
+        private let heard = Mutex<[Notice]>([])
+        func tell(_ notice: Notice) { heard.withLock { $0.append(notice) } }
+        var notices: [Notice] { heard.withLock { $0 } }
+    }
+
+    @Test("a provider that goes is told of once, however often it is tried in vain, and once when it is back")
+    func provider() async throws {
+        let ear = Ear()
+        var settings = CircuitBreaker.Settings()
+        (settings.failureThreshold, settings.openDuration) = (3, .zero)
+        let guards = ProviderGuards(breaker: settings, notices: ear, gateway: "g1")
+        let failure = ProviderError(code: .status, status: 500, message: "down")
+        for _ in 0..<9 {
+            let permit = try #require(guards.admit("sim", isRetry: false))
+            guards.finished("sim", permit, failure: failure)
+        }
+        #expect(ear.notices == [.provider("sim", isDown: true, gateway: "g1")])
+        let permit = try #require(guards.admit("sim", isRetry: false))
+        guards.finished("sim", permit, failure: nil)
+        for _ in 0..<3 {
+            let permit = try #require(guards.admit("sim", isRetry: false))
+            guards.finished("sim", permit, failure: nil)
+        }
+        #expect(
+            ear.notices == [
+                .provider("sim", isDown: true, gateway: "g1"), .provider("sim", isDown: false, gateway: "g1"),
+            ])
+    }
+
+    @Test("a budget that refuses a call is told of; one that a smaller call still fits is not")
+    func budget() async throws {
+        let ear = Ear()
+        let price = ModelPrice(id: 3, model: Fixture.model, rates: TokenRates(input: 1000, output: 1000))
+        var catalog = FakeCatalog()
+        catalog.prices[Fixture.model] = price
+        let hop = PaidHop(
+            catalog: catalog, ledger: FakeLedger(limit: NanoUSD(20)), providers: ["sim": FakeProvider([])],
+            guards: ProviderGuards(), metrics: Fixture().services.metrics, logger: Logger(label: "test"),
+            notices: ear)
+        var plan = PaidPlan(
+            id: HoldID(request: UUID(), step: 0, attempt: 0),
+            caller: Caller(tenant: FakeCatalog.tenant, teamID: nil, keyID: 7), model: Fixture.model, kind: .direct,
+            inputTokens: 10, maxOutputTokens: 100, leastOutputTokens: 1)
+        _ = try await hop.hold(plan)
+        #expect(ear.notices.isEmpty)
+        plan.id = HoldID(request: UUID(), step: 0, attempt: 0)
+        await #expect(throws: PaidRefusal.self) { try await hop.hold(plan) }
+        let notice = try #require(ear.notices.first)
+        #expect(ear.notices.count == 1 && notice.kind == .escalationRefused)
+        #expect(notice.tenantID == FakeCatalog.tenant.id && notice.data.contains("\"model\":\"\(Fixture.model)\""))
+    }
+}

@@ -1,0 +1,201 @@
+import Foundation
+import GatewayCore
+import Outbox
+import Postgres
+import Testing
+
+@testable import Ledger
+
+@Suite("The outbox: settlements as usage events, what is watched, what is dropped")
+struct OutboxUsageTests {
+    private func meter(_ f: LedgerFixture, tenant: String? = "acme") async throws {
+        _ = try await f.admin.addDestination(
+            DestinationDraft(tenant: tenant, name: "meter", kind: .cloudevents, target: "http://127.0.0.1:1/events"))
+    }
+
+    private func spend(_ f: LedgerFixture, _ ledger: PostgresLedger, _ amount: Int64) async throws {
+        let call = f.reservation(amount)
+        #expect(try await ledger.reserve(call).isGranted)
+        await ledger.settle(.of(call.id, amount))
+    }
+
+    private func delivery(_ store: OutboxStore, _ receiver: ScriptedReceiver) -> OutboxDelivery {
+        OutboxDelivery(store: store, sender: receiver, settings: DeliverySettings(), logger: .quiet)
+    }
+
+    private func usage(_ receiver: ScriptedReceiver) -> [UsageEvent] {
+        receiver.got.flatMap { got -> [UsageEvent] in
+            guard case .usage(let events) = got.content else { return [] }
+            return events
+        }
+    }
+
+    @Test("sums of usage events are the ledger's, batches are bounded, a repeated batch is the same batch")
+    func sums() async throws {
+        try await LedgerFixture.with(limit: 1_000_000) { f in
+            let ledger = try await f.ledger()
+            for _ in 0..<3 { try await spend(f, ledger, 5) }
+            try await meter(f)
+            let clock = SettableClock(Date())
+            let store = OutboxStore(pool: f.pool, now: { clock.now })
+            let receiver = ScriptedReceiver()
+            // What was before it is not its business.
+            #expect(try await delivery(store, receiver).round() == 0)
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for index in 0..<230 { group.addTask { try await spend(f, ledger, Int64(index)) } }
+                try await group.waitForAll()
+            }
+            let failed = f.reservation(10)
+            #expect(try await ledger.reserve(failed).isGranted)
+            await ledger.settle(.of(failed.id, .failed, 0))
+            receiver.answer { got in got.number == 1 ? .failed("no answer", retryAfter: nil) : .delivered }
+            for _ in 0..<8 {
+                _ = try await delivery(store, receiver).round()
+                clock.now += 20
+            }
+            let batches = receiver.got.map(\.content.id)
+            let id = f.tenant.id
+            let expected = ["usage-\(id)-4-103", "usage-\(id)-104-203", "usage-\(id)-204-233"]
+            // Each twice, as its first answer was lost.
+            #expect(batches == expected.flatMap { [$0, $0] }, "\(batches)")
+            let events = usage(receiver)
+            let once = Dictionary(
+                events.map { ($0.id, $0) },
+                uniquingKeysWith: { first, second in
+                    #expect(first == second)
+                    return first
+                })
+            #expect(once.count == 230 && once.values.map(\.number).sorted() == Array(4...233))
+            let sum = try await f.number("select sum(amount) from ledger_entries")
+            #expect(once.values.reduce(15) { $0 + $1.nanoUSD } == sum)
+            #expect(once.values.allSatisfy { $0.inputTokens == 3 && $0.outputTokens == 2 && $0.model == "sim/general" })
+        }
+    }
+
+    @Test("a recovered call is told of, and its correction makes the sums right again")
+    func corrections() async throws {
+        try await LedgerFixture.with { f in
+            try await meter(f)
+            _ = try await f.admin.addDestination(
+                DestinationDraft(
+                    tenant: nil, name: "ops", kind: .email, target: "smtp://127.0.0.1:1",
+                    kinds: [.holdsUnreconciled],
+                    settings: {
+                        var settings = DestinationSettings()
+                        (settings.from, settings.to) = ("a@example.com", ["b@example.com"])
+                        return settings
+                    }()))
+            let dead = try await f.ledger()
+            let calls = (0..<3).map { _ in f.reservation(100) }
+            for call in calls { #expect(try await dead.reserve(call).isGranted) }
+            try await f.run("update gateways set stopped_at = now()")
+            let ledger = try await f.ledger()
+            _ = await ledger.recover()
+            await ledger.settle(.of(calls[0].id, 40))
+            let receiver = ScriptedReceiver()
+            #expect(try await delivery(OutboxStore(pool: f.pool), receiver).round() == 2)
+            let events = usage(receiver)
+            #expect(events.map(\.entryKind) == ["unreconciled", "unreconciled", "unreconciled", "adjustment"])
+            #expect(events.map(\.nanoUSD).reduce(0, +) == 240)
+            // One mail a tenant and minute, not one a call.
+            let mails = receiver.got.filter { $0.destination == "ops" }
+            #expect((1...2).contains(mails.count) && mails.allSatisfy { $0.content.kind == .holdsUnreconciled })
+            #expect(try await f.violations() == 0)
+        }
+    }
+
+    @Test("the operator's meter gets every tenant's settlements, also of tenants that come later")
+    func everybody() async throws {
+        try await LedgerFixture.with { f in
+            try await meter(f, tenant: nil)
+            let ledger = try await f.ledger()
+            try await spend(f, ledger, 7)
+            let other = try await f.admin.createTenant(name: "other", timeZone: "UTC")
+            let key = try await f.admin.createKey(KeyDraft(tenant: "other", name: "k"))
+            _ = try await f.admin.setBudget(BudgetDraft(tenant: "other", limit: NanoUSD(1000)))
+            let call = Reservation(
+                id: .fresh(),
+                caller: Caller(
+                    tenant: Tenant(id: other.id, name: "other", timeZone: "UTC", isSuspended: false), teamID: nil,
+                    keyID: key.info.id), route: nil, model: LedgerFixture.model, priceID: f.priceID,
+                amount: NanoUSD(10))
+            #expect(try await ledger.reserve(call).isGranted)
+            await ledger.settle(.of(call.id, 4))
+            let receiver = ScriptedReceiver()
+            _ = try await delivery(OutboxStore(pool: f.pool), receiver).round()
+            let pairs = usage(receiver).map { "\($0.tenant) \($0.nanoUSD)" }
+            #expect(pairs == ["acme 7", "other 4"])
+            let info = try await f.admin.destination(named: "meter", tenant: nil)
+            #expect(info.usageBehind == 0 && info.pending == 0 && info.delivered == 2)
+        }
+    }
+
+    @Test("without destinations settlements queue nothing, and nothing is due")
+    func idle() async throws {
+        try await LedgerFixture.with { f in
+            let ledger = try await f.ledger()
+            _ = try await f.admin.setBudget(BudgetDraft(tenant: "acme", limit: NanoUSD(1000), alertAt: [50]))
+            for _ in 0..<10 { try await spend(f, ledger, 60) }
+            #expect(try await f.number("select count(*) from outbox where kind = 'budget.threshold'") == 1)
+            #expect(try await f.number("select count(*) from deliveries") == 0)
+            #expect(try await f.number("select count(*) from usage_cursors") == 0)
+            let store = OutboxStore(pool: f.pool)
+            #expect(try await store.nextDue(every: .seconds(10)) == nil)
+            #expect(try await store.claim(owner: UUID(), lease: .seconds(60), limit: 8).isEmpty)
+        }
+    }
+
+    @Test("sealing that lags is told of once, and once more when it has caught up")
+    func auditLag() async throws {
+        try await LedgerFixture.with { f in
+            let clock = SettableClock(Date())
+            let store = OutboxStore(pool: f.pool, now: { clock.now })
+            let ledger = try await f.ledger()
+            try await spend(f, ledger, 5)
+            clock.now += 300
+            // Nobody wants to know: not looked for.
+            try await store.watchAudit(limit: .seconds(60))
+            #expect(try await f.number("select count(*) from outbox_marks") == 0)
+            _ = try await f.admin.addDestination(
+                DestinationDraft(
+                    tenant: nil, name: "ops", kind: .webhook, target: "http://127.0.0.1:1", secrets: ["env:A"]))
+            for _ in 0..<3 { try await store.watchAudit(limit: .seconds(60)) }
+            try await store.watchAudit(limit: .seconds(3600))
+            for _ in 0..<3 { try await store.watchAudit(limit: .seconds(60)) }
+            clock.now += 61
+            try await store.watchAudit(limit: .seconds(60))
+            _ = try await AuditStore(pool: f.pool).seal()
+            for _ in 0..<3 { try await store.watchAudit(limit: .seconds(60)) }
+            let receiver = ScriptedReceiver()
+            _ = try await delivery(store, receiver).round()
+            #expect(receiver.got.map(\.content.kind) == [.auditLag, .auditSealed, .auditLag, .auditSealed])
+        }
+    }
+
+    @Test("retention drops what is old and told, never what still waits; gateways cannot drop what is young")
+    func sweep() async throws {
+        try await LedgerFixture.with { f in
+            _ = try await f.admin.addDestination(
+                DestinationDraft(
+                    tenant: "acme", name: "hook", kind: .webhook, target: "http://127.0.0.1:1", secrets: ["env:A"]))
+            let ledger = try await f.ledger()
+            for _ in 0..<4 { try await spend(f, ledger, 5) }
+            try await f.run("update outbox set at = now() - interval '40 days'")
+            try await spend(f, ledger, 5)
+            for age in ["40 days", "39 days", "1 hour"] {
+                try await f.run(
+                    "select gboost_tell(\(f.tenant.id), 'escalation.refused', '{}', null, now() - interval '\(age)')")
+            }
+            try await f.run("update deliveries set dead_at = now() - interval '35 days' where id = 1")
+            let store = OutboxStore(pool: f.pool)
+            // Two at a time: there is more.
+            #expect(try await store.sweep(olderThan: .seconds(30 * 86_400), limit: 2))
+            while try await store.sweep(olderThan: .seconds(30 * 86_400), limit: 2) {}
+            #expect(try await f.number("select count(*) from outbox where entry_id is not null") == 1)
+            #expect(try await f.number("select count(*) from outbox where entry_id is null") == 2)
+            #expect(try await f.number("select count(*) from deliveries") == 2)
+            _ = try await store.sweep(olderThan: .zero)
+            #expect(try await f.number("select count(*) from outbox where entry_id is not null") == 1)
+        }
+    }
+}
