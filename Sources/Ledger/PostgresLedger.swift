@@ -71,6 +71,8 @@ package final class PostgresLedger: SpendLedger {
     }
 
     package var counters: LedgerCounters { tally.withLock { $0 } }
+    /// Batches of all lanes since the start.
+    package var batches: BatchTally { lanes.reduce(into: BatchTally()) { $0.add($1.tally) } }
     /// What waits in the journal.
     package var journalDepth: JournalDepth { journal.depth }
 
