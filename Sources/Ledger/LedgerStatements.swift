@@ -19,6 +19,8 @@ enum LedgerStatements {
         """
     }
 
+    /// Stores a finished request. Where its local model has a rate, it is charged by the one that was in force when the
+    /// request began: exact, rounded up once, and once however often it is recorded.
     static func insert(_ r: RequestRecord) -> PostgresStatement {
         """
         with recorded as (
@@ -28,7 +30,23 @@ enum LedgerStatements {
             \(optional: clean(r.route)), \(optional: r.servedBy?.rawValue), \(Int32(clamping: r.status)),
             \(Int32(clamping: r.steps)), \(Int32(clamping: r.escalations)), \(optional: r.degraded?.rawValue),
             \(r.slmInputTokens), \(r.slmOutputTokens), \(r.costNanoUSD), \(r.milliseconds))
-          on conflict do nothing returning id, tenant_id, route)
+          on conflict do nothing
+          returning id, started_at, tenant_id, team_id, key_id, route, slm_input_tokens as input,
+            slm_output_tokens as output),
+        charged as (
+          insert into slm_charges (request_id, started_at, tenant_id, team_id, key_id, route, model, price_id,
+            input_tokens, output_tokens, amount)
+          select r.id, r.started_at, r.tenant_id, r.team_id, r.key_id, r.route, m.slm, p.id, r.input, r.output,
+            least(9223372036854775807, p.per_call_nano
+              + ceil((r.input::numeric * p.input_pico + r.output::numeric * p.output_pico) / 1000))::bigint
+          from recorded r cross join (select \(optional: clean(r.slm)) as slm) m
+          cross join lateral (
+            select p.* from prices p
+            where p.provider = \(LocalRate.provider) and p.model in (m.slm, \(LocalRate.anyModel))
+              and p.effective_at <= r.started_at
+            order by p.model = m.slm desc, p.effective_at desc limit 1) p
+          where m.slm is not null and r.input + r.output > 0
+          on conflict do nothing)
         insert into router_outcomes (tenant_id, route, request, outcome)
         select tenant_id, route, id, outcome
         from recorded, (select \(optional: r.outcome.map { PostgresJSON($0) }) as outcome) o

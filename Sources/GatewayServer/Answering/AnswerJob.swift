@@ -97,7 +97,10 @@ struct AnswerJob: Sendable {
     }
 
     /// Metrics and the request's row, at the very end.
-    func record(_ summary: AnswerReport?, route: String?, status: Int, outcome: String? = nil) async {
+    /// - Parameter slm: the local model that worked on it.
+    func record(
+        _ summary: AnswerReport?, route: String?, status: Int, outcome: String? = nil, slm: String? = nil
+    ) async {
         let elapsed = ContinuousClock.now - startedAt
         let registry = services.metrics.registry
         let tenant = caller.tenant.name
@@ -116,6 +119,7 @@ struct AnswerJob: Sendable {
             slmOutputTokens: summary?.slmOutputTokens ?? 0, costNanoUSD: summary?.cost.rawValue ?? 0,
             startedAt: startedOn, milliseconds: Int64(elapsed / .milliseconds(1)))
         record.outcome = outcome
+        record.slm = slm
         await services.ledger.record(record)
     }
 }

@@ -252,7 +252,7 @@ struct BoostedAnswer: Sendable {
         await models.end(session: job.requestID)
         job.stream.finish()
         let report = state.report(servedBy: state.servedBy, degraded: nil, budget: nil, finishReason: "stop")
-        await job.record(report, route: route.name, status: 499)
+        await job.record(report, route: route.name, status: 499, slm: route.slm)
     }
 
     private func finish(
@@ -271,7 +271,7 @@ struct BoostedAnswer: Sendable {
             servedBy: summary.servedBy ?? .slm, degraded: degraded, budget: spending.budget, finishReason: reason)
         await state.close(report)
         let outcome = state.learning?.outcome(budget: spending.budget, now: job.startedOn)
-        await job.record(report, route: route.name, status: 200, outcome: outcome)
+        await job.record(report, route: route.name, status: 200, outcome: outcome, slm: route.slm)
         if outcome != nil { job.services.learning.note(route) }
     }
 
