@@ -209,6 +209,8 @@ package struct RequestRecord: Hashable, Sendable, Codable {
     package var milliseconds: Int64
     /// What the route's router is to learn from it, as JSON; stored with the request or not at all.
     package var outcome: String?
+    /// Name of the local model that worked on it; nil: none did.
+    package var slm: String?
     package init(
         id: UUID, tenantID: Int64, teamID: Int64?, keyID: Int64, model: String, route: String?, servedBy: ServedBy?,
         status: Int, steps: Int, escalations: Int, degraded: DegradedReason?, slmInputTokens: Int64,

@@ -14,7 +14,8 @@ package struct PriceInfo: Sendable, Codable, Hashable {
 extension AdminStore {
     /// Adds a price version. Earlier versions stay: ledger entries name the one they were charged by.
     package func setPrice(_ draft: PriceDraft) async throws(LedgerError) -> PriceInfo {
-        try await changing { transaction in
+        try LocalRate.check(draft.price)
+        return try await changing { transaction in
             let now = try await transaction.query("select now() as at").rows.first?.get("at", as: Date.self)
             guard let at = draft.effectiveAt ?? now,
                 let info = try await insert([draft.price], at: at, source: nil, transaction).first

@@ -101,43 +101,6 @@ extension AdminStore {
             ).rows.map { try HoldInfo($0) }
         }
     }
-
-    /// Every tenant's budgets and the holds that are open, for metrics.
-    package func gauges() async throws(LedgerError) -> LedgerGauges {
-        try await reading { transaction in
-            let budgets = try await transaction.query(
-                """
-                select t.name as tenant, a.scope, a.period, nullif(a.resets_at, 'infinity') as resets_at,
-                  coalesce(p.lim, a.limit_n) as lim, coalesce(p.settled, 0) as settled, coalesce(p.held, 0) as held
-                from tenants t cross join lateral gboost_budgets_at(t.id, now()) a
-                left join budget_periods p on p.id = a.period_id
-                where t.deleted_at is null and a.unit = 'usd' and a.cycle <> 'request' order by 1, 2, 3
-                """
-            ).rows.map { row in
-                LedgerGauges.Budget(tenant: try row.get("tenant"), state: try LedgerStatements.budget(row))
-            }
-            let open = try await transaction.query(
-                """
-                select count(*) as n, coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as age
-                from holds where state in ('r', 'd')
-                """
-            ).rows.first
-            return LedgerGauges(
-                budgets: budgets, openHolds: try open?.get("n") ?? 0, oldestOpenSeconds: try open?.get("age") ?? 0)
-        }
-    }
-}
-
-/// What the ledger shows to monitoring, as of one moment.
-package struct LedgerGauges: Sendable, Hashable {
-    /// One budget in its current period.
-    package struct Budget: Sendable, Hashable {
-        package var tenant: String
-        package var state: BudgetState
-    }
-    package var budgets: [Budget]
-    package var openHolds: Int64
-    package var oldestOpenSeconds: Double
 }
 
 extension EscalationInfo {

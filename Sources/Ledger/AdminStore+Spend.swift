@@ -69,6 +69,9 @@ package struct SpendReport: Sendable, Codable, Hashable {
     package var settledNanoUSD: Int64
     package var heldNanoUSD: Int64
     package var rows: [Row]
+    /// What local models are charged inside the company, which is no part of the spend and counts on no budget.
+    package var chargebackNanoUSD: Int64
+    package var chargebackRows: [ChargebackLine]
     enum CodingKeys: String, CodingKey {
         case tenant
         case month
@@ -77,6 +80,8 @@ package struct SpendReport: Sendable, Codable, Hashable {
         case settledNanoUSD = "settled_nano_usd"
         case heldNanoUSD = "held_nano_usd"
         case rows
+        case chargebackNanoUSD = "chargeback_nano_usd"
+        case chargebackRows = "chargeback_rows"
     }
 }
 
@@ -98,9 +103,11 @@ extension AdminStore {
                 settled = sum
             }
             let cap = try await cap(tenant, month: span.name, transaction)
+            let chargeback = try await chargeback(tenant, (span.start, span.end), transaction)
             return SpendReport(
                 tenant: name, month: span.name, by: grouping, limitNanoUSD: cap?.limit,
-                settledNanoUSD: settled.rawValue, heldNanoUSD: cap?.held ?? 0, rows: rows)
+                settledNanoUSD: settled.rawValue, heldNanoUSD: cap?.held ?? 0, rows: rows,
+                chargebackNanoUSD: try Self.total(chargeback), chargebackRows: chargeback[grouping] ?? [])
         }
     }
 

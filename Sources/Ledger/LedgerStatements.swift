@@ -19,23 +19,6 @@ enum LedgerStatements {
         """
     }
 
-    static func insert(_ r: RequestRecord) -> PostgresStatement {
-        """
-        with recorded as (
-          insert into requests (id, started_at, tenant_id, team_id, key_id, model, route, served_by, status, steps,
-            escalations, degraded, slm_input_tokens, slm_output_tokens, cost_n, milliseconds)
-          values (\(r.id), \(r.startedAt), \(r.tenantID), \(optional: r.teamID), \(r.keyID), \(clean(r.model)),
-            \(optional: clean(r.route)), \(optional: r.servedBy?.rawValue), \(Int32(clamping: r.status)),
-            \(Int32(clamping: r.steps)), \(Int32(clamping: r.escalations)), \(optional: r.degraded?.rawValue),
-            \(r.slmInputTokens), \(r.slmOutputTokens), \(r.costNanoUSD), \(r.milliseconds))
-          on conflict do nothing returning id, tenant_id, route)
-        insert into router_outcomes (tenant_id, route, request, outcome)
-        select tenant_id, route, id, outcome
-        from recorded, (select \(optional: r.outcome.map { PostgresJSON($0) }) as outcome) o
-        where route is not null and outcome is not null
-        """
-    }
-
     static func budget(_ row: PostgresRow) throws(PostgresError) -> BudgetState {
         BudgetState(
             scope: try row.get("scope"), period: try row.get("period"), limit: NanoUSD(try row.get("lim")),

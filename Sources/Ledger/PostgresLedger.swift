@@ -73,6 +73,8 @@ package final class PostgresLedger: SpendLedger {
     }
 
     package var counters: LedgerCounters { tally.withLock { $0 } }
+    /// Batches of all lanes since the start.
+    package var batches: BatchTally { lanes.reduce(into: BatchTally()) { $0.add($1.tally) } }
     /// What waits in the journal.
     package var journalDepth: JournalDepth { journal.depth }
 
@@ -180,7 +182,7 @@ package final class PostgresLedger: SpendLedger {
         case .abandonment(let abandonment):
             _ = try await pool.query(LedgerStatements.abandon(abandonment, gateway: incarnation))
         case .request(let request):
-            _ = try await pool.query(LedgerStatements.insert(request))
+            _ = try await pool.query(LedgerStatements.insert([request]))
         }
     }
 

@@ -45,6 +45,9 @@ package struct Decision: Hashable, Sendable, Codable {
         self.shadowPrice = shadowPrice
         self.reason = reason
     }
+    /// Whether the price spoke against it, and it was chosen to learn from.
+    package var isExploration: Bool { reason.hasPrefix(Self.exploredPrefix) }
+    static let exploredPrefix = "explored_with_chance_"
     /// Whether it costs money.
     package var isEscalation: Bool { action == .llmStep || action == .llmRest }
 }

@@ -92,6 +92,7 @@ import Testing
         ("providers:\n  - { name: a, kind: compatible }", "providers.a.base_url: is missing"),
         ("providers:\n  - { name: a, kind: azure }", "providers.a.base_url: is missing"),
         ("providers:\n  - { name: a }", "providers.a.kind: is missing; the kinds are: openai"),
+        ("providers:\n  - { name: slm, kind: openai }", "providers.slm.kind: this name is that of the rates"),
         ("providers:\n  - { name: a, kind: openai, key: x }", "g.yaml:2: providers.a.key: no such key"),
         ("providers:\n  - { name: a, kind: openai, base_url: ftp://x }", "g.yaml:2: providers.a.base_url: is not"),
     ]

@@ -1,7 +1,7 @@
 import Foundation
-import Ledger
 import Testing
 
+@testable import Ledger
 @testable import gboost
 
 @Suite("Statements as they are printed")
@@ -40,11 +40,42 @@ struct StatementCommandTests {
                 "unreconciled_nano_usd":0,"corrections":[{"month":"2028-01","nano_usd":-5}],"entries":[],
                 "closing_nano_usd":2999999996,"breakdown":{"day":[{"name":"2028-02-29","nano_usd":3000000000,
                 "unreconciled_nano_usd":0,"calls":2}],"model":[{"name":"a/b","nano_usd":3000000000,
-                "unreconciled_nano_usd":0,"calls":2}]}}
+                "unreconciled_nano_usd":0,"calls":2}]},"chargeback_nano_usd":1234567000000005,
+                "chargeback":{"day":[{"name":"2028-02-01","nano_usd":1234567000000005,"requests":9,
+                "input_tokens":2000,"output_tokens":50}],"model":[{"name":"<own>","nano_usd":1234567000000005,
+                "requests":9,"input_tokens":2000,"output_tokens":50}]}}
                 """)
         let page = StatementPage.html(statement)
         #expect(page.ranges(of: "<title>2028-02-").count == 29)
         #expect(page.contains("2028-02-29: 3.000000000 USD") && page.contains("Correction of 2028-01"))
         #expect(page.contains("2.999999996"))
+        #expect(page.contains("1,234,567.00<small>0000005</small>") && page.contains("&lt;own&gt;"))
+        #expect(page.contains("0.000000000 USD paid, 1234567.000000005 USD local"))
+        let csv = StatementCommand.csv(statement)
+        #expect(csv.contains("slm_model,<own>,1234567.000000005,1234567000000005,9,"))
+        #expect(csv.contains("balance,slm chargeback,1234567.000000005,1234567000000005"))
+        let text = StatementCommand.text(statement)
+        #expect(text.contains("slm chargeback") && text.contains("LOCAL MODELS BY MODEL") && text.contains("2050"))
+    }
+
+    @Test("the report has what providers charge and what is charged inside, each as its own lines")
+    func report() {
+        let report = SpendReport(
+            tenant: "t", month: "2026-11", by: .model, limitNanoUSD: nil, settledNanoUSD: 7, heldNanoUSD: 0,
+            rows: [
+                .init(name: "a/b", nanoUSD: 7, unreconciledNanoUSD: 0, calls: 1, inputTokens: 2, outputTokens: 3)
+            ], chargebackNanoUSD: 12,
+            chargebackRows: [.init(name: "own", nanoUSD: 12, requests: 4, inputTokens: 5, outputTokens: 6)])
+        let lines = SpendCommand.csv(report).split(separator: "\r\n")
+        #expect(lines.map { $0.split(separator: ",").last } == ["charge", "paid", "slm"])
+        #expect(lines.last == "own,0.000000012,12,0,4,5,6,slm")
+        let table = SpendCommand.table(report)
+        #expect(table.contains("on no budget: 0.000000012 USD") && table.contains("LOCAL MODELS BY MODEL"))
+        #expect(table.contains("settled 0.000000007 USD"))
+        let row = FocusRow(
+            tenantID: 1, tenant: "t", billing: Date.distantPast..<Date.distantFuture,
+            charge: Date.distantPast..<Date.distantFuture, nanoUSD: 12, calls: 4, inputTokens: 5, outputTokens: 6,
+            provider: "slm", model: "own", priceID: 9, keyID: 3, isChargeback: true, isCorrection: false)
+        #expect(FocusText.csv([row]).contains("Work of the local model own"))
     }
 }

@@ -18,6 +18,22 @@ struct MetricsRegistryTests {
             text.contains("h_bucket{le=\"1\"} 0\nh_bucket{le=\"2\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 10.5\nh_count 2"))
     }
 
+    @Test("A gauge is replaced as a whole, and what has no room is counted, not added up")
+    func replace() {
+        let registry = MetricsRegistry()
+        registry.declare("g", .gauge, help: "G.", labels: ["who"])
+        registry.replace("g", [(["a"], 1), (["b"], 2), ([], 3)])
+        #expect(registry.value("g", ["a"]) == 1 && registry.value("gboost_metrics_left_out", ["g"]) == 1)
+        registry.replace("g", [(["b"], 5)])
+        #expect(registry.value("g", ["a"]) == nil && registry.value("g", ["b"]) == 5)
+        #expect(registry.value("gboost_metrics_left_out", ["g"]) == nil)
+        let many = (0..<(MetricsRegistry.maxSeriesPerGauge + 7)).map { (labels: ["\($0)"], value: 1.0) }
+        registry.replace("g", many)
+        #expect(registry.value("gboost_metrics_left_out", ["g"]) == 7 && registry.value("g", ["other"]) == nil)
+        registry.replace("g", [])
+        #expect(!registry.render().contains("g{"))
+    }
+
     @Test("A family cannot grow without bound, and wrong label counts are ignored")
     func bound() {
         let registry = MetricsRegistry()

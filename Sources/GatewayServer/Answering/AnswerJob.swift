@@ -84,14 +84,29 @@ struct AnswerJob: Sendable {
         await record(nil, route: route, status: refusal.status)
     }
 
+    private func count(_ summary: AnswerReport, route: String, elapsed: Duration) {
+        let registry = services.metrics.registry
+        let labels = [caller.tenant.name, route, summary.servedBy.rawValue]
+        registry.observe("gboost_request_seconds", elapsed / .seconds(1), [summary.servedBy.rawValue])
+        if let overhead = summary.overheadMilliseconds {
+            registry.observe("gboost_overhead_seconds", overhead / 1000, [summary.servedBy.rawValue])
+        }
+        registry.add("gboost_answers_total", 1, labels)
+        let rewards = summary.steps.filter { $0.source == .slm }.compactMap { $0.reward?.calibrated }
+        if let least = rewards.min() { registry.observe("gboost_answer_reward", least, labels) }
+    }
+
     /// Metrics and the request's row, at the very end.
-    func record(_ summary: AnswerReport?, route: String?, status: Int, outcome: String? = nil) async {
+    /// - Parameter slm: the local model that worked on it.
+    func record(
+        _ summary: AnswerReport?, route: String?, status: Int, outcome: String? = nil, slm: String? = nil
+    ) async {
         let elapsed = ContinuousClock.now - startedAt
         let registry = services.metrics.registry
         let tenant = caller.tenant.name
         registry.add("gboost_requests_total", 1, [tenant, summary == nil ? "" : request.model, String(status)])
         if let summary {
-            registry.observe("gboost_request_seconds", elapsed / .seconds(1), [summary.servedBy.rawValue])
+            count(summary, route: route ?? "", elapsed: elapsed)
             if let degraded = summary.degraded { registry.add("gboost_degraded_total", 1, [degraded.rawValue]) }
             registry.add("gboost_tokens_total", Double(summary.slmInputTokens), [tenant, "slm_input"])
             registry.add("gboost_tokens_total", Double(summary.slmOutputTokens), [tenant, "slm_output"])
@@ -104,6 +119,7 @@ struct AnswerJob: Sendable {
             slmOutputTokens: summary?.slmOutputTokens ?? 0, costNanoUSD: summary?.cost.rawValue ?? 0,
             startedAt: startedOn, milliseconds: Int64(elapsed / .milliseconds(1)))
         record.outcome = outcome
+        record.slm = slm
         let (ledger, finished) = (services.ledger, record)
         services.activity.trail { await ledger.record(finished) }
     }

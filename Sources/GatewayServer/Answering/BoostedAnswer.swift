@@ -42,6 +42,7 @@ struct BoostedAnswer: Sendable {
             settings: route.settings, sampling: sampling, maxTokens: chat.outputLimit,
             valueUSD: job.options.valueUSD)
         state.learning = await learning(spending)
+        note(state.learning?.state)
         if let learned = state.learning?.state {
             context.controller = AdaptiveController(state: learned, seed: job.requestID.lowBits)
         }
@@ -83,7 +84,23 @@ struct BoostedAnswer: Sendable {
     }
 
     private func count(_ action: StepAction) {
-        job.services.metrics.registry.add("gboost_decisions_total", 1, [job.caller.tenant.name, action.rawValue])
+        job.services.metrics.registry.add(
+            "gboost_decisions_total", 1, [job.caller.tenant.name, route.name, action.rawValue])
+    }
+
+    private func observe(_ reward: ProcessReward) {
+        job.services.metrics.registry.observe(
+            "gboost_step_reward", reward.calibrated, [job.caller.tenant.name, route.name])
+    }
+
+    /// λ that this answer is decided by: the router's, or the route's own.
+    private func note(_ state: RouterState?) {
+        let price = state?.shadowPrice(settings: route.settings) ?? route.settings.shadowPrice
+        let labels = [job.caller.tenant.name, route.name]
+        job.services.metrics.registry.set("gboost_shadow_price", price, labels)
+        // Known from the first answer on, so that the first of them is seen, and none is a figure too.
+        job.services.metrics.registry.add("gboost_explorations_total", 0, labels)
+        job.services.metrics.registry.add("gboost_cost_nano_usd_total", 0, labels + ["\(route.llm)"])
     }
 
     /// What the route's router knows; nil where λ is the route's own and nothing is learned.
@@ -126,8 +143,7 @@ struct BoostedAnswer: Sendable {
                 session: job.requestID, messages: messages, answer: plan.texts, draft: draft)
             if let reward {
                 state.learning?.scored(plan, p: reward.calibrated, context: draft.promptTokens)
-                job.services.metrics.registry.observe(
-                    "gboost_step_reward", reward.calibrated, [job.caller.tenant.name])
+                observe(reward)
             }
             let outlook = spending.outlook(inputTokens: prompt(plan.texts, maxTokens: 1).inputBound(.rest))
             return .drafted(draft, reward: reward, outlook: outlook)
@@ -156,7 +172,10 @@ struct BoostedAnswer: Sendable {
         for (index, draft) in drafts.enumerated() {
             state.note(draft, isFirst: plan.step == 0 && plan.attempt == 0 && index == 0)
             let reward = rewards.flatMap { $0.count == drafts.count ? $0[index] : nil }
-            if let reward { state.learning?.scored(plan, p: reward.calibrated, context: draft.promptTokens) }
+            if let reward {
+                state.learning?.scored(plan, p: reward.calibrated, context: draft.promptTokens)
+                observe(reward)
+            }
             candidates.append(DraftedCandidate(draft: draft, reward: reward))
         }
         let outlook = spending.outlook(inputTokens: prompt(plan.texts, maxTokens: 1).inputBound(.rest))
@@ -197,6 +216,9 @@ struct BoostedAnswer: Sendable {
         _ plan: EscalationPlan, models: RouteModels, spending: inout SpendingView, state: inout AnswerProgress
     ) async -> StrategyEvent {
         count(plan.kind == .step ? .llmStep : .llmRest)
+        if plan.decision.isExploration {
+            job.services.metrics.registry.add("gboost_explorations_total", 1, [job.caller.tenant.name, route.name])
+        }
         let escalation = Escalation(
             job: job, stop: chat.stop, route: route, plan: plan, prompt: prompt(plan.texts, maxTokens: plan.maxTokens),
             hashes: await models.hashes())
@@ -230,7 +252,7 @@ struct BoostedAnswer: Sendable {
         await models.end(session: job.requestID)
         job.stream.finish()
         let report = state.report(servedBy: state.servedBy, degraded: nil, budget: nil, finishReason: "stop")
-        await job.record(report, route: route.name, status: 499)
+        await job.record(report, route: route.name, status: 499, slm: route.slm)
     }
 
     private func finish(
@@ -249,7 +271,7 @@ struct BoostedAnswer: Sendable {
             servedBy: summary.servedBy ?? .slm, degraded: degraded, budget: spending.budget, finishReason: reason)
         await state.close(report)
         let outcome = state.learning?.outcome(budget: spending.budget, now: job.startedOn)
-        await job.record(report, route: route.name, status: 200, outcome: outcome)
+        await job.record(report, route: route.name, status: 200, outcome: outcome, slm: route.slm)
         if outcome != nil { job.services.learning.note(route) }
     }
 

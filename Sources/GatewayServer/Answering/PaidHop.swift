@@ -230,11 +230,16 @@ struct PaidHop: Sendable {
         _ held: HeldCall, result: PaidResult, failure: ProviderError?, escalation: EscalationRecord
     ) async -> NanoUSD {
         metrics.registry.add("gboost_in_flight_paid_calls", -1)
+        metrics.registry.add("gboost_provider_calls_total", 1, [held.plan.model.provider])
+        // So that the first retry is seen as one: a counter that begins with 1 did not rise.
+        metrics.registry.add("gboost_provider_retries_total", 0, [held.plan.model.provider])
         let (outcome, amount) = Self.charge(held, result: result, failure: failure)
         let settlement = Settlement(
             id: held.plan.id, outcome: outcome, amount: amount, usage: result.usage,
             providerRequestID: result.providerRequestID ?? failure?.providerRequestID, escalation: escalation)
+        let began = ContinuousClock.now
         await ledger.settle(settlement)
+        metrics.registry.observe("gboost_settlement_seconds", (.now - began) / .seconds(1))
         count(held.plan, outcome: outcome, amount: amount, usage: result.usage)
         if let failure {
             metrics.registry.add(
@@ -298,7 +303,8 @@ struct PaidHop: Sendable {
     private func count(_ plan: PaidPlan, outcome: CallOutcome, amount: NanoUSD, usage: TokenUsage?) {
         let tenant = plan.caller.tenant.name
         metrics.registry.add("gboost_escalations_total", 1, [tenant, plan.kind.rawValue, outcome.rawValue])
-        metrics.registry.add("gboost_cost_nano_usd_total", Double(amount.rawValue), [tenant, "\(plan.model)"])
+        metrics.registry.add(
+            "gboost_cost_nano_usd_total", Double(amount.rawValue), [tenant, plan.route ?? "", "\(plan.model)"])
         guard let usage else { return }
         metrics.registry.add("gboost_tokens_total", Double(usage.input), [tenant, "llm_input"])
         metrics.registry.add("gboost_tokens_total", Double(usage.output), [tenant, "llm_output"])

@@ -5,6 +5,7 @@ package struct GatewayMetrics: Sendable {
     package let registry: MetricsRegistry
 
     private static let seconds = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+    private static let milliseconds = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1]
     private static let shares = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1]
 
     package init(registry: MetricsRegistry = MetricsRegistry()) {
@@ -17,42 +18,25 @@ package struct GatewayMetrics: Sendable {
         r.declare(
             "gboost_first_byte_seconds", .histogram, help: "Time from request to the first byte of the answer.",
             labels: ["served_by"], bounds: Self.seconds)
+        r.declare(
+            "gboost_overhead_seconds", .histogram, help: "Time of a request that was the gateway's own.",
+            labels: ["served_by"], bounds: Self.milliseconds)
         r.declare("gboost_tokens_total", .counter, help: "Tokens by kind.", labels: ["tenant", "kind"])
-        r.declare("gboost_cost_nano_usd_total", .counter, help: "Settled cost.", labels: ["tenant", "model"])
-        r.declare(
-            "gboost_decisions_total", .counter, help: "Router decisions by action.", labels: ["tenant", "action"])
-        r.declare(
-            "gboost_escalations_total", .counter, help: "Paid calls by kind and outcome.",
-            labels: ["tenant", "kind", "outcome"])
-        r.declare(
-            "gboost_step_reward", .histogram, help: "Calibrated process reward of drafted steps.", labels: ["tenant"],
-            bounds: Self.shares)
-        r.declare(
-            "gboost_reservations_denied_total", .counter, help: "Holds that were refused.",
-            labels: ["tenant", "reason"])
-        r.declare("gboost_shadow_price", .gauge, help: "Shadow price of the budget.", labels: ["tenant", "route"])
         r.declare("gboost_in_flight_requests", .gauge, help: "Requests being answered now.")
         r.declare("gboost_in_flight_paid_calls", .gauge, help: "Paid calls that are not settled yet.")
         r.declare("gboost_degraded_total", .counter, help: "Answers with a degraded reason.", labels: ["reason"])
         r.declare(
             "gboost_provider_seconds", .histogram, help: "Time of paid calls, to the last byte.",
             labels: ["provider"], bounds: Self.seconds)
+        r.declare("gboost_provider_calls_total", .counter, help: "Paid calls, each try.", labels: ["provider"])
         r.declare("gboost_provider_errors_total", .counter, help: "Failed paid calls.", labels: ["provider", "code"])
         r.declare("gboost_provider_retries_total", .counter, help: "Paid calls tried again.", labels: ["provider"])
         r.declare(
             "gboost_provider_breaker_open", .gauge, help: "1 while a provider is left alone after failures.",
             labels: ["provider"])
-        r.declare("gboost_journal_depth", .gauge, help: "Settlements waiting in the journal for the database.")
-        r.declare(
-            "gboost_budget_nano_usd", .gauge, help: "Budgets of the open period, from the ledger at scrape.",
-            labels: ["tenant", "scope", "period", "kind"])
-        r.declare("gboost_holds_open", .gauge, help: "Dispatched holds that are not settled, at scrape.")
-        r.declare("gboost_hold_age_seconds", .gauge, help: "Age of the oldest open hold, at scrape.")
-        r.declare(
-            "gboost_audit_lag_seconds", .gauge,
-            help: "How long the oldest record that this gateway sealed in its latest round had waited.")
-        r.declare("gboost_audit_sealed_records", .gauge, help: "Records sealed by this gateway since its start.")
-        r.declare("gboost_audit_failures", .gauge, help: "Rounds of sealing that failed, since the start.")
+        Self.declareMoney(r)
+        Self.declareRouter(r)
+        Self.declareLedger(r)
         Self.declareModels(r)
         Self.declareOutbox(r)
     }
@@ -75,7 +59,90 @@ package struct GatewayMetrics: Sendable {
         r.declare("gboost_outbox_paused", .gauge, help: "1 while nothing is sent to a destination.", labels: labels)
     }
 
+    private static func declareMoney(_ r: MetricsRegistry) {
+        r.declare(
+            "gboost_cost_nano_usd_total", .counter, help: "Settled cost; route is empty for direct calls.",
+            labels: ["tenant", "route", "model"])
+        r.declare(
+            "gboost_escalations_total", .counter, help: "Paid calls by kind and outcome.",
+            labels: ["tenant", "kind", "outcome"])
+        r.declare(
+            "gboost_reservations_denied_total", .counter, help: "Holds that were refused.",
+            labels: ["tenant", "reason"])
+        r.declare(
+            "gboost_budget_nano_usd", .gauge, help: "Budgets of the open period, from the ledger at scrape.",
+            labels: ["tenant", "scope", "period", "kind"])
+        r.declare(
+            "gboost_budget_threshold_nano_usd", .gauge, help: "Amounts at which budgets are to alert, at scrape.",
+            labels: ["tenant", "scope", "period", "percent"])
+        r.declare(
+            "gboost_budget_start_timestamp_seconds", .gauge, help: "When the open period of a budget began.",
+            labels: ["tenant", "scope", "period"])
+        r.declare(
+            "gboost_budget_end_timestamp_seconds", .gauge, help: "When the open period of a budget ends.",
+            labels: ["tenant", "scope", "period"])
+        r.declare(
+            "gboost_key_budgets", .gauge, help: "Budgets of single keys by how much of them is used, at scrape.",
+            labels: ["tenant", "use"])
+    }
+
+    private static func declareRouter(_ r: MetricsRegistry) {
+        r.declare(
+            "gboost_answers_total", .counter, help: "Answers by who wrote them; route is empty for direct calls.",
+            labels: ["tenant", "route", "served_by"])
+        r.declare(
+            "gboost_decisions_total", .counter, help: "Router decisions by action.",
+            labels: ["tenant", "route", "action"])
+        r.declare(
+            "gboost_explorations_total", .counter, help: "Paid calls that the price spoke against, made to learn.",
+            labels: ["tenant", "route"])
+        r.declare(
+            "gboost_step_reward", .histogram, help: "Calibrated process reward of drafted steps.",
+            labels: ["tenant", "route"], bounds: Self.shares)
+        r.declare(
+            "gboost_answer_reward", .histogram, help: "Lowest reward among the SLM's steps of an answer.",
+            labels: ["tenant", "route", "served_by"], bounds: Self.shares)
+        r.declare(
+            "gboost_shadow_price", .gauge, help: "Shadow price of the budget, as the last answer was decided by.",
+            labels: ["tenant", "route"])
+    }
+
+    private static func declareLedger(_ r: MetricsRegistry) {
+        r.declare(
+            "gboost_settlement_seconds", .histogram, help: "Time until a settlement was committed, or journaled.",
+            bounds: Self.seconds)
+        r.declare("gboost_ledger_batches_total", .counter, help: "Batches that were committed.")
+        r.declare(
+            "gboost_ledger_batch_items_total", .counter, help: "Reservations and settlements of those batches.",
+            labels: ["kind"])
+        r.declare(
+            "gboost_ledger_batch_seconds_total", .counter, help: "Time that those batches were at the database.")
+        r.declare("gboost_journal_depth", .gauge, help: "Settlements waiting in the journal for the database.")
+        r.declare("gboost_postgres_up", .gauge, help: "1 where the database answered this scrape, else 0.")
+        r.declare("gboost_holds_open", .gauge, help: "Dispatched holds that are not settled, at scrape.")
+        r.declare("gboost_hold_age_seconds", .gauge, help: "Age of the oldest open hold, at scrape.")
+        r.declare(
+            "gboost_holds_unreconciled", .gauge, help: "Holds posted in full whose charge is not known, at scrape.",
+            labels: ["tenant"])
+        r.declare(
+            "gboost_unreconciled_nano_usd", .gauge, help: "What those holds add up to, at scrape.", labels: ["tenant"])
+        r.declare(
+            "gboost_audit_lag_seconds", .gauge,
+            help: "How long the oldest record that this gateway sealed in its latest round had waited.")
+        r.declare("gboost_audit_unsealed_records", .gauge, help: "Records that are not sealed, at scrape.")
+        r.declare("gboost_audit_unsealed_seconds", .gauge, help: "Age of the oldest of those records, at scrape.")
+        r.declare("gboost_audit_sealed_records", .gauge, help: "Records sealed by this gateway since its start.")
+        r.declare("gboost_audit_failures", .gauge, help: "Rounds of sealing that failed, since the start.")
+    }
+
     private static func declareModels(_ r: MetricsRegistry) {
+        r.declare("gboost_engine_up", .gauge, help: "1 while the engine host of a model answers.", labels: ["model"])
+        r.declare(
+            "gboost_engine_starts_total", .counter, help: "Starts of a model's engine host.", labels: ["model"])
+        r.declare(
+            "gboost_engine_crashes_total", .counter, help: "Ends of a model's engine host that nobody asked for.",
+            labels: ["model"])
+        r.declare("gboost_engine_decodes", .gauge, help: "Decodes since the host's start.", labels: ["model"])
         r.declare("gboost_engine_queue", .gauge, help: "Drafts waiting in an engine host.", labels: ["model"])
         r.declare("gboost_engine_active", .gauge, help: "Drafts under way in an engine host.", labels: ["model"])
         r.declare(

@@ -27,9 +27,14 @@ package final class MetricsRegistry: Sendable {
 
     /// Label combinations of one family; further ones are counted under "other".
     package static let maxSeriesPerFamily = 2_000
+    /// The same of a gauge that is filled anew at each scrape: three of each of three thousand budgets.
+    package static let maxSeriesPerGauge = 10_000
+    private static let leftOut = "gboost_metrics_left_out"
     private let families = Mutex<[String: Family]>([:])
 
-    package init() {}
+    package init() {
+        declare(Self.leftOut, .gauge, help: "Figures that a family has no room for, at scrape.", labels: ["family"])
+    }
 
     /// Declares a family. `bounds` are the upper bounds of a histogram's buckets, rising.
     package func declare(
@@ -51,9 +56,20 @@ package final class MetricsRegistry: Sendable {
         update(name, labels) { family, labels in family.values[labels] = value }
     }
 
-    /// Forgets the values of a gauge, before it is filled anew at a scrape.
-    package func reset(_ name: String) {
-        families.withLock { $0[name]?.values = [:] }
+    /// Puts what is known now in place of everything that a family said before: a scrape beside it sees the one or the
+    /// other. Nothing is known: nothing is said.
+    ///
+    /// What is beyond the limit is left out, since a sum under "other" would be nobody's figure; how much that is the
+    /// family `gboost_metrics_left_out` says.
+    package func replace(_ name: String, _ samples: [(labels: Labels, value: Double)]) {
+        families.withLock { families in
+            guard let family = families[name] else { return }
+            let fitting = samples.filter { $0.labels.count == family.labels.count }
+            families[name]?.values = Dictionary(
+                fitting.prefix(Self.maxSeriesPerGauge).map { ($0.labels, $0.value) }, uniquingKeysWith: { $1 })
+            let left = samples.count - min(fitting.count, Self.maxSeriesPerGauge)
+            families[Self.leftOut]?.values[[name]] = left == 0 ? nil : Double(left)
+        }
     }
 
     /// Puts one observation into a histogram.
@@ -66,6 +82,11 @@ package final class MetricsRegistry: Sendable {
             histogram.count += 1
             family.histograms[labels] = histogram
         }
+    }
+
+    /// Every family with its label names: what a dashboard may ask for.
+    package var declarations: [String: (kind: Kind, labels: [String])] {
+        families.withLock { $0.mapValues { ($0.kind, $0.labels) } }
     }
 
     /// The current value of a counter or gauge; for tests and health.

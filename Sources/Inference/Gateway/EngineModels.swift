@@ -126,12 +126,21 @@ package actor EngineModels: LocalModels {
         }
     }
 
-    /// States of all hosts, by model file.
-    package func statuses() async -> [String: HostStatus] {
-        var result: [String: HostStatus] = [:]
+    /// One host as monitoring sees it.
+    package struct HostView: Sendable {
+        package var starts: Int
+        package var crashes: Int
+        /// What it said last; nil while it does not answer.
+        package var status: HostStatus?
+    }
+
+    /// All hosts that were ever wanted, by model file.
+    package func hosts() async -> [String: HostView] {
+        var result: [String: HostView] = [:]
         for (key, supervisor) in supervisors {
-            guard let file = key.split(separator: "#").first, let status = await supervisor.status else { continue }
-            result[String(file)] = status
+            guard let file = key.split(separator: "#").first else { continue }
+            result[String(file)] = HostView(
+                starts: await supervisor.starts, crashes: await supervisor.crashes, status: await supervisor.status)
         }
         return result
     }

@@ -52,6 +52,8 @@ package actor EngineSupervisor {
     }
     /// Starts so far.
     package var starts: Int { machine.starts }
+    /// Ends so far that nobody asked for.
+    package var crashes: Int { machine.crashes }
     /// What the host said at its last sign of life.
     package var status: HostStatus? { lastStatus }
 

@@ -44,6 +44,8 @@ struct HostStateMachine: Sendable {
     private(set) var phase = Phase.idle
     /// Starts so far.
     private(set) var starts = 0
+    /// Ends that nobody asked for; one that hung and was killed is among them.
+    private(set) var crashes = 0
     private var failures = 0
     private var readySince: Duration?
     private var lastAnswer = Duration.zero
@@ -108,6 +110,7 @@ struct HostStateMachine: Sendable {
             lastDecodes = 0
             return .none
         }
+        crashes += 1
         if let readySince, now - readySince > limits.healthy { failures = 0 }
         readySince = nil
         if exit == .code(EngineHost.badModelCode) {

@@ -20,6 +20,8 @@ package struct FocusRow: Sendable, Hashable {
     package var team: String?
     package var keyID: Int64
     package var route: String?
+    /// Charged inside the company for a local model, not by a provider.
+    package var isChargeback = false
     /// An entry that corrects others, and is no call.
     package var isCorrection: Bool
 }
@@ -49,7 +51,8 @@ extension AdminStore {
                     order by g.day, p.provider, p.model, g.price_id, g.team_id, g.key_id, g.route, g.is_correction
                     """)
             ).rows
-            return try rows.map { row in
+            let local = try await localFocus(tenant, (span.start, span.end), transaction)
+            let paid = try rows.map { row in
                 FocusRow(
                     tenantID: tenant.id, tenant: tenant.name, billing: span.start..<span.end,
                     charge: try row.get("first")..<(try row.get("last")), nanoUSD: try row.get("amount"),
@@ -60,6 +63,34 @@ extension AdminStore {
                     keyID: try row.get("key_id"), route: try row.getOptional("route"),
                     isCorrection: try row.get("is_correction"))
             }
+            return (paid + local).sorted { $0.charge.lowerBound < $1.charge.lowerBound }
+        }
+    }
+
+    private func localFocus(
+        _ tenant: TenantInfo, _ span: (start: Date, end: Date), _ transaction: PostgresTransaction
+    ) async throws -> [FocusRow] {
+        try await transaction.query(
+            """
+            select gboost_instant(g.day, \(tenant.timeZone)) as first,
+              gboost_instant(g.day + interval '1 day', \(tenant.timeZone)) as last, g.*, m.name as team
+            from (select (s.started_at at time zone \(tenant.timeZone))::date::timestamp as day, s.model, s.price_id,
+                s.team_id, s.key_id, s.route, sum(s.amount)::bigint as amount, count(*) as calls,
+                sum(s.input_tokens)::bigint as input, sum(s.output_tokens)::bigint as output
+              from slm_charges s where s.tenant_id = \(tenant.id) and s.started_at >= \(span.start)
+                and s.started_at < \(span.end) group by 1, 2, 3, 4, 5, 6) g
+            left join teams m on m.id = g.team_id
+            order by g.day, g.model, g.price_id, g.team_id, g.key_id, g.route
+            """
+        ).rows.map { row in
+            FocusRow(
+                tenantID: tenant.id, tenant: tenant.name, billing: span.start..<span.end,
+                charge: try row.get("first")..<(try row.get("last")), nanoUSD: try row.get("amount"),
+                calls: try row.get("calls"), inputTokens: try row.get("input"), outputTokens: try row.get("output"),
+                provider: LocalRate.provider, model: try row.get("model"), priceID: try row.get("price_id"),
+                teamID: try row.getOptional("team_id"), team: try row.getOptional("team"),
+                keyID: try row.get("key_id"), route: try row.getOptional("route"), isChargeback: true,
+                isCorrection: false)
         }
     }
 }

@@ -38,11 +38,12 @@ extension AdminStore {
             let digest = hexadecimal(SHA256.hash(data: Array(document.utf8)))
             _ = try await transaction.query(
                 """
-                insert into statements (tenant_id, month, closed_at, closed_by, opening, spend, corrected, entered,
-                  closing, document, sha256)
+                insert into statements (tenant_id, month, closed_at, closed_by, opening, spend, chargeback, corrected,
+                  entered, closing, document, sha256)
                 values (\(tenant.id), \(span.name), \(optional: statement.closedAt), \(actor),
-                  \(statement.openingNanoUSD), \(statement.spendNanoUSD), \(statement.correctedNanoUSD),
-                  \(statement.enteredNanoUSD), \(statement.closingNanoUSD), \(document), \(digest))
+                  \(statement.openingNanoUSD), \(statement.spendNanoUSD), \(statement.chargebackNanoUSD),
+                  \(statement.correctedNanoUSD), \(statement.enteredNanoUSD), \(statement.closingNanoUSD),
+                  \(document), \(digest))
                 """)
             _ = try await transaction.query(
                 """
@@ -129,12 +130,16 @@ extension AdminStore {
             "select * from statement_entries where tenant_id = \(tenant.id) and month = \(span.name) order by id"
         ).rows.map { try Statement.Entry($0) }
         let (opening, spend) = (before?.closing ?? 0, spends.first ?? 0)
-        let closing = try Self.sum([opening, spend] + corrections.map(\.nanoUSD) + entries.map(\.nanoUSD))
+        let chargeback = try await chargeback(tenant, (span.start, span.end), transaction)
+        let charged = try Self.total(chargeback)
+        let closing = try Self.sum([opening, spend, charged] + corrections.map(\.nanoUSD) + entries.map(\.nanoUSD))
         return Statement(
             tenant: tenant.name, month: span.name, timeZone: tenant.timeZone, from: span.start, until: span.end,
             openingNanoUSD: opening, spendNanoUSD: spend,
             unreconciledNanoUSD: try Self.sum((breakdown["model"] ?? []).map(\.unreconciledNanoUSD)),
-            corrections: corrections, entries: entries, closingNanoUSD: closing, breakdown: breakdown)
+            chargebackNanoUSD: charged, corrections: corrections, entries: entries, closingNanoUSD: closing,
+            breakdown: breakdown,
+            chargeback: Dictionary(uniqueKeysWithValues: chargeback.map { ($0.key.rawValue, $0.value) }))
     }
 
     /// A month is closed for good: what was rolled up is compared with the entries themselves once more.
@@ -179,22 +184,27 @@ extension AdminStore {
         return try row.map { (try $0.get("month"), try $0.get("closing")) }
     }
 
-    /// What closed months' spend is now, less what their statements and later corrections say.
+    /// What closed months' spend and chargeback are now, less what their statements and later corrections say.
     private func corrections(
         _ tenant: TenantInfo, before month: String, _ transaction: PostgresTransaction
     ) async throws -> [Statement.Correction] {
         try await transaction.query(
             """
-            select s.month, (coalesce(e.amount, 0) - s.spend - coalesce(k.amount, 0))::bigint as amount
+            select s.month, (coalesce(e.amount, 0) + coalesce(l.amount, 0) - s.spend - s.chargeback
+              - coalesce(k.amount, 0))::bigint as amount
             from (select s.* from statements s where s.tenant_id = \(tenant.id) and s.month < \(month)
               order by s.month desc limit \(Self.correctedMonths)) s
-            cross join lateral (select gboost_spent(s.tenant_id,
-                gboost_instant(to_timestamp(s.month, 'YYYY-MM')::timestamp, \(tenant.timeZone)),
-                gboost_instant(to_timestamp(s.month, 'YYYY-MM')::timestamp + interval '1 month', \(tenant.timeZone)),
-                \(tenant.timeZone)) as amount) e
+            cross join lateral (select to_timestamp(s.month, 'YYYY-MM')::timestamp as first) m
+            cross join lateral (select gboost_instant(m.first, \(tenant.timeZone)) as first,
+              gboost_instant(m.first + interval '1 month', \(tenant.timeZone)) as last) i
+            cross join lateral (
+              select gboost_spent(s.tenant_id, i.first, i.last, \(tenant.timeZone)) as amount) e
+            cross join lateral (select sum(l.amount) as amount from slm_charges l
+              where l.tenant_id = s.tenant_id and l.started_at >= i.first and l.started_at < i.last) l
             cross join lateral (select sum(k.amount) as amount from statement_corrections k
               where k.tenant_id = s.tenant_id and k.of_month = s.month) k
-            where coalesce(e.amount, 0) <> s.spend + coalesce(k.amount, 0) order by s.month
+            where coalesce(e.amount, 0) + coalesce(l.amount, 0)
+              <> s.spend + s.chargeback + coalesce(k.amount, 0) order by s.month
             """
         ).rows.map { Statement.Correction(month: try $0.get("month"), nanoUSD: try $0.get("amount")) }
     }
@@ -211,8 +221,10 @@ extension AdminStore {
                 as is_closed,
               to_char(coalesce((select to_timestamp(max(s.month), 'YYYY-MM')::timestamp + interval '1 month'
                   from statements s where s.tenant_id = \(tenant.id)),
-                (select date_trunc('month', min(e.taken_at) at time zone \(tenant.timeZone)) from ledger_entries e
-                  where e.tenant_id = \(tenant.id))), 'YYYY-MM') as next
+                (select date_trunc('month', least(
+                  (select min(e.taken_at) from ledger_entries e where e.tenant_id = \(tenant.id)),
+                  (select min(l.started_at) from slm_charges l where l.tenant_id = \(tenant.id)))
+                  at time zone \(tenant.timeZone)))), 'YYYY-MM') as next
             """
         ).rows.first
         guard let row else { return }

@@ -33,7 +33,7 @@ package struct Statement: Sendable, Codable, Hashable {
             case reason
         }
     }
-    /// What a closed month's spend differs by from what was stated.
+    /// What a closed month's spend and chargeback differ by from what was stated.
     package struct Correction: Sendable, Codable, Hashable {
         package var month: String
         package var nanoUSD: Int64
@@ -56,11 +56,15 @@ package struct Statement: Sendable, Codable, Hashable {
     package var spendNanoUSD: Int64
     /// Part of the spend: posted in full because the charge is not known.
     package var unreconciledNanoUSD: Int64
+    /// What local models are charged inside the company, besides the spend.
+    package var chargebackNanoUSD: Int64
     package var corrections: [Correction]
     package var entries: [Entry]
     package var closingNanoUSD: Int64
     /// By team, key, model, route and day, each adding up to the spend.
     package var breakdown: [String: [Line]]
+    /// The same of the chargeback.
+    package var chargeback: [String: [ChargebackLine]]
 
     enum CodingKeys: String, CodingKey {
         case tenant
@@ -73,10 +77,12 @@ package struct Statement: Sendable, Codable, Hashable {
         case openingNanoUSD = "opening_nano_usd"
         case spendNanoUSD = "spend_nano_usd"
         case unreconciledNanoUSD = "unreconciled_nano_usd"
+        case chargebackNanoUSD = "chargeback_nano_usd"
         case corrections
         case entries
         case closingNanoUSD = "closing_nano_usd"
         case breakdown
+        case chargeback
     }
 
     /// What corrections add up to.
@@ -86,6 +92,27 @@ package struct Statement: Sendable, Codable, Hashable {
 }
 
 extension Statement {
+    /// Months that were closed before there was a chargeback have none.
+    package init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        tenant = try values.decode(String.self, forKey: .tenant)
+        month = try values.decode(String.self, forKey: .month)
+        timeZone = try values.decode(String.self, forKey: .timeZone)
+        from = try values.decode(Date.self, forKey: .from)
+        until = try values.decode(Date.self, forKey: .until)
+        closedAt = try values.decodeIfPresent(Date.self, forKey: .closedAt)
+        closedBy = try values.decodeIfPresent(String.self, forKey: .closedBy)
+        openingNanoUSD = try values.decode(Int64.self, forKey: .openingNanoUSD)
+        spendNanoUSD = try values.decode(Int64.self, forKey: .spendNanoUSD)
+        unreconciledNanoUSD = try values.decode(Int64.self, forKey: .unreconciledNanoUSD)
+        chargebackNanoUSD = try values.decodeIfPresent(Int64.self, forKey: .chargebackNanoUSD) ?? 0
+        corrections = try values.decode([Correction].self, forKey: .corrections)
+        entries = try values.decode([Entry].self, forKey: .entries)
+        closingNanoUSD = try values.decode(Int64.self, forKey: .closingNanoUSD)
+        breakdown = try values.decode([String: [Line]].self, forKey: .breakdown)
+        chargeback = try values.decodeIfPresent([String: [ChargebackLine]].self, forKey: .chargeback) ?? [:]
+    }
+
     /// One JSON document, members sorted, instants in ISO 8601: what is kept and hashed when a month is closed.
     package func jsonText() throws(LedgerError) -> String {
         let encoder = JSONEncoder()

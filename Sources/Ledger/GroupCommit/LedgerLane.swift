@@ -23,6 +23,7 @@ actor LedgerLane {
         var queue: BatchQueue<BatchItem>
         /// Periods that refused something lately.
         var refusals: [Int64: ContinuousClock.Instant] = [:]
+        var tally = BatchTally()
     }
     private typealias Answer = Result<PostgresResult, PostgresError>
 
@@ -72,6 +73,9 @@ actor LedgerLane {
         state = Mutex(State(queue: BatchQueue(limits: configuration.batchLimits)))
     }
 
+    /// What was committed since the start.
+    nonisolated var tally: BatchTally { state.withLock { $0.tally } }
+
     nonisolated func reserve(_ planned: PlannedReservation) async -> ReserveAnswer {
         await withCheckedContinuation { waiter in
             let request = planned.reservation.id.request
@@ -110,6 +114,7 @@ actor LedgerLane {
     /// Sends a batch until it is answered. The answer is left to `distributeLast`: the next batch goes first, so that
     /// the database works while the callers of this one are told.
     private func perform(_ batch: Batch) async {
+        let began = ContinuousClock.now
         var isExact = batch.arguments.isOverflowing || hasRefusedLately(batch.arguments)
         // That a batch is not the usual one takes no try from it.
         for round in (isExact ? 1 : 0)...Self.tries {
@@ -125,6 +130,7 @@ actor LedgerLane {
             }
             switch answer {
             case .success(let result):
+                state.withLock { $0.tally.add(batch.arguments, .now - began) }
                 distributeLast()
                 last = (result, batch, !isExact)
                 return

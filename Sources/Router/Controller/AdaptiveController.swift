@@ -47,7 +47,7 @@ package struct AdaptiveController: Controller {
         var random = RouterRandom(seed: seed &+ place &* 0x9E37_79B9_7F4A_7C15)
         guard random.unit() < chance else { return }
         decision.action = .llmRest
-        decision.reason = "explored_with_chance_\(Int((chance * 1_000_000).rounded()))_in_a_million"
+        decision.reason = Decision.exploredPrefix + "\(Int((chance * 1_000_000).rounded()))_in_a_million"
     }
 }
 

@@ -26,7 +26,7 @@ enum FocusText {
             "BillingCurrency": "USD", "BillingPeriodEnd": time(row.billing.upperBound),
             "BillingPeriodStart": time(row.billing.lowerBound), "ChargeCategory": "Usage",
             "ChargeClass": row.isCorrection ? "Correction" : "",
-            "ChargeDescription": row.isCorrection ? "Correction of calls of \(model)" : "Calls of \(model)",
+            "ChargeDescription": description(row, model),
             "ChargeFrequency": "Usage-Based", "ChargePeriodEnd": time(row.charge.upperBound),
             "ChargePeriodStart": time(row.charge.lowerBound), "ConsumedQuantity": tokens, "ConsumedUnit": "Tokens",
             "ContractedCost": cost, "EffectiveCost": cost, "InvoiceIssuerName": row.provider, "ListCost": cost,
@@ -37,6 +37,11 @@ enum FocusText {
             "SubAccountName": row.team ?? "", "Tags": (try? CommandOutput.json(tags)) ?? "",
         ]
         return columns.map { values[$0] ?? "" }
+    }
+
+    private static func description(_ row: FocusRow, _ model: String) -> String {
+        if row.isChargeback { return "Work of the local model \(row.model)" }
+        return row.isCorrection ? "Correction of calls of \(model)" : "Calls of \(model)"
     }
 
     private static func time(_ date: Date) -> String { date.formatted(.iso8601) }

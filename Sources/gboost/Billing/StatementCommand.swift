@@ -28,6 +28,21 @@ struct StatementCommand: AsyncParsableCommand {
             table.rows = lines.map { [$0.name, NanoUSD($0.nanoUSD).usdString, String($0.calls)] }
             text += "\n" + table.render()
         }
+        for grouping in SpendGrouping.allCases {
+            let lines = statement.chargeback[grouping.rawValue] ?? []
+            guard !lines.isEmpty else { continue }
+            var table = TextTable([
+                .init("LOCAL MODELS BY \(grouping.rawValue.uppercased())"), .init("USD", .right),
+                .init("REQUESTS", .right), .init("TOKENS", .right),
+            ])
+            table.rows = lines.map { line in
+                [
+                    line.name, NanoUSD(line.nanoUSD).usdString, String(line.requests),
+                    String(line.inputTokens + line.outputTokens),
+                ]
+            }
+            text += "\n" + table.render()
+        }
         return text
     }
 
@@ -36,6 +51,9 @@ struct StatementCommand: AsyncParsableCommand {
         var rows = [("opening", statement.openingNanoUSD, ""), ("spend", statement.spendNanoUSD, "")]
         if statement.unreconciledNanoUSD != 0 {
             rows.append(("of it unreconciled", statement.unreconciledNanoUSD, "posted in full"))
+        }
+        if statement.chargebackNanoUSD != 0 {
+            rows.append(("slm chargeback", statement.chargebackNanoUSD, "local models, on no budget"))
         }
         rows += statement.corrections.map { ("correction of \($0.month)", $0.nanoUSD, "") }
         rows += statement.entries.map { ($0.kind.rawValue, $0.nanoUSD, "\($0.reason) (\($0.author))") }
@@ -52,6 +70,14 @@ struct StatementCommand: AsyncParsableCommand {
                 [
                     grouping.rawValue, line.name, NanoUSD(line.nanoUSD).usdString, String(line.nanoUSD),
                     String(line.calls), "",
+                ]
+            }
+        }
+        for grouping in SpendGrouping.allCases {
+            lines += (statement.chargeback[grouping.rawValue] ?? []).map { line in
+                [
+                    "slm_\(grouping.rawValue)", line.name, NanoUSD(line.nanoUSD).usdString, String(line.nanoUSD),
+                    String(line.requests), "",
                 ]
             }
         }

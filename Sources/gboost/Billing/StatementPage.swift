@@ -5,110 +5,148 @@ internal import Ledger
 /// A statement as one page of HTML that prints well: no scripts, nothing from elsewhere, plots as SVG.
 enum StatementPage {
     private static let style = """
-        body{font:14px/1.45 system-ui,sans-serif;margin:2.5rem auto;max-width:52rem;color:#1c2430}
-        h1{font-size:1.6rem;margin:0}h2{font-size:1.05rem;margin:1.8rem 0 .4rem}p{margin:.2rem 0;color:#566}
+        body{font:14px/1.45 system-ui,"Liberation Sans",Arial,sans-serif;margin:2.5rem auto;max-width:56rem;\
+        padding:0 1.5rem;color:#1c2430}
+        header{display:flex;justify-content:space-between;align-items:flex-start;border-bottom:2px solid #1c2430;\
+        padding-bottom:.8rem}
+        h1{font-size:1.6rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}h3{font-size:.95rem;margin:1.2rem 0 .3rem}
+        p{margin:.2rem 0;color:#556}.state{border:1px solid #556;border-radius:1rem;padding:.15rem .8rem;color:#556}
+        .open{border-color:#b3540c;color:#b3540c}
+        .cards{display:flex;gap:.8rem;margin:1.2rem 0 0}
+        .card{flex:1;background:#f3f5f8;border-radius:.4rem;padding:.6rem .8rem;font-size:.85rem}
+        .card strong{display:block;font-size:1.25rem;font-variant-numeric:tabular-nums}.card span{color:#556}
+        .owed{background:#1c2430;color:#fff}.owed span,.owed small{color:#c9d2de}
         table{border-collapse:collapse;width:100%}
-        td,th{padding:.25rem .5rem;text-align:left;border-bottom:1px solid #e3e7ec}
-        td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
-        tr.total td{font-weight:600;border-top:2px solid #1c2430}
-        svg{width:100%;height:auto}rect{fill:#3b6fb5}text{font-size:11px;fill:#566}
-        @media print{body{margin:0;max-width:none}h2{break-after:avoid}tr{break-inside:avoid}}
+        td,th{padding:.28rem .5rem;text-align:left;border-bottom:1px solid #e3e7ec;vertical-align:top}
+        th{color:#556;font-weight:600;font-size:.85rem}
+        td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+        td.bar{width:150px;vertical-align:middle}
+        small{color:#8a95a5;font-size:.8em}td.note{color:#556;font-size:.9em}
+        tr.total td{font-weight:600;border-top:2px solid #1c2430;border-bottom:0}tr.part td{color:#556}
+        tr.part td:first-child{padding-left:1.6rem}
+        svg{display:block;width:100%;height:auto}.paid{fill:#3b6fb5}.local{fill:#3f9c7c}.grid{stroke:#e3e7ec}
+        svg text{font-size:10px;fill:#556}.key{display:inline-block;width:.7rem;height:.7rem;margin:0 .3rem 0 .8rem}
+        footer{margin-top:2.5rem;border-top:1px solid #e3e7ec;padding-top:.6rem;font-size:.82rem}
+        @page{margin:16mm}
+        @media print{body{margin:0;max-width:none;padding:0}h2,h3{break-after:avoid}tr,svg,.cards{break-inside:avoid}
+        *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
         """
+    private static let months = [
+        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+        "December",
+    ]
 
     static func html(_ statement: Statement) -> String {
-        let state = statement.closedAt.map { "Closed \(CommandOutput.time($0)) by \(statement.closedBy ?? "")" }
-        return """
-            <!doctype html>
-            <html lang="en"><head><meta charset="utf-8"><title>\(escaped(statement.tenant)), \(statement.month)</title>
-            <style>\(style)</style></head><body>
-            <h1>Statement of \(escaped(statement.tenant)), \(statement.month)</h1>
-            <p>\(CommandOutput.time(statement.from)) to \(CommandOutput.time(statement.until)) \
-            (\(escaped(statement.timeZone)))</p>
-            <p>\(escaped(state ?? "Open: this is how it stands, not what will be owed"))</p>
-            \(summary(statement))
-            \(days(statement))
-            \(["model", "team", "route", "key"].map { breakdown($0, statement) }.joined(separator: "\n"))
-            </body></html>
+        """
+        <!doctype html>
+        <html lang="en"><head><meta charset="utf-8">\
+        <meta name="viewport" content="width=device-width, initial-scale=1">
+        <title>\(escaped(statement.tenant)), \(statement.month)</title>
+        <style>\(style)</style></head><body>
+        \(header(statement))
+        \(cards(statement))
+        <h2>Balance</h2>
+        \(balance(statement))
+        <h2>By day</h2>
+        \(StatementPlot.days(statement))
+        \(paid(statement))
+        \(local(statement))
+        \(footer(statement))
+        </body></html>
 
+        """
+    }
+
+    private static func header(_ statement: Statement) -> String {
+        let parts = statement.month.split(separator: "-").compactMap { Int($0) }
+        let name = parts.count == 2 && (1...12).contains(parts[1]) ? "\(months[parts[1] - 1]) \(parts[0])" : ""
+        let days = StatementPlot.daysOfMonth(statement.month)
+        let state =
+            statement.closedAt.map {
+                "<div class=\"state\">Closed \(CommandOutput.time($0)) by \(escaped(statement.closedBy ?? ""))</div>"
+            } ?? "<div class=\"state open\">Open: as it stands, not what will be owed</div>"
+        return """
+            <header><div><h1>Statement of \(escaped(statement.tenant))</h1>
+            <p>1 to \(days) \(name), time zone \(escaped(statement.timeZone)) · amounts in USD</p></div>
+            \(state)</header>
             """
+    }
+
+    private static func cards(_ statement: Statement) -> String {
+        let others = statement.closingNanoUSD - statement.openingNanoUSD - statement.spendNanoUSD
+        let entered = others - statement.chargebackNanoUSD
+        func card(_ name: String, _ amount: Int64, _ kind: String = "") -> String {
+            "<div class=\"card \(kind)\"><span>\(name)</span><strong>\(money(amount))</strong></div>"
+        }
+        let cards = [
+            card("Opening", statement.openingNanoUSD), card("Paid models", statement.spendNanoUSD),
+            card("Local models", statement.chargebackNanoUSD), card("Credits, payments, corrections", entered),
+            card(statement.closedAt == nil ? "Closing, so far" : "Closing", statement.closingNanoUSD, "owed"),
+        ]
+        return "<div class=\"cards\">\(cards.joined())</div>"
     }
 
     /// What the balance is made of.
-    private static func summary(_ statement: Statement) -> String {
-        var rows = [row("Opening", statement.openingNanoUSD), row("Spend", statement.spendNanoUSD)]
+    private static func balance(_ statement: Statement) -> String {
+        var rows = [
+            row("Opening balance", statement.openingNanoUSD, note: "closing of the month before"),
+            row("Paid models", statement.spendNanoUSD, note: "what providers charged, by the ledger"),
+        ]
         if statement.unreconciledNanoUSD != 0 {
             rows.append(
-                row("of it unreconciled", statement.unreconciledNanoUSD, note: "charge not known, posted in full"))
+                row(
+                    "of it not reconciled", statement.unreconciledNanoUSD, note: "charge not known, posted in full",
+                    kind: "part"))
         }
-        rows += statement.corrections.map { row("Correction of \($0.month)", $0.nanoUSD) }
+        rows.append(
+            row("Local models", statement.chargebackNanoUSD, note: "charged inside the company; on no budget"))
+        rows += statement.corrections.map {
+            row("Correction of \($0.month)", $0.nanoUSD, note: "found out after that month was closed")
+        }
         rows += statement.entries.map { entry in
-            row(entry.kind.rawValue.capitalized, entry.nanoUSD, note: "\(entry.reason) (\(entry.author))")
+            row(
+                entry.kind.rawValue.capitalized, entry.nanoUSD,
+                note: "\(entry.reason), entered \(CommandOutput.time(entry.at)) by \(entry.author)")
         }
-        rows.append(row("Closing", statement.closingNanoUSD, isTotal: true))
-        return "<h2>Balance</h2><table><tr><th></th><th></th><th class=\"n\">USD</th></tr>\(rows.joined())</table>"
+        rows.append(row("Closing balance", statement.closingNanoUSD, kind: "total"))
+        return "<table>\(rows.joined())</table>"
     }
 
-    private static func row(_ name: String, _ amount: Int64, note: String = "", isTotal: Bool = false) -> String {
+    private static func row(_ name: String, _ amount: Int64, note: String = "", kind: String = "") -> String {
         """
-        <tr\(isTotal ? " class=\"total\"" : "")><td>\(escaped(name))</td><td>\(escaped(note))</td>\
-        <td class="n">\(NanoUSD(amount).usdString)</td></tr>
+        <tr class="\(kind)"><td>\(escaped(name))</td><td class="note">\(escaped(note))</td>\(cell(amount))</tr>
         """
     }
 
-    private static func breakdown(_ grouping: String, _ statement: Statement) -> String {
-        let lines = (statement.breakdown[grouping] ?? []).sorted { ($1.nanoUSD, $0.name) < ($0.nanoUSD, $1.name) }
-        guard !lines.isEmpty else { return "" }
-        let largest = Double(max(1, lines.map(\.nanoUSD).max() ?? 1))
-        let rows = lines.map { line in
-            let width = max(0, Double(line.nanoUSD) / largest * 160)
-            return """
-                <tr><td>\(escaped(line.name))</td><td style="width:170px"><svg viewBox="0 0 160 10" \
-                style="width:160px"><rect width="\(number(width))" height="10"/></svg></td>\
-                <td class="n">\(line.calls)</td><td class="n">\(NanoUSD(line.nanoUSD).usdString)</td></tr>
-                """
+    private static func footer(_ statement: Statement) -> String {
+        """
+        <footer><p>Amounts are exact to the nano-dollar: the grey digits are what is beyond the cent. Every breakdown \
+        adds up to its total. A call counts on the day and in the month in which it began.</p>
+        <p>Tenant \(escaped(statement.tenant)), month \(statement.month): from \(CommandOutput.time(statement.from)) \
+        until before \(CommandOutput.time(statement.until)).</p></footer>
+        """
+    }
+
+    // MARK: - Text
+
+    /// An amount for people, its digits beyond the cent small, and the whole of it as its title.
+    static func money(_ nanoUSD: Int64) -> String {
+        let text = NanoUSD(nanoUSD).usdString
+        let parts = text.split(separator: ".")
+        guard parts.count == 2 else { return escaped(text) }
+        let isNegative = parts[0].hasPrefix("-")
+        let digits = Array(isNegative ? parts[0].dropFirst() : parts[0])
+        var grouped = ""
+        for (index, digit) in digits.enumerated() {
+            if index > 0, (digits.count - index) % 3 == 0 { grouped.append(",") }
+            grouped.append(digit)
         }
-        return """
-            <h2>By \(grouping)</h2><table><tr><th>\(grouping)</th><th></th><th class="n">calls</th>\
-            <th class="n">USD</th></tr>\(rows.joined())\(total(lines))</table>
-            """
+        let rest = String(parts[1].dropFirst(2))
+        let sign = isNegative ? "−" : ""
+        return "<span title=\"\(text) USD\">\(sign)\(grouped).\(parts[1].prefix(2))<small>\(rest)</small></span>"
     }
 
-    private static func total(_ lines: [Statement.Line]) -> String {
-        let calls = lines.reduce(0) { $0 + $1.calls }
-        let sum = NanoUSD(lines.reduce(0) { $0 + $1.nanoUSD }).usdString
-        return
-            "<tr class=\"total\"><td>total</td><td></td><td class=\"n\">\(calls)</td><td class=\"n\">\(sum)</td></tr>"
-    }
-
-    /// A bar for each day of the month, those without spend included.
-    private static func days(_ statement: Statement) -> String {
-        let spends = Dictionary(
-            (statement.breakdown["day"] ?? []).map { ($0.name, $0.nanoUSD) }, uniquingKeysWith: { $0 + $1 })
-        let days = daysOfMonth(statement.month)
-        let largest = Double(max(1, spends.values.max() ?? 1))
-        let width = 700 / Double(max(1, days))
-        let bars = (1...max(1, days)).map { day in
-            let name = "\(statement.month)-\(day < 10 ? "0" : "")\(day)"
-            let spend = spends[name] ?? 0
-            let height = max(0, Double(spend) / largest * 120)
-            let x = Double(day - 1) * width
-            let label = day == 1 || day % 5 == 0 ? "<text x=\"\(number(x))\" y=\"142\">\(day)</text>" : ""
-            return """
-                <rect x="\(number(x))" y="\(number(126 - height))" width="\(number(width * 0.8))" \
-                height="\(number(height))"><title>\(name): \(NanoUSD(spend).usdString) USD</title></rect>\(label)
-                """
-        }
-        return "<h2>By day</h2><svg viewBox=\"0 0 700 146\" role=\"img\">\(bars.joined())</svg>"
-    }
-
-    private static func daysOfMonth(_ month: String) -> Int {
-        let parts = month.split(separator: "-").compactMap { Int($0) }
-        guard parts.count == 2 else { return 31 }
-        let isLeap = parts[0] % 4 == 0 && (parts[0] % 100 != 0 || parts[0] % 400 == 0)
-        return [31, isLeap ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][max(0, min(11, parts[1] - 1))]
-    }
-
-    private static func number(_ value: Double) -> String { String((value * 10).rounded() / 10) }
+    static func cell(_ nanoUSD: Int64) -> String { "<td class=\"n\">\(money(nanoUSD))</td>" }
 
     static func escaped(_ text: String) -> String {
         var out = ""

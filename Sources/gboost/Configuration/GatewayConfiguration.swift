@@ -1,5 +1,6 @@
 internal import Foundation
 internal import GatewayCore
+internal import Ledger
 package import Providers
 
 /// Everything the process is told at its start. Tenants, keys, budgets, routes, models and prices are not here: they
@@ -185,6 +186,9 @@ extension GatewayConfiguration {
         _ name: String, _ layers: inout ConfigurationLayers
     ) throws(ConfigurationError) -> Provider {
         let prefix = "providers.\(name)"
+        guard name != LocalRate.provider else {
+            throw layers.failure("\(prefix).kind", "this name is that of the rates for local models: choose another")
+        }
         guard let kindText = try layers.text("\(prefix).kind") else {
             throw layers.failure("\(prefix).kind", "is missing; the kinds are: \(kindNames)")
         }

@@ -1,8 +1,8 @@
+internal import Foundation
 internal import GatewayCore
 internal import GatewayServer
 internal import Inference
 internal import Ledger
-internal import Outbox
 
 /// Fills the gauges of the metrics from the ledger at a scrape, so that they can never drift away from it.
 struct LedgerGaugeRefresh: Sendable {
@@ -11,26 +11,123 @@ struct LedgerGaugeRefresh: Sendable {
     let models: EngineModels
     let sealer: AuditSealer
 
+    /// From this share on a budget counts as nearly spent.
+    private static let nearlySpent = 0.9
+
     func fill(_ metrics: GatewayMetrics) async {
         let registry = metrics.registry
+        let batches = ledger.batches
+        registry.set("gboost_ledger_batches_total", Double(batches.batches))
+        registry.set("gboost_ledger_batch_items_total", Double(batches.reservations), ["reservation"])
+        registry.set("gboost_ledger_batch_items_total", Double(batches.settlements), ["settlement"])
+        registry.set("gboost_ledger_batch_seconds_total", batches.time / .seconds(1))
         registry.set("gboost_journal_depth", Double(ledger.journalDepth.records))
         registry.set("gboost_audit_lag_seconds", sealer.statistics.lagSeconds)
         registry.set("gboost_audit_sealed_records", Double(sealer.statistics.records))
         registry.set("gboost_audit_failures", Double(sealer.statistics.failures))
-        registry.reset("gboost_engine_queue")
-        registry.reset("gboost_engine_active")
-        registry.reset("gboost_engine_tokens")
-        registry.reset("gboost_engine_requests")
-        for (file, status) in await models.statuses() {
-            let name = file.split(separator: "/").last.map(String.init) ?? file
-            registry.set("gboost_engine_queue", Double(status.queued), [name])
-            registry.set("gboost_engine_active", Double(status.active), [name])
-            registry.set("gboost_engine_tokens", Double(status.evaluatedTokens), [name, "evaluated"])
-            registry.set("gboost_engine_tokens", Double(status.generatedTokens), [name, "generated"])
-            registry.set("gboost_engine_tokens", Double(status.reusedTokens), [name, "reused"])
-            registry.set("gboost_engine_requests", Double(status.paused), [name, "paused"])
-            registry.set("gboost_engine_requests", Double(status.overloaded), [name, "overloaded"])
+        await fillModels(registry)
+        // With the database away the last figures would be stale: better none.
+        let gauges = try? await admin.gauges()
+        registry.set("gboost_postgres_up", gauges == nil ? 0 : 1)
+        fillHolds(gauges, registry)
+        fillBudgets(gauges?.budgets ?? [], registry)
+        fillOutbox((try? await admin.destinations(everybody: true)) ?? [], registry)
+    }
+
+    private func fillHolds(_ gauges: LedgerGauges?, _ registry: MetricsRegistry) {
+        func one(_ name: String, _ value: Double?) {
+            registry.replace(name, value.map { [(labels: [], value: $0)] } ?? [])
         }
+        one("gboost_holds_open", gauges.map { Double($0.openHolds) })
+        one("gboost_hold_age_seconds", gauges?.oldestOpenSeconds)
+        one("gboost_audit_unsealed_records", gauges.map { Double($0.unsealedRecords) })
+        one("gboost_audit_unsealed_seconds", gauges?.unsealedSeconds)
+        let unreconciled = gauges?.unreconciled ?? []
+        registry.replace("gboost_holds_unreconciled", unreconciled.map { ([$0.tenant], Double($0.holds)) })
+        registry.replace(
+            "gboost_unreconciled_nano_usd", unreconciled.map { ([$0.tenant], Double($0.amount.rawValue)) })
+    }
+
+    private func fillOutbox(_ destinations: [DestinationInfo], _ registry: MetricsRegistry) {
+        func all(_ name: String, _ value: (DestinationInfo) -> Double) {
+            registry.replace(
+                "gboost_outbox_\(name)", destinations.map { ([$0.tenant ?? "", $0.destination.name], value($0)) })
+        }
+        all("pending") { Double($0.pending) }
+        all("oldest_seconds", \.oldestSeconds)
+        all("usage_behind") { Double($0.usageBehind) }
+        all("dead") { Double($0.dead) }
+        all("delivered") { Double($0.delivered) }
+        all("failed") { Double($0.failed) }
+        all("paused") { $0.pausedAt == nil ? 0 : 1 }
+    }
+
+    private func fillBudgets(_ all: [LedgerGauges.Budget], _ registry: MetricsRegistry) {
+        // Keys come and go by the thousand: they are counted, not named.
+        let budgets = all.filter { !$0.isOfKey }
+        registry.replace(
+            "gboost_budget_nano_usd",
+            budgets.flatMap { budget in
+                let state = budget.state
+                return [("limit", state.limit), ("settled", state.settled), ("held", state.held)].map {
+                    (Self.labels(budget) + [$0.0], Double($0.1.rawValue))
+                }
+            })
+        registry.replace(
+            "gboost_budget_threshold_nano_usd",
+            budgets.flatMap { budget in
+                budget.thresholds.map {
+                    (Self.labels(budget) + [String($0)], Double(budget.state.limit.rawValue) * Double($0) / 100)
+                }
+            })
+        let starts = budgets.compactMap { budget in
+            budget.startsAt.map { (Self.labels(budget), $0.timeIntervalSince1970) }
+        }
+        registry.replace("gboost_budget_start_timestamp_seconds", starts)
+        let ends = budgets.compactMap { budget in
+            budget.state.resetsAt.map { (Self.labels(budget), $0.timeIntervalSince1970) }
+        }
+        registry.replace("gboost_budget_end_timestamp_seconds", ends)
+        let uses = Dictionary(grouping: all.filter(\.isOfKey)) { [$0.tenant, Self.use($0.state)] }
+        registry.replace("gboost_key_budgets", uses.map { ($0.key, Double($0.value.count)) })
+    }
+
+    private static func labels(_ budget: LedgerGauges.Budget) -> [String] {
+        [budget.tenant, budget.state.scope, budget.state.period]
+    }
+
+    private static func use(_ state: BudgetState) -> String {
+        let used = Double(state.settled.rawValue) + Double(state.held.rawValue)
+        let limit = Double(state.limit.rawValue)
+        return used >= limit ? "spent" : used >= nearlySpent * limit ? "nearly_spent" : "open"
+    }
+
+    private func fillModels(_ registry: MetricsRegistry) async {
+        let hosts = await models.hosts()
+        let known = hosts.map { (Self.name($0.key, among: hosts.keys), $0.value) }
+        registry.replace("gboost_engine_up", known.map { ([$0.0], $0.1.status == nil ? 0 : 1) })
+        registry.replace("gboost_engine_starts_total", known.map { ([$0.0], Double($0.1.starts)) })
+        registry.replace("gboost_engine_crashes_total", known.map { ([$0.0], Double($0.1.crashes)) })
+        let answering = known.compactMap { name, host in host.status.map { (name, $0) } }
+        registry.replace("gboost_engine_queue", answering.map { ([$0.0], Double($0.1.queued)) })
+        registry.replace("gboost_engine_active", answering.map { ([$0.0], Double($0.1.active)) })
+        registry.replace("gboost_engine_decodes", answering.map { ([$0.0], Double($0.1.decodes)) })
+        registry.replace(
+            "gboost_engine_tokens",
+            answering.flatMap { name, status in
+                [
+                    ([name, "evaluated"], Double(status.evaluatedTokens)),
+                    ([name, "generated"], Double(status.generatedTokens)),
+                    ([name, "reused"], Double(status.reusedTokens)),
+                ]
+            })
+        registry.replace(
+            "gboost_engine_requests",
+            answering.flatMap { name, status in
+                [
+                    ([name, "paused"], Double(status.paused)), ([name, "overloaded"], Double(status.overloaded)),
+                ]
+            })
         let memory = await models.memory
         registry.set("gboost_models_resident", Double(memory.resident))
         registry.set("gboost_models_bytes", Double(memory.bytes), ["used"])
@@ -38,34 +135,12 @@ struct LedgerGaugeRefresh: Sendable {
         registry.set("gboost_model_loads", Double(memory.loads))
         registry.set("gboost_model_evictions", Double(memory.evictions))
         registry.set("gboost_model_load_failures", Double(memory.failures))
-        // With the database away the last figures would be stale: better none.
-        registry.reset("gboost_budget_nano_usd")
-        registry.reset("gboost_holds_open")
-        await fillOutbox(registry)
-        guard let gauges = try? await admin.gauges() else { return }
-        registry.set("gboost_holds_open", Double(gauges.openHolds))
-        registry.set("gboost_hold_age_seconds", gauges.oldestOpenSeconds)
-        for budget in gauges.budgets {
-            let labels = [budget.tenant, budget.state.scope, budget.state.period]
-            registry.set("gboost_budget_nano_usd", Double(budget.state.limit.rawValue), labels + ["limit"])
-            registry.set("gboost_budget_nano_usd", Double(budget.state.settled.rawValue), labels + ["settled"])
-            registry.set("gboost_budget_nano_usd", Double(budget.state.held.rawValue), labels + ["held"])
-        }
     }
 
-    private func fillOutbox(_ registry: MetricsRegistry) async {
-        for name in ["pending", "oldest_seconds", "usage_behind", "dead", "delivered", "failed", "paused"] {
-            registry.reset("gboost_outbox_\(name)")
-        }
-        for info in (try? await admin.destinations(everybody: true)) ?? [] {
-            let labels = [info.tenant ?? "", info.destination.name]
-            registry.set("gboost_outbox_pending", Double(info.pending), labels)
-            registry.set("gboost_outbox_oldest_seconds", info.oldestSeconds, labels)
-            registry.set("gboost_outbox_usage_behind", Double(info.usageBehind), labels)
-            registry.set("gboost_outbox_dead", Double(info.dead), labels)
-            registry.set("gboost_outbox_delivered", Double(info.delivered), labels)
-            registry.set("gboost_outbox_failed", Double(info.failed), labels)
-            registry.set("gboost_outbox_paused", info.pausedAt == nil ? 0 : 1, labels)
-        }
+    /// A file's own name, unless another directory has one of the same.
+    private static func name(_ file: String, among files: some Collection<String>) -> String {
+        func last(_ path: String) -> Substring { path.split(separator: "/").last ?? Substring(path) }
+        let isShared = files.contains { $0 != file && last($0) == last(file) }
+        return isShared ? file : String(last(file))
     }
 }

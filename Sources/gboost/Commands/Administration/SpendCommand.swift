@@ -44,25 +44,52 @@ struct SpendCommand: AsyncParsableCommand {
                 String(row.inputTokens), String(row.outputTokens),
             ]
         }
+        var local = TextTable([
+            .init("LOCAL MODELS BY \(report.by.rawValue.uppercased())"), .init("USD", .right),
+            .init("REQUESTS", .right), .init("INPUT TOKENS", .right), .init("OUTPUT TOKENS", .right),
+        ])
+        local.rows = report.chargebackRows.map { row in
+            [
+                row.name, NanoUSD(row.nanoUSD).usdString, String(row.requests), String(row.inputTokens),
+                String(row.outputTokens),
+            ]
+        }
+        let chargeback =
+            report.chargebackRows.isEmpty
+            ? ""
+            : """
+
+            charged inside for local models, on no budget: \(NanoUSD(report.chargebackNanoUSD).usdString) USD
+
+            \(local.render())
+            """
         let limit = report.limitNanoUSD.map { "\(NanoUSD($0).usdString) USD" } ?? "none"
         return """
             \(report.tenant), \(report.month): settled \(NanoUSD(report.settledNanoUSD).usdString) USD, \
             held \(NanoUSD(report.heldNanoUSD).usdString) USD, monthly limit \(limit)
 
-            \(table.render())
+            \(table.render())\(chargeback)
             """
     }
 
+    /// What is charged by providers, and what inside the company, tell apart by the last column.
     static func csv(_ report: SpendReport) -> String {
         let head = [
             report.by.rawValue, "usd", "nano_usd", "unreconciled_nano_usd", "calls", "input_tokens", "output_tokens",
+            "charge",
         ]
         let rows = report.rows.map { row in
             [
                 row.name, NanoUSD(row.nanoUSD).usdString, String(row.nanoUSD), String(row.unreconciledNanoUSD),
-                String(row.calls), String(row.inputTokens), String(row.outputTokens),
+                String(row.calls), String(row.inputTokens), String(row.outputTokens), "paid",
             ]
         }
-        return CSVText.render([head] + rows)
+        let local = report.chargebackRows.map { row in
+            [
+                row.name, NanoUSD(row.nanoUSD).usdString, String(row.nanoUSD), "0", String(row.requests),
+                String(row.inputTokens), String(row.outputTokens), "slm",
+            ]
+        }
+        return CSVText.render([head] + rows + local)
     }
 }
