@@ -171,7 +171,7 @@ package final class PostgresLedger: SpendLedger {
         case .abandonment(let abandonment):
             _ = try await pool.query(LedgerStatements.abandon(abandonment, gateway: incarnation))
         case .request(let request):
-            _ = try await pool.query(LedgerStatements.insert(request))
+            _ = try await pool.query(LedgerStatements.insert(request, gateway: incarnation))
         }
     }
 

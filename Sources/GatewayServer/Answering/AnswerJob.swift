@@ -23,12 +23,14 @@ struct AnswerJob: Sendable {
     let startedAt: ContinuousClock.Instant
     let startedOn: Date
     let stream: AnswerStream<AnswerHead>
+    /// What is recorded with the request.
+    let refused = RefusedCalls()
 
     var requestIDText: String { requestID.uuidString.lowercased() }
     var hop: PaidHop {
         PaidHop(
             catalog: services.catalog, ledger: services.ledger, providers: services.providers,
-            guards: services.guards, metrics: services.metrics, logger: services.logger)
+            guards: services.guards, metrics: services.metrics, logger: services.logger, refused: refused)
     }
     /// Keyed hash for the audit: says whether two texts are the same, not what they are.
     func contentHash(_ bytes: some Sequence<UInt8>) -> String {
@@ -104,6 +106,7 @@ struct AnswerJob: Sendable {
             slmOutputTokens: summary?.slmOutputTokens ?? 0, costNanoUSD: summary?.cost.rawValue ?? 0,
             startedAt: startedOn, milliseconds: Int64(elapsed / .milliseconds(1)))
         record.outcome = outcome
+        record.refused = refused.take()
         await services.ledger.record(record)
     }
 }
