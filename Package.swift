@@ -157,6 +157,7 @@ let package = Package(
             dependencies: [
                 "gboost", "Audit", "Curl", "GatewayCore", "GatewayTesting", "Inference", "Ledger", "Outbox", "Postgres",
                 "Providers", "SimulatedProvider", "EmbeddedPostgres", log, crypto,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: common),
         .testTarget(name: "TidyTests", swiftSettings: common),

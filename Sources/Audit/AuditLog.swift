@@ -2,6 +2,8 @@
 package enum AuditKind: String, Sendable, CaseIterable {
     /// A tenant's paid calls, each with its decision and its entry in the ledger.
     case escalations
+    /// A tenant's paid calls that were wanted and not made.
+    case refusals
     /// Administrative actions, of all tenants together.
     case events
 }

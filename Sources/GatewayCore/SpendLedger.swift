@@ -130,8 +130,16 @@ package struct EscalationRecord: Hashable, Sendable, Codable {
     /// Every action with its gain, cost and utility, and why the chosen one was: see `Router.Decision`.
     package var actions: [ActionEstimate]
     package var reason: String
+    /// What could not be chosen, by action, and why.
+    package var excluded: [String: String]?
+    /// What was left of the tightest budget, and of the request's own bound, when it was decided.
+    package var remaining: NanoUSD?
+    /// The SLM's file, and that of the adapter on it.
     package var slmSHA256: String?
+    package var adapterSHA256: String?
+    /// The PRM's file. Where the PRM is a head: that of the model below it, and the head's.
     package var prmSHA256: String?
+    package var headSHA256: String?
     /// Keyed hashes (hex) of prompt and answer; texts are not kept.
     package var promptHash: String?
     package var answerHash: String?
@@ -211,6 +219,8 @@ package struct RequestRecord: Hashable, Sendable, Codable {
     package var outcome: String?
     /// Name of the local model that worked on it; nil: none did.
     package var slm: String?
+    /// Paid calls that it wanted and did not get; stored with the request or not at all.
+    package var refused: [RefusedCall]?
     package init(
         id: UUID, tenantID: Int64, teamID: Int64?, keyID: Int64, model: String, route: String?, servedBy: ServedBy?,
         status: Int, steps: Int, escalations: Int, degraded: DegradedReason?, slmInputTokens: Int64,

@@ -96,6 +96,9 @@ extension AdminStore {
     ) async throws(LedgerError) -> ModelRecord {
         try await changing { transaction in
             let owner = try await lockedTenant(tenant, transaction)
+            let before = try await transaction.query(
+                "select * from models where tenant_id = \(owner.id) and name = \(name) for no key update"
+            ).rows.first.map { try ModelRecord($0) }
             let rows = try await transaction.query(
                 """
                 update models set ordered = \(action.rawValue), order_number = order_number + 1
@@ -106,7 +109,7 @@ extension AdminStore {
                 throw LedgerError(.notFound, field: "model", "\(tenant) has no model \(name)")
             }
             let model = try ModelRecord(row)
-            try await note("model.\(action.rawValue)", (name, owner.id), after: model, transaction)
+            try await note("model.\(action.rawValue)", (name, owner.id), before: before, after: model, transaction)
             return model
         }
     }

@@ -61,13 +61,13 @@ extension AdminStore {
             let missing = Set(result.imported.map(\.model)).subtracting(added.map(\.price.model))
             result.conflicting += missing.sorted { $0.description < $1.description }
             result.imported = added.map(\.price)
-            try await note(added, transaction)
+            try await note(added, after: known, transaction)
             return result
         }
     }
 
     /// Each model's price at a moment.
-    private func inForce(
+    func inForce(
         _ at: Date, _ transaction: PostgresTransaction
     ) async throws -> [ModelReference: (price: ModelPrice, effectiveAt: Date)] {
         let rows = try await transaction.query(
@@ -86,12 +86,17 @@ extension AdminStore {
     }
 
     /// One event a version, in one statement.
-    private func note(_ added: [PriceInfo], _ transaction: PostgresTransaction) async throws {
+    private func note(
+        _ added: [PriceInfo], after known: [ModelReference: (price: ModelPrice, effectiveAt: Date)],
+        _ transaction: PostgresTransaction
+    ) async throws {
         let texts = try added.map { PostgresJSON(try LedgerJSON.text($0)) }
+        let before = try added.map { try known[$0.price.model].map { PostgresJSON(try LedgerJSON.text($0.price)) } }
         _ = try await transaction.query(
             """
-            insert into events (actor, action, subject, after)
-            select \(actor), 'price.import', u.* from unnest(\(added.map(\.price.model.description)), \(texts)) u
+            insert into events (actor, origin, action, subject, after, before)
+            select \(actor), nullif(concat_ws(' via ', \(optional: origin), host(inet_client_addr())), ''),
+              'price.import', u.* from unnest(\(added.map(\.price.model.description)), \(texts), \(before)) u
             """)
     }
 }

@@ -17,13 +17,15 @@ extension AdminStore {
         try LocalRate.check(draft.price)
         return try await changing { transaction in
             let now = try await transaction.query("select now() as at").rows.first?.get("at", as: Date.self)
+            let before = try await inForce(draft.effectiveAt ?? now ?? Date(), transaction)[draft.price.model]?.price
             guard let at = draft.effectiveAt ?? now,
                 let info = try await insert([draft.price], at: at, source: nil, transaction).first
             else {
                 throw LedgerError(
                     .conflict, field: "effective-at", "\(draft.price.model) has a price from that moment already")
             }
-            try await note("price.set", (draft.price.model.description, nil), after: info, transaction)
+            try await note(
+                "price.set", (draft.price.model.description, nil), before: before, after: info, transaction)
             return info
         }
     }

@@ -25,9 +25,15 @@ package struct EscalationInfo: Sendable, Codable, Hashable {
     package var rewardCalibrated: Double?
     package var shadowPrice: Double?
     package var actions: [ActionEstimate]
+    /// What could not be chosen, by action, and why.
+    package var excluded: [String: String]?
+    /// What was left at the decision.
+    package var remaining: NanoUSD?
     package var reason: String
     package var slmSHA256: String?
+    package var adapterSHA256: String?
     package var prmSHA256: String?
+    package var headSHA256: String?
     package var promptHash: String?
     package var answerHash: String?
 }
@@ -105,7 +111,7 @@ extension AdminStore {
 
 extension EscalationInfo {
     init(_ row: PostgresRow) throws {
-        let actions = try row.get("actions", as: PostgresJSON.self).text
+        let evidence = try DecisionEvidence(row)
         seq = try row.get("seq")
         at = try row.get("at")
         hold = try HoldInfo.name(row)
@@ -122,7 +128,11 @@ extension EscalationInfo {
         rewardRaw = try row.getOptional("reward_raw")
         rewardCalibrated = try row.getOptional("reward_calibrated")
         shadowPrice = try row.getOptional("shadow_price")
-        self.actions = try LedgerJSON.decode([ActionEstimate].self, from: Array(actions.utf8))
+        actions = evidence.weighed
+        excluded = evidence.excluded
+        remaining = evidence.remaining.map { NanoUSD($0) }
+        adapterSHA256 = evidence.adapterSHA256
+        headSHA256 = evidence.headSHA256
         reason = try row.get("reason")
         slmSHA256 = try row.getOptional("slm_sha256")
         prmSHA256 = try row.getOptional("prm_sha256")

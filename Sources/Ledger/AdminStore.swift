@@ -9,13 +9,16 @@ package struct AdminStore: Sendable {
     let hasher: KeyHasher
     /// Who acts, for the events: "cli:root", "admin-key:ops".
     let actor: String
+    /// From where, as far as the one who acts can say; the server adds the address that it sees.
+    var origin: String?
     /// Set while several changes are to be one: see `inOneTransaction`.
     var transaction: PostgresTransaction?
 
-    package init(pool: PostgresPool, hasher: KeyHasher, actor: String) {
+    package init(pool: PostgresPool, hasher: KeyHasher, actor: String, origin: String? = nil) {
         self.pool = pool
         self.hasher = hasher
         self.actor = actor
+        self.origin = origin
     }
 }
 
@@ -24,6 +27,8 @@ package struct EventInfo: Sendable, Codable {
     package var id: Int64
     package var at: Date
     package var actor: String
+    /// From where.
+    package var origin: String?
     package var action: String
     package var subject: String
     /// JSON of what there was.
@@ -39,14 +44,15 @@ extension AdminStore {
             let id = if let tenant { try await self.tenant(tenant, transaction).id } else { Int64?.none }
             let rows = try await transaction.query(
                 """
-                select id, at, actor, action, subject, before::text as before, after::text as after from events
+                select id, at, actor, origin, action, subject, before::text as before, after::text as after from events
                 where \(optional: id) is null or tenant_id = \(optional: id) order by id desc limit \(limit)
                 """
             ).rows
             return try rows.map { row in
                 EventInfo(
                     id: try row.get("id"), at: try row.get("at"), actor: try row.get("actor"),
-                    action: try row.get("action"), subject: try row.get("subject"),
+                    origin: try row.getOptional("origin"), action: try row.get("action"),
+                    subject: try row.get("subject"),
                     before: try row.getOptional("before"), after: try row.getOptional("after"))
             }
         }
@@ -103,9 +109,10 @@ extension AdminStore {
         let new = try after.map { PostgresJSON(try LedgerJSON.text($0)) }
         _ = try await transaction.query(
             """
-            insert into events (tenant_id, actor, action, subject, before, after)
-            values (\(optional: subject.tenantID), \(actor), \(action), \(subject.name), \(optional: old),
-              \(optional: new))
+            insert into events (tenant_id, actor, origin, action, subject, before, after)
+            values (\(optional: subject.tenantID), \(actor),
+              nullif(concat_ws(' via ', \(optional: origin), host(inet_client_addr())), ''),
+              \(action), \(subject.name), \(optional: old), \(optional: new))
             """)
     }
 

@@ -40,8 +40,8 @@ package final class PostgresLedger: SpendLedger {
         self.ownPool = ownPool
         let lanePool = ownPool ?? pool
         plans = PlanCache(pool: pool, timeout: configuration.reserveTimeout, now: configuration.now)
-        requests = RequestWriter(pool: pool, timeout: configuration.settleTimeout)
         let incarnation = incarnation
+        requests = RequestWriter(pool: pool, gateway: incarnation, timeout: configuration.settleTimeout)
         lanes = (0..<max(1, configuration.lanes)).map { _ in
             LedgerLane(pool: lanePool, gateway: incarnation, configuration: configuration)
         }
@@ -182,7 +182,7 @@ package final class PostgresLedger: SpendLedger {
         case .abandonment(let abandonment):
             _ = try await pool.query(LedgerStatements.abandon(abandonment, gateway: incarnation))
         case .request(let request):
-            _ = try await pool.query(LedgerStatements.insert([request]))
+            _ = try await pool.query(LedgerStatements.insert([request], gateway: incarnation))
         }
     }
 

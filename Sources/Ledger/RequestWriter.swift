@@ -26,11 +26,13 @@ final class RequestWriter: Sendable {
     }
     private let state = Mutex(State())
     private let pool: PostgresPool
+    private let gateway: UUID
     private let timeout: Duration
 
     /// - Parameter timeout: how long a statement is waited for.
-    init(pool: PostgresPool, timeout: Duration) {
+    init(pool: PostgresPool, gateway: UUID, timeout: Duration) {
         self.pool = pool
+        self.gateway = gateway
         self.timeout = timeout
     }
 
@@ -73,8 +75,8 @@ final class RequestWriter: Sendable {
     }
 
     private func insert(_ requests: [RequestRecord]) async -> Outcome {
-        await bounded(timeout) { [pool] () async throws(PostgresError) in
-            _ = try await pool.query(LedgerStatements.insert(requests))
+        await bounded(timeout) { [pool, gateway] () async throws(PostgresError) in
+            _ = try await pool.query(LedgerStatements.insert(requests, gateway: gateway))
         }
     }
 }

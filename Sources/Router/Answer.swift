@@ -23,6 +23,17 @@ struct Answer: Sendable {
         if summary.degraded == nil || summary.degraded == .rewardUnavailable { summary.degraded = reason }
     }
 
+    /// The same, of an escalation that was not even asked for; nil: none was.
+    mutating func degrade(_ withheld: WithheldEscalation?) {
+        guard let withheld else { return }
+        degrade(withheld.reason)
+        if summary.withheld.count < AnswerSummary.maxWithheld {
+            summary.withheld.append(withheld)
+        } else {
+            summary.moreWithheld += 1
+        }
+    }
+
     /// A plan for the next step.
     func draftPlan(attempt: Int, wantsReward: Bool) -> DraftPlan {
         var sampling = context.sampling

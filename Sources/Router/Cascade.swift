@@ -136,7 +136,7 @@ package struct Cascade: Strategy {
             return draft()
         }
         if decision.action == .llmRest { return escalate(decision, reward: reward) }
-        if let reason = answer.context.withheld(observation, decision) { answer.degrade(reason) }
+        answer.degrade(answer.context.withheld(observation, decision))
         return emitDraft(from: 0)
     }
 

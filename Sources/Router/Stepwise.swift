@@ -145,7 +145,7 @@ extension Stepwise {
         let decision = answer.context.controller.decide(observation, settings: settings)
         switch decision.action {
         case .accept:
-            if let reason = answer.context.withheld(observation, decision) { answer.degrade(reason) }
+            answer.degrade(answer.context.withheld(observation, decision))
             return acceptBest()
         case .resample: return draft(attempt: attempt + 1)
         case .llmStep: return escalate(.step, decision, reward: reward)

@@ -208,6 +208,12 @@ package struct AnswerSummary: Hashable, Sendable {
     /// Paid calls that were answered.
     package var escalations = 0
     package var degraded: DegradedReason?
+    /// Escalations that were wanted and could not even be asked for, the first ones.
+    package var withheld: [WithheldEscalation] = []
+    /// How many more there were.
+    package var moreWithheld = 0
+    /// Most that are kept.
+    package static let maxWithheld = 16
     package init() {}
     package var steps: Int { slmSteps + llmSteps }
     /// nil: nothing was written.
@@ -247,18 +253,37 @@ package struct StrategyContext: Sendable {
     }
 }
 
+/// An escalation that the controller would have paid for, had there been money or a price: the audit keeps it.
+package struct WithheldEscalation: Hashable, Sendable {
+    package var reason: DegradedReason
+    package var kind: EscalationKind
+    /// Index of the step that was accepted instead.
+    package var step: Int
+    package var reward: ProcessReward
+    /// With its escalations weighed, as far as there is a price.
+    package var decision: Decision
+    /// What was left of the tightest bound of money; nil: not known.
+    package var remaining: NanoUSD?
+}
+
 extension StrategyContext {
     /// Which lack of money or price kept a step from the LLM that the controller would have paid for; nil: none did.
-    func withheld(_ observation: StepObservation, _ decision: Decision) -> DegradedReason? {
+    func withheld(_ observation: StepObservation, _ decision: Decision) -> WithheldEscalation? {
         let excluded = decision.excluded.filter { $0.action == .llmStep || $0.action == .llmRest }.map(\.reason)
+        var withheld = WithheldEscalation(
+            reason: .budgetExhausted, kind: .rest, step: observation.depth, reward: observation.reward,
+            decision: decision, remaining: observation.remaining)
         if excluded.contains(.overBudget) {
             var unbounded = observation
             unbounded.remaining = nil
-            return controller.decide(unbounded, settings: settings).isEscalation ? .budgetExhausted : nil
+            withheld.decision = controller.decide(unbounded, settings: settings)
+            if withheld.decision.action == .llmStep { withheld.kind = .step }
+            return withheld.decision.isEscalation ? withheld : nil
         }
         // Without a price there is no cost to weigh: told wherever the LLM would be expected to do better.
         let isPoor = observation.reward.calibrated < settings.llmSuccessPrior
-        return excluded.contains(.priceUnknown) && isPoor ? .priceUnknown : nil
+        withheld.reason = .priceUnknown
+        return excluded.contains(.priceUnknown) && isPoor ? withheld : nil
     }
 }
 

@@ -162,7 +162,7 @@ extension Tree {
         switch decision.action {
         case .accept:
             guard node.ending != nil else { return search() }
-            if let reason = answer.context.withheld(observation, decision) { answer.degrade(reason) }
+            answer.degrade(answer.context.withheld(observation, decision))
             return settle(to: best, then: node.ending)
         case .resample: return search()
         case .llmStep: return escalate(.step, decision, best)
@@ -195,7 +195,7 @@ extension Tree {
         let (observation, decision) = weigh(best, canSearch: false)
         if decision.action == .llmStep { return escalate(.step, decision, best) }
         if decision.action == .llmRest { return escalate(.rest, decision, best) }
-        if let reason = answer.context.withheld(observation, decision) { answer.degrade(reason) }
+        answer.degrade(answer.context.withheld(observation, decision))
         return settle(to: best, then: tree.nodes[best].ending)
     }
 

@@ -15,17 +15,18 @@ struct RoleTests {
         for table in [
             "tenants", "teams", "api_keys", "models", "routes", "budgets", "budget_overrides", "budget_periods",
             "local_limits", "catalog_version", "gateways", "holds", "escalation_counters", "outbox", "retention",
+            "refusal_counters",
         ] { rights[table] = ["insert", "update"] }
         for table in ["models", "routes", "retention"] { rights[table]?.insert("delete") }
         rights["router_states"] = ["insert", "update", "delete"]
-        rights["router_outcomes"] = ["insert", "delete"]
+        for table in ["router_outcomes", "refusal_inbox"] { rights[table] = ["insert", "delete"] }
         for table in ["destinations", "deliveries", "usage_cursors", "outbox_marks"] {
             rights[table] = ["insert", "update", "delete"]
         }
         for table in [
             "prices", "price_tiers", "events", "ledger_entries", "escalations", "requests", "audit_blocks",
             "audit_checkpoints", "audit_events", "statement_entries", "statements", "statement_corrections",
-            "slm_charges",
+            "slm_charges", "refusals",
         ] {
             rights[table] = ["insert"]
         }
@@ -127,7 +128,7 @@ struct RoleTests {
                 // Where both tenants have rows, so that a policy that lets all through would be noticed.
                 let expected: Set<String> = [
                     "tenants", "teams", "api_keys", "budgets", "budget_periods", "holds", "ledger_entries",
-                    "escalations", "escalation_counters", "outbox", "events", "requests",
+                    "escalations", "escalation_counters", "outbox", "events", "requests", "refusal_inbox",
                 ]
                 #expect(seen.isSuperset(of: expected), "\(expected.subtracting(seen))")
                 #expect(await Self.state(reader, "select hash from api_keys") == "42501")
@@ -258,10 +259,16 @@ struct RoleTests {
     }
 
     private static func request(_ tenant: Int64, _ key: Int64) -> RequestRecord {
-        RequestRecord(
+        var record = RequestRecord(
             id: UUID(), tenantID: tenant, teamID: nil, keyID: key, model: "m", route: nil, servedBy: .llm, status: 200,
             steps: 1, escalations: 0, degraded: nil, slmInputTokens: 0, slmOutputTokens: 0, costNanoUSD: 4,
             startedAt: Date(), milliseconds: 1)
+        record.refused = [
+            RefusedCall(
+                step: 0, at: Date(), model: LedgerFixture.model, reason: .budget,
+                escalation: EscalationRecord(kind: .direct, reason: "asked for"))
+        ]
+        return record
     }
 
     /// "202611": what a partition's name ends in.

@@ -23,12 +23,15 @@ struct AnswerJob: Sendable {
     let startedAt: ContinuousClock.Instant
     let startedOn: Date
     let stream: AnswerStream<AnswerHead>
+    /// What is recorded with the request.
+    let refused = RefusedCalls()
 
     var requestIDText: String { requestID.uuidString.lowercased() }
     var hop: PaidHop {
         PaidHop(
             catalog: services.catalog, ledger: services.ledger, providers: services.providers,
-            guards: services.guards, metrics: services.metrics, logger: services.logger, notices: services.notices)
+            guards: services.guards, metrics: services.metrics, logger: services.logger, notices: services.notices,
+            refused: refused)
     }
     /// Keyed hash for the audit: says whether two texts are the same, not what they are.
     func contentHash(_ bytes: some Sequence<UInt8>) -> String {
@@ -120,6 +123,7 @@ struct AnswerJob: Sendable {
             startedAt: startedOn, milliseconds: Int64(elapsed / .milliseconds(1)))
         record.outcome = outcome
         record.slm = slm
+        record.refused = refused.take()
         let (ledger, finished) = (services.ledger, record)
         services.activity.trail { await ledger.record(finished) }
     }

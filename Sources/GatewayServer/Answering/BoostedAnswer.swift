@@ -56,10 +56,14 @@ struct BoostedAnswer: Sendable {
             case .escalate(let plan):
                 action = machine.next(await escalate(plan, models: models, spending: &spending, state: &state))
             case .emit(let step):
-                guard await emit(step, state: &state) else { return await leave(state, models: models) }
+                guard await emit(step, state: &state) else {
+                    await noteWithheld(machine.summary, models: models)
+                    return await leave(state, models: models)
+                }
                 action = machine.next(.emitted)
             case .finish(let finish):
                 await models.end(session: job.requestID)
+                await noteWithheld(machine.summary, models: models)
                 return await self.finish(finish, machine.summary, spending: spending, state: &state)
             }
         }
@@ -221,7 +225,7 @@ struct BoostedAnswer: Sendable {
         }
         let escalation = Escalation(
             job: job, stop: chat.stop, route: route, plan: plan, prompt: prompt(plan.texts, maxTokens: plan.maxTokens),
-            hashes: await models.hashes())
+            hashes: await models.hashes(), remaining: spending.outlook(inputTokens: 0).remaining)
         let clock = ContinuousClock.now
         let outcome = await escalation.run(ceiling: spending.ceilingLeft)
         state.waited += ContinuousClock.now - clock

@@ -16,7 +16,13 @@ struct DirectAnswer: Sendable {
     /// Runs to the end: the client's answer and the money. Never throws; a refusal goes to the client.
     func run() async {
         do {
-            guard let provider = job.services.providers[model.provider] else { throw PaidRefusal.priceUnknown(model) }
+            guard let provider = job.services.providers[model.provider] else {
+                job.refused.add(
+                    RefusedCall(
+                        step: 0, at: Date(), model: model, reason: .priceUnknown,
+                        escalation: escalation(answerHash: nil)))
+                throw PaidRefusal.priceUnknown(model)
+            }
             let sent = try job.request.translated(for: provider)
             await send(sent, plan: try plan(sent), to: provider)
         } catch let refusal as PaidRefusal {

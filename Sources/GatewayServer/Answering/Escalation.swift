@@ -1,3 +1,4 @@
+internal import FoundationEssentials
 internal import GatewayCore
 internal import Router
 internal import WireFormat
@@ -26,7 +27,9 @@ struct Escalation: Sendable {
     let route: RouteRecord
     let plan: EscalationPlan
     let prompt: EscalationPrompt
-    let hashes: (slm: String?, prm: String?)
+    let hashes: ModelHashes
+    /// What was left when it was decided.
+    let remaining: NanoUSD?
     /// The SLM goes on instead of waiting any longer for another try.
     private static let patience = Duration.seconds(1)
 
@@ -35,15 +38,27 @@ struct Escalation: Sendable {
     /// - Parameter ceiling: what the request may still spend by its own header.
     func run(ceiling: NanoUSD?) async -> EscalationOutcome {
         guard !route.settings.escalationForbidden else { return .refused(.priceUnknown) }
-        do {
-            guard let provider = job.services.providers[route.llm.provider] else {
-                return .refused(.priceUnknown)
-            }
-            let sent = try question(for: provider)
-            return try await call(sent, plan: paidPlan(sent, ceiling: ceiling), of: provider)
-        } catch {
-            return .refused(Self.refusal(error))
+        guard let provider = job.services.providers[route.llm.provider] else {
+            return unasked(.priceUnknown)
         }
+        let sent: WireRequest
+        let paid: PaidPlan
+        do {
+            sent = try question(for: provider)
+            paid = try paidPlan(sent, ceiling: ceiling)
+        } catch {
+            return unasked(.notTranslatable)
+        }
+        do { return try await call(sent, plan: paid, of: provider) } catch { return .refused(Self.refusal(error)) }
+    }
+
+    /// It did not come so far as to ask for a hold.
+    private func unasked(_ reason: RefusalReason) -> EscalationOutcome {
+        job.refused.add(
+            RefusedCall(
+                step: Int16(clamping: plan.step), at: Date(), model: route.llm, reason: reason,
+                escalation: record(job.contentHash(job.request.body), answer: nil)))
+        return .refused(reason == .priceUnknown ? .priceUnknown : .providerUnavailable)
     }
 
     /// The question in the provider's format.
@@ -130,11 +145,11 @@ struct Escalation: Sendable {
     }
 
     private func record(_ promptHash: String, answer: String?) -> EscalationRecord {
-        EscalationRecord(
-            kind: plan.kind, rewardRaw: plan.reward?.raw, rewardCalibrated: plan.reward?.calibrated,
-            shadowPrice: plan.decision.shadowPrice, actions: plan.decision.estimates, reason: plan.decision.reason,
-            slmSHA256: hashes.slm, prmSHA256: hashes.prm, promptHash: promptHash,
-            answerHash: answer.map { job.contentHash($0.utf8) })
+        var record = EscalationRecord(kind: plan.kind, decision: plan.decision, reward: plan.reward, hashes: hashes)
+        record.remaining = remaining
+        record.promptHash = promptHash
+        record.answerHash = answer.map { job.contentHash($0.utf8) }
+        return record
     }
 
     private static func refusal(_ error: any Error) -> EscalationRefusal {

@@ -85,6 +85,8 @@ struct PaidHop: Sendable {
     let logger: Logger
     /// Hears of budgets that refuse calls.
     var notices: any NoticeSink = NoNotices()
+    /// Where calls are noted that get no hold.
+    var refused = RefusedCalls()
 
     /// Holds and sends a call, and again where that may help: each try with a hold of its own.
     /// - Parameters:
@@ -97,7 +99,14 @@ struct PaidHop: Sendable {
     ) async throws -> (held: HeldCall, call: PaidCall, exchange: any PaidExchange) {
         var plan = plan
         while true {
-            let held = try await hold(plan)
+            let held: HeldCall
+            do throws(PaidRefusal) {
+                held = try await hold(plan)
+            } catch {
+                let price = await catalog.price(plan.model)
+                refused.add(RefusedCall(plan, price: price, refusal: error, escalation: record))
+                throw error
+            }
             let call: PaidCall
             do throws(WireFormatError) {
                 call = try make(held)
@@ -234,6 +243,9 @@ struct PaidHop: Sendable {
         // So that the first retry is seen as one: a counter that begins with 1 did not rise.
         metrics.registry.add("gboost_provider_retries_total", 0, [held.plan.model.provider])
         let (outcome, amount) = Self.charge(held, result: result, failure: failure)
+        var escalation = escalation
+        // Where nothing was decided: what was left as the hold was taken.
+        escalation.remaining = escalation.remaining ?? held.budget.remaining.adding(held.amount)
         let settlement = Settlement(
             id: held.plan.id, outcome: outcome, amount: amount, usage: result.usage,
             providerRequestID: result.providerRequestID ?? failure?.providerRequestID, escalation: escalation)

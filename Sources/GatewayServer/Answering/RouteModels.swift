@@ -25,12 +25,36 @@ struct RouteModels: Sendable {
         return try? await models.prm(record, base: base)
     }
 
-    /// SHA-256 of the registered SLM and PRM files, for the audit.
-    func hashes() async -> (slm: String?, prm: String?) {
-        let slm = await catalog.model(route.slm, tenantID: route.tenantID)?.sha256
-        guard let name = route.prm else { return (slm, nil) }
-        return (slm, await catalog.model(name, tenantID: route.tenantID)?.sha256)
+    /// SHA-256 of the registered files, for the audit.
+    func hashes() async -> ModelHashes {
+        var hashes = ModelHashes()
+        let slm = await catalog.model(route.slm, tenantID: route.tenantID)
+        (hashes.slm, hashes.adapter) = await files(of: slm)
+        guard let name = route.prm, let prm = await catalog.model(name, tenantID: route.tenantID) else { return hashes }
+        guard prm.rewardKind == .head || prm.rewardKind == .sharedHead else {
+            hashes.prm = prm.sha256
+            return hashes
+        }
+        hashes.head = prm.sha256
+        hashes.prm = await files(of: catalog.model(prm.base ?? route.slm, tenantID: route.tenantID)).model
+        return hashes
+    }
+
+    /// A model's own file, or that of the model below it and its own as an adapter's.
+    private func files(of record: ModelRecord?) async -> (model: String?, adapter: String?) {
+        guard let base = record?.base else { return (record?.sha256, nil) }
+        return (await catalog.model(base, tenantID: route.tenantID)?.sha256, record?.sha256)
     }
 
     func end(session: UUID) async { try? await slm().end(session: session) }
+}
+
+/// SHA-256 of the files of the models that a decision is made with.
+struct ModelHashes: Sendable {
+    var slm: String?
+    /// Of the adapter on the SLM.
+    var adapter: String?
+    /// Where the PRM is a head: of the model that it reads.
+    var prm: String?
+    var head: String?
 }

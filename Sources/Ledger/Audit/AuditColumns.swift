@@ -38,12 +38,32 @@ struct AuditColumns: Sendable {
             Member(name: "periods", sql: "array_to_string(l.periods, ',')"),
         ])
 
+    /// A refusal `e`.
+    static let refusals = AuditColumns(
+        [
+            Member(name: "log", sql: "'refusals'"), Member(name: "tenant", sql: "e.tenant_id"),
+            Member(name: "seq", sql: "e.seq"), Member(name: "at", sql: "e.at"),
+            Member(name: "refused_at", sql: "e.refused_at"), Member(name: "request", sql: "e.request_id"),
+            Member(name: "step", sql: "e.step"), Member(name: "attempt", sql: "e.attempt"),
+            Member(name: "team", sql: "e.team_id"), Member(name: "key", sql: "e.key_id"),
+            Member(name: "route", sql: "e.route"), Member(name: "model", sql: "e.model"),
+            Member(name: "kind", sql: "e.kind"), Member(name: "refusal", sql: "e.refusal"),
+            Member(name: "price", sql: "e.price_id"), Member(name: "wanted", sql: "e.wanted"),
+            Member(name: "more", sql: "e.more"),
+            Member(name: "reward_raw", sql: "e.reward_raw"), Member(name: "reward", sql: "e.reward_calibrated"),
+            Member(name: "shadow_price", sql: "e.shadow_price"),
+            Member(name: "actions", sql: "e.actions::text", isJSON: true), Member(name: "reason", sql: "e.reason"),
+            Member(name: "slm_sha256", sql: "e.slm_sha256"), Member(name: "prm_sha256", sql: "e.prm_sha256"),
+            Member(name: "prompt_hash", sql: "e.prompt_hash"), Member(name: "gateway", sql: "e.gateway"),
+        ])
+
     /// An event `e` with its place `a` in the log.
     static let events = AuditColumns(
         [
             Member(name: "log", sql: "'events'"), Member(name: "tenant", sql: "0"), Member(name: "seq", sql: "a.seq"),
             Member(name: "event", sql: "e.id"), Member(name: "at", sql: "e.at"),
             Member(name: "of_tenant", sql: "e.tenant_id"), Member(name: "actor", sql: "e.actor"),
+            Member(name: "origin", sql: "e.origin"),
             Member(name: "action", sql: "e.action"), Member(name: "subject", sql: "e.subject"),
             Member(name: "before", sql: "e.before::text", isJSON: true),
             Member(name: "after", sql: "e.after::text", isJSON: true),
@@ -77,7 +97,13 @@ struct AuditColumns: Sendable {
         (seq, tenant, at) = (index("seq"), index("tenant"), index("at"))
     }
 
-    static func of(_ kind: AuditKind) -> AuditColumns { kind == .escalations ? escalations : events }
+    static func of(_ kind: AuditKind) -> AuditColumns {
+        switch kind {
+        case .escalations: escalations
+        case .refusals: refusals
+        case .events: events
+        }
+    }
 
     /// The record's number in its log.
     func number(_ row: PostgresRow) throws(LedgerError) -> Int64 { try integer(row, seq) }

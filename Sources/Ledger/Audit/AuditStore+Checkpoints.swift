@@ -24,6 +24,7 @@ extension AuditStore {
                     """
                     select u.log, u.tenant_id, b.last_seq, b.root
                     from (select 'escalations' as log, c.tenant_id from escalation_counters c
+                      union all select 'refusals', c.tenant_id from refusal_counters c
                       union all select 'events', 0) u
                     cross join lateral (select b.last_seq, b.root from audit_blocks b
                       where b.log = u.log and b.tenant_id = u.tenant_id order by b.number desc limit 1) b
@@ -61,14 +62,13 @@ extension AuditStore {
             """)
     }
 
-    /// The latest checkpoint of each log, all logs' when none is named.
-    package func latestCheckpoints(_ log: AuditLog? = nil) async throws(LedgerError) -> [SignedCheckpoint] {
+    /// The latest checkpoint of each log: of a tenant's logs, or of all.
+    package func latestCheckpoints(tenant: Int64? = nil) async throws(LedgerError) -> [SignedCheckpoint] {
         try await translated {
             let rows = try await pool.query(
                 """
                 select distinct on (log, tenant_id) log, tenant_id, size, note from audit_checkpoints
-                where \(optional: log?.kind.rawValue) is null
-                  or log = \(optional: log?.kind.rawValue) and tenant_id = \(optional: log?.tenant)
+                where \(optional: tenant) is null or log <> 'events' and tenant_id = \(optional: tenant)
                 order by log, tenant_id, size desc, at desc
                 """
             ).rows

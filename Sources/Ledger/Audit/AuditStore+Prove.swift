@@ -28,13 +28,14 @@ extension AuditStore {
 
     /// The number of a call's latest record; nil when it has none.
     package func number(
-        ofRequest request: UUID, step: Int16, attempt: Int16, tenant: Int64
+        ofRequest request: UUID, step: Int16, attempt: Int16, in log: AuditLog
     ) async throws(LedgerError) -> Int64? {
-        try await translated {
+        guard let source = TenantRecords(log.kind) else { return nil }
+        return try await translated {
             try await pool.query(
                 """
-                select max(seq) as seq from escalations where tenant_id = \(tenant) and request_id = \(request)
-                  and step = \(step) and attempt = \(attempt)
+                select max(seq) as seq from \(unescaped: source.table) where tenant_id = \(log.tenant)
+                  and request_id = \(request) and step = \(step) and attempt = \(attempt)
                 """
             ).rows.first?.getOptional("seq")
         }
@@ -111,13 +112,12 @@ extension AuditStore {
     ) async throws -> [String: String] {
         let columns = AuditColumns.of(log.kind)
         let statement: PostgresStatement =
-            switch log.kind {
-            case .escalations:
+            if let source = TenantRecords(log.kind) {
                 """
-                select \(unescaped: columns.list) from escalations e \(unescaped: AuditColumns.entryJoin)
+                select \(unescaped: columns.list) from \(unescaped: source.table) e \(unescaped: source.join)
                 where e.tenant_id = \(log.tenant) and e.seq = \(number)
                 """
-            case .events:
+            } else {
                 """
                 select \(unescaped: columns.list) from audit_events a join events e on e.id = a.event_id
                 where a.seq = \(number)

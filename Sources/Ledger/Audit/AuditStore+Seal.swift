@@ -30,7 +30,9 @@ extension AuditStore {
             try await pool.transaction { transaction in
                 guard try await Self.isMine(transaction) else { return SealSummary(isMine: false) }
                 var summary = SealSummary()
-                try await Self.sealEscalations(&summary, transaction)
+                try await Self.sealTenants(.escalations, &summary, transaction)
+                _ = try await transaction.query("select gboost_number_refusals(\(Int32(Self.recordsPerRound)))")
+                try await Self.sealTenants(.refusals, &summary, transaction)
                 try await Self.sealEvents(&summary, transaction)
                 return summary
             }
@@ -44,35 +46,38 @@ extension AuditStore {
         return try row?.get("mine") ?? false
     }
 
-    private static func sealEscalations(_ summary: inout SealSummary, _ transaction: PostgresTransaction) async throws {
+    private static func sealTenants(
+        _ kind: AuditKind, _ summary: inout SealSummary, _ transaction: PostgresTransaction
+    ) async throws {
+        guard let source = TenantRecords(kind) else { return }
         let rows = try await transaction.query(
             """
-            select c.tenant_id, b.number, b.last_seq, b.frontier from escalation_counters c
+            select c.tenant_id, b.number, b.last_seq, b.frontier from \(unescaped: source.counters) c
             left join lateral (select b.number, b.last_seq, b.frontier from audit_blocks b
-              where b.log = 'escalations' and b.tenant_id = c.tenant_id order by b.number desc limit 1) b on true
+              where b.log = \(kind.rawValue) and b.tenant_id = c.tenant_id order by b.number desc limit 1) b on true
             where c.seq > coalesce(b.last_seq, 0) order by c.tenant_id limit \(Int64(logsPerRound))
             """
         ).rows
         var heads: [Head] = []
         for row in rows {
-            let log = AuditLog(.escalations, tenant: try row.get("tenant_id"))
+            let log = AuditLog(kind, tenant: try row.get("tenant_id"))
             // One log that somebody has damaged must not keep the others from being sealed.
             if let head = try? head(log, row) { heads.append(head) } else { summary.damaged.append(log) }
         }
         guard !heads.isEmpty else { return }
         let each = max(16, min(AuditBlock.maxRecords, recordsPerRound / heads.count))
-        let columns = AuditColumns.escalations
+        let columns = AuditColumns.of(kind)
         let records = try await transaction.query(
             """
             select \(unescaped: columns.list)
             from unnest(\(heads.map(\.log.tenant)), \(heads.map(\.frontier.size))) u(tenant, size)
-            cross join lateral (select e.* from escalations e where e.tenant_id = u.tenant and e.seq > u.size
-              order by e.seq, e.at limit \(Int64(each))) e
-            \(unescaped: AuditColumns.entryJoin)
+            cross join lateral (select e.* from \(unescaped: source.table) e
+              where e.tenant_id = u.tenant and e.seq > u.size order by e.seq, e.at limit \(Int64(each))) e
+            \(unescaped: source.join)
             """
         ).rows
         let largest = try await seal(records, heads, columns, &summary, transaction)
-        summary.isFull = heads.count == logsPerRound || largest >= each
+        summary.isFull = summary.isFull || heads.count == logsPerRound || largest >= each
     }
 
     private static func sealEvents(_ summary: inout SealSummary, _ transaction: PostgresTransaction) async throws {

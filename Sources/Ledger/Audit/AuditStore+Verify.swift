@@ -16,10 +16,11 @@ extension AuditStore {
                 """
                 select u.log, u.id, coalesce((select t.name from tenants t where t.id = u.id), '') as name from (
                   select 'escalations' as log, tenant_id as id from escalation_counters
+                  union select 'refusals', tenant_id from refusal_counters
                   union select log, tenant_id from audit_blocks
                   union select log, tenant_id from audit_checkpoints
                   union select 'events', 0) u
-                where \(optional: tenant) is null or u.log = 'escalations' and u.id = \(optional: tenant)
+                where \(optional: tenant) is null or u.log <> 'events' and u.id = \(optional: tenant)
                 order by u.log, u.id
                 """
             ).rows
@@ -89,10 +90,10 @@ extension AuditStore {
 
     /// The last record that retention has dropped, by its own event.
     static func expired(_ log: AuditLog, _ transaction: PostgresTransaction) async throws -> Int64 {
-        guard log.kind == .escalations else { return 0 }
+        guard let source = TenantRecords(log.kind) else { return 0 }
         let row = try await transaction.query(
             """
-            select max((e.after->'last'->>\(String(log.tenant)))::bigint) as last from events e
+            select max((e.after->\(source.expired)->>\(String(log.tenant)))::bigint) as last from events e
             where e.action = 'partition.drop' and e.tenant_id is null
             """
         ).rows.first
@@ -112,9 +113,9 @@ extension AuditStore {
     private static func count(
         _ log: AuditLog, _ records: Int64, _ transaction: PostgresTransaction
     ) async throws -> AuditFinding? {
-        guard log.kind == .escalations else { return nil }
+        guard let source = TenantRecords(log.kind) else { return nil }
         let row = try await transaction.query(
-            "select seq from escalation_counters where tenant_id = \(log.tenant)"
+            "select seq from \(unescaped: source.counters) where tenant_id = \(log.tenant)"
         ).rows.first
         let counted = try row?.get("seq", as: Int64.self) ?? 0
         guard counted != records else { return nil }
@@ -171,18 +172,7 @@ extension AuditStore {
         _ log: AuditLog, after: (number: Int64, at: String), _ transaction: PostgresTransaction
     ) async throws -> [PostgresRow] {
         let columns = AuditColumns.of(log.kind)
-        switch log.kind {
-        case .escalations:
-            return try await transaction.query(
-                """
-                select \(unescaped: columns.list) from (select e.* from escalations e where e.tenant_id = \(log.tenant)
-                  and (e.seq, e.at) > (\(after.number), \(after.at)::timestamptz)
-                  order by e.seq, e.at limit \(recordsAPage)) e
-                \(unescaped: AuditColumns.entryJoin)
-                order by e.seq, e.at
-                """
-            ).rows
-        case .events:
+        guard let source = TenantRecords(log.kind) else {
             return try await transaction.query(
                 """
                 select \(unescaped: columns.list) from audit_events a join events e on e.id = a.event_id
@@ -190,6 +180,15 @@ extension AuditStore {
                 """
             ).rows
         }
+        return try await transaction.query(
+            """
+            select \(unescaped: columns.list) from (select e.* from \(unescaped: source.table) e
+              where e.tenant_id = \(log.tenant) and (e.seq, e.at) > (\(after.number), \(after.at)::timestamptz)
+              order by e.seq, e.at limit \(recordsAPage)) e
+            \(unescaped: source.join)
+            order by e.seq, e.at
+            """
+        ).rows
     }
 
     /// A log's blocks, a page at a time.

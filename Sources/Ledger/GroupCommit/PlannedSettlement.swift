@@ -86,7 +86,7 @@ final class PlannedSettlement: Sendable {
         record.add(escalation.rewardRaw)
         record.add(escalation.rewardCalibrated)
         record.add(escalation.shadowPrice)
-        record.add(json: escalation.actions.isEmpty ? nil : SettlementRecord.json(escalation.actions))
+        record.add(json: SettlementRecord.evidence(escalation))
         record.add(escalation.reason)
         record.add(escalation.slmSHA256)
         record.add(escalation.prmSHA256)

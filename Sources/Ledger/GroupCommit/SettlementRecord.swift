@@ -20,9 +20,9 @@ struct SettlementRecord {
         record.add("promptHash", escalation.promptHash)
         record.add("answerHash", escalation.answerHash)
         record.add("provider", settlement.providerRequestID)
-        if !escalation.actions.isEmpty {
+        if let evidence = evidence(escalation) {
             record.key("actions")
-            record.text += json(escalation.actions)
+            record.text += evidence
         }
         if let usage = settlement.usage { record.add(usage) }
         return record.text + "}"
@@ -54,6 +54,57 @@ struct SettlementRecord {
         record.text = ""
         record.add(quoted: raw)
         return record.text
+    }
+
+    /// What was known at the decision: the actions that were weighed, alone where that is all.
+    static func evidence(_ escalation: EscalationRecord) -> String? {
+        let excluded = escalation.excluded ?? [:]
+        if excluded.isEmpty, escalation.remaining == nil, escalation.adapterSHA256 == nil,
+            escalation.headSHA256 == nil
+        {
+            return escalation.actions.isEmpty ? nil : json(escalation.actions)
+        }
+        var record = SettlementRecord()
+        record.key("weighed")
+        record.text += json(escalation.actions)
+        if !excluded.isEmpty {
+            var object = SettlementRecord()
+            for (action, reason) in excluded.sorted(by: { $0.key < $1.key }) { object.add(action, reason) }
+            record.key("excluded")
+            record.text += object.text + "}"
+        }
+        if let remaining = escalation.remaining { record.add("remaining", remaining.rawValue) }
+        record.add("adapter_sha256", escalation.adapterSHA256)
+        record.add("head_sha256", escalation.headSHA256)
+        return record.text + "}"
+    }
+
+    /// Refused calls as an array of rows for `refusal_inbox`.
+    static func json(_ refused: [RefusedCall]) -> String {
+        let rows = refused.map { call in
+            let escalation = call.escalation
+            var row = SettlementRecord()
+            row.add("step", Int64(call.step))
+            row.add("attempt", Int64(call.attempt))
+            row.add("refused_at", call.at.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)))
+            row.add("model", call.model.description)
+            row.add("kind", escalation.kind.rawValue)
+            row.add("refusal", call.reason.rawValue)
+            if let price = call.priceID { row.add("price_id", price) }
+            if let wanted = call.wanted { row.add("wanted", wanted.rawValue) }
+            if call.more > 0 { row.add("more", Int64(call.more)) }
+            row.add("reward_raw", escalation.rewardRaw)
+            row.add("reward_calibrated", escalation.rewardCalibrated)
+            row.add("shadow_price", escalation.shadowPrice)
+            row.key("actions")
+            row.text += evidence(escalation) ?? "[]"
+            row.add("reason", escalation.reason)
+            row.add("slm_sha256", escalation.slmSHA256)
+            row.add("prm_sha256", escalation.prmSHA256)
+            row.add("prompt_hash", escalation.promptHash)
+            return row.text + "}"
+        }
+        return "[" + rows.joined(separator: ",") + "]"
     }
 
     static func json(_ actions: [ActionEstimate]) -> String {

@@ -10,7 +10,7 @@ extension AuditCommand {
             commandName: "checkpoint",
             abstract: "Sign checkpoints of what has grown, publish them, and print the latest of each log.")
         @OptionGroup var options: AdminOptions
-        @Option(help: "One tenant's escalations; without it every log.") var tenant: String?
+        @Option(help: "One tenant's logs; without it every log.") var tenant: String?
 
         struct Line: Encodable {
             var log: String
@@ -28,8 +28,7 @@ extension AuditCommand {
                     let made = try await store.checkpoint(signers: settings.signers, deployment: settings.deployment)
                     for checkpoint in made ?? [] { try await directory?.publish(checkpoint) }
                 }
-                let log = try await admin.number(ofTenant: tenant).map { AuditLog(.escalations, tenant: $0) }
-                return try await store.latestCheckpoints(log)
+                return try await store.latestCheckpoints(tenant: try await admin.number(ofTenant: tenant))
             }
             if latest.isEmpty, settings.signers.isEmpty {
                 throw CommandFailure("there are no checkpoints: audit.signing_key names no key")
@@ -45,26 +44,27 @@ extension AuditCommand {
         @OptionGroup var options: AdminOptions
         @Argument(help: "The record's number, or its call: REQUEST/STEP/ATTEMPT.") var id: String
         @Option(help: "The tenant; without it the log of administrative events.") var tenant: String?
+        @Flag(help: "The tenant's refused calls instead of its escalations.") var refused = false
         @Option(help: "Also prove that the tree of so many records is the beginning.") var from: Int64?
 
         mutating func run() async throws {
-            let (id, tenant, from) = (id, tenant, from)
+            let (id, tenant, from, kind) = (id, tenant, from, refused ? AuditKind.refusals : .escalations)
             let proof = try await options.audit { store, admin in
                 let owner = try await admin.number(ofTenant: tenant)
-                let log = owner.map { AuditLog(.escalations, tenant: $0) } ?? AuditLog(.events)
-                return try await store.prove(try await Self.number(id, owner, store), in: log, from: from)
+                let log = owner.map { AuditLog(kind, tenant: $0) } ?? AuditLog(.events)
+                return try await store.prove(try await Self.number(id, log, store), in: log, from: from)
             }
             // Scripts and people read the same document.
             try CommandOutput.print(json: proof)
         }
 
-        private static func number(_ id: String, _ tenant: Int64?, _ store: AuditStore) async throws -> Int64 {
+        private static func number(_ id: String, _ log: AuditLog, _ store: AuditStore) async throws -> Int64 {
             if let number = Int64(id) { return number }
             let parts = id.split(separator: "/").map(String.init)
             guard parts.count == 3, let request = UUID(uuidString: parts[0]), let step = Int16(parts[1]),
-                let attempt = Int16(parts[2]), let tenant
+                let attempt = Int16(parts[2]), log.kind != .events
             else { throw CommandFailure.usage("id", "'\(id.prefix(60))' is neither a number nor a tenant's call") }
-            let found = try await store.number(ofRequest: request, step: step, attempt: attempt, tenant: tenant)
+            let found = try await store.number(ofRequest: request, step: step, attempt: attempt, in: log)
             guard let found else { throw CommandFailure("id: there is no such call") }
             return found
         }

@@ -9,7 +9,8 @@ struct AuditCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "audit", abstract: "Whether the records are complete and unchanged, and proofs of it.",
         subcommands: [
-            Verify.self, Export.self, SealNow.self, LatestCheckpoint.self, Prove.self, Key.self, MakeKey.self,
+            Verify.self, Export.self, SealNow.self, LatestCheckpoint.self, Prove.self, Events.self, Key.self,
+            MakeKey.self,
         ])
 
     struct Verify: AsyncParsableCommand {
@@ -17,7 +18,7 @@ struct AuditCommand: AsyncParsableCommand {
             abstract: "Verify the database or an export, and name the first bad record of each log.",
             discussion: "Exit status 1 when something is not as it was sealed.")
         @OptionGroup var options: AdminOptions
-        @Option(help: "One tenant's escalations; without it every log.") var tenant: String?
+        @Option(help: "One tenant's logs; without it every log.") var tenant: String?
         @Option(help: "An export, instead of the database.") var export: String?
         @Option(help: "File of public keys, one a line; without it those of the configuration. May be repeated.")
         var publicKey: [String] = []
@@ -67,7 +68,7 @@ struct AuditCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Write sealed records, blocks and checkpoints as lines of JSON.")
         @OptionGroup var options: AdminOptions
-        @Option(help: "One tenant's escalations; without it every log.") var tenant: String?
+        @Option(help: "One tenant's logs; without it every log.") var tenant: String?
         @Option(help: "The file to write; - is standard output.") var output = "-"
 
         mutating func run() async throws {

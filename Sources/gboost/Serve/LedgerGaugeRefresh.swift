@@ -3,6 +3,7 @@ internal import GatewayCore
 internal import GatewayServer
 internal import Inference
 internal import Ledger
+internal import Outbox
 
 /// Fills the gauges of the metrics from the ledger at a scrape, so that they can never drift away from it.
 struct LedgerGaugeRefresh: Sendable {
@@ -51,15 +52,15 @@ struct LedgerGaugeRefresh: Sendable {
     private func fillOutbox(_ destinations: [DestinationInfo], _ registry: MetricsRegistry) {
         func all(_ name: String, _ value: (DestinationInfo) -> Double) {
             registry.replace(
-                "gboost_outbox_\(name)", destinations.map { ([$0.tenant ?? "", $0.destination.name], value($0)) })
+                name, destinations.map { ([$0.tenant ?? "", $0.destination.name], value($0)) })
         }
-        all("pending") { Double($0.pending) }
-        all("oldest_seconds", \.oldestSeconds)
-        all("usage_behind") { Double($0.usageBehind) }
-        all("dead") { Double($0.dead) }
-        all("delivered") { Double($0.delivered) }
-        all("failed") { Double($0.failed) }
-        all("paused") { $0.pausedAt == nil ? 0 : 1 }
+        all("gboost_outbox_pending") { Double($0.pending) }
+        all("gboost_outbox_oldest_seconds", \.oldestSeconds)
+        all("gboost_outbox_usage_behind") { Double($0.usageBehind) }
+        all("gboost_outbox_dead") { Double($0.dead) }
+        all("gboost_outbox_delivered") { Double($0.delivered) }
+        all("gboost_outbox_failed") { Double($0.failed) }
+        all("gboost_outbox_paused") { $0.pausedAt == nil ? 0 : 1 }
     }
 
     private func fillBudgets(_ all: [LedgerGauges.Budget], _ registry: MetricsRegistry) {

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import http.client
+import http.server
 import itertools
 import json
 import os
@@ -49,6 +50,18 @@ def write_head(path, model):
             "scale": floats([1.0] * WIDTH), "calibration": [], "seed": 7}, file)
 
 
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """Takes every event."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
 class Installation:
     def __init__(self, options, directory):
         self.options, self.directory = options, directory
@@ -66,6 +79,7 @@ providers:
             options.gboost, "simulate-provider", "--port", str(self.provider_port), "--latency", "20", "--fault",
             f"500@{FAILING}"], directory)
         self.gateway = Program("gateway", [options.gboost, "serve", "--config", self.configuration], directory)
+        self.receiver = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
         self.keys = {}
 
     def gboost(self, *arguments):
@@ -77,6 +91,7 @@ providers:
         return result.stdout
 
     def start(self):
+        threading.Thread(target=self.receiver.serve_forever, daemon=True).start()
         self.provider.start()
         self.gateway.start()
         wait_for_port(self.provider_port)
@@ -85,6 +100,11 @@ providers:
     def set_up(self):
         model, head = demo_model(), os.path.join(self.directory, "steps.head")
         write_head(head, model)
+        secret = os.path.join(self.directory, "webhook.secret")
+        with open(secret, "w", encoding="utf-8") as file:
+            file.write("s" * 40)
+        self.gboost("destination", "add", "hook", "--kind", "webhook", "--target",
+                    f"http://127.0.0.1:{self.receiver.server_port}/", "--secret", f"file:{secret}")
         for name, inward, outward in MODELS:
             self.gboost("price", "set", name, "--input-usd-per-mtok", inward, "--output-usd-per-mtok", outward)
         for tenant, limit, of_key in TENANTS:
@@ -122,6 +142,7 @@ providers:
     def stop(self):
         self.gateway.stop()
         self.provider.stop()
+        self.receiver.shutdown()
 
     def get(self, path, headers=None):
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)

@@ -12,7 +12,7 @@ extension AdminOptions {
         let pepper = needsPepper ? try KeyPepper(configuration.secrets).bytes : Self.unusedPepper()
         let hasher = try KeyHasher(pepper: pepper)
         return try await DatabaseSession.run(configuration) { pool in
-            try await body(AdminStore(pool: pool, hasher: hasher, actor: Self.actor))
+            try await body(AdminStore(pool: pool, hasher: hasher, actor: Self.actor, origin: Self.origin))
         }
     }
 
@@ -24,6 +24,15 @@ extension AdminOptions {
 
     /// Who acts, for the event log.
     private static var actor: String { "cli:\(NSUserName())" }
+
+    /// From where, for the same: this host, and the address from which its user came here.
+    private static var origin: String? {
+        let host = (try? String(contentsOfFile: "/proc/sys/kernel/hostname", encoding: .utf8))?
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+        let client = ProcessInfo.processInfo.environment["SSH_CLIENT"]?.split(separator: " ").first
+        let parts = [host, client.map { "from \($0.prefix(64))" }].compactMap(\.self).filter { !$0.isEmpty }
+        return parts.isEmpty ? nil : parts.joined(separator: " ")
+    }
 
     /// Prints a result: JSON if asked for, else the text.
     func show(_ value: some Encodable, text: @autoclosure () -> String) throws {

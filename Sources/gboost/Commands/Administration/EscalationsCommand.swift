@@ -7,7 +7,7 @@ internal import Ledger
 struct EscalationsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "escalations", abstract: "Why each paid call was made, and what it cost.",
-        subcommands: [List.self, Show.self])
+        subcommands: [List.self, Show.self, Refused.self])
 
     /// An escalation as scripts read it.
     struct Line: Encodable {
@@ -29,8 +29,12 @@ struct EscalationsCommand: AsyncParsableCommand {
         var shadowPrice: Double?
         var reason: String
         var actions: [ActionEstimate]
+        var excluded: [String: String]?
+        var remainingNanoUsd: Int64?
         var slmSha256: String?
+        var adapterSha256: String?
         var prmSha256: String?
+        var headSha256: String?
         var promptHash: String?
         var answerHash: String?
 
@@ -53,8 +57,12 @@ struct EscalationsCommand: AsyncParsableCommand {
             shadowPrice = info.shadowPrice
             reason = info.reason
             actions = info.actions
+            excluded = info.excluded
+            remainingNanoUsd = info.remaining?.rawValue
             slmSha256 = info.slmSHA256
+            adapterSha256 = info.adapterSHA256
             prmSha256 = info.prmSHA256
+            headSha256 = info.headSHA256
             promptHash = info.promptHash
             answerHash = info.answerHash
         }
@@ -86,8 +94,14 @@ struct EscalationsCommand: AsyncParsableCommand {
             ["model", info.model.description], ["price version", String(info.priceID)],
             ["held USD", info.held.usdString], ["cost USD", info.amount.usdString],
             ["reward, raw", number(info.rewardRaw)], ["reward, calibrated", number(info.rewardCalibrated)],
-            ["shadow price", number(info.shadowPrice)], ["reason", info.reason],
-            ["SLM SHA-256", info.slmSHA256 ?? ""], ["PRM SHA-256", info.prmSHA256 ?? ""],
+            ["shadow price", number(info.shadowPrice)], ["left USD", info.remaining?.usdString ?? ""],
+            ["reason", info.reason],
+            [
+                "not possible",
+                (info.excluded ?? [:]).sorted { $0.key < $1.key }.map { "\($0): \($1)" }.joined(separator: ", "),
+            ],
+            ["SLM SHA-256", info.slmSHA256 ?? ""], ["adapter SHA-256", info.adapterSHA256 ?? ""],
+            ["PRM SHA-256", info.prmSHA256 ?? ""], ["head SHA-256", info.headSHA256 ?? ""],
             ["prompt hash", info.promptHash ?? ""], ["answer hash", info.answerHash ?? ""],
         ].filter { !$0[1].isEmpty }
         guard !info.actions.isEmpty else { return facts.render() }
