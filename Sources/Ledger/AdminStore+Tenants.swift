@@ -99,13 +99,15 @@ extension AdminStore {
         }
     }
 
-    /// Deletes a tenant: keys stop working and its name is free again; ledger and audit stay.
+    /// Deletes a tenant: keys stop working, nothing is told to its destinations, and its name is free again; ledger and
+    /// audit stay.
     package func deleteTenant(_ name: String) async throws(LedgerError) {
         try await changing { transaction in
             let before = try await lockedTenant(name, transaction)
             _ = try await transaction.query("update tenants set deleted_at = now() where id = \(before.id)")
             _ = try await transaction.query(
                 "update api_keys set revoked_at = now() where tenant_id = \(before.id) and revoked_at is null")
+            _ = try await transaction.query("delete from destinations where tenant_id = \(before.id)")
             try await note("tenant.delete", (name, before.id), before: before, transaction)
         }
     }

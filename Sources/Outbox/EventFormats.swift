@@ -10,25 +10,19 @@ enum CloudEvents {
         let events: [JSONText] =
             switch content {
             case .event(let event):
-                [
-                    one(
-                        event.id, event.kind, event.at, source: source, subject: event.tenant ?? source,
-                        .raw(event.data))
-                ]
+                [one(event.id, event.kind, event.at, from: (source, event.tenant ?? source), .raw(event.data))]
             case .usage(let events):
-                events.map {
-                    one($0.id, .usage, $0.at, source: source, subject: $0.tenant, .object($0.properties))
-                }
+                events.map { one($0.id, .usage, $0.at, from: (source, $0.tenant), .object($0.properties)) }
             }
         return JSONText.array(events).text
     }
 
     private static func one(
-        _ id: String, _ kind: EventKind, _ at: Date, source: String, subject: String, _ data: JSONText
+        _ id: String, _ kind: EventKind, _ at: Date, from origin: (source: String, subject: String), _ data: JSONText
     ) -> JSONText {
         .object([
-            ("specversion", .string("1.0")), ("id", .string(id)), ("source", .string(source)),
-            ("type", .string(typePrefix + kind.rawValue)), ("subject", .string(subject)),
+            ("specversion", .string("1.0")), ("id", .string(id)), ("source", .string(origin.source)),
+            ("type", .string(typePrefix + kind.rawValue)), ("subject", .string(origin.subject)),
             ("time", .string(EventTime.text(at))), ("datacontenttype", .string("application/json")), ("data", data),
         ])
     }

@@ -32,7 +32,7 @@ struct OutboxCommandTests {
             #expect(made.status == .done, "\(made.errors)")
             #expect(made.json("secrets", "0") == "file:\(secret)" && made.json("events", "2") == "holds.unreconciled")
             for (line, field) in [
-                ("\(hook)2 --secret plain-canary", "secret"), (hook.replacing("hook ", with: "h2 "), "secret"),
+                ("\(hook)2 --secret plain-canary", "secret"), (hook.replacing("add hook", with: "add h2"), "secret"),
                 (hook.replacing("webhook", with: "pigeon"), "kind"),
                 ("\(hook) --secret file:\(secret) --events usage,nonsense", "events"),
                 ("\(hook) --secret file:\(secret) --events provider.down", "events"),

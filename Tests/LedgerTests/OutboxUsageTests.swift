@@ -181,8 +181,8 @@ struct OutboxUsageTests {
             let ledger = try await f.ledger()
             for _ in 0..<4 { try await spend(f, ledger, 5) }
             try await f.run("update outbox set at = now() - interval '40 days'")
-            try await spend(f, ledger, 5)
             for age in ["40 days", "39 days", "1 hour"] {
+                if age == "1 hour" { try await spend(f, ledger, 5) }
                 try await f.run(
                     "select gboost_tell(\(f.tenant.id), 'escalation.refused', '{}', null, now() - interval '\(age)')")
             }

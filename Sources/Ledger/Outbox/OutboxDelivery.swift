@@ -33,6 +33,8 @@ package struct DeliverySettings: Sendable {
 /// Asleep until something is queued: the database notifies, and knows when the next try is due. So an idle system does
 /// one short query in half a minute.
 package final class OutboxDelivery: Sendable {
+    /// With the database away.
+    private static let pauseAfterFailure = Duration.seconds(5)
     private let store: OutboxStore
     private let sender: any DestinationSender
     private let settings: DeliverySettings
@@ -53,7 +55,8 @@ package final class OutboxDelivery: Sendable {
 
     private var time: Date { store.time ?? Date() }
 
-    /// Delivers until the task is cancelled; a try that is under way is then broken off and its destination released.
+    /// Delivers until the task is cancelled. A try that is under way then ends first, which takes a bounded time:
+    /// broken off it would be made again by another gateway.
     package func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.listen() }
@@ -113,6 +116,7 @@ package final class OutboxDelivery: Sendable {
                     if Task.isCancelled { break }
                     if !wasAway { logger.warning("nothing is delivered", metadata: ["reason": "\(error)"]) }
                     wasAway = true
+                    wait = min(wait, Self.pauseAfterFailure)
                 }
                 let timer = Task { [signal = wakeUp.continuation] in
                     try await Task.sleep(for: wait)
@@ -228,13 +232,18 @@ package final class OutboxDelivery: Sendable {
     ) async throws(LedgerError) -> DeliveryOutcome {
         switch content {
         case .event(let event):
-            return await sender.send(DeliveryAttempt(.event(event), number: number, at: time), to: destination)
+            return await finish(DeliveryAttempt(.event(event), number: number, at: time), destination)
         case .usage(let tenant, let first, let last):
             let events = try await store.usage(tenant: tenant, first...last)
             // Releases only, or records whose months are dropped.
             guard !events.isEmpty else { return .delivered }
-            return await sender.send(DeliveryAttempt(.usage(events), number: number, at: time), to: destination)
+            return await finish(DeliveryAttempt(.usage(events), number: number, at: time), destination)
         }
+    }
+
+    /// In a task of its own, which nobody cancels.
+    private func finish(_ attempt: DeliveryAttempt, _ destination: Destination) async -> DeliveryOutcome {
+        await Task { [sender] in await sender.send(attempt, to: destination) }.value
     }
 }
 
