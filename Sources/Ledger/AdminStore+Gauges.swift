@@ -34,10 +34,13 @@ extension AdminStore {
     /// Every tenant's budgets, the holds that are open or unknown, and what is not sealed, for metrics.
     package func gauges() async throws(LedgerError) -> LedgerGauges {
         try await reading { transaction in
+            // As far back as a gateway that may have open holds says; all holds of all time are too many for a scrape.
             let open = try await transaction.query(
                 """
                 select count(*) as n, coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as age
-                from holds where state in ('r', 'd')
+                from holds where state in ('r', 'd') and created_at >= (
+                  select coalesce(min(coalesce(open_since, started_at)), now()) - interval '1 hour'
+                  from gateways where recovered_at is null)
                 """
             ).rows.first
             let unsealed = try await Self.unsealed(transaction)

@@ -4,9 +4,9 @@ internal import Postgres
 
 extension LedgerStatements {
     /// Rows of finished requests, and with each or not at all: what its route's router is to learn from it, paid calls
-    /// that it wanted and did not get, and what its local model is charged, where that has a rate (the one in force when
-    /// the request began: exact, rounded up once, and once however often it is recorded). One array a column: many rows
-    /// cost the database little more than one.
+    /// that it wanted and did not get, and what its local model is charged, where that has a rate (the one in force
+    /// when the request began: exact, rounded up once, and once however often it is recorded). One array a column: many
+    /// rows cost the database little more than one.
     /// - Parameter gateway: the one that refused calls.
     static func insert(_ requests: [RequestRecord], gateway: UUID) -> PostgresStatement {
         let refused = requests.map { request in

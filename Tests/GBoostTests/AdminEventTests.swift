@@ -68,6 +68,16 @@ struct AdminEventTests {
             line: "route remove math \(t)", action: "route.remove", subject: "math", hasBefore: true, hasAfter: false),
         Change(
             line: "model remove slm \(t)", action: "model.remove", subject: "slm", hasBefore: true, hasAfter: false),
+        Change(
+            line: "destination add hook \(t) --kind webhook --target http://127.0.0.1:9/ --secret env:GBOOST_NONE",
+            action: "destination.add", subject: "hook"),
+        Change(
+            line: "destination pause hook \(t)", action: "destination.pause", subject: "hook", hasBefore: true),
+        Change(
+            line: "destination resume hook \(t)", action: "destination.resume", subject: "hook", hasBefore: true),
+        Change(
+            line: "destination remove hook \(t)", action: "destination.remove", subject: "hook", hasBefore: true,
+            hasAfter: false),
         Change(line: "apply DIR/state.yaml", action: "team.create", subject: "blue"),
         Change(
             line: "statement enter credit \(t) --amount-usd 1 --reason goodwill", action: "statement.credit",
@@ -80,12 +90,15 @@ struct AdminEventTests {
     ]
 
     /// What reads only, or is none of administration's: what it writes is not the catalog, the budgets or the prices.
-    /// `reconcile --resolve` has a test of its own (`hold.reconcile`).
+    /// `reconcile --resolve` has a test of its own (`hold.reconcile`), and so has `outbox retry`.
     private static let others: Set<String> = [
         "apply", "audit checkpoint", "audit events", "audit export", "audit key", "audit make-key", "audit prove",
-        "audit seal", "audit verify", "budget override list", "budget show", "demo", "doctor", "engine-host",
+        "audit seal", "audit verify", "budget override list", "budget show", "demo", "destination list",
+        "destination test",
+        "doctor", "engine-host",
         "engine-host-probe", "escalations list", "escalations refused", "escalations show", "holds list", "key list",
-        "limit show", "migrate apply", "migrate status", "model list", "prm calibrate", "prm evaluate", "prm label",
+        "limit show", "migrate apply", "migrate status", "model list", "outbox dead", "outbox list", "outbox retry",
+        "prm calibrate", "prm evaluate", "prm label",
         "prm read", "prm sample-data", "prm score", "prm train", "price list", "reconcile", "replay",
         "retention show", "route advise", "route list", "serve", "simulate-provider", "spend", "statement list",
         "statement show", "team list", "tenant list", "tenant show",
