@@ -149,7 +149,8 @@ let package = Package(
             name: "GBoostTests",
             dependencies: [
                 "gboost", "Audit", "GatewayCore", "GatewayTesting", "Inference", "Ledger", "Postgres", "Providers",
-                "EmbeddedPostgres", log, .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "EmbeddedPostgres", "Curl", crypto, log,
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: common),
         .testTarget(name: "TidyTests", swiftSettings: common),

@@ -53,6 +53,12 @@ package struct GatewayMetrics: Sendable {
             help: "How long the oldest record that this gateway sealed in its latest round had waited.")
         r.declare("gboost_audit_sealed_records", .gauge, help: "Records sealed by this gateway since its start.")
         r.declare("gboost_audit_failures", .gauge, help: "Rounds of sealing that failed, since the start.")
+        r.declare(
+            "gboost_audit_unpublished_checkpoints", .gauge,
+            help: "Checkpoints of this gateway's that wait to be published, over all places.")
+        r.declare(
+            "gboost_texts", .gauge, help: "Texts of paid calls, of tenants that have them kept: kept, and lost.",
+            labels: ["fate"])
         Self.declareModels(r)
     }
 

@@ -102,6 +102,7 @@ package struct GatewayConfiguration: Sendable {
     package var secrets: Secrets
     package var limits: Limits
     package var audit: Audit
+    package var capture: Capture
     package var logLevel: LogLevel
     /// The file it was read from; nil: none.
     package var path: String?
@@ -141,6 +142,7 @@ extension GatewayConfiguration {
             maxMaxTokens: try layers.integer("limits.max_max_tokens", in: 1...1_000_000, default: 131_072),
             maxMessages: try layers.integer("limits.max_messages", in: 1...100_000, default: 2048))
         audit = try Self.audit(&layers)
+        capture = try Self.capture(&layers)
         logLevel = try layers.choice("log.level", default: .info)
         try layers.refuseUnknown()
         readings = layers.readings

@@ -9,6 +9,7 @@ struct LedgerGaugeRefresh: Sendable {
     let ledger: PostgresLedger
     let models: EngineModels
     let sealer: AuditSealer
+    let texts: TextStore?
 
     func fill(_ metrics: GatewayMetrics) async {
         let registry = metrics.registry
@@ -16,6 +17,11 @@ struct LedgerGaugeRefresh: Sendable {
         registry.set("gboost_audit_lag_seconds", sealer.statistics.lagSeconds)
         registry.set("gboost_audit_sealed_records", Double(sealer.statistics.records))
         registry.set("gboost_audit_failures", Double(sealer.statistics.failures))
+        registry.set("gboost_audit_unpublished_checkpoints", Double(sealer.unpublished))
+        if let texts {
+            registry.set("gboost_texts", Double(texts.statistics.kept), ["kept"])
+            registry.set("gboost_texts", Double(texts.statistics.lost), ["lost"])
+        }
         registry.reset("gboost_engine_queue")
         registry.reset("gboost_engine_active")
         registry.reset("gboost_engine_tokens")
