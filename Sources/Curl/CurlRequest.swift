@@ -38,6 +38,8 @@ package struct CurlRequest: Sendable {
     package var headers: [(name: String, value: String)]
     /// Sent as it is, with its length; a GET has none.
     package var body: [UInt8]
+    /// How it is signed, where its server wants that.
+    package var signature: CurlSignature?
     /// How long the call may wait.
     package var timeouts: CurlTimeouts
     /// High-water mark: with more than this unread, the socket is no longer read and TCP holds the peer back.

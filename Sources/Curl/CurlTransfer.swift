@@ -64,6 +64,11 @@ final class CurlTransfer {
                 })
         }
         codes.append(clibcurl_set_pointer(easy.raw, CURLOPT_HTTPHEADER, headerList))
+        // A signature leaves its way of authentication in the handle: back to the plain one first.
+        codes.append(clibcurl_set_long(easy.raw, CURLOPT_HTTPAUTH, 1))
+        codes.append(clibcurl_set_string(easy.raw, CURLOPT_AWS_SIGV4, request.signature?.scope))
+        codes.append(clibcurl_set_string(easy.raw, CURLOPT_USERNAME, request.signature?.accessKey))
+        codes.append(clibcurl_set_string(easy.raw, CURLOPT_PASSWORD, request.signature?.secretKey))
         let me = Unmanaged.passUnretained(self).toOpaque()
         for option in [CURLOPT_WRITEDATA, CURLOPT_HEADERDATA, CURLOPT_PREREQDATA, CURLOPT_PRIVATE] {
             codes.append(clibcurl_set_pointer(easy.raw, option, me))
@@ -79,6 +84,9 @@ final class CurlTransfer {
         }
         _ = clibcurl_set_pointer(easy.raw, CURLOPT_WRITEDATA, nil)
         _ = clibcurl_set_pointer(easy.raw, CURLOPT_HEADERDATA, nil)
+        for option in [CURLOPT_AWS_SIGV4, CURLOPT_USERNAME, CURLOPT_PASSWORD] {
+            _ = clibcurl_set_string(easy.raw, option, nil)
+        }
         curl_slist_free_all(headerList)
         headerList = nil
         _ = clibcurl_set_pointer(easy.raw, CURLOPT_MAIL_RCPT, nil)

@@ -22,6 +22,8 @@ package struct Tenant: Hashable, Sendable, Codable {
     /// IANA name, e.g. "Europe/Berlin": budget periods are cut in it.
     package var timeZone: String
     package var isSuspended: Bool
+    /// Texts of its paid calls are kept, encrypted.
+    package var capturesText = false
     package init(id: Int64, name: String, timeZone: String, isSuspended: Bool) {
         self.id = id
         self.name = name

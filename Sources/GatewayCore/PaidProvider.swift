@@ -84,8 +84,10 @@ package struct ProviderError: Error, Hashable, Sendable {
     package var status: Int?
     package var providerRequestID: String?
     package var retryAfterSeconds: Int?
-    /// The provider's own words, cut to a bound and free of secrets; for the client's `metadata` and the log.
+    /// What went wrong, cut to a bound and free of secrets.
     package var message: String
+    /// The message is in the provider's own words, which may repeat the prompt: for the client, and for no log.
+    package var isForeign = false
     package init(
         code: Code, status: Int? = nil, providerRequestID: String? = nil, retryAfterSeconds: Int? = nil,
         message: String

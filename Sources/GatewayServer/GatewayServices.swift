@@ -47,6 +47,8 @@ package struct GatewayServices: Sendable {
     package var learning: RouterLearning
     /// Rate limits of local models: this gateway's own count.
     package var localLimits = LocalLimits()
+    /// Keeps texts of tenants that want it; nil: nobody's are kept.
+    package var texts: (any TextCapture)?
 
     package init(
         catalog: any Catalog, ledger: any SpendLedger, models: any LocalModels,

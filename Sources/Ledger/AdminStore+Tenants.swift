@@ -8,8 +8,11 @@ package struct TenantInfo: Sendable, Codable, Hashable {
     package var timeZone: String
     package var createdAt: Date
     package var suspendedAt: Date?
+    /// So many days texts of its paid calls are kept, encrypted; nil: none is.
+    package var captureDays: Int?
 
     init(_ row: PostgresRow) throws(PostgresError) {
+        captureDays = try row.getOptional("capture_days", as: Int32.self).map { Int($0) }
         id = try row.get("id")
         name = try row.get("name")
         timeZone = try row.get("time_zone")

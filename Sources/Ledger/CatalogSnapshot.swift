@@ -56,15 +56,16 @@ extension CatalogSnapshot {
         let result = try await transaction.query(
             """
             select k.id, k.team_id, k.hash, k.expires_at, k.revoked_at is not null as revoked, t.id as tenant_id,
-              t.name, t.time_zone, t.suspended_at is not null as suspended,
+              t.name, t.time_zone, t.suspended_at is not null as suspended, t.capture_days is not null as captures,
               k.suspended_at is not null or m.suspended_at is not null as key_suspended
             from api_keys k join tenants t on t.id = k.tenant_id left join teams m on m.id = k.team_id
             where t.deleted_at is null
             """)
         for row in result.rows {
-            let tenant = Tenant(
+            var tenant = Tenant(
                 id: try row.get("tenant_id"), name: try row.get("name"), timeZone: try row.get("time_zone"),
                 isSuspended: try row.get("suspended"))
+            tenant.capturesText = try row.get("captures")
             let caller = Caller(tenant: tenant, teamID: try row.getOptional("team_id"), keyID: try row.get("id"))
             keys[try row.get("hash", as: [UInt8].self)] = Key(
                 caller: caller, expiresAt: try row.getOptional("expires_at"), isRevoked: try row.get("revoked"),

@@ -169,6 +169,7 @@ extension PostgresLedger {
         do {
             _ = try await pool.query("select gboost_ensure_partitions()")
             let dropped = try await pool.query("select gboost_expire() as dropped").rows.first
+            _ = try await pool.query("select gboost_expire_texts()")
             let names = try dropped?.get("dropped", as: [String].self) ?? []
             if !names.isEmpty { logger.notice("retention has run out", metadata: ["dropped": "\(names)"]) }
         } catch {

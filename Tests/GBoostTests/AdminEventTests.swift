@@ -24,6 +24,10 @@ struct AdminEventTests {
         Change(line: "tenant create acme", action: "tenant.create", subject: "acme"),
         Change(line: "tenant suspend acme", action: "tenant.suspend", subject: "acme", hasBefore: true),
         Change(line: "tenant resume acme", action: "tenant.resume", subject: "acme", hasBefore: true),
+        Change(
+            line: "tenant capture acme --days 7", action: "tenant.capture", subject: "acme",
+            hasBefore: true),
+        Change(line: "tenant capture acme --off", action: "tenant.capture", subject: "acme", hasBefore: true),
         Change(line: "team create red \(t)", action: "team.create", subject: "red"),
         Change(line: "team suspend red \(t)", action: "team.suspend", subject: "red", hasBefore: true),
         Change(line: "team resume red \(t)", action: "team.resume", subject: "red", hasBefore: true),
@@ -96,7 +100,8 @@ struct AdminEventTests {
         "audit seal", "audit verify", "budget override list", "budget show", "demo", "destination list",
         "destination test",
         "doctor", "engine-host",
-        "engine-host-probe", "escalations list", "escalations refused", "escalations show", "holds list", "key list",
+        "engine-host-probe", "escalations list", "escalations refused", "escalations show", "escalations text",
+        "holds list", "key list",
         "limit show", "migrate apply", "migrate status", "model list", "outbox dead", "outbox list", "outbox retry",
         "prm calibrate", "prm evaluate", "prm label",
         "prm read", "prm sample-data", "prm score", "prm train", "price list", "reconcile", "replay",
@@ -124,6 +129,7 @@ struct AdminEventTests {
     func events() async throws {
         try await AdministrationTests.Shell.with { shell in
             await shell.run("migrate")
+            try shell.append("capture: { key: \"env:NONE\" }\n")
             try TinyModel().file.write(to: shell.directory.appending(path: "slm.gguf"))
             let prices =
                 #"{"m": {"litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 0.000003, "#

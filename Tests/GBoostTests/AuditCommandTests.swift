@@ -48,6 +48,11 @@ struct AuditCommandTests {
 }
 
 extension AdministrationTests.Shell {
+    /// The verifier in Python.
+    var verifier: String {
+        URL(filePath: Self.migrations).deletingLastPathComponent().appending(path: "ops/audit-verify").path()
+    }
+
     /// Adds to the configuration file.
     func append(_ yaml: String) throws {
         let file = directory.appending(path: "gboost.yaml")

@@ -37,6 +37,13 @@ struct AnswerJob: Sendable {
     func contentHash(_ bytes: some Sequence<UInt8>) -> String {
         HMAC<SHA256>.authenticationCode(for: Array(bytes), using: services.contentKey).map(Self.hex).joined()
     }
+    /// Whether texts of this request's paid calls are kept.
+    var capturesText: Bool { caller.tenant.capturesText && services.texts != nil }
+    /// Has the texts of a paid call kept, where the tenant wants that.
+    func capture(_ call: HoldID, prompt: [UInt8], answer: [UInt8]) {
+        guard capturesText else { return }
+        services.texts?.keep(CapturedText(call: call, tenantID: caller.tenant.id, prompt: prompt, answer: answer))
+    }
     static func hex(_ byte: UInt8) -> String {
         let text = String(byte, radix: 16)
         return byte < 16 ? "0" + text : text

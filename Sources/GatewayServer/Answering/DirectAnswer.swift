@@ -93,19 +93,19 @@ struct DirectAnswer: Sendable {
         _ exchange: any PaidExchange, through relay: any AnswerRelay, held: HeldCall, started: ContinuousClock.Instant
     ) async {
         var body: [UInt8] = []
-        var hash = HMAC<SHA256>(key: job.services.contentKey)
+        var answer = HashedAnswer(job)
         var failure: ProviderError?
         do {
             while let chunk = try await exchange.next() {
                 body += chunk.bytes
-                hash.update(data: Array(chunk.text.utf8))
+                answer.add(chunk.text)
             }
         } catch {
             failure = PaidHop.providerError(error)
         }
         let waited = ContinuousClock.now - started
         let result = await exchange.result
-        let summary = await settle(held, result: result, failure: failure, hash: hash, waited: waited)
+        let summary = await settle(held, result: result, failure: failure, answer: answer, waited: waited)
         if let failure { return await refuse(.upstream(failure)) }
         do throws(WireFormatError) {
             body = try relay.whole(body, gboost: summary.json)
@@ -122,7 +122,7 @@ struct DirectAnswer: Sendable {
         _ exchange: any PaidExchange, through way: any AnswerRelay, held: HeldCall, started: ContinuousClock.Instant
     ) async {
         var relay = way
-        var hash = HMAC<SHA256>(key: job.services.contentKey)
+        var answer = HashedAnswer(job)
         var failure: ProviderError?
         var hasBegun = false
         var hasClient = true
@@ -131,7 +131,7 @@ struct DirectAnswer: Sendable {
             while hasClient, let chunk = try await exchange.next() {
                 if !hasBegun { begin(held) }
                 hasBegun = true
-                hash.update(data: Array(chunk.text.utf8))
+                answer.add(chunk.text)
                 let bytes = try relay.pass(chunk.bytes)
                 if !bytes.isEmpty { hasClient = await job.stream.write(bytes) }
             }
@@ -146,7 +146,7 @@ struct DirectAnswer: Sendable {
         let isOpen = !hasClient || isUnreadable
         let result = isOpen ? await exchange.drain(seconds: job.services.limits.drainSeconds) : await exchange.result
         let waited = ContinuousClock.now - started
-        let summary = await settle(held, result: result, failure: failure, hash: hash, waited: waited)
+        let summary = await settle(held, result: result, failure: failure, answer: answer, waited: waited)
         if let failure {
             guard hasBegun else { return await refuse(.upstream(failure)) }
             var out: [UInt8] = []
@@ -173,11 +173,11 @@ struct DirectAnswer: Sendable {
     // MARK: Both
 
     private func settle(
-        _ held: HeldCall, result: PaidResult, failure: ProviderError?, hash: HMAC<SHA256>, waited: Duration
+        _ held: HeldCall, result: PaidResult, failure: ProviderError?, answer: HashedAnswer, waited: Duration
     ) async -> AnswerReport {
-        let answer = hash.finalize().map(AnswerJob.hex).joined()
         let cost = await job.hop.settle(
-            held, result: result, failure: failure, escalation: escalation(answerHash: answer))
+            held, result: result, failure: failure, escalation: escalation(answerHash: answer.hash))
+        job.capture(held.plan.id, prompt: job.request.body, answer: answer.text)
         job.services.metrics.registry.observe("gboost_provider_seconds", waited / .seconds(1), [model.provider])
         var summary = AnswerReport(requestID: job.requestIDText, servedBy: .llm)
         summary.cost = cost
@@ -193,6 +193,28 @@ struct DirectAnswer: Sendable {
     private func refuse(_ refusal: GatewayRefusal) async {
         await job.refuse(refusal, route: route)
     }
+}
+
+/// An answer on its way: hashed as it comes, and kept only where its tenant wants that.
+struct HashedAnswer {
+    /// Of the answer; what comes after it is hashed only.
+    private static let maxBytes = 1 << 20
+    private var code: HMAC<SHA256>
+    private let isKept: Bool
+    private(set) var text: [UInt8] = []
+
+    init(_ job: AnswerJob) {
+        code = HMAC<SHA256>(key: job.services.contentKey)
+        isKept = job.capturesText
+    }
+
+    mutating func add(_ piece: String) {
+        let bytes = Array(piece.utf8)
+        code.update(data: bytes)
+        if isKept, text.count <= Self.maxBytes { text += bytes }
+    }
+
+    var hash: String { code.finalize().map(AnswerJob.hex).joined() }
 }
 
 extension BudgetState {

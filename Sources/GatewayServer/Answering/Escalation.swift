@@ -113,6 +113,7 @@ struct Escalation: Sendable {
         let cost = await job.hop.settle(
             held, result: result, failure: failure,
             escalation: record(job.contentHash(call.body), answer: text))
+        job.capture(held.plan.id, prompt: call.body, answer: Array(text.utf8))
         job.services.metrics.registry.observe(
             "gboost_provider_seconds", (ContinuousClock.now - started) / .seconds(1), [route.llm.provider])
         if failure != nil { return .refused(.providerUnavailable, cost: cost) }

@@ -260,7 +260,9 @@ struct PaidHop: Sendable {
                 "paid call failed",
                 metadata: [
                     "hold": "\(held.plan.id)", "model": "\(held.plan.model)", "code": "\(failure.code.rawValue)",
-                    "status": "\(failure.status ?? 0)", "posted_usd": "\(amount)", "why": "\(failure.message)",
+                    "status": "\(failure.status ?? 0)", "posted_usd": "\(amount)",
+                    "provider_request": "\(failure.providerRequestID ?? "")",
+                    "why": "\(failure.isForeign ? "the provider's words are the client's" : failure.message)",
                 ])
         }
         return amount

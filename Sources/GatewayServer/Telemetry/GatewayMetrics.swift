@@ -133,6 +133,12 @@ package struct GatewayMetrics: Sendable {
         r.declare("gboost_audit_unsealed_seconds", .gauge, help: "Age of the oldest of those records, at scrape.")
         r.declare("gboost_audit_sealed_records", .gauge, help: "Records sealed by this gateway since its start.")
         r.declare("gboost_audit_failures", .gauge, help: "Rounds of sealing that failed, since the start.")
+        r.declare(
+            "gboost_audit_unpublished_checkpoints", .gauge,
+            help: "Checkpoints of this gateway's that wait to be published, over all places.")
+        r.declare(
+            "gboost_texts", .gauge, help: "Texts of paid calls, of tenants that have them kept: kept, and lost.",
+            labels: ["fate"])
     }
 
     private static func declareModels(_ r: MetricsRegistry) {

@@ -25,12 +25,10 @@ package struct SealerSettings: Sendable {
 /// Seals what was recorded, again and again, and publishes checkpoints of it. Of several gateways one does it at a
 /// time; which one changes.
 package final class AuditSealer: Sendable {
-    /// Checkpoints that wait to be published; beyond it the oldest are dropped, since a later one says more.
-    static let maxPending = 4096
-
     private let store: AuditStore
     private let settings: SealerSettings
-    private let publishers: [any CheckpointPublisher]
+    /// One for each place: none waits for another, nor does sealing.
+    private let queues: [CheckpointQueue]
     private let logger: Logger
     private let state = Mutex(State())
 
@@ -45,7 +43,7 @@ package final class AuditSealer: Sendable {
     ) {
         self.store = store
         self.settings = settings
-        self.publishers = publishers
+        queues = publishers.map { CheckpointQueue($0, logger: logger) }
         self.logger = logger
     }
 
@@ -55,10 +53,21 @@ package final class AuditSealer: Sendable {
         state.withLock { ($0.lag, $0.records, $0.failures) }
     }
 
-    /// Seals until the task is cancelled.
+    /// For metrics: checkpoints that wait to be published, over all places.
+    package var unpublished: Int { queues.reduce(0) { $0 + $1.statistics.pending } }
+
+    /// Seals and publishes until the task is cancelled.
     package func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            for queue in queues { group.addTask { await queue.run() } }
+            group.addTask { await self.sealing() }
+        }
+    }
+
+    private func sealing() async {
         var nextCheckpoint = ContinuousClock.now
-        var pending: [SignedCheckpoint] = []
+        // What was signed before this start may not have got out: receivers know a checkpoint that comes again.
+        var isFirst = true
         while !Task.isCancelled {
             do {
                 var summary: SealSummary
@@ -67,7 +76,9 @@ package final class AuditSealer: Sendable {
                 } while summary.isFull && summary.records > 0 && !Task.isCancelled
                 if !settings.signers.isEmpty, ContinuousClock.now >= nextCheckpoint {
                     nextCheckpoint = .now + settings.checkpointInterval
-                    pending += try await checkpoint()
+                    if isFirst, !queues.isEmpty { hand(on: try await store.latestCheckpoints()) }
+                    isFirst = false
+                    hand(on: try await checkpoint())
                 }
             } catch {
                 // The gateway stops in the middle of a round: another one, or the next start, goes on from there.
@@ -75,9 +86,12 @@ package final class AuditSealer: Sendable {
                 state.withLock { $0.failures += 1 }
                 logger.warning("the audit is not sealed", metadata: ["reason": "\(error)"])
             }
-            pending = await publish(pending)
             do { try await Task.sleep(for: settings.interval) } catch { return }
         }
+    }
+
+    private func hand(on checkpoints: [SignedCheckpoint]) {
+        for queue in queues { queue.add(checkpoints) }
     }
 
     /// One round.
@@ -97,18 +111,5 @@ package final class AuditSealer: Sendable {
     package func checkpoint() async throws(LedgerError) -> [SignedCheckpoint] {
         guard !settings.signers.isEmpty else { return [] }
         return try await store.checkpoint(signers: settings.signers, deployment: settings.deployment) ?? []
-    }
-
-    /// Publishes in order; what does not get out is given back.
-    package func publish(_ checkpoints: [SignedCheckpoint]) async -> [SignedCheckpoint] {
-        for (index, checkpoint) in checkpoints.enumerated() {
-            for publisher in publishers {
-                do { try await publisher.publish(checkpoint) } catch {
-                    logger.warning("a checkpoint is not published", metadata: ["reason": "\(error)"])
-                    return Array(checkpoints[index...].suffix(Self.maxPending))
-                }
-            }
-        }
-        return []
     }
 }

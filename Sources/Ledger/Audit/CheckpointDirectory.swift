@@ -21,6 +21,9 @@ package struct CheckpointDirectory: CheckpointPublisher {
 
     package func publish(_ checkpoint: SignedCheckpoint) async throws {
         let file = file(checkpoint.log)
+        // It may come again after a restart.
+        let known = FileManager.default.contents(atPath: file) ?? Data()
+        guard known.range(of: Data(checkpoint.note.utf8)) == nil else { return }
         let descriptor = unsafe open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw LedgerError(.invalid, field: "audit.checkpoint_directory", "no \(file)") }
         let handle = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)

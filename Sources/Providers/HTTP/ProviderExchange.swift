@@ -70,7 +70,9 @@ final class ProviderExchange<Answer: ProviderAnswer>: PaidExchange {
         state.withLock { s in
             let piece = bytes.map { s.answer.push($0) } ?? s.answer.finish()
             if let fault = piece.fault {
-                s.end = .some(ProviderError(code: .interrupted, message: redaction.clean(fault)))
+                var error = ProviderError(code: .interrupted, message: redaction.clean(fault))
+                error.isForeign = true
+                s.end = .some(error)
                 response.cancel()
             } else if bytes == nil {
                 s.end = .some(nil)

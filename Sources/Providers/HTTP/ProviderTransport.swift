@@ -70,10 +70,12 @@ struct ProviderTransport: Sendable {
         let body = await errorBody(response)
         let text = ProviderFault(body: body)?.message ?? String(decoding: body, as: UTF8.self)
         let message = redaction.clean(text)
-        return ProviderError(
+        var error = ProviderError(
             code: .status, status: response.status, providerRequestID: requestID,
             retryAfterSeconds: retryAfter(response),
             message: message.isEmpty ? "status \(response.status) without a message" : message)
+        error.isForeign = !message.isEmpty
+        return error
     }
 
     /// What comes of the body within bounds; the status counts even if nothing does.

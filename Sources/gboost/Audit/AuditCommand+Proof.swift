@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Audit
+internal import Curl
 internal import Foundation
 internal import GatewayCore
 internal import Ledger
@@ -22,14 +23,18 @@ extension AuditCommand {
             let tenant = tenant
             let configuration = try options.configuration.load()
             let settings = try configuration.sealerSettings()
-            let directory = try configuration.audit.checkpointDirectory.map { try CheckpointDirectory($0) }
+            let client = try CurlClient()
+            let publishers = try configuration.checkpointPublishers(client: client)
             let latest = try await options.audit { store, admin in
                 if !settings.signers.isEmpty {
                     let made = try await store.checkpoint(signers: settings.signers, deployment: settings.deployment)
-                    for checkpoint in made ?? [] { try await directory?.publish(checkpoint) }
+                    for checkpoint in made ?? [] {
+                        for publisher in publishers { try await publisher.publish(checkpoint) }
+                    }
                 }
                 return try await store.latestCheckpoints(tenant: try await admin.number(ofTenant: tenant))
             }
+            await client.shutdown()
             if latest.isEmpty, settings.signers.isEmpty {
                 throw CommandFailure("there are no checkpoints: audit.signing_key names no key")
             }

@@ -1,4 +1,5 @@
 internal import Audit
+internal import Curl
 internal import Foundation
 internal import Ledger
 package import Providers
@@ -16,6 +17,21 @@ extension GatewayConfiguration {
         package var checkpointInterval: Double
         /// Where checkpoints are published; nil: they are in the database only.
         package var checkpointDirectory: String?
+        package var checkpointWebhook: CheckpointWebhookAddress?
+        package var checkpointBucket: CheckpointBucketAddress?
+    }
+    /// A URL that checkpoints are posted to.
+    package struct CheckpointWebhookAddress: Hashable, Sendable {
+        package var url: String
+        /// Signs the posts.
+        package var secret: SecretReference
+    }
+    /// A bucket that speaks S3, with what the objects' names begin with.
+    package struct CheckpointBucketAddress: Hashable, Sendable {
+        package var url: String
+        package var region: String
+        package var accessKey: SecretReference
+        package var secretKey: SecretReference
     }
 
     static func audit(_ layers: inout ConfigurationLayers) throws(ConfigurationError) -> Audit {
@@ -24,7 +40,69 @@ extension GatewayConfiguration {
             nextSigningKey: try secret("audit.next_signing_key", &layers), name: try layers.text("audit.name"),
             sealInterval: try interval("audit.seal_interval", default: "1s", &layers),
             checkpointInterval: try interval("audit.checkpoint_interval", default: "60s", &layers),
-            checkpointDirectory: try layers.text("audit.checkpoint_directory"))
+            checkpointDirectory: try layers.text("audit.checkpoint_directory"),
+            checkpointWebhook: try webhook(&layers), checkpointBucket: try bucket(&layers))
+    }
+
+    private static func webhook(
+        _ layers: inout ConfigurationLayers
+    ) throws(ConfigurationError) -> CheckpointWebhookAddress? {
+        let key = "audit.checkpoint_webhook"
+        let secret = try secret("\(key)_secret", &layers)
+        guard let url = try url(key, &layers) else { return nil }
+        guard let secret else { throw layers.failure("\(key)_secret", "is missing: the posts are signed with it") }
+        return CheckpointWebhookAddress(url: url, secret: secret)
+    }
+
+    private static func bucket(
+        _ layers: inout ConfigurationLayers
+    ) throws(ConfigurationError) -> CheckpointBucketAddress? {
+        let key = "audit.checkpoint_s3"
+        let region = try layers.text("\(key)_region", orDefault: "us-east-1")
+        let access = try secret("\(key)_access_key", &layers)
+        let secret = try secret("\(key)_secret_key", &layers)
+        guard let url = try url(key, &layers) else { return nil }
+        guard region.utf8.count <= 64, region.allSatisfy({ $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") })
+        else { throw layers.failure("\(key)_region", "'\(region.prefix(40))' is not a region's name") }
+        guard let access else { throw layers.failure("\(key)_access_key", "is missing") }
+        guard let secret else { throw layers.failure("\(key)_secret_key", "is missing") }
+        return CheckpointBucketAddress(url: url, region: region, accessKey: access, secretKey: secret)
+    }
+
+    /// Without a slash at its end, user, query or fragment.
+    private static func url(_ key: String, _ layers: inout ConfigurationLayers) throws(ConfigurationError) -> String? {
+        guard let text = try layers.text(key) else { return nil }
+        guard let url = URL(string: text), ["http", "https"].contains(url.scheme), url.host()?.isEmpty == false,
+            url.user() == nil, url.query() == nil, url.fragment() == nil
+        else { throw layers.failure(key, "is not an http or https URL without user, query and fragment") }
+        return text.hasSuffix("/") ? String(text.dropLast()) : text
+    }
+
+    /// Where checkpoints go. Throws when a key that is named is not there.
+    func checkpointPublishers(
+        client: CurlClient, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws -> [any CheckpointPublisher] {
+        func secret(_ field: String, _ reference: SecretReference) throws -> Secret {
+            do { return try reference.resolve(environment: environment) } catch {
+                throw ConfigurationError(field: field, message: "\(error)")
+            }
+        }
+        var publishers: [any CheckpointPublisher] = []
+        if let directory = audit.checkpointDirectory { publishers.append(try CheckpointDirectory(directory)) }
+        if let webhook = audit.checkpointWebhook {
+            publishers.append(
+                CheckpointWebhook(
+                    url: webhook.url, secret: try secret("audit.checkpoint_webhook_secret", webhook.secret),
+                    client: client))
+        }
+        if let bucket = audit.checkpointBucket {
+            publishers.append(
+                CheckpointBucket(
+                    url: bucket.url, region: bucket.region,
+                    accessKey: try secret("audit.checkpoint_s3_access_key", bucket.accessKey),
+                    secretKey: try secret("audit.checkpoint_s3_secret_key", bucket.secretKey), client: client))
+        }
+        return publishers
     }
 
     /// "10s", "500ms", "2m" or a number of seconds.

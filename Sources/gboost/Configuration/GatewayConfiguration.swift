@@ -106,6 +106,7 @@ package struct GatewayConfiguration: Sendable {
     package var limits: Limits
     package var audit: Audit
     package var outbox: Outbox
+    package var capture: Capture
     package var logLevel: LogLevel
     /// The file it was read from; nil: none.
     package var path: String?
@@ -149,6 +150,7 @@ extension GatewayConfiguration {
             maxMessages: try layers.integer("limits.max_messages", in: 1...100_000, default: 2048))
         audit = try Self.audit(&layers)
         outbox = try Self.outbox(&layers)
+        capture = try Self.capture(&layers)
         logLevel = try layers.choice("log.level", default: .info)
         try layers.refuseUnknown()
         readings = layers.readings

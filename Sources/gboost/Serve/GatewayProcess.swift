@@ -24,6 +24,8 @@ struct GatewayProcess: Sendable {
     let curl: CurlClient
     let services: GatewayServices
     let sealer: AuditSealer
+    /// nil: no key is configured, so that no text is kept.
+    let texts: TextStore?
     /// The sealer's own connection: no report delays it.
     let sealerPool: PostgresPool
     let outbox: OutboxParts
@@ -93,7 +95,8 @@ struct GatewayProcess: Sendable {
         let contentKey = SymmetricKey(
             data: HMAC<SHA256>.authenticationCode(
                 for: Array("gboost content hashes".utf8), using: SymmetricKey(data: pepper.bytes)))
-        let (sealer, sealerPool) = try Self.sealer(configuration, settings, logger: logger)
+        let (sealer, sealerPool) = try Self.sealer(configuration, settings, curl: curl, logger: logger)
+        let texts = try configuration.textKeyring().map { TextStore(pool: pool, keys: $0, logger: logger) }
         let outbox = try OutboxParts(configuration, settings, logger: logger)
         var services = GatewayServices(
             catalog: catalog, ledger: ledger, models: ModelSources(engines: models, curl: curl),
@@ -101,28 +104,30 @@ struct GatewayProcess: Sendable {
             limits: limits(configuration), contentKey: contentKey, logger: logger,
             notReady: { await Self.missing(pool: pool, catalog: catalog) },
             refreshGauges: {
-                await LedgerGaugeRefresh(admin: admin, ledger: ledger, models: models, sealer: sealer).fill($0)
+                await LedgerGaugeRefresh(
+                    admin: admin, ledger: ledger, models: models, sealer: sealer, texts: texts
+                ).fill($0)
             },
             routerMemory: ledger)
         services.notices = outbox.notices
         services.guards = ProviderGuards(notices: outbox.notices, gateway: configuration.server.instance)
+        services.texts = texts
         return GatewayProcess(
             configuration: configuration, cluster: cluster, pool: pool, ledger: ledger, catalog: catalog,
-            admin: admin, models: models, curl: curl, services: services, sealer: sealer, sealerPool: sealerPool,
-            outbox: outbox, logger: logger)
+            admin: admin, models: models, curl: curl, services: services, sealer: sealer, texts: texts,
+            sealerPool: sealerPool, outbox: outbox, logger: logger)
     }
 
     private static func sealer(
-        _ configuration: GatewayConfiguration, _ settings: PostgresConfiguration, logger: Logger
+        _ configuration: GatewayConfiguration, _ settings: PostgresConfiguration, curl: CurlClient, logger: Logger
     ) throws -> (AuditSealer, PostgresPool) {
         var settings = settings
         settings.applicationName = "gboost-sealer"
         settings.statementTimeout = .seconds(30)
         let pool = PostgresPool(configuration: settings, size: 1, maxWaiting: 4, logger: logger)
-        let publishers = try configuration.audit.checkpointDirectory.map { [try CheckpointDirectory($0)] } ?? []
         let sealer = AuditSealer(
-            store: AuditStore(pool: pool), settings: try configuration.sealerSettings(), publishers: publishers,
-            logger: logger)
+            store: AuditStore(pool: pool), settings: try configuration.sealerSettings(),
+            publishers: try configuration.checkpointPublishers(client: curl), logger: logger)
         return (sealer, pool)
     }
 
@@ -262,6 +267,7 @@ struct DrainService: Service {
             activity.stopWaiting()
         }
         await process.ledger.drain()
+        await process.texts?.drain()
     }
 }
 
@@ -277,6 +283,7 @@ struct BackgroundService: Service {
             group.addTask { await process.sealer.run() }
             group.addTask { await process.outbox.run() }
             group.addTask { await process.services.learning.run() }
+            if let texts = process.texts { group.addTask { await texts.run() } }
             group.addTask { try? await gracefulShutdown() }
             await group.next()
             group.cancelAll()

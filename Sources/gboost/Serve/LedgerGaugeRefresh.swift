@@ -11,6 +11,7 @@ struct LedgerGaugeRefresh: Sendable {
     let ledger: PostgresLedger
     let models: EngineModels
     let sealer: AuditSealer
+    let texts: TextStore?
 
     /// From this share on a budget counts as nearly spent.
     private static let nearlySpent = 0.9
@@ -26,6 +27,11 @@ struct LedgerGaugeRefresh: Sendable {
         registry.set("gboost_audit_lag_seconds", sealer.statistics.lagSeconds)
         registry.set("gboost_audit_sealed_records", Double(sealer.statistics.records))
         registry.set("gboost_audit_failures", Double(sealer.statistics.failures))
+        registry.set("gboost_audit_unpublished_checkpoints", Double(sealer.unpublished))
+        if let texts {
+            registry.set("gboost_texts", Double(texts.statistics.kept), ["kept"])
+            registry.set("gboost_texts", Double(texts.statistics.lost), ["lost"])
+        }
         await fillModels(registry)
         // With the database away the last figures would be stale: better none.
         let gauges = try? await admin.gauges()

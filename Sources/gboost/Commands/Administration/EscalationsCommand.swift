@@ -7,7 +7,7 @@ internal import Ledger
 struct EscalationsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "escalations", abstract: "Why each paid call was made, and what it cost.",
-        subcommands: [List.self, Show.self, Refused.self])
+        subcommands: [List.self, Show.self, Refused.self, Text.self])
 
     /// An escalation as scripts read it.
     struct Line: Encodable {

@@ -5,16 +5,20 @@ internal import Ledger
 struct TenantCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tenant", abstract: "Tenants: who has keys, budgets and models of their own.",
-        subcommands: [Create.self, List.self, Show.self, Suspend.self, Resume.self, Delete.self])
+        subcommands: [
+            Create.self, List.self, Show.self, Suspend.self, Resume.self, Capture.self, Delete.self,
+        ])
 
     static func table(_ tenants: [TenantInfo]) -> String {
         var table = TextTable([
             .init("ID", .right), .init("NAME"), .init("TIME ZONE"), .init("CREATED"), .init("STATE"),
+            .init("TEXTS"),
         ])
         table.rows = tenants.map { tenant in
             [
                 String(tenant.id), tenant.name, tenant.timeZone, CommandOutput.time(tenant.createdAt),
                 tenant.suspendedAt.map { "suspended \(CommandOutput.time($0))" } ?? "active",
+                tenant.captureDays.map { "kept \($0) days" } ?? "",
             ]
         }
         return table.render()

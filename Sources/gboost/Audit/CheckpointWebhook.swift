@@ -1,0 +1,69 @@
+internal import Audit
+internal import Crypto
+internal import Curl
+internal import Foundation
+internal import Ledger
+internal import Providers
+
+/// Publishes to a URL: a POST of each checkpoint, signed as the gateway's other webhooks are, so that the receiver
+/// knows whose it is. The checkpoint itself is signed anyway; a receiver may get the same one twice.
+struct CheckpointWebhook: CheckpointPublisher {
+    let url: String
+    /// Shared with the receiver.
+    let secret: Secret
+    let client: CurlClient
+    var now: @Sendable () -> Date = { Date() }
+
+    func publish(_ checkpoint: SignedCheckpoint) async throws {
+        struct Document: Encodable {
+            var kind = "audit.checkpoint"
+            var log: String
+            var size: Int64
+            var note: String
+        }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        let document = Document(log: checkpoint.log.description, size: checkpoint.size, note: checkpoint.note)
+        let body = Array(try encoder.encode(document))
+        let time = String(Int64(now().timeIntervalSince1970))
+        let headers = [
+            (name: "content-type", value: "application/json"),
+            (name: "x-gboost-event-id", value: "\(checkpoint.log)/\(checkpoint.size)"),
+            (name: "x-gboost-timestamp", value: time),
+            (name: "x-gboost-signature", value: Self.signature(body, time, secret)),
+        ]
+        try await CheckpointCall.send(CurlRequest(url: url, headers: headers, body: body), by: client)
+    }
+
+    /// "v1=" and the HMAC-SHA256 of the time, a dot and the body.
+    static func signature(_ body: [UInt8], _ time: String, _ secret: Secret) -> String {
+        let key = SymmetricKey(data: Data(secret.revealed.utf8))
+        let code = HMAC<SHA256>.authenticationCode(for: Data((time + ".").utf8) + Data(body), using: key)
+        return "v1=" + CheckpointCall.hexadecimal(code)
+    }
+}
+
+/// What both ways over HTTP have in common.
+enum CheckpointCall {
+    /// No answer that is read is longer.
+    private static let maxAnswerBytes = 64 * 1024
+
+    /// Done only by an answer of 200 to 299.
+    static func send(_ request: CurlRequest, by client: CurlClient) async throws {
+        var request = request
+        request.timeouts = CurlTimeouts(firstByte: .seconds(20), idle: .seconds(10), total: .seconds(30))
+        request.maxResponseBytes = maxAnswerBytes
+        let response = try await client.open(request)
+        defer { response.cancel() }
+        guard (200..<300).contains(response.status) else {
+            throw LedgerError(.invalid, field: "audit", "the answer is \(response.status)")
+        }
+        // Read to its end, so that the connection can be used again.
+        while try await response.next() != nil {}
+    }
+
+    static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
+}
