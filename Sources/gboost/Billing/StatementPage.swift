@@ -15,7 +15,8 @@ enum StatementPage {
         .cards{display:flex;gap:.8rem;margin:1.2rem 0 0}
         .card{flex:1;min-width:0;background:#f3f5f8;border-radius:.4rem;padding:.6rem .8rem;font-size:.85rem}
         .card strong{display:block;font-size:1.25rem;font-variant-numeric:tabular-nums}.card span{color:#556}
-        .owed{background:#1c2430;color:#fff}.owed span,.owed small{color:#c9d2de}.card small{font-size:.6em;font-weight:400}
+        .owed{background:#1c2430;color:#fff}.owed span,.owed small{color:#c9d2de}
+        .card small{font-size:.6em;font-weight:400}
         table{border-collapse:collapse;width:100%}
         td,th{padding:.28rem .5rem;text-align:left;border-bottom:1px solid #e3e7ec;vertical-align:top}
         th{color:#556;font-weight:600;font-size:.85rem}
