@@ -57,8 +57,9 @@ extension StatementPage {
         }
         return """
             <h3>By \(name.lowercased())</h3>
-            <table><tr><th>\(name)</th><th></th>\(counts.map { "<th class=\"n\">\($0)</th>" }.joined())\
-            <th class="n">Share</th><th class="n">USD</th></tr>\(rows.joined())\
+            <table class="parts"><tr><th>\(name)</th><th class="bar"></th>\
+            \(counts.map { "<th class=\"n count\">\($0)</th>" }.joined())\
+            <th class="n share">Share</th><th class="n usd">USD</th></tr>\(rows.joined())\
             <tr class="total"><td>Total</td><td></td>\(totals.joined())<td class="n"></td>\(cell(sum))</tr></table>
             """
     }

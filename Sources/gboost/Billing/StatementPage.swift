@@ -13,14 +13,17 @@ enum StatementPage {
         p{margin:.2rem 0;color:#556}.state{border:1px solid #556;border-radius:1rem;padding:.15rem .8rem;color:#556}
         .open{border-color:#b3540c;color:#b3540c}
         .cards{display:flex;gap:.8rem;margin:1.2rem 0 0}
-        .card{flex:1;background:#f3f5f8;border-radius:.4rem;padding:.6rem .8rem;font-size:.85rem}
+        .card{flex:1;min-width:0;background:#f3f5f8;border-radius:.4rem;padding:.6rem .8rem;font-size:.85rem}
         .card strong{display:block;font-size:1.25rem;font-variant-numeric:tabular-nums}.card span{color:#556}
         .owed{background:#1c2430;color:#fff}.owed span,.owed small{color:#c9d2de}
+        .card small{font-size:.6em;font-weight:400}
         table{border-collapse:collapse;width:100%}
         td,th{padding:.28rem .5rem;text-align:left;border-bottom:1px solid #e3e7ec;vertical-align:top}
         th{color:#556;font-weight:600;font-size:.85rem}
         td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
-        td.bar{width:150px;vertical-align:middle}
+        table.parts{table-layout:fixed}.parts td:first-child{overflow-wrap:anywhere}
+        th.bar{width:150px}td.bar{vertical-align:middle}
+        th.count{width:6.5rem}th.share{width:4.5rem}th.usd{width:9.5rem}
         small{color:#8a95a5;font-size:.8em}td.note{color:#556;font-size:.9em}
         tr.total td{font-weight:600;border-top:2px solid #1c2430;border-bottom:0}tr.part td{color:#556}
         tr.part td:first-child{padding-left:1.6rem}
@@ -80,7 +83,7 @@ enum StatementPage {
         }
         let cards = [
             card("Opening", statement.openingNanoUSD), card("Paid models", statement.spendNanoUSD),
-            card("Local models", statement.chargebackNanoUSD), card("Credits, payments, corrections", entered),
+            card("Local models", statement.chargebackNanoUSD), card("Other entries", entered),
             card(statement.closedAt == nil ? "Closing, so far" : "Closing", statement.closingNanoUSD, "owed"),
         ]
         return "<div class=\"cards\">\(cards.joined())</div>"
@@ -106,7 +109,7 @@ enum StatementPage {
         rows += statement.entries.map { entry in
             row(
                 entry.kind.rawValue.capitalized, entry.nanoUSD,
-                note: "\(entry.reason), entered \(CommandOutput.time(entry.at)) by \(entry.author)")
+                note: "\(entry.reason), entered \(CommandOutput.time(entry.at).prefix(10)) by \(entry.author)")
         }
         rows.append(row("Closing balance", statement.closingNanoUSD, kind: "total"))
         return "<table>\(rows.joined())</table>"
