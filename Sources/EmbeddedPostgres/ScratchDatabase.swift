@@ -17,11 +17,14 @@ package struct ScratchDatabase: Sendable {
     private static let server = SharedServer()
 
     /// Makes a database whose name tells which test it belongs to.
-    package static func make(function: String = #function) async throws -> ScratchDatabase {
+    /// - Parameter template: what it is a copy of; nobody may be connected to that. nil: it is empty.
+    package static func make(
+        function: String = #function, template: ScratchDatabase? = nil
+    ) async throws -> ScratchDatabase {
         let administration = try await server.administration()
         let number = counter.add(1, ordering: .relaxed).newValue
         let name = Self.name(function: function, process: getpid(), number: number)
-        try await administration.run("CREATE DATABASE \(name)")
+        try await administration.run("CREATE DATABASE \(name)" + (template.map { " TEMPLATE \($0.name)" } ?? ""))
         return ScratchDatabase(
             name: name, url: Self.url(administration.url, database: name), administration: administration)
     }

@@ -21,12 +21,21 @@ struct LedgerFixture: Sendable {
     let caller: Caller
     let priceID: Int64
 
+    /// What every fixture is a copy of: two dozen migrations take longer than most tests. It goes with its server.
+    private static let migrated = Task { () throws -> ScratchDatabase in
+        let database = try await ScratchDatabase.make(function: "migrated")
+        let pool = try Self.pool(database.url, size: 1)
+        try await Migrator(pool: pool, migrations: try Migration.load(directory: Self.migrations)).migrate()
+        await pool.close()
+        return database
+    }
+
     /// Runs `body` against a fresh database, which is gone afterwards.
     static func with(
         limit: Int64? = 1000, timeZone: String = "UTC", poolSize: Int = 4, function: String = #function,
         _ body: (LedgerFixture) async throws -> Void
     ) async throws {
-        let database = try await ScratchDatabase.make(function: function)
+        let database = try await ScratchDatabase.make(function: function, template: try await migrated.value)
         do {
             let fixture = try await LedgerFixture(
                 url: database.url, limit: limit, timeZone: timeZone, poolSize: poolSize)
@@ -66,9 +75,12 @@ struct LedgerFixture: Sendable {
             keyID: key.info.id)
     }
 
+    /// A partition is some files, and files are slow to make where a hundred tests make databases.
+    static let patience = Duration.seconds(60)
+
     static func pool(_ url: String, size: Int = 4) throws -> PostgresPool {
         var configuration = try PostgresConfiguration(url: url)
-        configuration.statementTimeout = .seconds(10)
+        configuration.statementTimeout = Self.patience
         return PostgresPool(configuration: configuration, size: size, maxWaiting: 1000, logger: .quiet)
     }
 
