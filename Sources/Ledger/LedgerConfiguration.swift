@@ -16,7 +16,7 @@ package struct LedgerConfiguration: Sendable {
     /// How often the journal is tried again while the database is away.
     package var replayInterval = Duration.milliseconds(250)
     /// How many batches may be at the database at once; tenants are spread over them. One makes larger batches, which
-    /// cost less: best on a slow disk, and on few cores.
+    /// cost less: best on a slow disk, and where the gateway has its work on the same few cores.
     package var lanes = 1
     /// Limits of a batch and of what may wait for one.
     var batchLimits = BatchQueue<BatchItem>.Limits()

@@ -9,7 +9,7 @@ struct PairsCommand: AsyncParsableCommand {
     @OptionGroup var database: DatabaseOptions
     @Option(help: "Tasks at once.") var tasks = 64
     @Option(help: "Seconds to measure, after one to warm up.") var seconds = 6.0
-    @Option(help: "Batches at the database at once.") var lanes = 1
+    @Option(help: "Batches at the database at once.") var lanes = 2
     @Flag(help: "Seal meanwhile, as a gateway does.") var seal = false
     @Flag(help: "Everything on one budget row, instead of three rows each of a hundred tenants.") var hot = false
 

@@ -82,7 +82,7 @@ def pairs(bench):
     bench.ledger("lone", "--count", "20")
     for _ in range(ROUNDS):
         run = {"pgbench_tps": bench.rate()}
-        for name, options in [("tenants", []), ("two_lanes", ["--lanes", "2"]), ("hot", ["--hot"])]:
+        for name, options in [("tenants", []), ("one_lane", ["--lanes", "1"]), ("hot", ["--hot"])]:
             result = bench.ledger("pairs", "--tasks", str(TASKS), "--seconds", str(SECONDS), *options)
             run[f"{name}_pairs_per_second"] = result["pairs_per_second"]
             run[f"{name}_reserve_p50_ms"] = result["reserve_p50_ms"]
