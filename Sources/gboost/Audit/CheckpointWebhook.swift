@@ -1,8 +1,8 @@
 internal import Audit
-internal import Crypto
 internal import Curl
 internal import Foundation
 internal import Ledger
+internal import Outbox
 internal import Providers
 
 /// Publishes to a URL: a POST of each checkpoint, signed as the gateway's other webhooks are, so that the receiver
@@ -25,21 +25,17 @@ struct CheckpointWebhook: CheckpointPublisher {
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         let document = Document(log: checkpoint.log.description, size: checkpoint.size, note: checkpoint.note)
         let body = Array(try encoder.encode(document))
-        let time = String(Int64(now().timeIntervalSince1970))
+        let time = now()
         let headers = [
             (name: "content-type", value: "application/json"),
             (name: "x-gboost-event-id", value: "\(checkpoint.log)/\(checkpoint.size)"),
-            (name: "x-gboost-timestamp", value: time),
-            (name: "x-gboost-signature", value: Self.signature(body, time, secret)),
+            (name: WebhookSignature.timeHeader, value: WebhookSignature.time(time)),
+            (
+                name: WebhookSignature.header,
+                value: WebhookSignature.value(body: body, at: time, secrets: [secret.revealed])
+            ),
         ]
         try await CheckpointCall.send(CurlRequest(url: url, headers: headers, body: body), by: client)
-    }
-
-    /// "v1=" and the HMAC-SHA256 of the time, a dot and the body.
-    static func signature(_ body: [UInt8], _ time: String, _ secret: Secret) -> String {
-        let key = SymmetricKey(data: Data(secret.revealed.utf8))
-        let code = HMAC<SHA256>.authenticationCode(for: Data((time + ".").utf8) + Data(body), using: key)
-        return "v1=" + CheckpointCall.hexadecimal(code)
     }
 }
 
