@@ -53,9 +53,10 @@ extension PostgresLedger {
                 continue
             }
             switch await lane(of: reservation.caller.tenant.id).reserve(planned) {
-            case .granted(let state, let takenAt):
+            case .granted(let state, let takenAt, let isReplay):
                 Failpoint.afterReserveCommit.hit()
-                open.withLock { $0[reservation.id] = (planned, takenAt) }
+                let hold = OpenHold(hold: isReplay ? nil : planned, takenAt: takenAt)
+                open.withLock { $0[reservation.id] = hold }
                 return .success(.granted(tightest: state))
             case .refused(let state): return .success(.refused(state))
             case .limited(let state): return .success(.limited(state))

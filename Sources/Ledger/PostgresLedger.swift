@@ -22,7 +22,7 @@ package final class PostgresLedger: SpendLedger {
     /// The lanes' connections, where they have their own.
     private let ownPool: PostgresPool?
     /// Open holds of this process: their settlements go to the database with what it took them with.
-    let open = Mutex<[HoldID: (hold: PlannedReservation, takenAt: Date)]>([:])
+    let open = Mutex<[HoldID: OpenHold]>([:])
     let inFlight = WorkInFlight()
     let tally = Mutex(LedgerCounters())
     let isRecovered = Mutex(false)
@@ -84,12 +84,12 @@ package final class PostgresLedger: SpendLedger {
         inFlight.enter()
         defer { inFlight.leave() }
         Failpoint.beforeSettle.hit()
-        guard let (hold, takenAt) = open.withLock({ $0.removeValue(forKey: settlement.id) }) else {
+        guard let taken = open.withLock({ $0.removeValue(forKey: settlement.id) }), let hold = taken.hold else {
             return await post(.settlement(settlement))
         }
         // Nothing here looks at the task's cancellation.
         let lane = lane(of: hold.reservation.caller.tenant.id)
-        switch await lane.settle(PlannedSettlement(settlement, hold: hold, takenAt: takenAt)) {
+        switch await lane.settle(PlannedSettlement(settlement, hold: hold, takenAt: taken.takenAt)) {
         case .settled: note(settlement, "settled", isAlarm: false)
         case .alarm: note(settlement, "settled", isAlarm: true)
         case .notOpen: await post(.settlement(settlement))

@@ -68,10 +68,11 @@ struct BatchAnswers {
     func reservation(_ index: Int, of arguments: BatchArguments) throws(PostgresError) -> ReserveAnswer {
         let planned = arguments.reservations[index]
         guard case .exact(let verdicts, let refusing, let used, _) = verdicts else {
-            return .granted(try tightest(planned), takenAt: takenAt)
+            return .granted(try tightest(planned), takenAt: takenAt, isReplay: false)
         }
         switch verdicts[index] {
-        case 0, 1: return .granted(try tightest(planned), takenAt: takenAt)
+        case let verdict where verdict <= 1:
+            return .granted(try tightest(planned), takenAt: takenAt, isReplay: verdict == 1)
         case 2: return try refusal(index < refusing.count ? refusing[index] : nil, planned)
         case 3: return .stale
         case 4: return .conflict

@@ -17,8 +17,9 @@ enum BatchItem: Sendable {
 
 /// What the database said to one reservation.
 enum ReserveAnswer: Sendable {
-    /// Committed. The tightest budget, after this batch, and the moment that its periods were computed from.
-    case granted(BudgetState, takenAt: Date)
+    /// Committed. The tightest budget, after this batch, and the moment that its periods were computed from. A replay:
+    /// an earlier try had committed it, perhaps under another plan and at another moment.
+    case granted(BudgetState, takenAt: Date, isReplay: Bool)
     case refused(BudgetState)
     case limited(LimitState)
     /// Planned with what is no longer in force.
@@ -36,4 +37,12 @@ enum SettleAnswer: Sendable {
     /// There is no open hold of that name: ask for it alone.
     case notOpen
     case failed(PostgresError)
+}
+
+/// A hold of this process that is not settled yet.
+struct OpenHold: Sendable {
+    /// As the database has it; nil: taken by an earlier try, and only the database knows with which plan.
+    var hold: PlannedReservation?
+    /// When it was taken, or later.
+    var takenAt: Date
 }

@@ -152,7 +152,8 @@ struct LedgerSequence {
         try check(outcome, expected, operation)
         guard outcome.isGranted else { return }
         ids.append(reservation.id)
-        known[reservation.id] = gateways.ledgers[gateway].open.withLock { $0[reservation.id] }
+        let taken = gateways.ledgers[gateway].open.withLock { $0[reservation.id] }
+        known[reservation.id] = taken.flatMap { taken in taken.hold.map { ($0, taken.takenAt) } }
     }
 
     private mutating func again(_ number: Int, _ operation: LedgerOperation) async throws {
@@ -247,7 +248,7 @@ struct LedgerSequence {
             guard answer.isGranted == isExpected else {
                 throw LedgerMismatch(description: "\(operation): call \(index) \(expected[index]), but \(answer)")
             }
-            guard case .granted(_, let takenAt) = answer else { continue }
+            guard case .granted(_, let takenAt, _) = answer else { continue }
             ids.append(plan.reservation.id)
             known[plan.reservation.id] = (plan, takenAt)
         }
