@@ -9,9 +9,10 @@ package struct GatewayAddress: Sendable {
     package var host: String
     /// 0: any free port, told to `onRunning`.
     package var port: Int
-    package init(host: String, port: Int) {
-        self.host = host
-        self.port = port
+    /// nil: without TLS.
+    package var tls: TLSFiles?
+    package init(host: String, port: Int, tls: TLSFiles? = nil) {
+        (self.host, self.port, self.tls) = (host, port, tls)
     }
 }
 
@@ -39,7 +40,7 @@ package enum GatewayApplication {
         onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
     ) -> some Service {
         Application(
-            router: router(services), server: PinnedChannel.server,
+            router: router(services), server: .gateway(address.tls),
             configuration: .init(
                 address: .hostname(address.host, port: address.port), serverName: nil, backlog: backlog),
             onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? address.port) },

@@ -139,9 +139,10 @@ final class World: Sendable {
 
     /// Starts a gateway and waits until it listens.
     /// - Parameter failpoint: where it kills itself.
-    func gateway(failpoint: String? = nil) async throws -> Gateway {
+    func gateway(failpoint: String? = nil, arguments: [String] = []) async throws -> Gateway {
         let environment = failpoint.map { ["GBOOST_FAILPOINT": $0] } ?? [:]
-        let program = try Program(["serve", "--config", configuration], in: directory, environment: environment)
+        let program = try Program(
+            ["serve", "--config", configuration] + arguments, in: directory, environment: environment)
         let port = try await program.port(after: "listening on")
         return Gateway(program: program, port: port, world: self)
     }

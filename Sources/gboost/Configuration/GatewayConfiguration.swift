@@ -18,6 +18,13 @@ package struct GatewayConfiguration: Sendable {
         package var drainSeconds: Double
         /// Names this gateway in reports. What a dead one left behind is found by its journal, not by this.
         package var instance: String
+        /// PEM files of a certificate chain and its key; nil: no TLS.
+        package var tls: TLSPaths?
+    }
+    /// Where the certificate that is shown to clients and its key are.
+    package struct TLSPaths: Hashable, Sendable {
+        package var certificate: String
+        package var key: String
     }
     /// Where PostgreSQL is.
     package enum DatabaseLocation: Hashable, Sendable {
@@ -165,7 +172,7 @@ extension GatewayConfiguration {
                 "server.max_body_bytes", in: 1024...1_073_741_824, default: 16_777_216),
             maxRequests: try layers.integer("server.max_requests", in: 1...100_000, default: 512),
             drainSeconds: try layers.seconds("server.drain_seconds", in: 0...3600, default: 30),
-            instance: try layers.text("server.instance", orDefault: "\(host):\(port)"))
+            instance: try layers.text("server.instance", orDefault: "\(host):\(port)"), tls: try tls(&layers))
     }
 
     private static func inference(_ layers: inout ConfigurationLayers) throws(ConfigurationError) -> Inference {

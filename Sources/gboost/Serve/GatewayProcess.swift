@@ -29,6 +29,8 @@ struct GatewayProcess: Sendable {
     /// The sealer's own connection: no report delays it.
     let sealerPool: PostgresPool
     let outbox: OutboxParts
+    /// nil: clients speak without TLS.
+    let tls: TLSFiles?
     let logger: Logger
 
     /// Reservations that may wait for a connection; further ones count as an unreachable ledger.
@@ -40,6 +42,7 @@ struct GatewayProcess: Sendable {
     static func start(_ configuration: GatewayConfiguration, logger given: Logger? = nil) async throws -> GatewayProcess
     {
         let logger = given ?? Self.logger(configuration)
+        let tls = try configuration.tlsFiles(logger)
         var cluster: EmbeddedCluster?
         let url: String
         if case .embedded(let path) = configuration.database.location {
@@ -50,7 +53,7 @@ struct GatewayProcess: Sendable {
             url = try configuration.databaseURL()
         }
         do {
-            return try await connect(configuration, url: url, cluster: cluster, logger: logger)
+            return try await connect(configuration, url: url, cluster: cluster, tls: tls, logger: logger)
         } catch {
             try? await cluster?.stop()
             throw error
@@ -58,7 +61,7 @@ struct GatewayProcess: Sendable {
     }
 
     private static func connect(
-        _ configuration: GatewayConfiguration, url: String, cluster: EmbeddedCluster?, logger: Logger
+        _ configuration: GatewayConfiguration, url: String, cluster: EmbeddedCluster?, tls: TLSFiles?, logger: Logger
     ) async throws -> GatewayProcess {
         var ledgerConfiguration = LedgerConfiguration(instance: configuration.server.instance)
         ledgerConfiguration.lanes = configuration.ledger.lanes
@@ -115,7 +118,7 @@ struct GatewayProcess: Sendable {
         return GatewayProcess(
             configuration: configuration, cluster: cluster, pool: pool, ledger: ledger, catalog: catalog,
             admin: admin, models: models, curl: curl, services: services, sealer: sealer, texts: texts,
-            sealerPool: sealerPool, outbox: outbox, logger: logger)
+            sealerPool: sealerPool, outbox: outbox, tls: tls, logger: logger)
     }
 
     private static func sealer(
@@ -209,7 +212,8 @@ extension GatewayProcess {
         others: [ServiceGroupConfiguration.ServiceConfiguration] = [], announce: @escaping @Sendable (Int) async -> Void
     ) async throws {
         let server = GatewayApplication.server(
-            services, address: GatewayAddress(host: configuration.server.host, port: configuration.server.port),
+            services,
+            address: GatewayAddress(host: configuration.server.host, port: configuration.server.port, tls: tls),
             onRunning: announce)
         let drain = DrainService(process: self)
         let background = BackgroundService(process: self)

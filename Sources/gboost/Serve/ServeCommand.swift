@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import Logging
 
 /// `gboost serve`: the gateway.
 struct ServeCommand: AsyncParsableCommand {
@@ -11,11 +12,15 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let configuration = try options.load()
-        guard !check else { return CommandOutput.print(configuration.describe()) }
+        guard !check else {
+            _ = try configuration.tlsFiles(Logger(label: "gboost"))
+            return CommandOutput.print(configuration.describe())
+        }
         let process = try await GatewayProcess.start(configuration)
+        let scheme = configuration.server.tls == nil ? "http" : "https"
         try await process.run(announce: { port in
             CommandOutput.printError(
-                "gboost: listening on http://\(configuration.server.host):\(port), "
+                "gboost: listening on \(scheme)://\(configuration.server.host):\(port), "
                     + "instance \(configuration.server.instance)\n")
         })
     }
