@@ -85,6 +85,9 @@ package final class CatalogStore: Catalog {
     /// Whether it has ever been read: without it no key is known.
     package var isLoaded: Bool { held.withLock { $0.isLoaded } }
 
+    /// Whether a tenant wants the texts of its calls to be kept.
+    package var capturesTexts: Bool { snapshot.keys.values.contains { $0.caller.tenant.capturesText } }
+
     private var snapshot: CatalogSnapshot { held.withLock { $0.snapshot } }
 
     // MARK: - Catalog

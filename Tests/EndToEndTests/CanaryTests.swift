@@ -6,13 +6,14 @@ import Testing
 
 /// Texts and keys that nobody has written before go through a real gateway; then everything that it leaves behind is
 /// searched for them: every column of every table, the database's own files, the journal, the log at its most talkative
-/// level, metrics, reports, exports, published checkpoints.
+/// level, metrics, reports, exports, published checkpoints, and what destinations were told.
 @Suite("What clients and providers say is nowhere but where it was asked for", .serialized)
 struct CanaryTests {
     private static let prompt = "canary-prompt-7f3a91c5e2d84b60"
     private static let answer = "canary-answer-d10b6e4f9a2c8375"
     private static let providerKey = "sk-canary-provider-58c2e71d"
     private static let wrongKey = "gb-canary-client-0d9e4b7a63f1"
+    private static let hookSecret = "canary-hook-secret-9b1f60c7"
     private static let textKey = String(repeating: "5a", count: 32)
 
     /// Answers every call with the canary, the last one of the script for ever.
@@ -36,6 +37,19 @@ struct CanaryTests {
         return try ScriptedPeer(all: [reply("401 Unauthorized", bad), reply("200 OK", good)])
     }
 
+    /// Takes every delivery.
+    private static func receiver() throws -> ScriptedPeer {
+        try ScriptedPeer([.read, .send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"), .again])
+    }
+
+    private static func addDestinations(_ world: World, _ receiver: ScriptedPeer) async throws {
+        try await world.gboost(
+            "destination", "add", "hook", "--kind", "webhook", "--target", "\(receiver.url)/hook", "--secret",
+            "env:CANARY_HOOK_SECRET", "--events", "usage,escalation.refused")
+        try await world.gboost(
+            "destination", "add", "meter", "--kind", "cloudevents", "--target", "\(receiver.url)/meter")
+    }
+
     private static func configure(_ world: World, _ provider: ScriptedPeer) throws {
         let text = try String(contentsOfFile: world.configuration, encoding: .utf8)
         let own = """
@@ -47,6 +61,7 @@ struct CanaryTests {
               seal_interval: 100ms
               checkpoint_interval: 200ms
             capture: { key: "env:CANARY_TEXT_KEY" }
+            outbox: { usage_interval: 200ms }
 
             """
         try (text + own).write(toFile: world.configuration, atomically: true, encoding: .utf8)
@@ -117,12 +132,14 @@ struct CanaryTests {
     private static func start(_ world: World) async throws -> Gateway {
         let program = try Program(
             ["serve", "--config", world.configuration], in: world.directory,
-            environment: ["CANARY_PROVIDER_KEY": providerKey, "CANARY_TEXT_KEY": textKey])
+            environment: [
+                "CANARY_PROVIDER_KEY": providerKey, "CANARY_TEXT_KEY": textKey, "CANARY_HOOK_SECRET": hookSecret,
+            ])
         return Gateway(program: program, port: try await program.port(after: "listening on"), world: world)
     }
 
     /// Waits until everything is sealed and published, stops the gateway, and puts its log and the tables into files.
-    private static func collect(_ world: World, _ gateway: Gateway) async throws {
+    private static func collect(_ world: World, _ gateway: Gateway, _ receiver: ScriptedPeer) async throws {
         try await RealProcessTests.eventually("all is sealed") {
             try await world.query(
                 """
@@ -132,6 +149,11 @@ struct CanaryTests {
                 """
             ).rows[0].get("n") == Int64(0)
         }
+        try await RealProcessTests.eventually("both destinations were told") {
+            Set(receiver.requests.map { $0.head.prefix { $0 != "\r\n" } }).count >= 2
+        }
+        let told = receiver.requests.map { "\($0.head)\n\(String(decoding: $0.body, as: UTF8.self))\n" }
+        try write(told.joined(), "deliveries", world)
         try write(try await gateway.get("/metrics").body, "metrics", world)
         #expect(await gateway.stop() == 0)
         #expect(gateway.program.log.count > 5)
@@ -157,8 +179,10 @@ struct CanaryTests {
     func canaries() async throws {
         try await RealProcessTests.with { world in
             let provider = try Self.provider()
-            defer { provider.stop() }
+            let receiver = try Self.receiver()
+            defer { for peer in [provider, receiver] { peer.stop() } }
             try Self.configure(world, provider)
+            try await Self.addDestinations(world, receiver)
             _ = try await Program.run(
                 ["audit", "make-key", "gateway.test", "--output", world.directory + "/signing.key"],
                 in: world.directory)
@@ -173,11 +197,13 @@ struct CanaryTests {
             let made = try await world.gboost("key", "create", "--tenant", "poor", "--json")
             let json = try JSONSerialization.jsonObject(with: Data(made.utf8)) as? [String: Any]
             let poor = try #require(json?["key"] as? String)
-            let canaries = [Self.prompt, Self.answer, Self.providerKey, Self.wrongKey, Self.textKey, key, poor]
+            let canaries = [
+                Self.prompt, Self.answer, Self.providerKey, Self.wrongKey, Self.textKey, Self.hookSecret, key, poor,
+            ]
 
             var gateway = try await Self.start(world)
             try await Self.speak(gateway, key: key, poor: poor)
-            try await Self.collect(world, gateway)
+            try await Self.collect(world, gateway, receiver)
             try await Self.report(world)
             #expect(try await Self.found(canaries, in: world) == [])
             #expect(FileManager.default.fileExists(atPath: world.directory + "/published/events-0.checkpoints"))
@@ -191,7 +217,7 @@ struct CanaryTests {
             try await RealProcessTests.eventually("the text is kept") {
                 try await world.query("select count(*) as n from escalation_texts").rows[0].get("n") == Int64(1)
             }
-            try await Self.collect(world, gateway)
+            try await Self.collect(world, gateway, receiver)
             #expect(try await Self.found(canaries, in: world) == [])
             let last = try await world.query("select max(seq) as seq from escalations").rows[0].get(
                 "seq", as: Int64.self)

@@ -76,6 +76,7 @@ struct ApplyPlanTests {
         arguments: [
             ("tenants:\n  - nam: acme", "state.yaml:2: tenants[0].nam: is unknown"),
             ("tenants:\n  - time_zone: UTC", "state.yaml:2: tenants[0].name: is missing"),
+            ("tenants:\n  - name: a\n    capture_days: 0", "state.yaml:3: tenants[0].capture_days: '0' is neither"),
             ("tenants:\n  - name: a\n    time_zone: Mars", "state.yaml:3: tenants[0].time_zone: 'Mars'"),
             ("tenants:\n  - name: a\n  - name: a", "state.yaml:3: tenants[1]: tenant a stands twice"),
             (

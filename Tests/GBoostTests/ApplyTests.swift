@@ -14,6 +14,7 @@ struct ApplyTests {
         tenants:
           - name: acme
             time_zone: Europe/Berlin
+            capture_days: 30
             teams: [research, { name: ops, suspended: true }]
             keys:
               - { name: app, team: research }
@@ -57,10 +58,15 @@ struct ApplyTests {
             #expect(done.json("keys", "0", "name") == "app" && done.json("keys", "0", "key")?.hasPrefix("gb-") == true)
             #expect(done.json("keys", "1", "name") == "night" && done.json("keys", "2") == nil)
             #expect(await shell.run("tenant show acme --json").json("time_zone") == "Europe/Berlin")
+            #expect(await shell.run("tenant show acme --json").json("capture_days") == "30")
             #expect(await shell.run("team list --tenant acme --json").json("teams", "0", "suspended_at") != nil)
             let again = await shell.run("apply \(file)")
             #expect(again.output == "nothing to change\n", "\(again.output)\(again.errors)")
             #expect(await shell.run("apply \(file) --prune").output == "nothing to change\n")
+            try write(Self.state.replacing("capture_days: 30", with: "capture_days: none"), file)
+            let less = await shell.run("apply \(file)")
+            #expect(less.output.contains("~ tenant acme  capture_days 30 → none\n"), "\(less.output)\(less.errors)")
+            #expect(await shell.run("tenant show acme --json").json("capture_days") == nil)
         }
     }
 
@@ -104,14 +110,14 @@ struct ApplyTests {
             let cases = [
                 (
                     "slm: slm, prm: prm", "slm: none, prm: prm",
-                    "state.yaml:18: tenants[0].routes[0].slm: acme has no model none"
+                    "state.yaml:19: tenants[0].routes[0].slm: acme has no model none"
                 ),
                 (
                     "key: app, window", "key: nobody, window",
-                    "state.yaml:12: tenants[0].budgets[1].key: acme has no key named"
+                    "state.yaml:13: tenants[0].budgets[1].key: acme has no key named"
                 ),
                 ("team: research, parallel", "team: nobody, parallel", "tenants[0].limits[1].team: acme has no team"),
-                ("model: \"sim/*\"", "model: \"sim *\"", "state.yaml:13: tenants[0].budgets[2].model: "),
+                ("model: \"sim/*\"", "model: \"sim *\"", "state.yaml:14: tenants[0].budgets[2].model: "),
             ]
             for (old, new, message) in cases {
                 try write(Self.state.replacing(old, with: new), file)

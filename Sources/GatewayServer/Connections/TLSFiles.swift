@@ -30,7 +30,7 @@ package final class TLSFiles: Sendable {
         var checked = ContinuousClock.now
     }
     /// How seldom the files are looked at.
-    private static let checkInterval: Duration = .seconds(5)
+    private static let checkInterval: Duration = .seconds(1)
 
     private let certificate: String
     private let key: String

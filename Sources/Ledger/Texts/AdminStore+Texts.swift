@@ -24,12 +24,15 @@ package struct StoredText: Sendable {
 }
 
 extension AdminStore {
+    /// Ten years.
+    package static let maxCaptureDays = 3650
+
     /// Has the texts of a tenant's paid calls kept for so many days, encrypted; nil: no more from now on. What is kept
     /// already stays until its time is over.
     @discardableResult
     package func setCapture(days: Int?, tenant name: String) async throws(LedgerError) -> TenantInfo {
-        guard days.map({ (1...3650).contains($0) }) ?? true else {
-            throw LedgerError(.invalid, field: "days", "is a number of 1…3650")
+        guard days.map({ (1...Self.maxCaptureDays).contains($0) }) ?? true else {
+            throw LedgerError(.invalid, field: "days", "is a number of 1…\(Self.maxCaptureDays)")
         }
         return try await changing { transaction in
             let before = try await lockedTenant(name, transaction)

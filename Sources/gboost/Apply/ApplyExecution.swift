@@ -38,13 +38,16 @@ struct ApplyExecution {
         let isNew = change.action == .create
         switch declared.draft {
         case .price(let draft): _ = try await store.setPrice(draft)
-        case .tenant(let zone, let isSuspended):
+        case .tenant(let zone, let isSuspended, let capture):
             if isNew {
                 _ = try await store.createTenant(name: tenant, timeZone: zone ?? "UTC")
             } else if let zone, change.fields.contains(where: { $0.name == "time_zone" }) {
                 try await store.setTenantTimeZone(zone, tenant: tenant)
             }
             if let isSuspended { try await store.setTenantSuspended(isSuspended, tenant: tenant) }
+            if let capture, change.fields.contains(where: { $0.name == "capture_days" }) {
+                try await store.setCapture(days: capture, tenant: tenant)
+            }
         case .team(let isSuspended):
             if isNew { _ = try await store.createTeam(name: declared.name.text, tenant: tenant) }
             if let isSuspended {

@@ -46,6 +46,7 @@ struct CurrentState: Sendable {
                 name: name(.tenant, tenant.name),
                 fields: [
                     "time_zone": tenant.timeZone, "suspended": ResourceText.flag(tenant.suspendedAt != nil),
+                    "capture_days": ResourceText.days(tenant.captureDays),
                 ]))
         let teams = try await store.teams(tenant: tenant.name)
         for team in teams {

@@ -19,7 +19,8 @@ struct ResourceName: Hashable, Sendable {
 struct DeclaredResource: Sendable {
     /// How it is brought about. Keys are named: those to be made have no number yet.
     enum Draft: Sendable {
-        case tenant(timeZone: String?, suspended: Bool?)
+        /// `capture`: nil leaves it as it is, a nil within turns it off.
+        case tenant(timeZone: String?, suspended: Bool?, capture: Int??)
         case team(suspended: Bool?)
         case key(KeyDraft, suspended: Bool?)
         case budget(BudgetDraft, key: String?)
@@ -56,6 +57,7 @@ enum ResourceText {
 
     static func flag(_ value: Bool) -> String { value ? "true" : "false" }
     static func time(_ date: Date?) -> String { date?.formatted(.iso8601) ?? none }
+    static func days(_ value: Int?) -> String { value.map(String.init) ?? none }
     static func list(_ values: [Int]) -> String { values.map(String.init).joined(separator: ",") }
 
     /// Every part of a price by its own name, whatever prices consist of.

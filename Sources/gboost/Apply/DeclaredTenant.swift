@@ -13,7 +13,8 @@ struct DeclaredTenant {
         let fields = try DeclaredMapping(
             node, place,
             known: [
-                "name", "time_zone", "suspended", "teams", "keys", "budgets", "limits", "routes", "destinations",
+                "name", "time_zone", "suspended", "capture_days", "teams", "keys", "budgets", "limits", "routes",
+                "destinations",
             ])
         tenant = try fields.required("name")
         let zone = try fields.parsed("time_zone", ArgumentParsing.timeZone)
@@ -21,10 +22,12 @@ struct DeclaredTenant {
         var shown: [String: String] = [:]
         shown["time_zone"] = zone
         shown["suspended"] = isSuspended.map(ResourceText.flag)
+        let capture = try Self.capture(fields)
+        shown["capture_days"] = capture.map(ResourceText.days)
         resources.append(
             DeclaredResource(
                 name: ResourceName(kind: .tenant, tenant: tenant, text: tenant), fields: shown,
-                draft: .tenant(timeZone: zone, suspended: isSuspended), place: place))
+                draft: .tenant(timeZone: zone, suspended: isSuspended, capture: capture), place: place))
         let limit = DeclaredState.maxEntries
         for (node, place) in try fields.list("teams", atMost: limit) { try addTeam(node, place) }
         for (node, place) in try fields.list("keys", atMost: limit) { try addKey(node, place) }
@@ -43,6 +46,17 @@ struct DeclaredTenant {
         resources.append(
             DeclaredResource(
                 name: ResourceName(kind: kind, tenant: tenant, text: text), fields: fields, draft: draft, place: place))
+    }
+
+    /// How many days texts are kept, or "none"; nil: the file does not say.
+    private static func capture(_ fields: DeclaredMapping) throws(CommandFailure) -> Int?? {
+        guard let text = try fields.text("capture_days") else { return nil }
+        if text == ResourceText.none { return .some(nil) }
+        guard let days = Int(text), (1...AdminStore.maxCaptureDays).contains(days) else {
+            throw fields.failure(
+                "capture_days", "'\(text)' is neither none nor a number of 1…\(AdminStore.maxCaptureDays)")
+        }
+        return .some(days)
     }
 
     /// A name alone, or a mapping.

@@ -100,6 +100,9 @@ struct GatewayProcess: Sendable {
                 for: Array("gboost content hashes".utf8), using: SymmetricKey(data: pepper.bytes)))
         let (sealer, sealerPool) = try Self.sealer(configuration, settings, curl: curl, logger: logger)
         let texts = try configuration.textKeyring().map { TextStore(pool: pool, keys: $0, logger: logger) }
+        if texts == nil, catalog.capturesTexts {
+            logger.warning("a tenant has its texts kept, but capture.key is not configured: none is kept")
+        }
         let outbox = try OutboxParts(configuration, settings, logger: logger)
         var services = GatewayServices(
             catalog: catalog, ledger: ledger, models: ModelSources(engines: models, curl: curl),

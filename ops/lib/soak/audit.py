@@ -48,11 +48,13 @@ def verify(cluster, installation):
             wrong.append(f"the verifiers do not agree on {name}: {report[name]}, {again[name]}, {third.get(name)}")
     if report["unsealed"] or not report["checkpoints"]:
         wrong.append(f"{report['unsealed']} records are not sealed, {report['checkpoints']} checkpoints agree")
+    sealed_of = {}
     for tenant, entries, counted, sealed in cluster.query(COUNTS):
+        sealed_of[tenant] = int(sealed)
         if not entries == counted == sealed:
             wrong.append(f"{tenant}: {entries} entries, {counted} counted, {sealed} sealed")
     figures = {"audit_" + name: report[name] for name in ("records", "blocks", "checkpoints")}
-    return figures, wrong
+    return {**figures, "sealed": sealed_of}, wrong
 
 
 def resolve(cluster, installation):

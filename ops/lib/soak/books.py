@@ -10,7 +10,8 @@ select h.request_id, sum(coalesce(h.actual, 0)), bool_or(h.unreconciled),
   bool_or(exists (select from ledger_entries e where e.request_id = h.request_id and e.step = h.step
     and e.attempt = h.attempt and e.kind in ('estimate', 'unreconciled'))),
   count(*) filter (where h.state in ('r', 'd')),
-  coalesce((select sum(e.amount) from ledger_entries e where e.request_id = h.request_id), 0)
+  coalesce((select sum(e.amount) from ledger_entries e where e.request_id = h.request_id), 0),
+  (select t.name from tenants t where t.id = min(h.tenant_id))
 from holds h group by h.request_id
 """
 
@@ -44,6 +45,23 @@ def read_bill(path):
     return bill, lines
 
 
+# Calls that both sides charge for and their sums, and calls of which nobody can know what they cost.
+COLUMNS = ("charged", "billed", "ledger_nano_usd", "bill_nano_usd", "unknown", "unknown_posted", "unknown_billed")
+
+
+def note(row, posted, charged, is_known):
+    """Adds one request to its tenant's row."""
+    if is_known:
+        row["charged"] += posted > 0
+        row["billed"] += charged is not None
+        row["ledger_nano_usd"] += posted
+        row["bill_nano_usd"] += charged or 0
+    else:
+        row["unknown"] += 1
+        row["unknown_posted"] += posted
+        row["unknown_billed"] += charged or 0
+
+
 def compare(cluster, bill_path, acknowledged):
     """Figures, and what is wrong, a sentence each."""
     bill, lines = read_bill(bill_path)
@@ -52,8 +70,10 @@ def compare(cluster, bill_path, acknowledged):
     wrong = []
     exact = loose = loose_bill = 0
     ledger = {}
-    for request, actual, unreconciled, estimated, still_open, posted in cluster.query(REQUESTS):
+    tenants = collections.defaultdict(collections.Counter)
+    for request, actual, unreconciled, estimated, still_open, posted, tenant in cluster.query(REQUESTS):
         ledger[request] = int(posted)
+        note(tenants[tenant], int(posted), charged=bill.get(request), is_known=unreconciled != "t" and estimated != "t")
         charged = bill.get(request, 0)
         if int(still_open):
             wrong.append(f"{request}: a hold is open")
@@ -76,6 +96,11 @@ def compare(cluster, bill_path, acknowledged):
     figures["exact_total"], figures["exact_bill"] = exact, figures["bill_total"] - loose_bill
     figures["loose_total"], figures["loose_bill"] = loose, loose_bill
     figures["acknowledged"] = len(acknowledged)
+    figures["by_tenant"] = [{"tenant": name, **{column: tenants[name][column] for column in COLUMNS}}
+                            for name in sorted(tenants)]
+    for row in figures["by_tenant"]:
+        if row["charged"] != row["billed"] or row["ledger_nano_usd"] != row["bill_nano_usd"]:
+            wrong.append(f"{row['tenant']}: ledger and bill differ: {row}")
     for name in ("open_holds", "over_cap", "period_differs", "held", "sequence_gaps"):
         if figures[name]:
             wrong.append(f"{name} is {figures[name]} and not 0")

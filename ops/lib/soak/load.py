@@ -18,10 +18,18 @@ class Load:
         # Moments of answers, for the length of a pause.
         self.answered_at = []
         self.ends = False
+        self.seconds = 0
 
-    async def run(self, seconds):
+    async def run(self, seconds, is_enough=None):
+        """Lasts so many seconds, or until there is enough."""
         tasks = [asyncio.create_task(self.client(number)) for number in range(self.clients)]
-        await asyncio.sleep(seconds)
+        start = time.monotonic()
+        if is_enough is None:
+            await asyncio.sleep(seconds)
+        else:
+            while not await asyncio.to_thread(is_enough):
+                await asyncio.sleep(1)
+        self.seconds = time.monotonic() - start
         self.ends = True
         done, late = await asyncio.wait(tasks, timeout=60)
         for task in late:

@@ -13,8 +13,10 @@ from cluster import Cluster, Failure
 from .load import Load
 from .programs import Program, free_port, wait_for_port
 
-# The first tenant's budgets overlap and never run out; the second's run out in the middle.
-TENANTS = (("rich", "100000"), ("poor", "2"))
+def tenants(count):
+    """Names and limits. The first one's budgets overlap and never run out; the second's run out in the middle."""
+    return [("rich", "100000"), ("poor", "2")][:count] + [
+        (f"tenant{number:02}", "100000") for number in range(3, count + 1)]
 
 
 class Installation:
@@ -63,7 +65,7 @@ providers:
         """The keys of all tenants."""
         keys = []
         self.gboost("price", "set", "sim/sim-large", "--input-usd-per-mtok", "10", "--output-usd-per-mtok", "30")
-        for tenant, limit in TENANTS:
+        for tenant, limit in tenants(self.options.tenants):
             self.gboost("tenant", "create", tenant)
             self.gboost("team", "create", "team", "--tenant", tenant)
             for window, amount in (("month", limit), ("day", limit), ("week", "100000")):
@@ -139,7 +141,7 @@ def chaos_of(options, cluster, installation, keys):
     gap = max(1.0, min(3.0, options.seconds / 12))
     thread = threading.Thread(target=strike, args=(is_over, cluster, installation, killed, gap))
     thread.start()
-    late = asyncio.run(load.run(options.seconds))
+    late = asyncio.run(load.run(options.seconds, enough(options, cluster)))
     is_over.set()
     thread.join()
     wait_for_port(installation.provider_port)
@@ -147,7 +149,8 @@ def chaos_of(options, cluster, installation, keys):
         wait_for_port(port)
     until_quiet(cluster)
     statuses = installation.stop()
-    figures = {"seconds": options.seconds, "clients": load.clients, "answers": dict(sorted(load.statuses.items()))}
+    figures = {"seconds": round(load.seconds, 1), "clients": load.clients,
+               "answers": dict(sorted(load.statuses.items()))}
     killed["gateways"] = sum(gateway.kills for gateway in installation.gateways)
     killed["provider"] = installation.provider.kills
     figures["killed"] = killed
@@ -155,10 +158,14 @@ def chaos_of(options, cluster, installation, keys):
     commits, violations = books.watch_commits(cluster)
     figures.update(money)
     figures.update(commits)
-    for part in (audit.verify, audit.resolve):
-        more, bad = part(cluster, installation)
-        figures.update(more)
-        wrong += bad
+    more, wrong_in_audit = audit.verify(cluster, installation)
+    sealed = more.pop("sealed")
+    # Before the bill is read again: from then on there is a record for each correction too.
+    figures["by_tenant"] = [{"tenant": row["tenant"], "records": sealed.get(row["tenant"]), **row}
+                            for row in money["by_tenant"]]
+    again, wrong_in_bill = audit.resolve(cluster, installation)
+    figures.update({name: value for name, value in {**more, **again}.items() if name != "sealed"})
+    wrong += wrong_in_audit + wrong_in_bill
     figures["deadlocks"] = cluster.log_count("deadlock detected")
     if figures["deadlocks"]:
         wrong.append(f"{figures['deadlocks']} deadlocks (40P01)")
@@ -169,6 +176,19 @@ def chaos_of(options, cluster, installation, keys):
     if load.statuses["200"] == 0 or commits["commits_of_money"] == 0 or not all(killed.values()):
         wrong.append("the run proves nothing: no answers, no commits, or nothing was killed")
     return figures, wrong + violations
+
+
+def enough(options, cluster):
+    """Whether so many escalations are recorded as were asked for; nil where time alone ends the run."""
+    if not options.escalations:
+        return None
+
+    def ask():
+        try:
+            return int(cluster.query("select coalesce(sum(seq), 0) from escalation_counters")[0][0]) >= options.escalations
+        except (Failure, IndexError):
+            return False  # it is being killed
+    return ask
 
 
 def strike(is_over, cluster, installation, killed, gap):
@@ -251,6 +271,7 @@ def failover_of(options, servers, installation, keys):
     money, wrong = books.compare(standby, installation.bill, load.acknowledged)
     figures.update(money)
     more, bad = audit.verify(standby, installation)
+    del more["sealed"]
     figures.update(more)
     wrong += bad
     figures["acknowledged_before_the_kill"] = len(acknowledged)
