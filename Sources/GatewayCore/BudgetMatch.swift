@@ -13,7 +13,12 @@ package enum ModelPattern {
 
     /// Whether `model` matches. Takes time in proportion to the product of both lengths at worst.
     package static func matches(_ pattern: String, _ model: ModelReference) -> Bool {
-        let (pattern, text) = (Array(pattern.utf8), Array(model.description.utf8))
+        matches(pattern, name: model.description)
+    }
+
+    /// Whether `name`, a route's or a model's, matches.
+    package static func matches(_ pattern: String, name: String) -> Bool {
+        let (pattern, text) = (Array(pattern.utf8), Array(name.utf8))
         var (p, t) = (0, 0)
         // Where the last star was, and how much of the text it has taken.
         var retry: (pattern: Int, text: Int)?

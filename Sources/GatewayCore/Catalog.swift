@@ -37,6 +37,8 @@ package struct Caller: Hashable, Sendable {
     package var tenant: Tenant
     package var teamID: Int64?
     package var keyID: Int64
+    /// What it may put into `model`.
+    package var models = ModelAllowance()
     package init(tenant: Tenant, teamID: Int64?, keyID: Int64) {
         self.tenant = tenant
         self.teamID = teamID
@@ -108,7 +110,7 @@ package struct RouteRecord: Hashable, Sendable, Codable {
     package var id: Int64
     package var tenantID: Int64
     package var name: String
-    /// Names of the tenant's models.
+    /// Names of the tenant's models; a direct route may have none.
     package var slm: String
     package var prm: String?
     package var llm: ModelReference

@@ -53,6 +53,13 @@ extension GatewayRefusal {
             message: "There is no route or model named '\(name.prefix(200))' for this key.", parameter: "model")
     }
 
+    /// A name that the caller's list of models does not have.
+    package static func modelNotAllowed(_ name: String) -> GatewayRefusal {
+        GatewayRefusal(
+            status: 403, type: "permission_error", code: "model_not_allowed",
+            message: "This key may not use '\(name.prefix(200))'.", parameter: "model")
+    }
+
     /// A paid model whose cost cannot be bounded.
     package static func priceUnknown(_ model: ModelReference) -> GatewayRefusal {
         GatewayRefusal(

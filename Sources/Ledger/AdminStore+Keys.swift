@@ -1,4 +1,5 @@
 package import Foundation
+internal import GatewayCore
 internal import Postgres
 
 /// A key, as lists show it: never the secret, nor its hash.
@@ -13,6 +14,8 @@ package struct KeyInfo: Sendable, Codable, Hashable {
     package var expiresAt: Date?
     package var revokedAt: Date?
     package var suspendedAt: Date?
+    /// Patterns of what it may put into `model`; nil: anything.
+    package var models: [String]?
 
     init(_ row: PostgresRow) throws(PostgresError) {
         id = try row.get("id")
@@ -24,6 +27,7 @@ package struct KeyInfo: Sendable, Codable, Hashable {
         expiresAt = try row.getOptional("expires_at")
         revokedAt = try row.getOptional("revoked_at")
         suspendedAt = try row.getOptional("suspended_at")
+        models = try row.getOptional("models")
     }
 }
 
@@ -45,6 +49,12 @@ package struct KeyDraft: Sendable {
     package var team: String?
     package var name: String
     package var expiresAt: Date?
+    /// Patterns of what it may put into `model`; nil: anything.
+    package var models: [String]?
+    /// SHA-256 of a key that another gateway made, in hexadecimal; nil: a new key is made.
+    package var importedSHA256: String?
+    /// What lists show of an imported key.
+    package var displayPrefix: String?
     package init(tenant: String, team: String? = nil, name: String = "", expiresAt: Date? = nil) {
         self.tenant = tenant
         self.team = team
@@ -59,16 +69,18 @@ extension AdminStore {
         if let end = draft.expiresAt, end <= Date() {
             throw LedgerError(.invalid, field: "expires", "lies in the past")
         }
-        let (secret, hash) = try newSecret()
+        if let models = draft.models { try ModelAllowance.check(models) }
+        let (secret, hash) = try draft.importedSHA256.map { try imported($0) } ?? newSecret()
+        let prefix = draft.displayPrefix ?? KeyHasher.displayPrefix(of: secret)
         return try await changing { transaction in
             let tenant = try await lockedTenant(draft.tenant, transaction)
             var team: Int64?
             if let name = draft.team { team = try await teamID(name, tenant: tenant, transaction) }
             let rows = try await transaction.query(
                 """
-                insert into api_keys (tenant_id, team_id, name, prefix, hash, expires_at)
-                values (\(tenant.id), \(optional: team), \(draft.name), \(KeyHasher.displayPrefix(of: secret)), \(hash),
-                  \(optional: draft.expiresAt))
+                insert into api_keys (tenant_id, team_id, name, prefix, hash, expires_at, models)
+                values (\(tenant.id), \(optional: team), \(draft.name), \(prefix), \(hash),
+                  \(optional: draft.expiresAt), \(optional: draft.models))
                 returning *, \(optional: draft.team) as team
                 """
             ).rows
@@ -160,6 +172,27 @@ extension AdminStore {
             try await note(action, ("key:\(id)", tenantID), before: before, after: after, transaction)
             return after
         }
+    }
+
+    /// Says which names a key may put into `model`; nil: any.
+    @discardableResult
+    package func setKeyModels(_ models: [String]?, key id: Int64) async throws(LedgerError) -> KeyInfo {
+        if let models { try ModelAllowance.check(models) }
+        return try await changing { transaction in
+            let (before, tenantID) = try await lockedKey(id, transaction)
+            _ = try await transaction.query("update api_keys set models = \(optional: models) where id = \(id)")
+            let (after, _) = try await lockedKey(id, transaction)
+            try await note("key.models", ("key:\(id)", tenantID), before: before, after: after, transaction)
+            return after
+        }
+    }
+
+    /// Such a key's secret is nobody's to show: there is none here.
+    private func imported(_ digest: String) throws(LedgerError) -> (secret: String, hash: [UInt8]) {
+        guard let hash = hasher.hash(sha256: digest) else {
+            throw LedgerError(.invalid, field: "key", "its SHA-256 is not 64 hexadecimal digits")
+        }
+        return ("", hash)
     }
 
     private func newSecret() throws(LedgerError) -> (secret: String, hash: [UInt8]) {

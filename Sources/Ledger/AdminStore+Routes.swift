@@ -5,6 +5,7 @@ internal import Postgres
 package struct RouteDraft: Sendable {
     package var tenant: String
     package var name: String
+    /// Empty: none, which a direct route does without.
     package var slm: String
     package var prm: String?
     package var llm: ModelReference
@@ -21,6 +22,10 @@ package struct RouteDraft: Sendable {
     }
 }
 
+extension RouteDraft {
+    fileprivate var slmColumn: String? { slm.isEmpty ? nil : slm }
+}
+
 extension AdminStore {
     /// Adds a boosted route. Its models must be there, and of the right kind.
     package func addRoute(_ draft: RouteDraft) async throws(LedgerError) -> RouteRecord {
@@ -32,7 +37,8 @@ extension AdminStore {
             let rows = try await transaction.query(
                 """
                 insert into routes (tenant_id, name, slm, prm, llm_provider, llm_model, settings)
-                values (\(tenant.id), \(draft.name), \(draft.slm), \(optional: draft.prm), \(draft.llm.provider),
+                values (\(tenant.id), \(draft.name), \(optional: draft.slmColumn), \(optional: draft.prm),
+                  \(draft.llm.provider),
                   \(draft.llm.model), \(PostgresJSON(settings)))
                 on conflict (tenant_id, name) do nothing returning *
                 """
@@ -58,7 +64,7 @@ extension AdminStore {
             ).rows.first
             let new = try await transaction.query(
                 """
-                update routes set slm = \(draft.slm), prm = \(optional: draft.prm),
+                update routes set slm = \(optional: draft.slmColumn), prm = \(optional: draft.prm),
                   llm_provider = \(draft.llm.provider), llm_model = \(draft.llm.model),
                   settings = \(PostgresJSON(settings))
                 where tenant_id = \(tenant.id) and name = \(draft.name) returning *
@@ -75,6 +81,9 @@ extension AdminStore {
     }
 
     private static func check(_ draft: RouteDraft) throws(LedgerError) {
+        if draft.slmColumn == nil, draft.settings.strategy != .direct {
+            throw LedgerError(.invalid, field: "slm", "strategy \(draft.settings.strategy.rawValue) needs an SLM")
+        }
         if draft.prm == nil, draft.settings.strategy.needsReward {
             throw LedgerError(.invalid, field: "prm", "strategy \(draft.settings.strategy.rawValue) needs a PRM")
         }
@@ -83,7 +92,9 @@ extension AdminStore {
     private func requireModels(
         of draft: RouteDraft, _ tenant: TenantInfo, _ transaction: PostgresTransaction
     ) async throws {
-        try await requireModel(draft.slm, .slm, .adapter, field: "slm", in: (tenant, transaction))
+        if let slm = draft.slmColumn {
+            try await requireModel(slm, .slm, .adapter, field: "slm", in: (tenant, transaction))
+        }
         if let prm = draft.prm { try await requireModel(prm, .prm, field: "prm", in: (tenant, transaction)) }
     }
 

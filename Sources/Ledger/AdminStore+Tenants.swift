@@ -1,4 +1,5 @@
 package import Foundation
+internal import GatewayCore
 internal import Postgres
 
 /// A tenant, as lists show it.
@@ -27,8 +28,11 @@ package struct TeamInfo: Sendable, Codable, Hashable {
     package var name: String
     package var createdAt: Date
     package var suspendedAt: Date?
+    /// Patterns of what its keys may put into `model`; nil: anything.
+    package var models: [String]?
 
     init(_ row: PostgresRow) throws(PostgresError) {
+        models = try row.getOptional("models")
         id = try row.get("id")
         name = try row.get("name")
         createdAt = try row.get("created_at")
@@ -153,6 +157,26 @@ extension AdminStore {
             let (before, after) = (try TeamInfo(old), try TeamInfo(new))
             let action = isSuspended ? "team.suspend" : "team.resume"
             try await note(action, (name, owner.id), before: before, after: after, transaction)
+            return after
+        }
+    }
+
+    /// Says which names a team's keys may put into `model`; nil: any.
+    @discardableResult
+    package func setTeamModels(
+        _ models: [String]?, team name: String, tenant: String
+    ) async throws(LedgerError) -> TeamInfo {
+        if let models { try ModelAllowance.check(models) }
+        return try await changing { transaction in
+            let owner = try await lockedTenant(tenant, transaction)
+            let id = try await teamID(name, tenant: owner, transaction)
+            let old = try await transaction.query("select * from teams where id = \(id)").rows.first
+            let new = try await transaction.query(
+                "update teams set models = \(optional: models) where id = \(id) returning *"
+            ).rows.first
+            guard let old, let new else { throw LedgerError(.notFound, field: "team", "it is gone") }
+            let (before, after) = (try TeamInfo(old), try TeamInfo(new))
+            try await note("team.models", (name, owner.id), before: before, after: after, transaction)
             return after
         }
     }

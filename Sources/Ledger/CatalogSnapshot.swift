@@ -57,7 +57,7 @@ extension CatalogSnapshot {
             """
             select k.id, k.team_id, k.hash, k.expires_at, k.revoked_at is not null as revoked, t.id as tenant_id,
               t.name, t.time_zone, t.suspended_at is not null as suspended, t.capture_days is not null as captures,
-              k.suspended_at is not null or m.suspended_at is not null as key_suspended
+              k.suspended_at is not null or m.suspended_at is not null as key_suspended, k.models, m.models as team_models
             from api_keys k join tenants t on t.id = k.tenant_id left join teams m on m.id = k.team_id
             where t.deleted_at is null
             """)
@@ -66,7 +66,11 @@ extension CatalogSnapshot {
                 id: try row.get("tenant_id"), name: try row.get("name"), timeZone: try row.get("time_zone"),
                 isSuspended: try row.get("suspended"))
             tenant.capturesText = try row.get("captures")
-            let caller = Caller(tenant: tenant, teamID: try row.getOptional("team_id"), keyID: try row.get("id"))
+            var caller = Caller(tenant: tenant, teamID: try row.getOptional("team_id"), keyID: try row.get("id"))
+            caller.models = ModelAllowance(
+                [
+                    try row.getOptional("models", as: [String].self), try row.getOptional("team_models"),
+                ].compactMap(\.self))
             keys[try row.get("hash", as: [UInt8].self)] = Key(
                 caller: caller, expiresAt: try row.getOptional("expires_at"), isRevoked: try row.get("revoked"),
                 isSuspended: try row.get("key_suspended"))
@@ -159,7 +163,7 @@ extension RouteRecord {
         let model = ModelReference(provider: try row.get("llm_provider"), model: try row.get("llm_model"))
         self.init(
             id: try row.get("id"), tenantID: try row.get("tenant_id"), name: try row.get("name"),
-            slm: try row.get("slm"), prm: try row.getOptional("prm"), llm: model,
+            slm: try row.getOptional("slm") ?? "", prm: try row.getOptional("prm"), llm: model,
             settings: try RouteSettings(json: try row.get("settings", as: PostgresJSON.self).text))
     }
 }

@@ -9,6 +9,11 @@ package struct KeyHasher: Sendable {
     /// Nothing longer is hashed: a key that a client presents is not trusted.
     package static let maximumKeyBytes = 256
     static let displayedCharacters = 10
+    private static let ownPrefix = "gb-"
+    /// Of keys that another gateway made and whose SHA-256 was imported.
+    private static let importedPrefix = "sk-"
+    /// No key of our own begins like this, so that no two ways of hashing meet.
+    private static let importedDomain = "sha256:"
     private let pepper: SymmetricKey
 
     /// Fails with a pepper that is too short.
@@ -25,8 +30,27 @@ package struct KeyHasher: Sendable {
     /// Snapshots look keys up by this hash. Whoever presents a key cannot choose its hash without the pepper, so the
     /// time of a lookup tells nothing about the keys that exist.
     package func hash(_ presented: String) -> [UInt8]? {
-        guard presented.hasPrefix("gb-"), presented.utf8.count <= Self.maximumKeyBytes else { return nil }
-        return Array(HMAC<SHA256>.authenticationCode(for: Array(presented.utf8), using: pepper))
+        guard presented.utf8.count <= Self.maximumKeyBytes else { return nil }
+        if presented.hasPrefix(Self.ownPrefix) { return keyed(presented) }
+        guard presented.hasPrefix(Self.importedPrefix) else { return nil }
+        return hash(sha256: hexadecimal(SHA256.hash(data: Array(presented.utf8))))
+    }
+
+    /// The keyed hash of a key of which only the plain SHA-256 is known; nil where that is not 64 hexadecimal digits.
+    ///
+    /// Gateways that keep plain hashes can be left without new keys for the clients; here the plain one is not kept.
+    package func hash(sha256 digits: String) -> [UInt8]? {
+        let digits = digits.lowercased()
+        guard digits.utf8.count == 64, digits.utf8.allSatisfy({ Self.isHexadecimal($0) }) else { return nil }
+        return keyed(Self.importedDomain + digits)
+    }
+
+    private func keyed(_ text: String) -> [UInt8] {
+        Array(HMAC<SHA256>.authenticationCode(for: Array(text.utf8), using: pepper))
+    }
+
+    private static func isHexadecimal(_ byte: UInt8) -> Bool {
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
     }
 
     /// A keyed hash of any text, lower-case hex: for prompts and answers in the audit.

@@ -73,6 +73,7 @@ struct AnswerEndpoints: Sendable {
     /// What answers this request, or why nothing does.
     private func work(for job: AnswerJob) async throws -> @Sendable () async -> Void {
         let name = job.request.model
+        try job.caller.require(name)
         if let route = await services.catalog.route(name, tenantID: job.caller.tenant.id) {
             return try work(for: job, route: route)
         }
@@ -84,7 +85,7 @@ struct AnswerEndpoints: Sendable {
 
     private func work(for job: AnswerJob, route: RouteRecord) throws -> @Sendable () async -> Void {
         let strategy = job.options.strategy ?? route.settings.strategy
-        guard strategy != .direct else {
+        guard strategy != .direct, !route.slm.isEmpty else {
             return DirectAnswer(job: job, model: route.llm, route: route.name, reason: "route is direct").run
         }
         let obstacle: String
@@ -146,6 +147,13 @@ struct AnswerEndpoints: Sendable {
                 throw error
             }
         }
+    }
+}
+
+extension Caller {
+    /// Refuses a name that the key's or its team's list does not have.
+    func require(_ model: String) throws {
+        guard models.allows(model) else { throw GatewayRefusal.modelNotAllowed(model) }
     }
 }
 

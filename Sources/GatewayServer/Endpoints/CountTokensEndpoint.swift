@@ -29,6 +29,7 @@ struct CountTokensEndpoint: Sendable {
         } catch {
             throw GatewayRefusal(error)
         }
+        try caller.require(messages.model)
         let route = await services.catalog.route(messages.model, tenantID: caller.tenant.id)
         if let model = ModelReference(messages.model), route == nil {
             guard let provider = services.providers[model.provider] else {

@@ -21,6 +21,7 @@ struct ModelsEndpoint: Sendable {
         let paid = priced.filter { services.providers[$0.provider] != nil }
         var entries = routes.map { ModelList.Entry(id: $0.name, owner: "gboost") }
         entries += paid.map { ModelList.Entry(id: "\($0)", owner: $0.provider) }
+        entries.removeAll { !caller.models.allows($0.id) }
         let list = ModelList(entries.sorted { $0.id < $1.id })
         return Response(
             status: .ok, headers: [.contentType: "application/json"],

@@ -48,8 +48,9 @@ struct ApplyExecution {
             if let capture, change.fields.contains(where: { $0.name == "capture_days" }) {
                 try await store.setCapture(days: capture, tenant: tenant)
             }
-        case .team(let isSuspended):
+        case .team(let isSuspended, let models):
             if isNew { _ = try await store.createTeam(name: declared.name.text, tenant: tenant) }
+            if let models { try await store.setTeamModels(models, team: declared.name.text, tenant: tenant) }
             if let isSuspended {
                 try await store.setTeamSuspended(isSuspended, team: declared.name.text, tenant: tenant)
             }
@@ -73,11 +74,15 @@ struct ApplyExecution {
         _ draft: KeyDraft, _ declared: DeclaredResource, _ change: ApplyPlan.Change
     ) async throws -> Int64 {
         if let id = keys[declared.name] {
-            if change.fields.contains(where: { $0.name != "suspended" }) { try await store.changeKey(id, to: draft) }
+            let names = Set(change.fields.map(\.name))
+            if !names.isDisjoint(with: ["team", "expires"]) { try await store.changeKey(id, to: draft) }
+            if names.contains("models") { try await store.setKeyModels(draft.models, key: id) }
             return id
         }
         let new = try await store.createKey(draft)
         keys[declared.name] = new.info.id
+        // The secret of an imported one is its owner's alone.
+        guard draft.importedSHA256 == nil else { return new.info.id }
         made.append(MadeKey(tenant: draft.tenant, name: draft.name, id: new.info.id, key: new.secret))
         return new.info.id
     }

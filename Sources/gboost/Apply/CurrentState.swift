@@ -52,7 +52,11 @@ struct CurrentState: Sendable {
         for team in teams {
             resources.append(
                 CurrentResource(
-                    name: name(.team, team.name), fields: ["suspended": ResourceText.flag(team.suspendedAt != nil)]))
+                    name: name(.team, team.name),
+                    fields: [
+                        "suspended": ResourceText.flag(team.suspendedAt != nil),
+                        "models": ResourceText.models(team.models),
+                    ]))
         }
         let keys = try await store.keys(tenant: tenant.name)
         for key in keys where key.revokedAt == nil {
@@ -64,6 +68,7 @@ struct CurrentState: Sendable {
                     fields: [
                         "team": key.team ?? ResourceText.none, "expires": ResourceText.time(key.expiresAt),
                         "suspended": ResourceText.flag(key.suspendedAt != nil),
+                        "models": ResourceText.models(key.models),
                     ], removal: .key(key.id)))
         }
         let names = Names(

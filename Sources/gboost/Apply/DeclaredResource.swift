@@ -21,7 +21,7 @@ struct DeclaredResource: Sendable {
     enum Draft: Sendable {
         /// `capture`: nil leaves it as it is, a nil within turns it off.
         case tenant(timeZone: String?, suspended: Bool?, capture: Int??)
-        case team(suspended: Bool?)
+        case team(suspended: Bool?, models: [String]?)
         case key(KeyDraft, suspended: Bool?)
         case budget(BudgetDraft, key: String?)
         case limit(LimitDraft, key: String?)
@@ -58,6 +58,7 @@ enum ResourceText {
     static func flag(_ value: Bool) -> String { value ? "true" : "false" }
     static func time(_ date: Date?) -> String { date?.formatted(.iso8601) ?? none }
     static func days(_ value: Int?) -> String { value.map(String.init) ?? none }
+    static func models(_ patterns: [String]?) -> String { patterns.map { $0.joined(separator: ",") } ?? none }
     static func list(_ values: [Int]) -> String { values.map(String.init).joined(separator: ",") }
 
     /// Every part of a price by its own name, whatever prices consist of.
@@ -71,7 +72,7 @@ enum ResourceText {
     static func route(
         slm: String, prm: String?, llm: ModelReference, _ settings: RouteSettings
     ) throws(LedgerError) -> [String: String] {
-        var fields = ["slm": slm, "prm": prm ?? none, "llm": llm.description]
+        var fields = ["slm": slm.isEmpty ? none : slm, "prm": prm ?? none, "llm": llm.description]
         for (name, value) in flat(try settings.jsonText()) { fields["settings.\(name)"] = value }
         return fields
     }

@@ -61,22 +61,26 @@ struct DeclaredTenant {
 
     /// A name alone, or a mapping.
     private mutating func addTeam(_ node: Node, _ place: DeclaredPlace) throws(CommandFailure) {
-        if case .scalar(let scalar) = node { return add(.team, scalar.string, [:], .team(suspended: nil), place) }
-        let fields = try DeclaredMapping(node, place, known: ["name", "suspended"])
+        if case .scalar(let scalar) = node { return add(.team, scalar.string, [:], .team(suspended: nil, models: nil), place) }
+        let fields = try DeclaredMapping(node, place, known: ["name", "suspended", "models"])
         let isSuspended = try fields.flag("suspended")
+        let models = try Self.models(fields)
         var shown: [String: String] = [:]
         shown["suspended"] = isSuspended.map(ResourceText.flag)
-        add(.team, try fields.required("name"), shown, .team(suspended: isSuspended), place)
+        shown["models"] = models.map(ResourceText.models)
+        add(.team, try fields.required("name"), shown, .team(suspended: isSuspended, models: models), place)
     }
 
     private mutating func addKey(_ node: Node, _ place: DeclaredPlace) throws(CommandFailure) {
-        let fields = try DeclaredMapping(node, place, known: ["name", "team", "expires", "suspended"])
-        let draft = KeyDraft(
+        let fields = try DeclaredMapping(node, place, known: ["name", "team", "expires", "suspended", "models"])
+        var draft = KeyDraft(
             tenant: tenant, team: try fields.text("team"), name: try fields.required("name"),
             expiresAt: try fields.parsed("expires", ArgumentParsing.instant))
+        draft.models = try Self.models(fields)
         let isSuspended = try fields.flag("suspended")
         var shown = ["team": draft.team ?? ResourceText.none, "expires": ResourceText.time(draft.expiresAt)]
         shown["suspended"] = isSuspended.map(ResourceText.flag)
+        shown["models"] = draft.models.map(ResourceText.models)
         add(.key, draft.name, shown, .key(draft, suspended: isSuspended), place)
     }
 
@@ -145,12 +149,19 @@ struct DeclaredTenant {
             throw fields.failure("llm", "is missing")
         }
         let draft = RouteDraft(
-            tenant: tenant, name: try fields.required("name"), slm: try fields.required("slm"),
+            tenant: tenant, name: try fields.required("name"),
+            slm: settings.strategy == .direct ? try fields.text("slm") ?? "" : try fields.required("slm"),
             prm: try fields.text("prm"), llm: llm, settings: settings)
         do throws(LedgerError) {
             let shown = try ResourceText.route(slm: draft.slm, prm: draft.prm, llm: llm, settings)
             add(.route, draft.name, shown, .route(draft), place)
         } catch { throw place.failure(error) }
+    }
+
+    /// Patterns of what may be put into `model`; nil: the file does not say.
+    private static func models(_ fields: DeclaredMapping) throws(CommandFailure) -> [String]? {
+        guard fields.names.contains("models") else { return nil }
+        return try fields.list("models", atMost: DeclaredState.maxEntries).map { $0.node.string ?? "" }
     }
 
     private static func scope(

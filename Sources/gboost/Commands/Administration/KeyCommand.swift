@@ -58,9 +58,12 @@ struct KeyCommand: AsyncParsableCommand {
         @Option(help: "A team of the tenant.") var team: String?
         @Option(help: "What it is for.") var name = ""
         @Option(help: "From when on it is refused: a day (UTC) or an instant in ISO 8601.") var expires: String?
+        @Option(help: "Routes and models it may use, as names or patterns with commas between: math,openai/gpt-4*")
+        var models: String?
 
         mutating func run() async throws {
             var draft = KeyDraft(tenant: tenant, team: team, name: name)
+            draft.models = models?.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
             if let expires { draft.expiresAt = try ArgumentParsing.instant(expires, option: "--expires") }
             let wanted = draft
             let key = Secret(try await options.administer(needsPepper: true) { try await $0.createKey(wanted) })

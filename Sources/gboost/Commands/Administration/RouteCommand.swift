@@ -57,7 +57,8 @@ struct RouteCommand: AsyncParsableCommand {
         @OptionGroup var options: AdminOptions
         @Argument(help: "Its name.") var name: String
         @Option(help: "The tenant.") var tenant: String
-        @Option(help: "The tenant's SLM that drafts, or an adapter over one.") var slm: String
+        @Option(help: "The tenant's SLM that drafts, or an adapter over one; all strategies but direct need one.")
+        var slm: String?
         @Option(help: "The tenant's PRM that scores; all strategies but direct need one.") var prm: String?
         @Option(help: "The paid model to escalate to, as PROVIDER/MODEL.") var llm: String
         @Option(help: "direct, cascade, stepwise, best-of-n or tree.") var strategy: StrategyKind?
@@ -73,7 +74,7 @@ struct RouteCommand: AsyncParsableCommand {
             if let strategy { wanted.strategy = strategy }
             if let boundary { wanted.boundary = try ArgumentParsing.boundary(boundary, option: "--boundary") }
             let draft = RouteDraft(
-                tenant: tenant, name: name, slm: slm, prm: prm,
+                tenant: tenant, name: name, slm: slm ?? "", prm: prm,
                 llm: try ArgumentParsing.modelReference(llm, option: "--llm"), settings: wanted)
             let route = try await options.administer { try await $0.addRoute(draft) }
             try options.show(Line(route), text: RouteCommand.table([route]))
