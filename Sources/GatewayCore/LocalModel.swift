@@ -116,8 +116,18 @@ package enum LocalModelError: Error, Hashable, Sendable {
     case deadlineExceeded
 }
 
+/// How a model's chat template writes a call of a tool, which is how the model writes one.
+package enum ToolCallFormat: String, Hashable, Sendable, Codable {
+    /// `<tool_call>` around `{"name": …, "arguments": …}`: Hermes, Qwen.
+    case tagged
+    /// `{"name": …, "parameters": …}` and nothing around it: Llama 3.
+    case plain
+}
+
 /// A tenant's SLM.
 package protocol SmallLanguageModel: Sendable {
+    /// How it writes calls of tools; nil: it cannot be given any, or its way is not known.
+    func toolCallFormat() async throws -> ToolCallFormat?
     /// Drafts the next step. Cancelling the task frees the engine's slot.
     func draft(_ request: DraftRequest) async throws -> StepDraft
     /// Several drafts of the same step, or as many as it makes at once.
@@ -127,6 +137,8 @@ package protocol SmallLanguageModel: Sendable {
 }
 
 extension SmallLanguageModel {
+    package func toolCallFormat() async throws -> ToolCallFormat? { nil }
+
     /// One after the other, each with other random numbers.
     package func drafts(_ request: DraftRequest, candidates: Int) async throws -> [StepDraft] {
         var drafts: [StepDraft] = []

@@ -17,6 +17,9 @@ package struct TinyModel: Sendable {
     /// Of its weights.
     package var seed: UInt64 = 1
 
+    /// Its chat template; nil: it has none.
+    package var template: String?
+
     package init(seed: UInt64 = 1) { self.seed = seed }
 
     /// One value of a file's metadata.
@@ -52,6 +55,7 @@ package struct TinyModel: Sendable {
             ("tokenizer.ggml.token_type", .integers(words.map(\.type))),
             ("tokenizer.ggml.bos_token_id", .unsigned(1)), ("tokenizer.ggml.eos_token_id", .unsigned(2)),
         ]
+        let templates = template.map { [("tokenizer.chat_template", Value.text($0))] } ?? []
         var tensors: [(String, [Int])] = [
             ("token_embd.weight", [width, words.count]), ("output_norm.weight", [width]),
         ]
@@ -63,7 +67,7 @@ package struct TinyModel: Sendable {
             ]
             tensors += parts.map { ("blk.\(block).\($0.0).weight", $0.1) }
         }
-        return Self.file(values, tensors, seed: seed)
+        return Self.file(values + templates, tensors, seed: seed)
     }
 
     /// A LoRA adapter of this model, on the queries and values of every block.

@@ -207,6 +207,11 @@ extension ChatCompletionRequest {
         {
             message.features.insert(.tools)
         }
+        message.toolCalls = given(value["tool_calls"]).map { String(decoding: $0.rawBytes, as: UTF8.self) }
+        if role == "tool" {
+            message.toolCallID = value["tool_call_id"]?.string
+            message.name = value["name"]?.string
+        }
         if role == "assistant", given(value["audio"]) != nil { message.features.insert(.audio) }
         guard let content = given(value["content"]) else {
             // An assistant's turn may consist of a refusal, of audio or of tool calls alone.

@@ -10,6 +10,11 @@ package struct ChatCompletionRequest: Sendable {
         package var images = 0
         /// Bytes of images within the body, which are not tokenized as text.
         package var imageBytes = 0
+        /// Of an assistant's turn: the tools that it called, a JSON array as the client gave it.
+        package var toolCalls: String?
+        /// Of a tool's turn: the call that it answers, and the tool's name where it was given.
+        package var toolCallID: String?
+        package var name: String?
         package init(role: String, text: String, features: Features = []) {
             self.role = role
             self.text = text
@@ -80,12 +85,16 @@ extension ChatCompletionRequest {
     }
 
     /// nil: an SLM can take this request. Otherwise the first reason why not: then the paid model answers directly.
-    package var obstacleForSLM: Obstacle? {
+    package var obstacleForSLM: Obstacle? { obstacle(allowing: []) }
+
+    /// The same for a model that can do some of it.
+    func obstacle(allowing allowed: Features) -> Obstacle? {
         let checks: [(Features, Obstacle)] = [
             (.tools, .tools), (.images, .images), (.audio, .audio), (.otherParts, .otherContent),
             (.responseFormat, .responseFormat), (.logprobs, .logprobs), (.webSearch, .webSearch),
         ]
-        if let check = checks.first(where: { features.contains($0.0) }) { return check.1 }
+        let asked = features.subtracting(allowed)
+        if let check = checks.first(where: { asked.contains($0.0) }) { return check.1 }
         return n > 1 ? .severalChoices : nil
     }
 

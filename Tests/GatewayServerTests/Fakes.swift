@@ -132,14 +132,19 @@ final class FakeProvider: PaidProvider {
 /// An SLM that drafts from a list of steps, whatever it is asked.
 final class FakeSLM: SmallLanguageModel {
     let steps: [String]
+    /// How it calls tools.
+    let format: ToolCallFormat?
     private let failure: Mutex<LocalModelError?>
     private let seen = Mutex<[DraftRequest]>([])
-    init(_ steps: [String], failure: LocalModelError? = nil) {
+    init(_ steps: [String], failure: LocalModelError? = nil, format: ToolCallFormat? = nil) {
         self.steps = steps
+        self.format = format
         self.failure = Mutex(failure)
     }
     var requests: [DraftRequest] { seen.withLock { $0 } }
     func fail(_ error: LocalModelError?) { failure.withLock { $0 = error } }
+
+    func toolCallFormat() async throws -> ToolCallFormat? { format }
 
     func draft(_ request: DraftRequest) async throws -> StepDraft {
         seen.withLock { $0.append(request) }
@@ -188,11 +193,11 @@ struct Fixture {
     init(
         limit: NanoUSD = NanoUSD(NanoUSD.perDollar), scripts: [FakeProvider.Script] = [],
         steps: [String] = ["One.\n", "Two.\n", "Answer: 3"], scores: [Double] = [0.9], priced: Bool = true,
-        settings: RouteSettings = RouteSettings()
+        settings: RouteSettings = RouteSettings(), format: ToolCallFormat? = nil
     ) {
         ledger = FakeLedger(limit: limit)
         provider = FakeProvider(scripts)
-        slm = FakeSLM(steps)
+        slm = FakeSLM(steps, format: format)
         let route = RouteRecord(
             id: 1, tenantID: 1, name: "math", slm: "slm", prm: "prm", llm: Self.model, settings: settings)
         let sha = String(repeating: "0", count: 64)

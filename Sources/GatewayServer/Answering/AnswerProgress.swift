@@ -11,6 +11,8 @@ struct AnswerProgress {
     private(set) var hasBegun = false
     /// What an escalation wrote, until its step is emitted.
     var pending: WrittenByLLM?
+    /// What an LLM said in the place of the SLM's whole answer; nil: the SLM's is the answer.
+    private(set) var turn: AssistantTurn?
     /// What the route's router learns from it; nil: nothing.
     var learning: AnswerLearning?
     var cost = NanoUSD.zero
@@ -46,6 +48,7 @@ struct AnswerProgress {
             entry.reason = pending?.plan.decision.reason
             entry.cost = pending?.cost
             answerTokens += pending?.reply.tokens ?? 0
+            turn = pending?.turn
             pending = nil
         }
         trace.append(entry)
@@ -107,6 +110,21 @@ struct AnswerProgress {
         }
         job.writer.appendEnd(report.finishReason, usage: usage, gboost: report.json, to: &out)
         _ = await job.stream.write(out)
+        job.stream.finish()
+    }
+
+    /// Ends an answer that is given in one piece, with the calls of tools that are in it.
+    mutating func close(_ report: AnswerReport, turn: AssistantTurn) async {
+        let usage = TokenCounts(
+            prompt: report.promptTokens, cached: 0, completion: report.completionTokens, reasoning: 0)
+        let reason = turn.calls.isEmpty ? report.finishReason : "tool_calls"
+        guard job.request.isStream else {
+            let body = job.writer.whole(turn, finishReason: reason, usage: usage, gboost: report.json)
+            return await job.deliver(body, summary: report)
+        }
+        job.stream.begin(AnswerHead(headers: AnswerJob.streamHeaders))
+        hasBegun = true
+        _ = await job.stream.write(job.writer.stream(turn, finishReason: reason, usage: usage, gboost: report.json))
         job.stream.finish()
     }
 }

@@ -55,6 +55,46 @@ enum AnswerWriter: Sendable {
     }
 }
 
+extension AnswerWriter {
+    /// A whole turn, with calls of tools, as one body.
+    func whole(_ turn: AssistantTurn, finishReason: String, usage: TokenCounts, gboost: [UInt8]) -> [UInt8] {
+        let writer = completions
+        let body = writer.completion(
+            message: turn.message, finishReason: finishReason, usage: usage, gboost: gboost)
+        guard case .messages = self else { return body }
+        // What is written here is well formed: its translation cannot fail.
+        return (try? CompletionToMessage.body(body, gboost: gboost)) ?? body
+    }
+
+    /// The same as a whole stream.
+    func stream(_ turn: AssistantTurn, finishReason: String, usage: TokenCounts, gboost: [UInt8]) -> [UInt8] {
+        let writer = completions
+        var out: [UInt8] = []
+        writer.appendRole(to: &out)
+        turn.append(to: &out, by: writer)
+        guard case .chat(_, let includesUsage) = self else {
+            writer.appendFinish(finishReason, to: &out)
+            writer.appendUsage(usage, gboost: nil, to: &out)
+            ChatCompletionWriter.appendDone(to: &out)
+            var translation = ChunksToEvents()
+            let events = (try? translation.pass(out)) ?? []
+            return events + translation.finish(gboost: gboost)
+        }
+        writer.appendFinish(finishReason, gboost: includesUsage ? nil : gboost, to: &out)
+        if includesUsage { writer.appendUsage(usage, gboost: gboost, to: &out) }
+        ChatCompletionWriter.appendDone(to: &out)
+        return out
+    }
+
+    /// Turns are written in OpenAI's form first: it has one for calls of tools that everything else is made of.
+    private var completions: ChatCompletionWriter {
+        switch self {
+        case .chat(let writer, _): writer
+        case .messages(let writer): ChatCompletionWriter(id: writer.id, created: 0, model: writer.model)
+        }
+    }
+}
+
 extension ClientWire {
     /// Appends an error to a stream that has begun, as the client's library raises it.
     func appendError(_ refusal: GatewayRefusal, to out: inout [UInt8]) {

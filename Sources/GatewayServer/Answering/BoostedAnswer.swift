@@ -11,6 +11,8 @@ struct BoostedAnswer: Sendable {
     let chat: ChatCompletionRequest
     let route: RouteRecord
     let strategy: StrategyKind
+    /// Of an answer with tools or by a schema, which is drafted, judged and escalated whole.
+    var form: StructuredForm?
 
     /// Drafts that an engine's restart may cost before the SLM counts as failed.
     private static let interruptedTries = 3
@@ -39,8 +41,7 @@ struct BoostedAnswer: Sendable {
         let models = RouteModels(catalog: job.services.catalog, models: job.services.models, route: route)
         var spending = await SpendingView.load(job: job, chat: chat, route: route)
         var context = StrategyContext(
-            settings: route.settings, sampling: sampling, maxTokens: chat.outputLimit,
-            valueUSD: job.options.valueUSD)
+            settings: settings, sampling: sampling, maxTokens: chat.outputLimit, valueUSD: job.options.valueUSD)
         state.learning = await learning(spending)
         note(state.learning?.state)
         if let learned = state.learning?.state {
@@ -67,6 +68,12 @@ struct BoostedAnswer: Sendable {
                 return await self.finish(finish, machine.summary, spending: spending, state: &state)
             }
         }
+    }
+
+    private var settings: RouteSettings {
+        var settings = route.settings
+        if form != nil { settings.maxStepTokens = settings.maxAnswerTokens }
+        return settings
     }
 
     private var sampling: Sampling {
@@ -132,10 +139,11 @@ struct BoostedAnswer: Sendable {
     ) async -> StrategyEvent {
         do {
             let prm = plan.wantsReward ? await models.prm() : nil
-            let request = DraftRequest(
+            var request = DraftRequest(
                 session: job.requestID, messages: messages, answer: plan.answer, sampling: plan.sampling,
                 maxTokens: plan.maxTokens, boundary: plan.boundary, stop: chat.stop,
                 wantsHidden: prm?.needsHidden ?? false)
+            form?.prepare(&request)
             let started = ContinuousClock.now
             defer { state.waited += ContinuousClock.now - started }
             if plan.candidates > 1 {
@@ -143,13 +151,17 @@ struct BoostedAnswer: Sendable {
             }
             let draft = try await self.draft(request, models: models)
             state.note(draft, isFirst: plan.step == 0 && plan.attempt == 0)
-            let reward = try? await prm?.score(
+            var reward = try? await prm?.score(
                 session: job.requestID, messages: messages, answer: plan.texts, draft: draft)
+            // A call that cannot be read, whatever else may be said of it, is of no use.
+            if let form, reward != nil, form.turn(plan.texts.joined() + draft.text) == nil {
+                reward = ProcessReward(raw: 0, calibrated: 0)
+            }
             if let reward {
                 state.learning?.scored(plan, p: reward.calibrated, context: draft.promptTokens)
                 observe(reward)
             }
-            let outlook = spending.outlook(inputTokens: prompt(plan.texts, maxTokens: 1).inputBound(.rest))
+            let outlook = spending.outlook(inputTokens: inputBound(plan.texts))
             return .drafted(draft, reward: reward, outlook: outlook)
         } catch let error as LocalModelError {
             return .draftFailed(error)
@@ -182,7 +194,7 @@ struct BoostedAnswer: Sendable {
             }
             candidates.append(DraftedCandidate(draft: draft, reward: reward))
         }
-        let outlook = spending.outlook(inputTokens: prompt(plan.texts, maxTokens: 1).inputBound(.rest))
+        let outlook = spending.outlook(inputTokens: inputBound(plan.texts))
         return .candidates(candidates, outlook: outlook)
     }
 
@@ -199,10 +211,22 @@ struct BoostedAnswer: Sendable {
     }
 
     private var messages: [ChatMessage] {
-        chat.messages.map { ChatMessage(role: $0.role == "developer" ? "system" : $0.role, content: $0.text) }
+        chat.messages.map { message in
+            var copy = ChatMessage(role: message.role == "developer" ? "system" : message.role, content: message.text)
+            copy.toolCalls = message.toolCalls
+            copy.toolCallID = message.toolCallID
+            copy.name = message.name
+            return copy
+        }
     }
 
     // MARK: Escalating
+
+    /// Of what an LLM would have to read.
+    private func inputBound(_ texts: [String]) -> Int64 {
+        if form != nil, let bound = PromptBound.inputTokens(chat) { return bound }
+        return prompt(texts, maxTokens: 1).inputBound(.rest)
+    }
 
     private func prompt(_ texts: [String], maxTokens: Int) -> EscalationPrompt {
         let separator: String? =
@@ -223,9 +247,10 @@ struct BoostedAnswer: Sendable {
         if plan.decision.isExploration {
             job.services.metrics.registry.add("gboost_explorations_total", 1, [job.caller.tenant.name, route.name])
         }
-        let escalation = Escalation(
+        var escalation = Escalation(
             job: job, stop: chat.stop, route: route, plan: plan, prompt: prompt(plan.texts, maxTokens: plan.maxTokens),
             hashes: await models.hashes(), remaining: spending.outlook(inputTokens: 0).remaining)
+        escalation.whole = form == nil ? nil : chat
         let clock = ContinuousClock.now
         let outcome = await escalation.run(ceiling: spending.ceilingLeft)
         state.waited += ContinuousClock.now - clock
@@ -248,7 +273,8 @@ struct BoostedAnswer: Sendable {
     private func emit(_ step: EmittedStep, state: inout AnswerProgress) async -> Bool {
         if step.source == .slm { count(.accept) }
         state.append(step)
-        return await state.send(step.text)
+        // A call is sent once it is complete, and a schema's answer with it: there is one step.
+        return form == nil ? await state.send(step.text) : !job.stream.isAbandoned
     }
 
     /// The client has left: nothing more is drafted or paid for. What was paid is settled already.
@@ -273,7 +299,11 @@ struct BoostedAnswer: Sendable {
         let degraded = finish.degraded ?? (route.settings.escalationForbidden ? nil : spending.withheld)
         let report = state.report(
             servedBy: summary.servedBy ?? .slm, degraded: degraded, budget: spending.budget, finishReason: reason)
-        await state.close(report)
+        if let form {
+            await state.close(report, turn: state.turn ?? form.turn(state.text) ?? AssistantTurn(text: state.text))
+        } else {
+            await state.close(report)
+        }
         let outcome = state.learning?.outcome(budget: spending.budget, now: job.startedOn)
         await job.record(report, route: route.name, status: 200, outcome: outcome, slm: route.slm)
         if outcome != nil { job.services.learning.note(route) }

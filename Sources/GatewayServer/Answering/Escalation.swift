@@ -10,6 +10,8 @@ struct WrittenByLLM: Sendable {
     var cost: NanoUSD
     /// The tightest budget after it.
     var budget: BudgetState
+    /// Of an answer that was asked for whole: what the LLM said, calls of tools included.
+    var turn: AssistantTurn?
 }
 
 /// How an escalation ended.
@@ -30,6 +32,8 @@ struct Escalation: Sendable {
     let hashes: ModelHashes
     /// What was left when it was decided.
     let remaining: NanoUSD?
+    /// An answer with tools or by a schema: the LLM gets the client's own request instead of the question.
+    var whole: ChatCompletionRequest?
     /// The SLM goes on instead of waiting any longer for another try.
     private static let patience = Duration.seconds(1)
 
@@ -63,6 +67,7 @@ struct Escalation: Sendable {
 
     /// The question in the provider's format.
     private func question(for provider: any PaidProvider) throws -> WireRequest {
+        if whole != nil { return try job.request.unstreamed().translated(for: provider) }
         var prompt = self.prompt
         // Where white space may not end an answer, the reply is cut here.
         if !provider.endpoints.contains(.chatCompletions) {
@@ -76,7 +81,7 @@ struct Escalation: Sendable {
 
     private func paidPlan(_ sent: WireRequest, ceiling: NanoUSD?) throws -> PaidPlan {
         let wanted = Int64(plan.maxTokens)
-        let input = max(prompt.inputBound(ask), try sent.inputTokens())
+        let input = whole == nil ? max(prompt.inputBound(ask), try sent.inputTokens()) : try sent.inputTokens()
         return PaidPlan(
             id: HoldID(request: job.requestID, step: Int16(clamping: plan.step), attempt: 0), caller: job.caller,
             route: route.name, model: route.llm, kind: plan.kind, inputTokens: input,
@@ -95,14 +100,17 @@ struct Escalation: Sendable {
                 model: route.llm.model, maxTokens: Int(held.maxOutputTokens), traits: provider.traits)
             var call = PaidCall(model: route.llm, body: body, isStream: false, requestID: job.requestIDText)
             call.endpoint = sent.endpoint
+            if whole != nil { call.headers = job.passedHeaders }
             return call
         }
         var text = ""
+        var body: [UInt8] = []
         var failure: ProviderError?
         do {
             while failure == nil, let chunk = try await exchange.next() {
                 text += chunk.text
-                if text.utf8.count > job.services.limits.maxEscalationBytes {
+                if whole != nil { body += chunk.bytes }
+                if max(text.utf8.count, body.count) > job.services.limits.maxEscalationBytes {
                     failure = ProviderError(code: .interrupted, message: "the reply is too long")
                 }
             }
@@ -117,10 +125,28 @@ struct Escalation: Sendable {
         job.services.metrics.registry.observe(
             "gboost_provider_seconds", (ContinuousClock.now - started) / .seconds(1), [route.llm.provider])
         if failure != nil { return .refused(.providerUnavailable, cost: cost) }
-        return .written(
-            WrittenByLLM(
-                plan: plan, reply: reply(text, result: result), cost: cost,
-                budget: held.budget.after(hold: held.amount, cost: cost)))
+        var written = WrittenByLLM(
+            plan: plan, reply: LLMReply(text: "", end: .answer, tokens: Int(result.usage?.output ?? 0)), cost: cost,
+            budget: held.budget.after(hold: held.amount, cost: cost))
+        if let whole {
+            take(body, of: sent, for: whole, into: &written)
+        } else {
+            written.reply = reply(text, result: result)
+        }
+        return .written(written)
+    }
+
+    /// A whole answer, with its calls; one that cannot be read is empty, as if the LLM had said nothing.
+    private func take(
+        _ body: [UInt8], of sent: WireRequest, for chat: ChatCompletionRequest, into written: inout WrittenByLLM
+    ) {
+        let relay = WireRequest.chat(chat).relay(for: sent, created: job.created)
+        guard let completion = try? relay.whole(body, gboost: Array("null".utf8)),
+            let (turn, reason) = AssistantTurn.read(completion)
+        else { return }
+        written.turn = turn
+        written.reply.text = turn.text + turn.calls.map { "\($0.name)(\($0.arguments))" }.joined(separator: "\n")
+        if reason == "length" { written.reply.end = .length }
     }
 
     /// The provider's text as the strategy takes it. A useless one is empty: the strategy goes on with its draft.

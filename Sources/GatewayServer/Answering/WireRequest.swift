@@ -101,6 +101,22 @@ enum WireRequest: Sendable {
             "The provider of this model does not serve /v1\(endpoint.rawValue).", parameter: "model")
     }
 
+    /// The same request for an answer in one piece.
+    func unstreamed() throws(WireFormatError) -> WireRequest {
+        func edited(_ document: JSONDocument) throws(WireFormatError) -> [UInt8] {
+            var editor = try JSONObjectEditor(document)
+            editor.remove("stream")
+            editor.remove("stream_options")
+            return editor.bytes
+        }
+        guard isStream else { return self }
+        switch self {
+        case .chat(let chat): return .chat(try ChatCompletionRequest(edited(chat.document)))
+        case .messages(let messages): return .messages(try MessagesRequest(edited(messages.document)))
+        case .plain: return self
+        }
+    }
+
     /// The body of an escalation, whose bound is written in the provider's own word.
     func escalationBody(
         model: String, maxTokens: Int, traits: ProviderTraits

@@ -91,10 +91,12 @@ struct AnswerEndpoints: Sendable {
         let obstacle: String
         switch try Self.forSLM(job.request) {
         case .chat(let chat):
-            guard let found = chat.obstacleForSLM else {
-                return BoostedAnswer(job: job, chat: chat, route: route, strategy: strategy).run
+            switch chat.forSLM {
+            case .text: return BoostedAnswer(job: job, chat: chat, route: route, strategy: strategy).run
+            case .structured(let wishes):
+                return StructuredAnswer(job: job, chat: chat, structure: wishes, route: route, strategy: strategy).run
+            case .not(let found): obstacle = found.rawValue
             }
-            obstacle = found.rawValue
         case .obstacle(let field): obstacle = field
         }
         guard !route.settings.escalationForbidden else {

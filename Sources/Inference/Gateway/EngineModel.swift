@@ -49,6 +49,8 @@ package struct EngineModel: SmallLanguageModel {
     /// What the model is; loads it if need be.
     package func info() async throws -> HostInfo { try await supervisor.info() }
 
+    package func toolCallFormat() async throws -> ToolCallFormat? { try await info().toolCalls }
+
     /// The hidden states at the last token of each of the given steps of an answer.
     package func hiddenStates(messages: [ChatMessage], steps: [String]) async throws -> [[Float]] {
         try await hiddenStates(messages: messages, segments: steps.map { .text($0) })

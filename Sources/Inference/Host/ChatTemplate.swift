@@ -13,6 +13,8 @@ package final class ChatTemplate {
     /// Some models carry a second template, for conversations with tools.
     private let toolRenderer: ChatRenderer?
     let isOwn: Bool
+    /// How calls of tools are written; nil: not at all, or in a way that nobody reads.
+    package let toolCalls: ToolCallFormat?
 
     package convenience init(model: GGUFModel) throws(ModelFailure) {
         try self.init(model: model, source: model.chatTemplate, toolSource: model.toolChatTemplate)
@@ -28,6 +30,7 @@ package final class ChatTemplate {
         } else {
             toolRenderer = nil
         }
+        toolCalls = ToolCallProbe.format(of: toolRenderer ?? renderer)
     }
 
     /// Tokens of the conversation, up to and with the opening of the assistant's turn.
@@ -36,7 +39,9 @@ package final class ChatTemplate {
         for message in messages where !Self.roles.contains(message.role) {
             throw .invalid("a message's role must be system, user, assistant or tool")
         }
-        let renderer = tools == nil ? renderer : toolRenderer ?? renderer
+        // A conversation in which tools were called is one with tools, whether or not it may go on calling them.
+        let hasTools = tools != nil || messages.contains { $0.toolCalls != nil || $0.role == "tool" }
+        let renderer = hasTools ? toolRenderer ?? renderer : renderer
         return tokens(parts: try renderer.render(messages, tools: tools, arguments: Self.arguments))
     }
 

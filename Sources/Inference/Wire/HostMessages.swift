@@ -1,5 +1,5 @@
 internal import Foundation
-internal import GatewayCore
+package import GatewayCore
 
 /// What the gateway asks of an engine host.
 struct HostRequest: Codable, Sendable {
@@ -161,6 +161,8 @@ package struct HostInfo: Codable, Sendable, Hashable {
     package var totalCells: Int
     /// False: the file carries no chat template, and ChatML is used.
     package var hasOwnTemplate: Bool
+    /// How its chat template writes calls of tools; nil: not at all, or in a way that nobody reads.
+    package var toolCalls: ToolCallFormat?
     /// Bytes of weights.
     package var modelBytes: UInt64
     /// What confines the host: see `HostConfinement`.

@@ -7,8 +7,8 @@ package struct MessagesWriter: Sendable {
         case tool(id: String, name: String)
     }
 
-    private let id: String
-    private let model: String
+    package let id: String
+    package let model: String
 
     /// - Parameters:
     ///   - id: The message's id, e.g. `msg_…`.

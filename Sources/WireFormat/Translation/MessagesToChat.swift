@@ -151,9 +151,9 @@ package struct MessagesToChat {
 }
 
 /// A tool call in OpenAI's form.
-enum ToolCall {
+package enum ToolCall {
     /// - Parameter index: its place among the calls; in streams only.
-    static func json(index: Int? = nil, id: String?, name: String?, arguments: String) -> [UInt8] {
+    package static func json(index: Int? = nil, id: String?, name: String?, arguments: String) -> [UInt8] {
         var out = JSONWriter(reserving: arguments.utf8.count + 128)
         out.beginObject()
         if let index { out.member("index", Int64(index)) }

@@ -1,0 +1,114 @@
+/// What an answer is to be beyond free text: tools that it may call, a schema that it follows.
+package struct AnswerStructure: Hashable, Sendable {
+    /// Whether the answer calls a tool.
+    package enum Choice: Hashable, Sendable { case auto, none, required }
+
+    /// A tool that may be called.
+    package struct Tool: Hashable, Sendable {
+        package var name: String
+        /// JSON schema of its arguments.
+        package var parameters: String
+    }
+
+    /// The tools as the client gave them: a JSON array in OpenAI's format; nil: none.
+    package var tools: String?
+    /// Those of them that this answer may call.
+    package var callable: [Tool] = []
+    package var choice = Choice.none
+    /// Whether one answer may call several.
+    package var isParallel = true
+    /// JSON schema of the whole answer.
+    package var schema: String?
+    /// Tools were called before: the conversation has their calls and results in it.
+    package var hasToolTurns = false
+
+    /// Whether the model must have a form for tools.
+    package var needsTools: Bool { tools != nil || hasToolTurns }
+}
+
+extension ChatCompletionRequest {
+    /// How an SLM can answer a request.
+    package enum ForSLM: Hashable, Sendable {
+        /// With free text, step by step.
+        case text
+        case structured(AnswerStructure)
+        /// Not at all.
+        case not(Obstacle)
+    }
+
+    /// How an SLM can answer this; the first reason where it cannot.
+    package var forSLM: ForSLM {
+        if let found = obstacle(allowing: [.tools, .responseFormat]) { return .not(found) }
+        guard !features.isDisjoint(with: [.tools, .responseFormat]) else { return .text }
+        let root = document.root
+        var structure = AnswerStructure()
+        guard Self.readTools(root, into: &structure) else { return .not(.tools) }
+        guard Self.readFormat(root, into: &structure) else { return .not(.responseFormat) }
+        // A grammar for the answer leaves no room for a call.
+        if structure.schema != nil, structure.choice != .none { return .not(.tools) }
+        return .structured(structure)
+    }
+
+    private static func isGiven(_ value: JSONValue?) -> Bool { value.map { !$0.isNull } ?? false }
+
+    private static func text(_ value: JSONValue) -> String { String(decoding: value.rawBytes, as: UTF8.self) }
+
+    /// False: something in it that only the vendor knows.
+    private static func readTools(_ root: JSONValue, into structure: inout AnswerStructure) -> Bool {
+        // The form before tools: no template has it.
+        guard !isGiven(root["functions"]), !isGiven(root["function_call"]) else { return false }
+        for message in root["messages"]?.elements ?? [] {
+            guard message["role"]?.string != "function", !isGiven(message["function_call"]) else { return false }
+            if isGiven(message["tool_calls"]) || message["role"]?.string == "tool" { structure.hasToolTurns = true }
+        }
+        let tools = root["tools"]?.elements ?? []
+        for tool in tools {
+            guard tool["type"]?.string == "function", let name = tool["function"]?["name"]?.string else { return false }
+            let parameters = tool["function"]?["parameters"]
+            let schema = parameters.flatMap { $0.kind == .object ? text($0) : nil } ?? #"{"type":"object"}"#
+            structure.callable.append(AnswerStructure.Tool(name: name, parameters: schema))
+        }
+        if let value = root["tools"], !tools.isEmpty { structure.tools = text(value) }
+        structure.isParallel = root["parallel_tool_calls"]?.bool ?? true
+        return readChoice(root["tool_choice"], into: &structure)
+    }
+
+    private static func readChoice(_ value: JSONValue?, into structure: inout AnswerStructure) -> Bool {
+        guard structure.tools != nil else {
+            structure.choice = .none
+            return !isGiven(value) || value?.string == "none" || value?.string == "auto"
+        }
+        switch value?.string {
+        case "auto": structure.choice = .auto
+        case "none": structure.choice = .none
+        case "required": structure.choice = .required
+        default:
+            guard let value, !value.isNull else {
+                structure.choice = .auto
+                return true
+            }
+            guard value["type"]?.string == "function", let name = value["function"]?["name"]?.string,
+                let tool = structure.callable.first(where: { $0.name == name })
+            else { return false }
+            structure.callable = [tool]
+            structure.choice = .required
+        }
+        if structure.choice == .none { structure.callable = [] }
+        return true
+    }
+
+    private static func readFormat(_ root: JSONValue, into structure: inout AnswerStructure) -> Bool {
+        guard let format = root["response_format"], !format.isNull else { return true }
+        switch format["type"]?.string {
+        case "text": return true
+        case "json_object":
+            structure.schema = #"{"type":"object"}"#
+            return true
+        case "json_schema":
+            guard let schema = format["json_schema"]?["schema"], schema.kind == .object else { return false }
+            structure.schema = text(schema)
+            return true
+        default: return false
+        }
+    }
+}
