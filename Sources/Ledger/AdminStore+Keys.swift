@@ -70,7 +70,7 @@ extension AdminStore {
             throw LedgerError(.invalid, field: "expires", "lies in the past")
         }
         if let models = draft.models { try ModelAllowance.check(models) }
-        let (secret, hash) = try draft.importedSHA256.map { try imported($0) } ?? newSecret()
+        let (secret, hash) = if let digest = draft.importedSHA256 { try imported(digest) } else { try newSecret() }
         let prefix = draft.displayPrefix ?? KeyHasher.displayPrefix(of: secret)
         return try await changing { transaction in
             let tenant = try await lockedTenant(draft.tenant, transaction)

@@ -16,7 +16,8 @@ enum ImportRules {
         "EmbeddedPostgres": ["Subprocess", "Logging"],
         "GatewayServer": [
             "GatewayCore", "WireFormat", "Router", "Ledger", "Outbox", "Providers", "Inference", "Hummingbird",
-            "HummingbirdCore", "ServiceLifecycle", "UnixSignals", "Logging", "NIOCore", "HTTPTypes", "Crypto",
+            "HummingbirdCore", "HummingbirdHTTP2", "ServiceLifecycle", "UnixSignals", "Logging", "NIOCore", "NIOSSL",
+            "HTTPTypes", "Crypto",
         ],
         "InferenceBench": ["Inference", "GatewayCore", "Logging", "ArgumentParser"],
         "LedgerBench": ["Ledger", "Audit", "Postgres", "GatewayCore", "Logging", "ArgumentParser"],

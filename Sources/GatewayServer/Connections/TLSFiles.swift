@@ -61,8 +61,8 @@ package final class TLSFiles: Sendable {
         return configuration
     }
 
-    /// What a handshake is to use now. A reload is for later ones: it is no work for an event loop, and what fails in it
-    /// would be taken for an error of the handshake that it happens in.
+    /// What a handshake is to use now. A reload is for later ones: it is no work for an event loop, and what fails in
+    /// it would be taken for an error of the handshake that it happens in.
     private func current() -> Pair {
         let (loaded, isDue) = state.withLock { state in
             let now = ContinuousClock.now
