@@ -1,5 +1,6 @@
 internal import GatewayCore
 package import Hummingbird
+internal import HummingbirdCore
 internal import Logging
 internal import NIOCore
 package import ServiceLifecycle
@@ -11,6 +12,7 @@ package struct GatewayAddress: Sendable {
     package var port: Int
     /// nil: without TLS.
     package var tls: TLSFiles?
+    package var limits = ConnectionLimits()
     package init(host: String, port: Int, tls: TLSFiles? = nil) {
         (self.host, self.port, self.tls) = (host, port, tls)
     }
@@ -40,9 +42,11 @@ package enum GatewayApplication {
         onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
     ) -> some Service {
         Application(
-            router: router(services), server: .gateway(address.tls),
+            router: router(services), server: .gateway(address),
             configuration: .init(
-                address: .hostname(address.host, port: address.port), serverName: nil, backlog: backlog),
+                address: .hostname(address.host, port: address.port), serverName: nil, backlog: backlog,
+                availableConnectionsDelegate: MaximumAvailableConnections(
+                    address.limits.maxConnections, logger: services.logger)),
             onServerRunning: { channel in await onRunning(channel.localAddress?.port ?? address.port) },
             logger: services.logger)
     }

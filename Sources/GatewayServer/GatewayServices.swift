@@ -7,6 +7,8 @@ package import Outbox
 package struct GatewayLimits: Sendable {
     /// Largest request body, in bytes.
     package var maxBodyBytes = 16 * 1024 * 1024
+    /// How long a request's body may take to arrive.
+    package var requestSeconds = 60.0
     /// Requests answered at the same time; further ones get 503 with `retry-after`.
     package var maxRequests = 512
     /// Output tokens held for when a direct call names no `max_tokens`.

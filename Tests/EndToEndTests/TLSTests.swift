@@ -4,7 +4,7 @@ import Testing
 /// Of the one suite that runs its tests one after the other.
 extension RealProcessTests {
     /// Makes a certificate for 127.0.0.1, which is its own authority, and its key.
-    private static func makeCertificate(_ name: String, in directory: String) async throws {
+    static func makeCertificate(_ name: String, in directory: String) async throws {
         _ = try await Program.output(
             of: "/usr/bin/openssl",
             [

@@ -2,6 +2,7 @@ internal import HummingbirdCore
 internal import HummingbirdHTTP2
 internal import Logging
 internal import NIOCore
+internal import NIOSSL
 
 /// Connections whose tasks run on the event loop that has their socket.
 struct PinnedChannel<Base: ServerChildChannel>: ServerChildChannel {
@@ -22,13 +23,39 @@ struct PinnedChannel<Base: ServerChildChannel>: ServerChildChannel {
 }
 
 extension HTTPServerBuilder {
-    /// For `Application(server:)`: HTTP/1.1, or with `files` TLS, and over it what the client chooses of HTTP/2 and
-    /// HTTP/1.1.
-    static func gateway(_ files: TLSFiles?) -> HTTPServerBuilder {
+    /// For `Application(server:)`: HTTP/1.1, or with certificate files TLS, and over it what the client chooses of
+    /// HTTP/2 and HTTP/1.1.
+    static func gateway(_ address: GatewayAddress) -> HTTPServerBuilder {
         HTTPServerBuilder { responder in
-            guard let files else { return PinnedChannel(base: HTTP1Channel(responder: responder)) }
-            return PinnedChannel(
-                base: try HTTP2UpgradeChannel(tlsConfiguration: files.configuration, responder: responder))
+            let limits = address.limits
+            guard let files = address.tls else {
+                return PinnedChannel(base: HTTP1Channel(responder: responder, configuration: limits.channel))
+            }
+            let channel = try HTTP2UpgradeChannel(
+                tlsConfiguration: files.configuration,
+                configuration: .init(
+                    idleTimeout: .seconds(limits.idleSeconds), streamConfiguration: limits.channel),
+                responder: responder)
+            return PinnedChannel(base: TimedHandshake(base: channel, limit: .seconds(limits.requestSeconds)))
         }
     }
+}
+
+/// A channel whose TLS handshake must be done in time.
+private struct TimedHandshake<Base: ServerChildChannel>: ServerChildChannel {
+    typealias Value = Base.Value
+
+    let base: Base
+    let limit: TimeAmount
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        base.setup(channel: channel, logger: logger).flatMapThrowing { value in
+            let pipeline = channel.pipeline.syncOperations
+            let tls = try pipeline.handler(type: NIOSSLServerHandler.self)
+            try pipeline.addHandler(HandshakeDeadline(limit), position: .after(tls))
+            return value
+        }
+    }
+
+    func handle(value: Value, logger: Logger) async { await base.handle(value: value, logger: logger) }
 }

@@ -36,7 +36,7 @@ struct AnswerEndpoints: Sendable {
         reading: ([UInt8]) throws(WireFormatError) -> WireRequest
     ) async throws -> Response {
         let caller = try context.requireCaller()
-        let body = try await request.wholeBody(limit: services.limits.maxBodyBytes)
+        let body = try await request.wholeBody(services.limits)
         let wanted: WireRequest
         do throws(WireFormatError) { wanted = try reading(body) } catch { throw GatewayRefusal(error) }
         let job = AnswerJob(
@@ -160,13 +160,21 @@ extension Caller {
 }
 
 extension Request {
-    /// The whole body, or a 413.
-    func wholeBody(limit: Int) async throws -> [UInt8] {
-        do {
-            return Array(try await body.collect(upTo: limit).readableBytesView)
-        } catch is NIOTooManyBytesError {
-            throw GatewayRefusal.invalidRequest(
-                "The body is larger than \(limit) bytes.", parameter: nil, status: 413)
+    /// The whole body; refused are one that is too large and one that takes too long.
+    func wholeBody(_ limits: GatewayLimits) async throws -> [UInt8] {
+        let deadline = ContinuousClock.now + .seconds(limits.requestSeconds)
+        var bytes: [UInt8] = []
+        for try await piece in body {
+            guard bytes.count + piece.readableBytes <= limits.maxBodyBytes else {
+                throw GatewayRefusal.invalidRequest(
+                    "The body is larger than \(limits.maxBodyBytes) bytes.", parameter: nil, status: 413)
+            }
+            guard ContinuousClock.now < deadline else {
+                throw GatewayRefusal.invalidRequest(
+                    "The body did not arrive within \(limits.requestSeconds) seconds.", parameter: nil, status: 408)
+            }
+            bytes.append(contentsOf: piece.readableBytesView)
         }
+        return bytes
     }
 }

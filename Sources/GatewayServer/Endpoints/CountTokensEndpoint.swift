@@ -22,7 +22,7 @@ struct CountTokensEndpoint: Sendable {
 
     private func count(_ request: Request, _ context: GatewayContext) async throws -> Response {
         let caller = try context.requireCaller()
-        let body = try await request.wholeBody(limit: services.limits.maxBodyBytes)
+        let body = try await request.wholeBody(services.limits)
         let messages: MessagesRequest
         do throws(WireFormatError) {
             messages = try MessagesRequest(body, needsMaxTokens: false)

@@ -14,6 +14,12 @@ package struct GatewayConfiguration: Sendable {
         package var maxBodyBytes: Int
         /// Requests that may be under way at once.
         package var maxRequests: Int
+        /// Connections that may be open at once.
+        package var maxConnections: Int
+        /// How long a connection may stand still between two requests.
+        package var idleSeconds: Double
+        /// How long a request may take to arrive.
+        package var requestSeconds: Double
         /// How long a stop waits for answers that are under way.
         package var drainSeconds: Double
         /// Names this gateway in reports. What a dead one left behind is found by its journal, not by this.
@@ -171,6 +177,9 @@ extension GatewayConfiguration {
             maxBodyBytes: try layers.integer(
                 "server.max_body_bytes", in: 1024...1_073_741_824, default: 16_777_216),
             maxRequests: try layers.integer("server.max_requests", in: 1...100_000, default: 512),
+            maxConnections: try layers.integer("server.max_connections", in: 1...1_000_000, default: 4096),
+            idleSeconds: try layers.seconds("server.idle_seconds", in: 1...86_400, default: 120),
+            requestSeconds: try layers.seconds("server.request_seconds", in: 1...3600, default: 60),
             drainSeconds: try layers.seconds("server.drain_seconds", in: 0...3600, default: 30),
             instance: try layers.text("server.instance", orDefault: "\(host):\(port)"), tls: try tls(&layers))
     }

@@ -159,6 +159,7 @@ struct GatewayProcess: Sendable {
         var limits = GatewayLimits()
         limits.maxBodyBytes = configuration.server.maxBodyBytes
         limits.maxRequests = configuration.server.maxRequests
+        limits.requestSeconds = configuration.server.requestSeconds
         limits.defaultMaxTokens = Int64(configuration.limits.defaultMaxTokens)
         return limits
     }
@@ -214,10 +215,7 @@ extension GatewayProcess {
     func run(
         others: [ServiceGroupConfiguration.ServiceConfiguration] = [], announce: @escaping @Sendable (Int) async -> Void
     ) async throws {
-        let server = GatewayApplication.server(
-            services,
-            address: GatewayAddress(host: configuration.server.host, port: configuration.server.port, tls: tls),
-            onRunning: announce)
+        let server = GatewayApplication.server(services, address: address, onRunning: announce)
         let drain = DrainService(process: self)
         let background = BackgroundService(process: self)
         // Services stop in reverse order: the server first, the background work last.
@@ -233,6 +231,15 @@ extension GatewayProcess {
             await close()
             throw error
         }
+    }
+
+    private var address: GatewayAddress {
+        let server = configuration.server
+        var address = GatewayAddress(host: server.host, port: server.port, tls: tls)
+        address.limits.maxConnections = server.maxConnections
+        address.limits.idleSeconds = server.idleSeconds
+        address.limits.requestSeconds = server.requestSeconds
+        return address
     }
 
     /// Keeps the models in memory as the catalog says: pinned ones, and those that an operator ordered.

@@ -1,0 +1,70 @@
+internal import HummingbirdCore
+internal import NIOCore
+internal import NIOHTTPTypes
+
+/// How much of the server clients may take up by being slow.
+package struct ConnectionLimits: Hashable, Sendable {
+    /// Further ones wait to be accepted.
+    package var maxConnections = 4096
+    /// How long a connection may stand still with no request under way, or with half of a request's head.
+    package var idleSeconds = 120.0
+    /// How long a request may take to arrive, and a TLS handshake.
+    package var requestSeconds = 60.0
+    package init() {}
+
+    /// A little more than `requestSeconds`: until then whoever reads the body answers that it came too slowly.
+    private static let grace = 1.0
+
+    var channel: HTTP1Channel.Configuration {
+        let limit = TimeAmount.seconds(requestSeconds + Self.grace)
+        return HTTP1Channel.Configuration(
+            additionalChannelHandlers: [RequestDeadline(limit)], idleTimeout: .seconds(idleSeconds))
+    }
+}
+
+extension TimeAmount {
+    static func seconds(_ seconds: Double) -> TimeAmount { .milliseconds(Int64(seconds * 1000)) }
+}
+
+/// Ends a connection whose request does not arrive in time: with a byte a second it could be kept for ever.
+final class RequestDeadline: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPRequestPart
+    typealias InboundOut = HTTPRequestPart
+
+    private let limit: TimeAmount
+    private var isArriving = false
+    private var timer: Scheduled<Void>?
+
+    init(_ limit: TimeAmount) { self.limit = limit }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head: isArriving = true
+        case .body: break
+        case .end:
+            isArriving = false
+            stop()
+        }
+        context.fireChannelRead(data)
+    }
+
+    /// Nearly every request arrives at once and needs no timer.
+    func channelReadComplete(context: ChannelHandlerContext) {
+        if isArriving, timer == nil {
+            timer = context.eventLoop.assumeIsolated().scheduleTask(in: limit) { context.close(promise: nil) }
+        }
+        context.fireChannelReadComplete()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        stop()
+        context.fireChannelInactive()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { stop() }
+
+    private func stop() {
+        timer?.cancel()
+        timer = nil
+    }
+}
