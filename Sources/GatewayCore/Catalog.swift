@@ -24,6 +24,8 @@ package struct Tenant: Hashable, Sendable, Codable {
     package var isSuspended: Bool
     /// Texts of its paid calls are kept, encrypted.
     package var capturesText = false
+    /// So many seconds answers of paid models are kept in memory for the same request; nil: not at all.
+    package var cacheSeconds: Int?
     package init(id: Int64, name: String, timeZone: String, isSuspended: Bool) {
         self.id = id
         self.name = name

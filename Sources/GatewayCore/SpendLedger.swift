@@ -184,7 +184,7 @@ package struct Settlement: Hashable, Sendable, Codable {
 }
 
 /// Which models answered.
-package enum ServedBy: String, Hashable, Sendable, Codable { case slm, mixed, llm }
+package enum ServedBy: String, Hashable, Sendable, Codable { case slm, mixed, llm, cache }
 
 /// Why an answer got less than the router wanted (header `x-gboost-degraded`).
 package enum DegradedReason: String, Hashable, Sendable, Codable {

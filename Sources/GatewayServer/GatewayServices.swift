@@ -51,6 +51,8 @@ package struct GatewayServices: Sendable {
     package var localLimits = LocalLimits()
     /// Keeps texts of tenants that want it; nil: nobody's are kept.
     package var texts: (any TextCapture)?
+    /// Keeps answers of tenants that want it; nil: nobody's are kept.
+    package var cache: CachedAnswers?
 
     package init(
         catalog: any Catalog, ledger: any SpendLedger, models: any LocalModels,

@@ -22,4 +22,5 @@ extension HTTPField.Name {
     static let maxCostUSD = named("x-gboost-max-cost-usd")
     static let valueUSD = named("x-gboost-value-usd")
     static let tags = named("x-gboost-tags")
+    static let cache = named("x-gboost-cache")
 }

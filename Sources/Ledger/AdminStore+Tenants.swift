@@ -11,9 +11,12 @@ package struct TenantInfo: Sendable, Codable, Hashable {
     package var suspendedAt: Date?
     /// So many days texts of its paid calls are kept, encrypted; nil: none is.
     package var captureDays: Int?
+    /// So many seconds answers of paid models are kept in memory for the same request; nil: not at all.
+    package var cacheSeconds: Int?
 
     init(_ row: PostgresRow) throws(PostgresError) {
         captureDays = try row.getOptional("capture_days", as: Int32.self).map { Int($0) }
+        cacheSeconds = try row.getOptional("cache_seconds", as: Int32.self).map { Int($0) }
         id = try row.get("id")
         name = try row.get("name")
         timeZone = try row.get("time_zone")

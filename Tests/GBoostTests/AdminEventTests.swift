@@ -27,6 +27,9 @@ struct AdminEventTests {
         Change(
             line: "tenant capture acme --days 7", action: "tenant.capture", subject: "acme",
             hasBefore: true),
+        Change(
+            line: "tenant cache acme --seconds 60", action: "tenant.cache", subject: "acme",
+            hasBefore: true),
         Change(line: "tenant capture acme --off", action: "tenant.capture", subject: "acme", hasBefore: true),
         Change(line: "team create red \(t)", action: "team.create", subject: "red"),
         Change(line: "team suspend red \(t)", action: "team.suspend", subject: "red", hasBefore: true),

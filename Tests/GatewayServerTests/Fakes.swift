@@ -14,10 +14,19 @@ struct FakeCatalog: Catalog {
     var allModels: [ModelRecord] = []
     var prices: [ModelReference: ModelPrice] = [:]
     var limits: [LocalLimit] = []
+    var cacheSeconds: Int?
+    /// A second tenant's key.
+    static let otherKey = "gb-other"
 
     func authenticate(_ presentedKey: String) async throws(AuthenticationFailure) -> Caller {
-        guard presentedKey == Self.key else { throw .unknownKey }
-        return Caller(tenant: Self.tenant, teamID: nil, keyID: 7)
+        var tenant = Self.tenant
+        switch presentedKey {
+        case Self.key: break
+        case Self.otherKey: (tenant.id, tenant.name) = (2, "other")
+        default: throw .unknownKey
+        }
+        tenant.cacheSeconds = cacheSeconds
+        return Caller(tenant: tenant, teamID: nil, keyID: 7)
     }
     func route(_ name: String, tenantID: Int64) async -> RouteRecord? {
         allRoutes.first { $0.name == name && $0.tenantID == tenantID }

@@ -16,6 +16,9 @@ struct StepTrace: Sendable {
     var cost: NanoUSD?
 }
 
+/// Whether an answer came from the cache.
+enum CacheUse: String, Sendable { case hit, miss }
+
 /// What is known of an answer at its end: headers, the stream's last chunk and the request's row are made of it.
 struct AnswerReport: Sendable {
     var requestID: String
@@ -25,6 +28,8 @@ struct AnswerReport: Sendable {
     var cost: NanoUSD = .zero
     var budget: BudgetState?
     var degraded: DegradedReason?
+    /// nil: the tenant has nothing cached.
+    var cache: CacheUse?
     var finishReason = "stop"
     var promptTokens: Int64 = 0
     var completionTokens: Int64 = 0
@@ -41,6 +46,7 @@ struct AnswerReport: Sendable {
         fields[.costUSD] = cost.usdString
         if let budget { fields[.budgetRemainingUSD] = budget.remaining.usdString }
         if let degraded { fields[.degraded] = degraded.rawValue }
+        if let cache { fields[.cache] = cache.rawValue }
         if let overheadMilliseconds { fields[.overheadMilliseconds] = Self.decimal(overheadMilliseconds) }
         return fields
     }
@@ -56,6 +62,7 @@ struct AnswerReport: Sendable {
         writer.member("cost_nano_usd", cost.rawValue)
         writer.member("budget_remaining_usd", budget?.remaining.usdString)
         writer.member("degraded", degraded?.rawValue)
+        writer.member("cache", cache?.rawValue)
         writer.key("steps")
         writer.beginArray()
         for step in steps { Self.write(step, to: &writer) }

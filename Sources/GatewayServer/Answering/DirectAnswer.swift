@@ -15,6 +15,7 @@ struct DirectAnswer: Sendable {
 
     /// Runs to the end: the client's answer and the money. Never throws; a refusal goes to the client.
     func run() async {
+        guard await !job.answer(from: caching, route: route) else { return }
         do {
             guard let provider = job.services.providers[model.provider] else {
                 job.refused.add(
@@ -33,6 +34,9 @@ struct DirectAnswer: Sendable {
             await refuse(.unexpected(error))
         }
     }
+
+    /// nil: nothing of this request is kept.
+    private var caching: AnswerCaching? { AnswerCaching(job, model: model) }
 
     /// - Parameter sent: the request as its provider takes it.
     private func plan(_ sent: WireRequest) throws -> PaidPlan {
@@ -112,6 +116,7 @@ struct DirectAnswer: Sendable {
         } catch {
             return await refuse(.upstream(ProviderError(code: .interrupted, message: error.message)))
         }
+        caching?.keep(body, summary)
         await job.deliver(body, summary: summary)
         await job.record(summary, route: route, status: 200)
     }
@@ -127,12 +132,15 @@ struct DirectAnswer: Sendable {
         var hasBegun = false
         var hasClient = true
         var isUnreadable = false
+        let caching = caching
+        var kept: [UInt8] = []
         do {
             while hasClient, let chunk = try await exchange.next() {
                 if !hasBegun { begin(held) }
                 hasBegun = true
                 answer.add(chunk.text)
                 let bytes = try relay.pass(chunk.bytes)
+                if caching != nil, kept.count <= CachedAnswers.maxAnswerBytes { kept += bytes }
                 if !bytes.isEmpty { hasClient = await job.stream.write(bytes) }
             }
         } catch let error as WireFormatError {
@@ -154,7 +162,9 @@ struct DirectAnswer: Sendable {
             _ = await job.stream.write(out)
         } else {
             if !hasBegun { begin(held) }
-            _ = await job.stream.write(relay.finish(gboost: summary.json))
+            let end = relay.finish(gboost: summary.json)
+            if hasClient { caching?.keep(kept + end, summary) }
+            _ = await job.stream.write(end)
         }
         job.stream.finish()
         await job.record(summary, route: route, status: failure == nil ? 200 : 502)
@@ -164,6 +174,7 @@ struct DirectAnswer: Sendable {
         var headers = AnswerJob.streamHeaders
         headers[.servedBy] = ServedBy.llm.rawValue
         headers[.budgetRemainingUSD] = held.budget.remaining.usdString
+        if caching != nil { headers[.cache] = CacheUse.miss.rawValue }
         job.stream.begin(AnswerHead(headers: headers))
         let elapsed = ContinuousClock.now - job.startedAt
         job.services.metrics.registry.observe(
@@ -183,6 +194,7 @@ struct DirectAnswer: Sendable {
         summary.cost = cost
         summary.escalations = route == nil ? 0 : 1
         summary.budget = held.budget.after(hold: held.amount, cost: cost)
+        summary.cache = caching == nil ? nil : .miss
         summary.finishReason = result.finishReason ?? "stop"
         summary.promptTokens = result.usage?.input ?? 0
         summary.completionTokens = result.usage?.output ?? 0

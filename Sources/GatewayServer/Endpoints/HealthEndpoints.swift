@@ -40,6 +40,7 @@ struct HealthEndpoints: Sendable {
         for (provider, state) in services.guards.breakers {
             metrics.registry.set("gboost_provider_breaker_open", state == .closed ? 0 : 1, [provider])
         }
+        metrics.registry.set("gboost_cache_bytes", Double(services.cache?.size.bytes ?? 0))
         await services.refreshGauges(metrics)
         return Response(
             status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],

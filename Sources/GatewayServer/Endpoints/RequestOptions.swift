@@ -11,6 +11,16 @@ struct RequestOptions: Sendable {
     var valueUSD: Double?
     /// `x-gboost-tags`: words that budgets and reports may count by, separated by commas.
     var tags: [String] = []
+    /// `cache-control`: nil: what is kept may answer, and the answer may be kept.
+    var cacheControl: CacheControl?
+
+    /// What a request may say of the cache, as RFC 9111 means it; what else it says is not for us.
+    enum CacheControl: String, Sendable {
+        /// A fresh answer, which may be kept.
+        case noCache = "no-cache"
+        /// Nothing is read and nothing kept.
+        case noStore = "no-store"
+    }
 
     init(_ headers: HTTPFields) throws {
         if let text = headers[.strategy] {
@@ -24,6 +34,8 @@ struct RequestOptions: Sendable {
         maxCost = try Self.amount(.maxCostUSD, in: headers)
         valueUSD = try Self.amount(.valueUSD, in: headers)?.approximateUSD
         tags = try Self.tags(in: headers)
+        let words = (headers[.cacheControl] ?? "").lowercased().split { $0 == "," || $0 == " " }.map(String.init)
+        cacheControl = words.compactMap(CacheControl.init).max { a, _ in a == .noCache }
     }
 
     private static func tags(in headers: HTTPFields) throws -> [String] {

@@ -38,6 +38,7 @@ package struct GatewayMetrics: Sendable {
         Self.declareRouter(r)
         Self.declareLedger(r)
         Self.declareModels(r)
+        Self.declareCache(r)
         Self.declareOutbox(r)
     }
 
@@ -139,6 +140,16 @@ package struct GatewayMetrics: Sendable {
         r.declare(
             "gboost_texts", .gauge, help: "Texts of paid calls, of tenants that have them kept: kept, and lost.",
             labels: ["fate"])
+    }
+
+    private static func declareCache(_ r: MetricsRegistry) {
+        r.declare(
+            "gboost_cache_hits_total", .counter, help: "Requests to paid models answered from memory.",
+            labels: ["tenant"])
+        r.declare(
+            "gboost_cache_misses_total", .counter,
+            help: "Requests of tenants whose answers are kept that were not answered from memory.", labels: ["tenant"])
+        r.declare("gboost_cache_bytes", .gauge, help: "Memory that kept answers take, at scrape.")
     }
 
     private static func declareModels(_ r: MetricsRegistry) {

@@ -38,16 +38,7 @@ struct ApplyExecution {
         let isNew = change.action == .create
         switch declared.draft {
         case .price(let draft): _ = try await store.setPrice(draft)
-        case .tenant(let zone, let isSuspended, let capture):
-            if isNew {
-                _ = try await store.createTenant(name: tenant, timeZone: zone ?? "UTC")
-            } else if let zone, change.fields.contains(where: { $0.name == "time_zone" }) {
-                try await store.setTenantTimeZone(zone, tenant: tenant)
-            }
-            if let isSuspended { try await store.setTenantSuspended(isSuspended, tenant: tenant) }
-            if let capture, change.fields.contains(where: { $0.name == "capture_days" }) {
-                try await store.setCapture(days: capture, tenant: tenant)
-            }
+        case .tenant: try await changeTenant(declared, change)
         case .team(let isSuspended, let models):
             if isNew { _ = try await store.createTeam(name: declared.name.text, tenant: tenant) }
             if let models { try await store.setTeamModels(models, team: declared.name.text, tenant: tenant) }
@@ -68,6 +59,20 @@ struct ApplyExecution {
         case .destination(let draft):
             _ = isNew ? try await store.addDestination(draft) : try await store.changeDestination(draft)
         }
+    }
+
+    private func changeTenant(_ declared: DeclaredResource, _ change: ApplyPlan.Change) async throws {
+        guard case .tenant(let zone, let isSuspended, let capture, let cache) = declared.draft else { return }
+        let tenant = declared.name.tenant ?? ""
+        func changes(_ field: String) -> Bool { change.fields.contains { $0.name == field } }
+        if change.action == .create {
+            _ = try await store.createTenant(name: tenant, timeZone: zone ?? "UTC")
+        } else if let zone, changes("time_zone") {
+            try await store.setTenantTimeZone(zone, tenant: tenant)
+        }
+        if let isSuspended { try await store.setTenantSuspended(isSuspended, tenant: tenant) }
+        if let capture, changes("capture_days") { try await store.setCapture(days: capture, tenant: tenant) }
+        if let cache, changes("cache_seconds") { try await store.setCache(seconds: cache, tenant: tenant) }
     }
 
     private mutating func key(

@@ -46,7 +46,8 @@ struct CurrentState: Sendable {
                 name: name(.tenant, tenant.name),
                 fields: [
                     "time_zone": tenant.timeZone, "suspended": ResourceText.flag(tenant.suspendedAt != nil),
-                    "capture_days": ResourceText.days(tenant.captureDays),
+                    "capture_days": ResourceText.span(tenant.captureDays),
+                    "cache_seconds": ResourceText.span(tenant.cacheSeconds),
                 ]))
         let teams = try await store.teams(tenant: tenant.name)
         for team in teams {

@@ -19,8 +19,8 @@ struct ResourceName: Hashable, Sendable {
 struct DeclaredResource: Sendable {
     /// How it is brought about. Keys are named: those to be made have no number yet.
     enum Draft: Sendable {
-        /// `capture`: nil leaves it as it is, a nil within turns it off.
-        case tenant(timeZone: String?, suspended: Bool?, capture: Int??)
+        /// `capture`, `cache`: nil leaves it as it is, a nil within turns it off.
+        case tenant(timeZone: String?, suspended: Bool?, capture: Int??, cache: Int??)
         case team(suspended: Bool?, models: [String]?)
         case key(KeyDraft, suspended: Bool?)
         case budget(BudgetDraft, key: String?)
@@ -57,7 +57,7 @@ enum ResourceText {
 
     static func flag(_ value: Bool) -> String { value ? "true" : "false" }
     static func time(_ date: Date?) -> String { date?.formatted(.iso8601) ?? none }
-    static func days(_ value: Int?) -> String { value.map(String.init) ?? none }
+    static func span(_ value: Int?) -> String { value.map(String.init) ?? none }
     static func models(_ patterns: [String]?) -> String { patterns.map { $0.joined(separator: ",") } ?? none }
     static func list(_ values: [Int]) -> String { values.map(String.init).joined(separator: ",") }
 

@@ -13,8 +13,8 @@ struct DeclaredTenant {
         let fields = try DeclaredMapping(
             node, place,
             known: [
-                "name", "time_zone", "suspended", "capture_days", "teams", "keys", "budgets", "limits", "routes",
-                "destinations",
+                "name", "time_zone", "suspended", "capture_days", "cache_seconds", "teams", "keys", "budgets", "limits",
+                "routes", "destinations",
             ])
         tenant = try fields.required("name")
         let zone = try fields.parsed("time_zone", ArgumentParsing.timeZone)
@@ -22,12 +22,14 @@ struct DeclaredTenant {
         var shown: [String: String] = [:]
         shown["time_zone"] = zone
         shown["suspended"] = isSuspended.map(ResourceText.flag)
-        let capture = try Self.capture(fields)
-        shown["capture_days"] = capture.map(ResourceText.days)
+        let capture = try Self.span("capture_days", AdminStore.maxCaptureDays, fields)
+        let cache = try Self.span("cache_seconds", AdminStore.maxCacheSeconds, fields)
+        shown["capture_days"] = capture.map(ResourceText.span)
+        shown["cache_seconds"] = cache.map(ResourceText.span)
         resources.append(
             DeclaredResource(
                 name: ResourceName(kind: .tenant, tenant: tenant, text: tenant), fields: shown,
-                draft: .tenant(timeZone: zone, suspended: isSuspended, capture: capture), place: place))
+                draft: .tenant(timeZone: zone, suspended: isSuspended, capture: capture, cache: cache), place: place))
         let limit = DeclaredState.maxEntries
         for (node, place) in try fields.list("teams", atMost: limit) { try addTeam(node, place) }
         for (node, place) in try fields.list("keys", atMost: limit) { try addKey(node, place) }
@@ -48,15 +50,14 @@ struct DeclaredTenant {
                 name: ResourceName(kind: kind, tenant: tenant, text: text), fields: fields, draft: draft, place: place))
     }
 
-    /// How many days texts are kept, or "none"; nil: the file does not say.
-    private static func capture(_ fields: DeclaredMapping) throws(CommandFailure) -> Int?? {
-        guard let text = try fields.text("capture_days") else { return nil }
+    /// How long something is kept, or "none"; nil: the file does not say.
+    private static func span(_ name: String, _ most: Int, _ fields: DeclaredMapping) throws(CommandFailure) -> Int?? {
+        guard let text = try fields.text(name) else { return nil }
         if text == ResourceText.none { return .some(nil) }
-        guard let days = Int(text), (1...AdminStore.maxCaptureDays).contains(days) else {
-            throw fields.failure(
-                "capture_days", "'\(text)' is neither none nor a number of 1…\(AdminStore.maxCaptureDays)")
+        guard let number = Int(text), (1...most).contains(number) else {
+            throw fields.failure(name, "'\(text)' is neither none nor a number of 1…\(most)")
         }
-        return .some(days)
+        return .some(number)
     }
 
     /// A name alone, or a mapping.

@@ -120,6 +120,7 @@ package struct GatewayConfiguration: Sendable {
     package var audit: Audit
     package var outbox: Outbox
     package var capture: Capture
+    package var cache: Cache
     package var logLevel: LogLevel
     /// The file it was read from; nil: none.
     package var path: String?
@@ -164,6 +165,7 @@ extension GatewayConfiguration {
         audit = try Self.audit(&layers)
         outbox = try Self.outbox(&layers)
         capture = try Self.capture(&layers)
+        cache = try Self.cache(&layers)
         logLevel = try layers.choice("log.level", default: .info)
         try layers.refuseUnknown()
         readings = layers.readings

@@ -70,14 +70,7 @@ struct GatewayProcess: Sendable {
         settings.statementTimeout = ledgerConfiguration.reserveTimeout
         let migrations = try Migration.load(directory: configuration.ledger.migrations)
         // An embedded database belongs to this gateway alone; any other one is changed by its operator.
-        if cluster != nil {
-            let owner = PostgresPool(configuration: settings, size: 1, maxWaiting: 1, logger: logger)
-            do { _ = try await Migrator(pool: owner, migrations: migrations).migrate() } catch {
-                await owner.close()
-                throw error
-            }
-            await owner.close()
-        }
+        if cluster != nil { try await Self.migrate(migrations, settings, logger: logger) }
         settings.role = DatabaseRole.app
         let pool = PostgresPool(
             configuration: settings, size: configuration.database.pool, maxWaiting: maxWaiting, logger: logger)
@@ -118,10 +111,22 @@ struct GatewayProcess: Sendable {
         services.notices = outbox.notices
         services.guards = ProviderGuards(notices: outbox.notices, gateway: configuration.server.instance)
         services.texts = texts
+        services.cache = configuration.cachedAnswers
         return GatewayProcess(
             configuration: configuration, cluster: cluster, pool: pool, ledger: ledger, catalog: catalog,
             admin: admin, models: models, curl: curl, services: services, sealer: sealer, texts: texts,
             sealerPool: sealerPool, outbox: outbox, tls: tls, logger: logger)
+    }
+
+    private static func migrate(
+        _ migrations: [Migration], _ settings: PostgresConfiguration, logger: Logger
+    ) async throws {
+        let owner = PostgresPool(configuration: settings, size: 1, maxWaiting: 1, logger: logger)
+        do { _ = try await Migrator(pool: owner, migrations: migrations).migrate() } catch {
+            await owner.close()
+            throw error
+        }
+        await owner.close()
     }
 
     private static func sealer(

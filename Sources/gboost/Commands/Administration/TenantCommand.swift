@@ -6,19 +6,21 @@ struct TenantCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tenant", abstract: "Tenants: who has keys, budgets and models of their own.",
         subcommands: [
-            Create.self, List.self, Show.self, Suspend.self, Resume.self, Capture.self, Delete.self,
+            Create.self, List.self, Show.self, Suspend.self, Resume.self, Capture.self, Cache.self,
+            Delete.self,
         ])
 
     static func table(_ tenants: [TenantInfo]) -> String {
         var table = TextTable([
             .init("ID", .right), .init("NAME"), .init("TIME ZONE"), .init("CREATED"), .init("STATE"),
-            .init("TEXTS"),
+            .init("TEXTS"), .init("CACHE"),
         ])
         table.rows = tenants.map { tenant in
             [
                 String(tenant.id), tenant.name, tenant.timeZone, CommandOutput.time(tenant.createdAt),
                 tenant.suspendedAt.map { "suspended \(CommandOutput.time($0))" } ?? "active",
                 tenant.captureDays.map { "kept \($0) days" } ?? "",
+                tenant.cacheSeconds.map { "\($0) s" } ?? "",
             ]
         }
         return table.render()
