@@ -104,6 +104,28 @@ extension AdminStore {
         }
     }
 
+    /// The key that a text names, and its tenant: "key:17", the secret itself, the SHA-256 of one that was imported, or
+    /// the name that one key in use alone has.
+    package func key(named text: String) async throws(LedgerError) -> (info: KeyInfo, tenant: String) {
+        let number = text.hasPrefix("key:") ? Int64(text.dropFirst(4)) : nil
+        let hash = hasher.hash(text) ?? hasher.hash(sha256: text)
+        return try await reading { transaction in
+            let rows = try await transaction.query(
+                """
+                select k.*, t.name as tenant, (select name from teams m where m.id = k.team_id) as team
+                from api_keys k join tenants t on t.id = k.tenant_id
+                where t.deleted_at is null and (k.id = \(optional: number) or k.hash = \(optional: hash)
+                  or k.name = \(text) and k.name <> '' and k.revoked_at is null
+                    and \(optional: number) is null and \(optional: hash) is null)
+                limit 2
+                """
+            ).rows
+            guard let row = rows.first else { throw LedgerError(.notFound, field: "key", "there is no such key") }
+            guard rows.count == 1 else { throw LedgerError(.conflict, field: "key", "several keys have this name") }
+            return (try KeyInfo(row), try row.get("tenant"))
+        }
+    }
+
     /// Gives a key a new secret; the old one stops at once. Id, budget and history stay.
     package func rotateKey(_ id: Int64) async throws(LedgerError) -> NewKey {
         let (secret, hash) = try newSecret()

@@ -111,6 +111,39 @@ extension AdminStore {
         }
     }
 
+    /// The spend of whole days in the tenant's time zone, the last one included.
+    package func spend(
+        tenant name: String, from first: String, through last: String, by grouping: SpendGrouping
+    ) async throws(LedgerError) -> [SpendReport.Row] {
+        try Self.checkDay(first, field: "start_date")
+        try Self.checkDay(last, field: "end_date")
+        return try await reading { transaction in
+            let tenant = try await self.tenant(name, transaction)
+            let rows = try await transaction.query(
+                """
+                select gboost_instant(\(first)::date::timestamp, \(tenant.timeZone)) as first,
+                  gboost_instant(\(last)::date + interval '1 day', \(tenant.timeZone)) as last
+                """
+            ).rows
+            guard let row = rows.first else { throw LedgerError(.database, "no days") }
+            let span: (start: Date, end: Date) = (try row.get("first"), try row.get("last"))
+            guard span.start < span.end, span.end.timeIntervalSince(span.start) < 400 * 86_400 else {
+                throw LedgerError(.invalid, field: "end_date", "is before start_date, or more than 400 days after it")
+            }
+            return try await spendRows([grouping], tenant, span, transaction)[grouping] ?? []
+        }
+    }
+
+    private static func checkDay(_ day: String, field: String) throws(LedgerError) {
+        let parts = day.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
+        guard day.utf8.count == 10, parts.count == 3, let year = parts[0], let month = parts[1], let number = parts[2],
+            (1970...9999).contains(year), (1...12).contains(month),
+            (1...(month == 2
+                ? 28 + (year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 1 : 0)
+                : [4, 6, 9, 11].contains(month) ? 30 : 31)).contains(number)
+        else { throw LedgerError(.invalid, field: field, "\(day.prefix(20)) is not a day like 2026-11-01") }
+    }
+
     /// The same span by several groupings, in one pass over it.
     func spendRows(
         _ groupings: [SpendGrouping], _ tenant: TenantInfo, _ span: (start: Date, end: Date),

@@ -22,6 +22,15 @@ package struct AdminStore: Sendable {
     }
 }
 
+extension AdminStore {
+    /// The same store for somebody who asks from elsewhere, as its events will say.
+    package func from(_ origin: String) -> AdminStore {
+        var store = self
+        store.origin = origin
+        return store
+    }
+}
+
 /// One administrative action, as it happened.
 package struct EventInfo: Sendable, Codable {
     package var id: Int64

@@ -33,7 +33,7 @@ package struct KeyHasher: Sendable {
         guard presented.utf8.count <= Self.maximumKeyBytes else { return nil }
         if presented.hasPrefix(Self.ownPrefix) { return keyed(presented) }
         guard presented.hasPrefix(Self.importedPrefix) else { return nil }
-        return hash(sha256: hexadecimal(SHA256.hash(data: Array(presented.utf8))))
+        return hash(sha256: Self.plainDigest(presented))
     }
 
     /// The keyed hash of a key of which only the plain SHA-256 is known; nil where that is not 64 hexadecimal digits.
@@ -44,6 +44,9 @@ package struct KeyHasher: Sendable {
         guard digits.utf8.count == 64, digits.utf8.allSatisfy({ Self.isHexadecimal($0) }) else { return nil }
         return keyed(Self.importedDomain + digits)
     }
+
+    /// The plain SHA-256 of a key, hexadecimal, for `hash(sha256:)`. To be kept nowhere.
+    package static func plainDigest(_ key: String) -> String { hexadecimal(SHA256.hash(data: Array(key.utf8))) }
 
     private func keyed(_ text: String) -> [UInt8] {
         Array(HMAC<SHA256>.authenticationCode(for: Array(text.utf8), using: pepper))
