@@ -16,6 +16,8 @@ package struct GatewayConfiguration: Sendable {
         package var maxRequests: Int
         /// How long a stop waits for answers that are under way.
         package var drainSeconds: Double
+        /// File of the HTTP interface's description.
+        package var openAPI: String
         /// Names this gateway in reports. What a dead one left behind is found by its journal, not by this.
         package var instance: String
     }
@@ -107,6 +109,7 @@ package struct GatewayConfiguration: Sendable {
     package var audit: Audit
     package var outbox: Outbox
     package var capture: Capture
+    package var administration: Administration
     package var logLevel: LogLevel
     /// The file it was read from; nil: none.
     package var path: String?
@@ -151,6 +154,7 @@ extension GatewayConfiguration {
         audit = try Self.audit(&layers)
         outbox = try Self.outbox(&layers)
         capture = try Self.capture(&layers)
+        administration = try Self.administration(&layers)
         logLevel = try layers.choice("log.level", default: .info)
         try layers.refuseUnknown()
         readings = layers.readings
@@ -165,6 +169,7 @@ extension GatewayConfiguration {
                 "server.max_body_bytes", in: 1024...1_073_741_824, default: 16_777_216),
             maxRequests: try layers.integer("server.max_requests", in: 1...100_000, default: 512),
             drainSeconds: try layers.seconds("server.drain_seconds", in: 0...3600, default: 30),
+            openAPI: try layers.text("server.openapi", orDefault: "ops/openapi.json"),
             instance: try layers.text("server.instance", orDefault: "\(host):\(port)"))
     }
 
