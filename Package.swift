@@ -161,8 +161,8 @@ let package = Package(
         .testTarget(
             name: "GBoostTests",
             dependencies: [
-                "gboost", "Audit", "Curl", "GatewayCore", "GatewayTesting", "Inference", "Ledger", "Outbox", "Postgres",
-                "Providers", "SimulatedProvider", "EmbeddedPostgres", log, crypto,
+                "gboost", "Audit", "Curl", "GatewayCore", "GatewayServer", "GatewayTesting", "Inference", "Ledger",
+                "Outbox", "Postgres", "Providers", "SimulatedProvider", "EmbeddedPostgres", log, crypto,
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: common),

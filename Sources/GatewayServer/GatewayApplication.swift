@@ -26,8 +26,10 @@ package enum GatewayApplication {
     /// All routes and middleware over `services`.
     package static func router(_ services: GatewayServices) -> Router<GatewayContext> {
         let router = Router(context: GatewayContext.self)
-        router.add(middleware: RefusalMiddleware(metrics: services.metrics))
+        router.add(
+            middleware: RefusalMiddleware(metrics: services.metrics, aliases: services.sendsLiteLLMHeaders))
         HealthEndpoints(services: services).register(on: router)
+        LiteLLMEndpoints(services: services).register(on: router)
         let authenticated = router.group("/v1").add(middleware: AuthenticationMiddleware(catalog: services.catalog))
         ModelsEndpoint(services: services).register(on: authenticated)
         AnswerEndpoints(services: services).register(on: authenticated)

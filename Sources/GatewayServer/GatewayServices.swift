@@ -54,6 +54,13 @@ package struct GatewayServices: Sendable {
     /// Keeps answers of tenants that want it; nil: nobody's are kept.
     package var cache: CachedAnswers?
 
+    /// Administration over HTTP; nil: no key for it is configured.
+    package var administration: Administration?
+    /// The HTTP interface's description; nil: its file was not found.
+    package var openAPIDocument: [UInt8]?
+    /// Whether answers carry LiteLLM's headers beside our own.
+    package var sendsLiteLLMHeaders = false
+
     package init(
         catalog: any Catalog, ledger: any SpendLedger, models: any LocalModels,
         providers: [String: any PaidProvider], metrics: GatewayMetrics = GatewayMetrics(),

@@ -1,5 +1,14 @@
 internal import HTTPTypes
 
+extension HTTPFields {
+    /// Adds what LiteLLM's clients look for, under its names. In a stream the cost is known at its end only.
+    mutating func addLiteLLMAliases() {
+        self[.liteLLMCallID] = self[.requestID]
+        if let cost = self[.costUSD] { self[.liteLLMCost] = cost }
+        if let overhead = self[.overheadMilliseconds] { self[.liteLLMOverhead] = overhead }
+    }
+}
+
 extension HTTPField.Name {
     /// Makes a name from a literal that is known to be a valid token.
     private static func named(_ name: String) -> HTTPField.Name {
@@ -23,4 +32,11 @@ extension HTTPField.Name {
     static let valueUSD = named("x-gboost-value-usd")
     static let tags = named("x-gboost-tags")
     static let cache = named("x-gboost-cache")
+    static let liteLLMCallID = named("x-litellm-call-id")
+    static let liteLLMModelID = named("x-litellm-model-id")
+    static let liteLLMModelGroup = named("x-litellm-model-group")
+    static let liteLLMCost = named("x-litellm-response-cost")
+    static let liteLLMOverhead = named("x-litellm-overhead-duration-ms")
+    static let liteLLMKeySpend = named("x-litellm-key-spend")
+    static let liteLLMKeyBudget = named("x-litellm-key-max-budget")
 }

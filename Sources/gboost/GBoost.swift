@@ -20,7 +20,8 @@ struct GBoostCommand: AsyncParsableCommand {
         [
             ServeCommand.self, DemoCommand.self, MigrateCommand.self, TenantCommand.self, TeamCommand.self,
             KeyCommand.self, BudgetCommand.self, LimitCommand.self, ModelCommand.self, RouteCommand.self,
-            PriceCommand.self, ApplyCommand.self, SpendCommand.self, StatementCommand.self, ReconcileCommand.self,
+            PriceCommand.self, ApplyCommand.self, ImportCommand.self, SpendCommand.self, StatementCommand.self,
+            ReconcileCommand.self,
             EscalationsCommand.self, AuditCommand.self,
             HoldsCommand.self, DestinationCommand.self, OutboxCommand.self,
             RetentionCommand.self,

@@ -15,7 +15,7 @@ extension RealProcessTests {
     }
 
     /// Adds Anthropic's wire of the same provider, and what the cache costs there.
-    private static func addAnthropic(to world: World) async throws {
+    static func addAnthropic(to world: World) async throws {
         let text = try String(contentsOfFile: world.configuration, encoding: .utf8)
         let entry = "  - { name: claude, kind: anthropic, base_url: \"http://127.0.0.1:\(world.providerPort)\" }\n"
         try (text + entry).write(toFile: world.configuration, atomically: true, encoding: .utf8)

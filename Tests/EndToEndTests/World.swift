@@ -59,8 +59,9 @@ final class World: Sendable {
 
     private func writeConfiguration() throws {
         let migrations = URL(filePath: #filePath).appending(path: "../../../migrations").standardized.path
+        let document = URL(filePath: #filePath).appending(path: "../../../ops/openapi.json").standardized.path
         let text = """
-            server:    { host: 127.0.0.1, port: 0, instance: test, drain_seconds: 20 }
+            server:    { host: 127.0.0.1, port: 0, instance: test, drain_seconds: 20, openapi: "\(document)" }
             database:  { url: "\(databaseURL)", pool: 4 }
             ledger:    { journal: \(directory)/journal, migrations: \(migrations) }
             providers:

@@ -75,6 +75,10 @@ struct AnswerJob: Sendable {
     func deliver(_ body: [UInt8], summary: AnswerReport) async {
         var headers = summary.headers
         headers[.contentType] = "application/json"
+        if services.sendsLiteLLMHeaders, let budget = summary.budget, budget.scope.hasPrefix("key:") {
+            headers[.liteLLMKeySpend] = budget.settled.usdString
+            headers[.liteLLMKeyBudget] = budget.limit.usdString
+        }
         stream.begin(AnswerHead(headers: headers, contentLength: body.count))
         _ = await stream.write(body)
         stream.finish()

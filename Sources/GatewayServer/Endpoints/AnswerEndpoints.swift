@@ -53,7 +53,11 @@ struct AnswerEndpoints: Sendable {
             await work()
             activity.leave()
         }
-        let head = try await job.stream.head().get()
+        var head = try await job.stream.head().get()
+        if services.sendsLiteLLMHeaders {
+            head.headers[.liteLLMModelID] = wanted.model
+            head.headers[.liteLLMModelGroup] = wanted.model
+        }
         return Response(status: .ok, headers: head.headers, body: await self.body(of: job, head: head))
     }
 

@@ -3,7 +3,8 @@ internal import Hummingbird
 internal import NIOCore
 internal import WireFormat
 
-/// `/health/live`, `/health/ready`, `POST /health/drain` and `/metrics`: no key needed, no tenant's data shown.
+/// `/health/live`, `/health/ready`, `POST /health/drain`, `/metrics`, `/openapi.json`: no key needed, no tenant's data
+/// shown.
 struct HealthEndpoints: Sendable {
     let services: GatewayServices
 
@@ -15,6 +16,14 @@ struct HealthEndpoints: Sendable {
             return Self.json(["status": "draining"])
         }
         router.get("/metrics") { _, _ in await metrics() }
+        router.get("/openapi.json") { _, _ in
+            guard let document = services.openAPIDocument else {
+                throw GatewayRefusal.invalidRequest("The document is not here.", parameter: nil, status: 404)
+            }
+            return Response(
+                status: .ok, headers: [.contentType: "application/json"],
+                body: .init(byteBuffer: ByteBuffer(bytes: document)))
+        }
     }
 
     /// 200 when a request could be answered in full, else 503 with what is missing.

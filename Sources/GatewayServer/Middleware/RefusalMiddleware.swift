@@ -8,6 +8,8 @@ internal import Logging
 struct RefusalMiddleware: RouterMiddleware {
     typealias Context = GatewayContext
     let metrics: GatewayMetrics
+    /// Whether answers carry LiteLLM's headers too.
+    var aliases = false
 
     @concurrent func handle(
         _ request: Request, context: GatewayContext,
@@ -31,6 +33,7 @@ struct RefusalMiddleware: RouterMiddleware {
             response = respond(to: .unexpected(error), request, context)
         }
         response.headers[.requestID] = context.requestID.uuidString.lowercased()
+        if aliases { response.headers.addLiteLLMAliases() }
         return response
     }
 

@@ -14,6 +14,12 @@ struct DeclaredState: Sendable {
     /// Names of the tenants, in the file's order.
     var tenants: [String] = []
 
+    /// What something else than a file of ours declares.
+    init(resources: [DeclaredResource], tenants: [String]) {
+        self.resources = resources
+        self.tenants = tenants
+    }
+
     init(reading path: String) throws(CommandFailure) {
         let place = DeclaredPlace(file: path, line: nil, path: "")
         guard let data = try? Data(contentsOf: URL(filePath: path)) else {

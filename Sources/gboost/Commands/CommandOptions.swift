@@ -5,6 +5,10 @@ struct ConfigurationFileOption: ParsableArguments {
     @Option(name: .customLong("config"), help: "Configuration file; without it gboost.yaml, if it is there.")
     var file: String?
 
+    init() {}
+
+    init(file: String?) { self.file = file }
+
     func load(sets: [String] = []) throws(ConfigurationError) -> GatewayConfiguration {
         try GatewayConfiguration.load(file: file, sets: sets)
     }

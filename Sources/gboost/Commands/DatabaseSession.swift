@@ -36,7 +36,8 @@ enum DatabaseSession {
         }
     }
 
-    private static func connected<R: Sendable>(
+    /// A stay in another database: that of a gateway which is left.
+    static func connected<R: Sendable>(
         to url: String, as role: String?, _ body: (PostgresPool) async throws -> R
     ) async throws -> R {
         do {

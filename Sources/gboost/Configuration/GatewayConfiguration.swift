@@ -22,6 +22,8 @@ package struct GatewayConfiguration: Sendable {
         package var requestSeconds: Double
         /// How long a stop waits for answers that are under way.
         package var drainSeconds: Double
+        /// File of the HTTP interface's description.
+        package var openAPI: String
         /// Names this gateway in reports. What a dead one left behind is found by its journal, not by this.
         package var instance: String
         /// PEM files of a certificate chain and its key; nil: no TLS.
@@ -121,6 +123,7 @@ package struct GatewayConfiguration: Sendable {
     package var outbox: Outbox
     package var capture: Capture
     package var cache: Cache
+    package var administration: Administration
     package var logLevel: LogLevel
     /// The file it was read from; nil: none.
     package var path: String?
@@ -166,6 +169,7 @@ extension GatewayConfiguration {
         outbox = try Self.outbox(&layers)
         capture = try Self.capture(&layers)
         cache = try Self.cache(&layers)
+        administration = try Self.administration(&layers)
         logLevel = try layers.choice("log.level", default: .info)
         try layers.refuseUnknown()
         readings = layers.readings
@@ -183,6 +187,7 @@ extension GatewayConfiguration {
             idleSeconds: try layers.seconds("server.idle_seconds", in: 1...86_400, default: 120),
             requestSeconds: try layers.seconds("server.request_seconds", in: 1...3600, default: 60),
             drainSeconds: try layers.seconds("server.drain_seconds", in: 0...3600, default: 30),
+            openAPI: try layers.text("server.openapi", orDefault: "ops/openapi.json"),
             instance: try layers.text("server.instance", orDefault: "\(host):\(port)"), tls: try tls(&layers))
     }
 

@@ -112,6 +112,10 @@ struct GatewayProcess: Sendable {
         services.guards = ProviderGuards(notices: outbox.notices, gateway: configuration.server.instance)
         services.texts = texts
         services.cache = configuration.cachedAnswers
+        services.administration = try configuration.administration(
+            AdminStore(pool: pool, hasher: hasher, actor: "admin-key"))
+        services.openAPIDocument = (try? Data(contentsOf: URL(filePath: configuration.server.openAPI))).map(Array.init)
+        services.sendsLiteLLMHeaders = configuration.administration.sendsLiteLLMHeaders
         return GatewayProcess(
             configuration: configuration, cluster: cluster, pool: pool, ledger: ledger, catalog: catalog,
             admin: admin, models: models, curl: curl, services: services, sealer: sealer, texts: texts,

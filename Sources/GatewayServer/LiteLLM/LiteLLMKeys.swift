@@ -1,0 +1,185 @@
+internal import Foundation
+internal import GatewayCore
+internal import Hummingbird
+internal import Ledger
+internal import WireFormat
+
+/// `/key/…` of LiteLLM's.
+struct LiteLLMKeys: Sendable {
+    /// Keys of one request.
+    private static let maxKeys = 1000
+    let services: GatewayServices
+
+    static func generate(_ call: LiteLLMCall) async throws -> [UInt8] {
+        var record = call.record
+        let tenant = try call.tenant(&record)
+        var draft = KeyDraft(
+            tenant: tenant, team: try record.text("team_id"), name: try record.text("key_alias") ?? "")
+        draft.models = try record.models()
+        if let duration = try record.text("duration") {
+            draft.expiresAt = try LiteLLMDuration.end(duration, from: Date())
+        }
+        let isBlocked = try record.flag("blocked") ?? false
+        let own = try record.text("key")
+        if let own { draft.importedSHA256 = try Self.digest(own) }
+        if let own { draft.displayPrefix = "\(own.prefix(6))…" }
+        let limits = try LiteLLMLimits(&record)
+        let notKept = try LiteLLMCall.finish(record)
+        let wanted = draft
+        let (key, info) = try await call.store.inOneTransaction { store in
+            let new = try await store.createKey(wanted)
+            try await LiteLLMScope(tenant: tenant, scope: .key(new.info.id)).set(limits, by: store)
+            guard isBlocked else { return (new, new.info) }
+            return (new, try await store.setKeySuspended(true, key: new.info.id))
+        }
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.member("key", own ?? key.secret)
+        Self.write(info, tenant: tenant, limits, to: &writer)
+        writer.remarks(notKept: notKept, limits.remarks)
+        writer.endObject()
+        return writer.bytes
+    }
+
+    static func update(_ call: LiteLLMCall) async throws -> [UInt8] {
+        var record = call.record
+        let (info, tenant) = try await key(&record, call)
+        if let alias = try record.text("key_alias"), alias != info.name {
+            throw LiteLLMRecord.Failure(field: "key_alias", message: "cannot be changed")
+        }
+        if let organization = try record.text("organization_id"), organization != tenant {
+            throw LiteLLMRecord.Failure(field: "organization_id", message: "cannot be changed")
+        }
+        var draft = KeyDraft(tenant: tenant, team: info.team, name: info.name, expiresAt: info.expiresAt)
+        if let team = try record.text("team_id") { draft.team = team }
+        if let duration = try record.text("duration") {
+            draft.expiresAt = try LiteLLMDuration.end(duration, from: Date())
+        }
+        let setsModels = record.has("models")
+        let models = try record.models()
+        let isBlocked = try record.flag("blocked")
+        let limits = try LiteLLMLimits(&record)
+        let notKept = try LiteLLMCall.finish(record)
+        let wanted = draft
+        let after = try await call.store.inOneTransaction { store in
+            var after = info
+            if wanted.team != info.team || wanted.expiresAt != info.expiresAt {
+                after = try await store.changeKey(info.id, to: wanted)
+            }
+            if setsModels { after = try await store.setKeyModels(models, key: info.id) }
+            if let isBlocked { after = try await store.setKeySuspended(isBlocked, key: info.id) }
+            try await LiteLLMScope(tenant: tenant, scope: .key(info.id)).set(limits, by: store)
+            return after
+        }
+        let (now, _) = try await LiteLLMScope(tenant: tenant, scope: .key(info.id)).read(call.store)
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.member("key", "key:\(info.id)")
+        Self.write(after, tenant: tenant, now, to: &writer)
+        writer.remarks(notKept: notKept, limits.remarks)
+        writer.endObject()
+        return writer.bytes
+    }
+
+    static func delete(_ call: LiteLLMCall) async throws -> [UInt8] {
+        var record = call.record
+        let texts = try names("keys", &record) + names("key_aliases", &record)
+        _ = try LiteLLMCall.finish(record)
+        guard !texts.isEmpty else { throw LiteLLMRecord.Failure(field: "keys", message: "names none") }
+        try await call.store.inOneTransaction { store in
+            for text in texts { try await store.revokeKey(store.key(named: text).info.id) }
+        }
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.names("deleted_keys", texts)
+        writer.endObject()
+        return writer.bytes
+    }
+
+    static func setBlocked(_ isBlocked: Bool, _ call: LiteLLMCall) async throws -> [UInt8] {
+        var record = call.record
+        let (info, tenant) = try await key(&record, call)
+        _ = try LiteLLMCall.finish(record)
+        let after = try await call.store.setKeySuspended(isBlocked, key: info.id)
+        return try await whole(after, tenant: tenant, call.store)
+    }
+
+    /// Of any key for the administrator, of itself for a key.
+    func info(_ request: Request, _ context: GatewayContext) async throws -> [UInt8] {
+        guard let administration = services.administration else { throw GatewayRefusal.notAdministrator }
+        let call = LiteLLMCall(query: request, administration, context)
+        var record = call.record
+        let isOperator = administration.isOperator(request)
+        let own = AuthenticationMiddleware.key(in: request.headers) ?? ""
+        let named = try record.text("key") ?? (isOperator ? nil : own)
+        return try await LiteLLMEndpoints.perform(
+            { call in
+                guard let named else { throw LiteLLMRecord.Failure(field: "key", message: "is missing") }
+                if !isOperator {
+                    guard named == own, (try? await services.catalog.authenticate(own)) != nil else {
+                        throw GatewayRefusal.notAdministrator
+                    }
+                }
+                let (info, tenant) = try await call.store.key(named: named)
+                return try await Self.whole(info, tenant: tenant, call.store)
+            }, call)
+    }
+
+    // MARK: -
+
+    private static func whole(_ info: KeyInfo, tenant: String, _ store: AdminStore) async throws -> [UInt8] {
+        let (limits, budget) = try await LiteLLMScope(tenant: tenant, scope: .key(info.id)).read(store)
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.member("key", "key:\(info.id)")
+        writer.key("info")
+        writer.beginObject()
+        write(info, tenant: tenant, limits, to: &writer)
+        writer.dollars("spend", try await LiteLLMSpend.spend(of: "key:\(info.id)", budget, tenant, store))
+        writer.member("budget_reset_at", budget?.state.resetsAt?.formatted(.iso8601))
+        writer.endObject()
+        writer.endObject()
+        return writer.bytes
+    }
+
+    private static func write(_ info: KeyInfo, tenant: String, _ limits: LiteLLMLimits, to writer: inout JSONWriter) {
+        writer.member("token", "key:\(info.id)")
+        writer.member("key_name", info.prefix)
+        writer.member("key_alias", info.name.isEmpty ? nil : info.name)
+        writer.member("team_id", info.team)
+        writer.member("organization_id", tenant)
+        writer.names("models", info.models ?? [])
+        writer.member("expires", info.expiresAt?.formatted(.iso8601))
+        writer.member("blocked", info.suspendedAt != nil || info.revokedAt != nil)
+        writer.member("created_at", info.createdAt.formatted(.iso8601))
+        writer.limits(limits)
+    }
+
+    private static func key(
+        _ record: inout LiteLLMRecord, _ call: LiteLLMCall
+    ) async throws -> (info: KeyInfo, tenant: String) {
+        guard let text = try record.text("key") ?? record.text("key_alias") else {
+            throw LiteLLMRecord.Failure(field: "key", message: "is missing")
+        }
+        return try await call.store.key(named: text)
+    }
+
+    private static func names(_ field: String, _ record: inout LiteLLMRecord) throws -> [String] {
+        guard let value = record.take(field) else { return [] }
+        guard let list = value.list, list.count <= maxKeys else {
+            throw LiteLLMRecord.Failure(field: field, message: "is not a list of at most \(maxKeys) keys")
+        }
+        return try list.map {
+            guard let text = $0.text else { throw LiteLLMRecord.Failure(field: field, message: "holds no names") }
+            return text
+        }
+    }
+
+    /// Of a key that the caller has made up.
+    private static func digest(_ key: String) throws(LiteLLMRecord.Failure) -> String {
+        guard key.hasPrefix("sk-"), key.utf8.count >= 20, key.utf8.count <= KeyHasher.maximumKeyBytes else {
+            throw LiteLLMRecord.Failure(field: "key", message: "must begin with sk- and have from 20 to 256 bytes")
+        }
+        return KeyHasher.plainDigest(key)
+    }
+}

@@ -1,0 +1,149 @@
+"""LiteLLM's management paths, and the life of a key that LiteLLM made, against a gateway: the standard library alone.
+
+Arguments: root URL, administrator's key, a key whose SHA-256 was imported. The last line of a good run is
+"N checks passed".
+"""
+
+import json
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+root, admin, legacy = sys.argv[1:4]
+checks = 0
+
+
+def check(holds, what):
+    global checks
+    assert holds, what
+    checks += 1
+
+
+def call(path, body=None, key=admin, named=None, **query):
+    """Status, JSON body, headers."""
+    if named:
+        query["key"] = named
+    url = root + path + ("?" + urllib.parse.urlencode(query) if query else "")
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data, {"Authorization": "Bearer " + key, "Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.load(answer), answer.headers
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error), error.headers
+
+
+def done(path, body=None, **options):
+    status, answer, _ = call(path, body, **options)
+    check(status == 200, f"{path}: {status} {answer}")
+    return answer
+
+
+def refused(path, status, field, body=None, **options):
+    code, answer, _ = call(path, body, **options)
+    check(code == status and answer["error"].get("param") == field, f"{path}: {code} {answer}")
+
+
+def ask(key, model):
+    body = {"model": model, "messages": [{"role": "user", "content": "one and one?"}], "max_tokens": 40}
+    return call("/v1/chat/completions", body, key=key)
+
+
+def until(wanted, work):
+    """Gateways follow the database within a second."""
+    for _ in range(100):
+        got = work()
+        if got == wanted:
+            break
+        time.sleep(0.05)
+    check(got == wanted, f"{got} instead of {wanted}")
+
+
+# A key of LiteLLM's goes on as it is, with its names, its list of models and its budget.
+
+status, answer, headers = ask(legacy, "gpt-4o")
+check(status == 200, f"{answer}")
+check(headers["x-litellm-call-id"] == headers["x-gboost-request-id"], "the call's id")
+check(headers["x-litellm-response-cost"] == headers["x-gboost-cost-usd"], "the call's cost")
+check(headers["x-litellm-model-id"] == "gpt-4o" and headers["x-litellm-key-max-budget"] == "5.000000000", "names")
+check(float(headers["x-litellm-key-spend"]) >= float(headers["x-litellm-response-cost"]) > 0, "the key's spend")
+check(ask(legacy, "other")[0] == 403, "not in its list")
+check(call("/v1/models", key=legacy)[1]["data"][0]["id"] == "gpt-4o", "what it may use")
+info = done("/key/info", key=legacy)["info"]
+check(info["key_alias"] == "app" and info["max_budget"] == 5 and info["spend"] > 0, f"{info}")
+check(info["team_id"] == "research" and info["models"] == ["gpt-4o"] and info["rpm_limit"] == 100, f"{info}")
+listed = done("/model/info", key=legacy)["data"]
+check([entry["model_name"] for entry in listed] == ["gpt-4o"], f"{listed}")
+check(listed[0]["model_info"]["input_cost_per_token"] == 1e-05, f"{listed}")
+
+# Who may not.
+
+for path, body in (("/key/generate", {}), ("/team/new", {"team_alias": "x"}), ("/budget/new", {"max_budget": 1})):
+    for key in (legacy, "wrong-key-wrong-key"):
+        check(call(path, body, key=key)[0] == 401, path)
+check(call("/key/info", key=legacy, named="key:1")[0] == 401, "only itself")
+check(call("/key/info", key="sk-nobody-knows-this-key")[0] == 401, "nobody")
+check(call("/global/spend", key=legacy)[0] == 401, "no report for keys")
+
+# Teams, keys, budgets.
+
+team = done("/team/new", {"team_alias": "night", "max_budget": 20.5, "budget_duration": "30d", "tpm_limit": 9000})
+check(team["team_id"] == "night" and team["max_budget"] == 20.5 and team["budget_duration"] == "1mo", f"{team}")
+refused("/team/new", 409, "name", {"team_alias": "night"})
+refused("/team/new", 400, "members_with_roles", {"team_alias": "m", "members_with_roles": [{"role": "admin"}]})
+made = done(
+    "/key/generate",
+    {
+        "key_alias": "robot", "team_id": "night", "models": ["gpt-4o", "other"], "max_budget": 1, "duration": "30d",
+        "soft_budget": 0.5, "rpm_limit": 7, "metadata": {"a": 1}, "permissions": {}, "aliases": {},
+    },
+)
+key = made["key"]
+check(key.startswith("gb-") and made["expires"] and made["gboost"]["not_kept"] == ["metadata"], f"{made}")
+refused("/key/generate", 400, "allowed_routes", {"allowed_routes": ["/chat"]})
+refused("/key/generate", 400, "max_budget", {"max_budget": "a lot"})
+refused("/key/generate", 404, "team", {"team_id": "nobody"})
+until((200, 200), lambda: (ask(key, "gpt-4o")[0], ask(key, "other")[0]))
+for name in (key, made["token"], "robot"):
+    info = done("/key/info", named=name)["info"]
+check(info["rpm_limit"] == 7 and info["max_budget"] == 1 and info["budget_duration"] is None, f"{info}")
+updated = done("/key/update", {"key": key, "models": ["gpt-4o"], "max_budget": 2, "budget_duration": "1d"})
+check(updated["max_budget"] == 2 and updated["budget_duration"] == "24h" and updated["rpm_limit"] == 7, f"{updated}")
+until(403, lambda: ask(key, "other")[0])
+refused("/key/update", 400, "key_alias", {"key": key, "key_alias": "another"})
+done("/key/block", {"key": key})
+until(401, lambda: ask(key, "gpt-4o")[0])
+done("/key/unblock", {"key": made["token"]})
+until(200, lambda: ask(key, "gpt-4o")[0])
+own = "sk-made-up-by-its-owner-0001"
+check(done("/key/generate", {"key": own, "key_alias": "own"})["key"] == own, "a key of one's own")
+until(200, lambda: ask(own, "gpt-4o")[0])
+check(done("/key/delete", {"keys": [own], "key_aliases": ["robot"]})["deleted_keys"] == [own, "robot"], "deleted")
+until((401, 401), lambda: (ask(own, "gpt-4o")[0], ask(key, "gpt-4o")[0]))
+refused("/key/delete", 404, "key", {"keys": ["sk-nobody-knows-this-key"]})
+done("/team/update", {"team_id": "night", "max_budget": 30, "budget_duration": "7d", "models": ["other"]})
+team = done("/team/info", team_id="night")
+check(team["team_info"]["max_budget"] == 30 and team["team_info"]["models"] == ["other"], f"{team}")
+check(team["keys"] == [], f"{team}")
+budget = done("/budget/new", {"budget_id": "team:research", "max_budget": 40, "budget_duration": "1mo"})
+check(budget["max_budget"] == 40 and budget["budget_duration"] == "1mo", f"{budget}")
+refused("/budget/new", 400, "budget_id", {"budget_id": "free-tier", "max_budget": 1})
+listed = done("/budget/info", {"budgets": ["tenant", "team:research"]})
+check([entry["max_budget"] for entry in listed] == [50, 40], f"{listed}")
+
+# Reports.
+
+spent = done("/global/spend")
+check(spent["spend"] > 0 and spent["max_budget"] == 50, f"{spent}")
+today = time.strftime("%Y-%m-%d", time.gmtime())
+month = today[:8] + "01"
+days = done("/spend/logs", start_date=month, end_date=today)
+check(abs(sum(day["spend"] for day in days) - spent["spend"]) < 1e-9 and days[0]["api_requests"] > 0, f"{days}")
+rows = done("/global/spend/report", start_date=today, end_date=today, group_by="team")
+check({row["team_name"] for row in rows} >= {"research", "night"}, f"{rows}")
+refused("/spend/logs", 400, "start_date", start_date="yesterday")
+refused("/spend/logs", 400, "user_id", start_date=today, user_id="x")
+check(call("/health/liveliness")[1] == "I'm alive!" and call("/health/readiness")[1]["db"] == "connected", "health")
+print(f"{checks} checks passed")

@@ -1,0 +1,208 @@
+import EmbeddedPostgres
+import Foundation
+import GatewayCore
+import GatewayServer
+import Ledger
+import Logging
+import Postgres
+import Testing
+
+@testable import gboost
+
+@Suite("Taking over a LiteLLM proxy")
+struct LiteLLMImportTests {
+    typealias Shell = AdministrationTests.Shell
+
+    private static let config = """
+        model_list:
+          - model_name: gpt-4o
+            litellm_params: { model: openai/gpt-4o, api_key: os.environ/OPENAI_API_KEY, rpm: 60, timeout: 30 }
+            model_info: { id: abc, input_cost_per_token: 2.5e-06, output_cost_per_token: 0.00001 }
+          - model_name: gpt-4o
+            litellm_params:
+              { model: azure/my-gpt, api_base: "https://x.example/", api_key: sk-literal, api_version: v1 }
+          - model_name: claude
+            litellm_params: { model: anthropic/claude-x, weight: 2 }
+          - model_name: "openai/*"
+            litellm_params: { model: "openai/*", api_key: os.environ/OPENAI_API_KEY }
+          - model_name: odd
+            litellm_params: { model: nobody/knows }
+        router_settings: { routing_strategy: least-busy, model_group_alias: { gpt-4: gpt-4o, gone: nothing } }
+        litellm_settings: { max_budget: 500, budget_duration: 30d, drop_params: true, cache: false }
+        general_settings: { master_key: os.environ/MASTER, alerting: [slack] }
+        environment_variables: { A: b }
+        """
+
+    private static let tables = [
+        """
+        create table "LiteLLM_BudgetTable" (budget_id text, max_budget float8, budget_duration text, rpm_limit bigint,
+          tpd_limit bigint)
+        """,
+        """
+        create table "LiteLLM_OrganizationTable" (organization_id text, organization_alias text, budget_id text,
+          metadata jsonb, models text[], spend float8)
+        """,
+        """
+        create table "LiteLLM_TeamTable" (team_id text, team_alias text, organization_id text, max_budget float8,
+          soft_budget float8, budget_duration text, tpm_limit bigint, models text[], blocked boolean, admins text[])
+        """,
+        """
+        create table "LiteLLM_VerificationToken" (token text, key_name text, key_alias text, team_id text,
+          models text[], aliases jsonb, max_budget float8, budget_duration text, budget_id text, blocked boolean,
+          max_parallel_requests int, expires timestamp, spend float8, created_at timestamp)
+        """,
+        """
+        create table "LiteLLM_UserTable" (user_id text)
+        """,
+        """
+        insert into "LiteLLM_BudgetTable" values ('b1', 9, '7d', 5, 3)
+        """,
+        """
+        insert into "LiteLLM_OrganizationTable" values ('o1', 'Big Corp', 'b1', '{"a": {}}', '{}', 3.5)
+        """,
+        """
+        insert into "LiteLLM_TeamTable" values
+          ('t1', 'research', null, 100.25, 50.2, '12h', 1000, '{gpt-4o,claude}', true, '{}'),
+          ('t2', 'research', 'o1', null, null, null, null, '{}', false, '{somebody}')
+        """,
+        """
+        insert into "LiteLLM_VerificationToken" values
+          (encode(sha256('sk-first-key-0001'), 'hex'), 'sk-...0001', 'first', 't1', '{all-team-models}', '{}', 1e-05,
+           null, null, false, 3, null, 0, now()),
+          (encode(sha256('sk-second-key-0002'), 'hex'), 'sk-...0002', null, 't2', '{gpt-4o}', '{"x": "y"}', null, null,
+           'b1', true, null, '2100-01-01', 0, now()),
+          (encode(sha256('sk-third-key-0003'), 'hex'), null, 'old', null, '{}', '{}', null, null, null, null, null,
+           '2001-01-01', 0, now())
+        """,
+        """
+        insert into "LiteLLM_UserTable" values ('u')
+        """,
+    ]
+
+    private func pool(_ url: String) throws -> PostgresPool {
+        PostgresPool(
+            configuration: try PostgresConfiguration(url: url), size: 1, maxWaiting: 8, logger: Logger(label: "test"))
+    }
+
+    private func with(_ body: (Shell, _ run: (String) async -> Shell.Outcome) async throws -> Void) async throws {
+        try await Shell.with { shell in
+            await shell.run("migrate")
+            let pool = try pool(shell.url)
+            for statement in Self.tables { _ = try await pool.query("\(unescaped: statement)") }
+            await pool.close()
+            let file = shell.directory.appending(path: "litellm.yaml").path()
+            try Data(Self.config.utf8).write(to: URL(filePath: file))
+            try await body(shell) { more in
+                let capture = CommandOutput.Capture()
+                let own = shell.directory.appending(path: "gboost.yaml").path()
+                let line = "import litellm --config \(file) --gboost-config \(own) --database-url \(shell.url) \(more)"
+                let status = await CommandOutput.$capture.withValue(capture) {
+                    await CommandRun.run(line.split(separator: " ").map(String.init))
+                }
+                return Shell.Outcome(status: status, output: capture.output, errors: capture.errors)
+            }
+        }
+    }
+
+    @Test("keys, teams, budgets and routes come over once; a dry run changes nothing; a second run has nothing to do")
+    func takesOver() async throws {
+        try await with { shell, run in
+            let tried = await run("--dry-run --json")
+            #expect(tried.status == .done, "\(tried.errors)")
+            #expect(tried.json("dry_run") == "1" && tried.json("keys") == "2")
+            #expect(await shell.run("tenant list --json").output == "{\"tenants\":[]}\n")
+            let done = await run("--json")
+            #expect(done.status == .done, "\(done.errors)")
+            #expect(done.json("changes", "0", "kind") == "tenant" && done.json("prices", "imported", "0") != nil)
+            let again = await run("--json")
+            #expect(
+                again.json("changes", "0") == nil && again.json("prices", "imported", "0") == nil, "\(again.output)")
+            let budgets = await shell.run("budget show --tenant litellm --json").output
+            for part in ["500000000000", "100250000000", "\"day\"", "[50]", "\"set_nano_usd\":10000"] {
+                #expect(budgets.contains(part), "\(part) in \(budgets)")
+            }
+            #expect(await shell.run("budget show --tenant Big-Corp --json").output.contains("9000000000"))
+            let teams = await shell.run("team list --tenant litellm --json")
+            #expect(teams.json("teams", "0", "name") == "research" && teams.json("teams", "0", "suspended_at") != nil)
+            #expect(teams.json("teams", "0", "models", "1") == "claude")
+            let routes = await shell.run("route list --tenant litellm --json")
+            #expect(routes.output.contains("\"gpt-4\"") && routes.json("routes", "0", "llm") == "anthropic/claude-x")
+        }
+    }
+
+    @Test("clients keep their keys, and neither a key nor its plain hash is stored")
+    func keys() async throws {
+        try await with { shell, run in
+            #expect(await run("").status == .done)
+            let pool = try pool(shell.url)
+            let hasher = try KeyHasher(pepper: Array(String(repeating: "p", count: 40).utf8))
+            let catalog = CatalogStore(pool: pool, hasher: hasher, logger: Logger(label: "test"))
+            try await catalog.refresh()
+            // Its team is blocked.
+            await #expect(throws: AuthenticationFailure.suspended) {
+                try await catalog.authenticate("sk-first-key-0001")
+            }
+            await shell.run("team resume research --tenant litellm")
+            try await catalog.refresh()
+            let caller = try await catalog.authenticate("sk-first-key-0001")
+            #expect(caller.tenant.name == "litellm" && caller.teamID != nil)
+            #expect(caller.models.allows("gpt-4o") && !caller.models.allows("gpt-4"))
+            await #expect(throws: AuthenticationFailure.suspended) {
+                try await catalog.authenticate("sk-second-key-0002")
+            }
+            await #expect(throws: AuthenticationFailure.unknownKey) {
+                try await catalog.authenticate("sk-third-key-0003")
+            }
+            let stored = try await pool.query(
+                """
+                select count(*) as n from api_keys k
+                join "LiteLLM_VerificationToken" t on encode(k.hash, 'hex') = t.token
+                """
+            ).rows
+            #expect(try stored.first?.get("n", as: Int64.self) == 0)
+            await pool.close()
+        }
+    }
+
+    @Test("whatever has no equal is named by its place, and nothing else is")
+    func remarks() async throws {
+        try await with { _, run in
+            let done = await run("--json")
+            let report = try #require(
+                JSONSerialization.jsonObject(with: Data(done.output.utf8)) as? [String: Any])
+            let paths = (report["remarks"] as? [[String: String]] ?? []).compactMap { $0["path"] }
+            let keys = "LiteLLM_VerificationToken"
+            let expected: Set<String> = [
+                "model_list[1].litellm_params.api_version", "model_list[1].litellm_params.api_key", "model_list[1]",
+                "model_list[2].litellm_params.weight", "model_list[2]", "model_list[4].litellm_params.model",
+                "router_settings.routing_strategy", "router_settings.model_group_alias.gone",
+                "litellm_settings.drop_params", "general_settings.alerting", "environment_variables.A",
+                "LiteLLM_TeamTable[research].budget_duration", "LiteLLM_TeamTable[research].admins",
+                "LiteLLM_OrganizationTable[Big-Corp].spend", "LiteLLM_BudgetTable[b1].tpd_limit",
+                "\(keys)[litellm-\(Self.digest("sk-second-key-0002").prefix(12))].aliases", "\(keys)[old]",
+                "LiteLLM_UserTable",
+            ]
+            #expect(Set(paths.filter { !$0.hasPrefix("columns ") }) == expected)
+            let configuration = report["configuration"] as? String ?? ""
+            #expect(configuration.contains("{ name: openai, kind: openai, api_key: \"env:OPENAI_API_KEY\""))
+            #expect(configuration.contains("first_byte_seconds: 30") && configuration.contains("key: \"env:MASTER\""))
+            #expect(configuration.contains("name: azure, kind: azure, base_url: \"https://x.example\""))
+            #expect(!done.output.contains("sk-literal"))
+        }
+    }
+
+    private static func digest(_ key: String) -> String { KeyHasher.plainDigest(key) }
+
+    @Test(
+        "durations become windows, the next longer one where there is none",
+        arguments: [
+            ("24h", "day true"), ("30s", "day false"), ("7d", "week true"), ("30d", "month true"),
+            ("1mo", "month true"),
+            ("10d", "month false"), ("90d", "quarter true"), ("2mo", "quarter false"), ("1000d", "total false"),
+            ("soon", ""), ("0d", ""), ("-1d", ""),
+        ])
+    func durations(text: String, wanted: String) {
+        let found = LiteLLMLimits.window(text).map { "\($0.window.rawValue) \($0.isSame)" }
+        #expect(found ?? "" == wanted)
+    }
+}
