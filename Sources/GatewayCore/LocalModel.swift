@@ -168,9 +168,22 @@ package protocol StreamingLanguageModel: Sendable {
 package struct ProcessReward: Hashable, Sendable, Codable {
     package var raw: Double
     package var calibrated: Double
-    package init(raw: Double, calibrated: Double) {
+    /// A low quantile of what `calibrated` could be, had it been calibrated on other data; nil: not known.
+    package var low: Double?
+    package init(raw: Double, calibrated: Double, low: Double? = nil) {
         self.raw = raw
         self.calibrated = calibrated
+        self.low = low
+    }
+
+    /// As a route takes it. One that keeps to a floor of quality goes by the low quantile, where there is one: what it
+    /// holds its mean quality for is then not more than it is, however few rows the calibration had. Under a budget the
+    /// mean buys more, since only the order of gains counts.
+    package func taken(for target: QualityTarget) -> ProcessReward {
+        guard target == .floor, let low, low.isFinite else { return self }
+        var reward = self
+        reward.calibrated = min(low, calibrated)
+        return reward
     }
 }
 

@@ -59,6 +59,7 @@ private struct QuestionReader {
     let text: [UInt8]
 
     func problem(at start: Int) -> WordProblem? {
+        if let chain = SumChain.read(text, at: start) { return chain.problem }
         for (operation, variant, template) in Self.bare {
             if let read = template.read(text, at: start, known: .init(), story: nil), let left = read.values.first,
                 let right = read.values.second

@@ -1,4 +1,5 @@
 import Foundation
+import GatewayCore
 import Testing
 
 @testable import Inference
@@ -6,6 +7,14 @@ import Testing
 /// Heads on whole answers: what they see, that they learn it, and that their files hold.
 @Suite("Reward heads on whole answers") struct AnswerHeadTests {
     static let sha = String(repeating: "b", count: 64)
+
+    @Test("a route that keeps to a floor goes by the low quantile, every other one by the mean")
+    func lowQuantile() {
+        let reward = ProcessReward(raw: 0.9, calibrated: 0.8, low: 0.6)
+        #expect(reward.taken(for: .floor).calibrated == 0.6)
+        #expect(reward.taken(for: .budget) == reward && reward.taken(for: .price) == reward)
+        #expect(ProcessReward(raw: 0.9, calibrated: 0.8).taken(for: .floor).calibrated == 0.8)
+    }
 
     @Test(
         "Equations are read the way models write them",

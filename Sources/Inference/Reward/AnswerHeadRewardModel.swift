@@ -31,7 +31,7 @@ package struct AnswerHeadRewardModel: ProcessRewardModel {
         session: UUID, messages: [ChatMessage], answer: [String], draft: StepDraft
     ) async throws -> ProcessReward {
         let steps = answer + [draft.text]
-        let question = messages.filter { $0.role != "system" }.map(\.content).joined(separator: "\n\n")
+        let question = messages.wholeQuestion
         let isEnd = draft.end != .boundary
         let plain = steps.map { String($0.drop(while: \.isNewline).reversed().drop(while: \.isNewline).reversed()) }
         var row = AnswerRow(text: [], label: 0, group: 0, step: steps.count, isEnd: isEnd)
@@ -44,6 +44,12 @@ package struct AnswerHeadRewardModel: ProcessRewardModel {
         }
         let raw = head.raw(row)
         guard raw.isFinite else { throw LocalModelError.invalid("a step's hidden states are not finite") }
-        return ProcessReward(raw: raw, calibrated: head.calibrated(row).calibrated)
+        let (calibrated, low) = head.calibrated(row)
+        return ProcessReward(raw: raw, calibrated: calibrated, low: low)
     }
+}
+
+extension [ChatMessage] {
+    /// What a conversation asks, as one text: all but instructions.
+    package var wholeQuestion: String { filter { $0.role != "system" }.map(\.content).joined(separator: "\n\n") }
 }

@@ -29,7 +29,7 @@ struct AnswerDataset {
         let cache = try ReadingCache(directory: options.cache, modelSHA256: dataset.modelSHA256)
         if !options.textOnly {
             _ = try await AnswerReadings(model: options.slm, cache: cache).read(
-                dataset.requests.map { .init(question: $0.question, steps: $0.slm.lines) })
+                dataset.requests.map { .init(messages: $0.messages, steps: $0.slm.lines) })
         }
         let others = try options.extra.flatMap(LabelledRow.read)
         for (index, request) in dataset.requests.enumerated() {
@@ -38,7 +38,7 @@ struct AnswerDataset {
         }
         for other in others {
             let llm = other.llm.map { [$0] } ?? []
-            dataset.add(others: [other.slm] + llm + other.alternatives, to: other.question)
+            dataset.add(others: [other.slm] + llm + other.alternatives, to: other.wholeQuestion)
         }
         return dataset
     }
@@ -51,17 +51,17 @@ struct AnswerDataset {
 
     private mutating func add(_ request: LabelledRow, cache: ReadingCache?) throws {
         let lines = request.slm.lines
-        let reading = try cache?.reading(ReadingCache.key(question: request.question, steps: lines))
+        let reading = try cache?.reading(AnswerReadings.Wanted(messages: request.messages, steps: lines).key)
         if let reading { embeddingLength = reading.question.count }
         questionStates.append(reading?.question ?? [])
         let from = rows.count
-        let template = AnswerRow(text: [], label: 0, group: group(request.question), step: 0, isEnd: false)
+        let template = AnswerRow(text: [], label: 0, group: group(request.wholeQuestion), step: 0, isEnd: false)
         rows += AnswerRow.rows(
-            question: AnswerFeatures(question: request.question), steps: request.slm.steps,
+            question: AnswerFeatures(question: request.wholeQuestion), steps: request.slm.steps,
             labels: request.slm.labels, reading: reading, as: template)
         steps.append(from..<rows.count)
         ends.append(rows.count > from && rows.last?.isEnd == true ? rows.count - 1 : nil)
-        add(others: request.alternatives, to: request.question)
+        add(others: request.alternatives, to: request.wholeQuestion)
     }
 
     private mutating func add(others: [LabelledAnswer], to question: String) {

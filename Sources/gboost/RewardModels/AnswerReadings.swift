@@ -11,9 +11,14 @@ struct AnswerReadings {
 
     /// An answer to be read.
     struct Wanted: Sendable {
-        var question: String
+        var messages: [ChatMessage]
         var steps: [String]
-        var key: Data { ReadingCache.key(question: question, steps: steps) }
+        /// A question alone keeps the key that it has had.
+        var key: Data {
+            let isAlone = messages.count == 1
+            let asked = messages.map { isAlone ? $0.content : "\($0.role)\n\($0.content)" }
+            return ReadingCache.key(question: asked.joined(separator: "\n\n"), steps: steps)
+        }
     }
 
     /// Reads what is missing; how many that was.
@@ -26,8 +31,7 @@ struct AnswerReadings {
             for (index, answer) in missing.enumerated() {
                 let reading = try await Self.again {
                     try await model.read(
-                        session: session, messages: [ChatMessage(role: "user", content: answer.question)],
-                        steps: answer.steps)
+                        session: session, messages: answer.messages, steps: answer.steps)
                 }
                 try cache.add(reading, for: answer.key)
                 CommandOutput.progress("reading answers", index + 1, of: missing.count)

@@ -1,9 +1,12 @@
 internal import Foundation
+internal import GatewayCore
+internal import Inference
 
 /// One line of a data file for reward models: a question, answers to it, and what is known of them.
 ///
 /// `{"id": …, "question": …, "slm": {"steps": […], "correct": true}, "llm": {…, "cost_usd": 0.003},
-/// "slm_alternatives": […], "step_labels": [1, 0.5, null]}`; all but `question` and `slm.steps` may be missing.
+/// "slm_alternatives": […], "step_labels": [1, 0.5, null], "context": [{"role": "system", "content": …}]}`; all but
+/// `question` and `slm.steps` may be missing.
 struct LabelledRow: Hashable, Sendable {
     /// Longer files are refused.
     static let maxFileBytes = 256 << 20
@@ -13,6 +16,8 @@ struct LabelledRow: Hashable, Sendable {
     /// The task's cluster, where one is given.
     var cluster: String?
     var question: String
+    /// What a client sends before the question: instructions, examples.
+    var context: [ChatMessage] = []
     /// The known answer, for labelling.
     var answer: String?
     var slm: LabelledAnswer
@@ -68,7 +73,7 @@ struct LabelledAnswer: Hashable, Sendable, Codable {
 
 extension LabelledRow: Codable {
     enum CodingKeys: String, CodingKey {
-        case id, cluster, question, answer, slm, llm
+        case id, cluster, context, question, answer, slm, llm
         case alternatives = "slm_alternatives"
         case stepLabels = "step_labels"
     }
@@ -77,6 +82,7 @@ extension LabelledRow: Codable {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         id = try fields.decodeIfPresent(String.self, forKey: .id) ?? ""
         cluster = try fields.decodeIfPresent(String.self, forKey: .cluster)
+        context = try fields.decodeIfPresent([ChatMessage].self, forKey: .context) ?? []
         question = try fields.decode(String.self, forKey: .question)
         answer = try fields.decodeIfPresent(String.self, forKey: .answer)
         slm = try fields.decode(LabelledAnswer.self, forKey: .slm)
@@ -105,6 +111,7 @@ extension LabelledRow: Codable {
         var fields = encoder.container(keyedBy: CodingKeys.self)
         try fields.encode(id, forKey: .id)
         try fields.encodeIfPresent(cluster, forKey: .cluster)
+        if !context.isEmpty { try fields.encode(context, forKey: .context) }
         try fields.encode(question, forKey: .question)
         try fields.encodeIfPresent(answer, forKey: .answer)
         try fields.encode(slm, forKey: .slm)
@@ -112,6 +119,11 @@ extension LabelledRow: Codable {
         if !alternatives.isEmpty { try fields.encode(alternatives, forKey: .alternatives) }
         if let labels = slm.stepLabels { try fields.encode(labels, forKey: .stepLabels) }
     }
+
+    /// What the SLM is asked.
+    var messages: [ChatMessage] { context + [ChatMessage(role: "user", content: question)] }
+    /// The same as one text, as reward models read a conversation.
+    var wholeQuestion: String { messages.wholeQuestion }
 
     /// - Throws: `LabelledRowFailure` that names file, line and field.
     static func read(_ path: String) throws -> [LabelledRow] {

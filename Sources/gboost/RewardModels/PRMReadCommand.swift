@@ -18,7 +18,7 @@ struct PRMReadCommand: AsyncParsableCommand {
         var answers: [AnswerReadings.Wanted] = []
         for row in try (reading.data + reading.extra).flatMap(LabelledRow.read) {
             for answer in [row.slm] + row.alternatives {
-                answers.append(.init(question: row.question, steps: answer.lines))
+                answers.append(.init(messages: row.messages, steps: answer.lines))
             }
         }
         let count = try await readings.read(answers)

@@ -1,25 +1,52 @@
 internal import ArgumentParser
 internal import Foundation
+internal import GatewayCore
 internal import GatewayTesting
 
-/// `gboost prm sample-data`: an SLM's own answers to generated word problems, labelled by how they end, to try
-/// `gboost prm train` with.
+/// `gboost prm sample-data`: generated problems to try the other commands with, and an SLM's own answers to them.
 struct PRMSampleDataCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sample-data",
-        abstract: "Has an SLM answer generated word problems and writes the labelled steps as JSON lines.")
+        abstract: "Has an SLM answer generated word problems and writes the labelled steps as JSON lines.",
+        discussion:
+            "With --sums: chains of additions and their answers, as `prm label` takes them; no model is needed.")
 
-    @Option(help: "GGUF file of the SLM.") var modelFile: String
+    @Option(help: "GGUF file of the SLM.") var modelFile: String?
     @Option(help: "File to write.") var out: String
-    @Option(help: "Word problems to generate.") var problems = 60
+    @Option(help: "Problems to generate.") var problems = 60
     @Option(help: "Seed; the same one gives the same file.") var seed: UInt64 = 1
+    @Flag(help: "Chains of additions with two solved ones before each, and nobody's answers.") var sums = false
 
     func validate() throws {
         guard (1...100_000).contains(problems) else { throw ValidationError("--problems must be 1 to 100000") }
+        guard sums != (modelFile != nil) else { throw ValidationError("give either --model-file or --sums") }
+    }
+
+    /// A question with its answer.
+    private struct Question: Encodable {
+        var id: String
+        var context: [ChatMessage]
+        var question: String
+        var answer: String
     }
 
     func run() async throws {
-        let making = RewardHeadMaking(modelFile: modelFile, seed: seed)
+        if let modelFile { return try await answered(by: modelFile) }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        var data = Data()
+        for (index, problem) in SumChain.problems(problems, seed: seed).enumerated() {
+            let question = Question(
+                id: "sum-\(seed)-\(index)", context: SumChain.examples, question: problem.question,
+                answer: String(problem.answer))
+            data.append(try encoder.encode(question) + Data([0x0a]))
+        }
+        try data.write(to: URL(filePath: out), options: .atomic)
+        CommandOutput.print("\(problems) questions written to \(out)\n")
+    }
+
+    private func answered(by model: String) async throws {
+        let making = RewardHeadMaking(modelFile: model, seed: seed)
         let answers = try await making.drafts(problems: problems) { done, total in
             CommandOutput.progress("drafting answers", done, of: total)
         }

@@ -18,7 +18,7 @@ struct StepLabelling: Sendable {
         var labels: [Double?] = []
         for index in steps.indices.dropLast() {
             let prefix = steps[...index].map { $0.hasSuffix("\n") ? $0 : $0 + "\n" }
-            let request = request(row.question, prefix, session, number &* 977 &+ index + 1, temperature)
+            let request = request(row, prefix, session, number &* 977 &+ index + 1, temperature)
             let drafts = try await AnswerReadings.again {
                 try await model.drafts(request, candidates: completions)
             }
@@ -39,6 +39,7 @@ struct StepLabelling: Sendable {
             id: row.id, question: row.question,
             slm: LabelledAnswer(steps: steps, correct: isRight, stepLabels: labels))
         labelled.answer = row.answer
+        labelled.context = row.context
         return labelled
     }
 
@@ -46,17 +47,17 @@ struct StepLabelling: Sendable {
     private func draft(
         _ row: UnlabelledRow, number: Int, session: UUID, model: EngineModel
     ) async throws -> [String] {
-        let request = request(row.question, [], session, number &* 977, 0)
+        let request = request(row, [], session, number &* 977, 0)
         let draft = try await AnswerReadings.again { try await model.draft(request) }
         let steps = draft.text.split(whereSeparator: \.isNewline).map(String.init)
         return steps.isEmpty ? [" "] : steps
     }
 
     private func request(
-        _ question: String, _ prefix: [String], _ session: UUID, _ place: Int, _ temperature: Double
+        _ row: UnlabelledRow, _ prefix: [String], _ session: UUID, _ place: Int, _ temperature: Double
     ) -> DraftRequest {
         DraftRequest(
-            session: session, messages: [ChatMessage(role: "user", content: question)],
+            session: session, messages: row.context + [ChatMessage(role: "user", content: row.question)],
             answer: prefix.map { .text($0) },
             sampling: Sampling(temperature: temperature, seed: seed &+ UInt32(truncatingIfNeeded: place)),
             maxTokens: maxTokens, boundary: nil, wantsHidden: false)

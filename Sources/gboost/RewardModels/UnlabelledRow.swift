@@ -1,11 +1,14 @@
 internal import Foundation
+internal import GatewayCore
 
 /// A line to be labelled.
 struct UnlabelledRow: Decodable, Hashable, Sendable {
     private struct Answer: Decodable { var steps: [String]? }
-    private enum Key: String, CodingKey { case id, question, answer, slm }
+    private enum Key: String, CodingKey { case id, context, question, answer, slm }
 
     var id: String
+    /// What a client sends before the question.
+    var context: [ChatMessage]
     var question: String
     var answer: String
     /// Empty where the SLM shall draft them.
@@ -14,6 +17,7 @@ struct UnlabelledRow: Decodable, Hashable, Sendable {
     init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: Key.self)
         id = try fields.decodeIfPresent(String.self, forKey: .id) ?? ""
+        context = try fields.decodeIfPresent([ChatMessage].self, forKey: .context) ?? []
         question = try fields.decode(String.self, forKey: .question)
         answer = try fields.decode(String.self, forKey: .answer)
         steps = try fields.decodeIfPresent(Answer.self, forKey: .slm)?.steps ?? []
