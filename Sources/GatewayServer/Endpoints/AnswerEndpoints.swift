@@ -165,13 +165,15 @@ extension Caller {
 
 extension Request {
     /// The whole body; refused are one that is too large and one that takes too long.
-    func wholeBody(_ limits: GatewayLimits) async throws -> [UInt8] {
+    /// - Parameter most: bytes, where that is fewer than usual.
+    func wholeBody(_ limits: GatewayLimits, atMost most: Int = .max) async throws -> [UInt8] {
+        let most = min(most, limits.maxBodyBytes)
         let deadline = ContinuousClock.now + .seconds(limits.requestSeconds)
         var bytes: [UInt8] = []
         for try await piece in body {
-            guard bytes.count + piece.readableBytes <= limits.maxBodyBytes else {
+            guard bytes.count + piece.readableBytes <= most else {
                 throw GatewayRefusal.invalidRequest(
-                    "The body is larger than \(limits.maxBodyBytes) bytes.", parameter: nil, status: 413)
+                    "The body is larger than \(most) bytes.", parameter: nil, status: 413)
             }
             guard ContinuousClock.now < deadline else {
                 throw GatewayRefusal.invalidRequest(

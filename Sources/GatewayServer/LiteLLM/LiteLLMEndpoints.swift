@@ -40,7 +40,7 @@ struct LiteLLMEndpoints: Sendable {
     private func post(_ path: RouterPath, on router: Router<GatewayContext>, _ work: @escaping Work) {
         router.post(path) { request, context in
             let administration = try administration(for: request)
-            let body = try await request.wholeBody(limit: LiteLLMCall.maxBodyBytes)
+            let body = try await request.wholeBody(services.limits, atMost: LiteLLMCall.maxBodyBytes)
             let call = try LiteLLMCall(body: body, administration, context)
             return Self.response(try await Self.perform(work, call))
         }

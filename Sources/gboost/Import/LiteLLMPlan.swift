@@ -201,7 +201,7 @@ struct LiteLLMPlan: Sendable {
     mutating func addTenant(_ name: String) {
         guard !tenants.contains(name) else { return }
         tenants.append(name)
-        add(.tenant, name, at: (name, "tenant"), [:], .tenant(timeZone: nil, suspended: nil))
+        add(.tenant, name, at: (name, "tenant"), [:], .tenant(timeZone: nil, suspended: nil, capture: nil, cache: nil))
     }
 
     private mutating func addRoutes(of owner: String) {
