@@ -47,7 +47,9 @@ struct DeclaredTenant {
 
     /// A name alone, or a mapping.
     private mutating func addTeam(_ node: Node, _ place: DeclaredPlace) throws(CommandFailure) {
-        if case .scalar(let scalar) = node { return add(.team, scalar.string, [:], .team(suspended: nil, models: nil), place) }
+        if case .scalar(let scalar) = node {
+            return add(.team, scalar.string, [:], .team(suspended: nil, models: nil), place)
+        }
         let fields = try DeclaredMapping(node, place, known: ["name", "suspended", "models"])
         let isSuspended = try fields.flag("suspended")
         let models = try Self.models(fields)
