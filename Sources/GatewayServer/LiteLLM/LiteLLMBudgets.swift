@@ -31,7 +31,7 @@ enum LiteLLMBudgets {
         guard let ids = record.take("budgets")?.list, ids.count <= maxBudgets else {
             throw LiteLLMRecord.Failure(field: "budgets", message: "is not a list of ids")
         }
-        _ = try LiteLLMCall.finish(record)
+        try LiteLLMCall.finishQuestion(record)
         var writer = JSONWriter()
         writer.beginArray()
         for value in ids {

@@ -46,10 +46,16 @@ struct LiteLLMCall: Sendable {
     /// Refuses what is left over, but for what only describes: its names.
     static func finish(_ record: LiteLLMRecord) throws -> [String] {
         let left = record.left
-        if let field = left.first(where: { !notKept.contains($0) }) {
-            throw GatewayRefusal.invalidRequest("\(field) has no equal here, so nothing was done.", parameter: field)
-        }
+        try refuse(left.first { !notKept.contains($0) })
         return left
+    }
+
+    /// Refuses whatever is left over: a question that was not heard out would get the answer to another.
+    static func finishQuestion(_ record: LiteLLMRecord) throws { try refuse(record.left.first) }
+
+    private static func refuse(_ field: String?) throws {
+        guard let field else { return }
+        throw GatewayRefusal.invalidRequest("\(field) has no equal here, so nothing was done.", parameter: field)
     }
 }
 

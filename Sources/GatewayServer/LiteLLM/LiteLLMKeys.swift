@@ -84,7 +84,7 @@ struct LiteLLMKeys: Sendable {
     static func delete(_ call: LiteLLMCall) async throws -> [UInt8] {
         var record = call.record
         let texts = try names("keys", &record) + names("key_aliases", &record)
-        _ = try LiteLLMCall.finish(record)
+        try LiteLLMCall.finishQuestion(record)
         guard !texts.isEmpty else { throw LiteLLMRecord.Failure(field: "keys", message: "names none") }
         try await call.store.inOneTransaction { store in
             for text in texts { try await store.revokeKey(store.key(named: text).info.id) }
@@ -99,7 +99,7 @@ struct LiteLLMKeys: Sendable {
     static func setBlocked(_ isBlocked: Bool, _ call: LiteLLMCall) async throws -> [UInt8] {
         var record = call.record
         let (info, tenant) = try await key(&record, call)
-        _ = try LiteLLMCall.finish(record)
+        try LiteLLMCall.finishQuestion(record)
         let after = try await call.store.setKeySuspended(isBlocked, key: info.id)
         return try await whole(after, tenant: tenant, call.store)
     }

@@ -9,7 +9,7 @@ enum LiteLLMSpend {
     static func total(_ call: LiteLLMCall) async throws -> [UInt8] {
         var record = call.record
         let tenant = try call.tenant(&record)
-        _ = try LiteLLMCall.finish(record)
+        try LiteLLMCall.finishQuestion(record)
         let report = try await call.store.spend(tenant: tenant, by: .model)
         var writer = JSONWriter()
         writer.beginObject()
@@ -27,7 +27,7 @@ enum LiteLLMSpend {
         if try record.text("summarize") == "false" {
             throw LiteLLMRecord.Failure(field: "summarize", message: "must be true: single calls are in the audit")
         }
-        _ = try LiteLLMCall.finish(record)
+        try LiteLLMCall.finishQuestion(record)
         let rows = try await call.store.spend(tenant: tenant, from: days.first, through: days.last, by: .day)
         var writer = JSONWriter()
         writer.beginArray()
@@ -52,7 +52,7 @@ enum LiteLLMSpend {
         guard let grouping = groupings[text] else {
             throw LiteLLMRecord.Failure(field: "group_by", message: "is not team, api_key or model")
         }
-        _ = try LiteLLMCall.finish(record)
+        try LiteLLMCall.finishQuestion(record)
         let rows = try await call.store.spend(tenant: tenant, from: days.first, through: days.last, by: grouping)
         var writer = JSONWriter()
         writer.beginArray()

@@ -55,7 +55,7 @@ enum LiteLLMTeams {
         guard let name = try record.text("team_id") else {
             throw LiteLLMRecord.Failure(field: "team_id", message: "is missing")
         }
-        _ = try LiteLLMCall.finish(record)
+        try LiteLLMCall.finishQuestion(record)
         let keys = try await call.store.keys(tenant: tenant).filter { $0.team == name && $0.revokedAt == nil }
         let team = try await flat(name, tenant, call.store) { _ in }
         var writer = JSONWriter()
