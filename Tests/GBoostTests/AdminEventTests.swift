@@ -104,7 +104,7 @@ struct AdminEventTests {
         "destination test",
         "doctor", "engine-host",
         "engine-host-probe", "escalations list", "escalations refused", "escalations show", "escalations text",
-        "holds list", "key list",
+        "holds list", "import litellm", "key list",
         "limit show", "migrate apply", "migrate status", "model list", "outbox dead", "outbox list", "outbox retry",
         "prm calibrate", "prm evaluate", "prm label",
         "prm read", "prm sample-data", "prm score", "prm train", "price list", "reconcile", "replay",

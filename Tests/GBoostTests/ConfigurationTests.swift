@@ -61,7 +61,7 @@ import Testing
 
     static let refused: [(yaml: String, error: String)] = [
         ("server: { prot: 1 }", "g.yaml:1: server.prot: no such key; 'server' has: "),
-        ("sever: { port: 1 }", "g.yaml:1: sever.port: no such section; there are: audit, cache, capture, "),
+        ("sever: { port: 1 }", "g.yaml:1: sever.port: no such section; there are: admin, audit, cache, "),
         ("log: { level: info }\nserver:\n  port: http", "g.yaml:3: server.port: 'http' is not a whole number"),
         ("server: { port: 70000 }", "g.yaml:1: server.port: 70000 is not within 0…65535"),
         ("server: { port: [1] }", "g.yaml:1: server.port: a single value is expected"),

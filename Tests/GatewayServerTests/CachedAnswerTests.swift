@@ -50,7 +50,7 @@ struct CachedAnswerTests {
         #expect(fixture.provider.calls.count == 1 && fixture.ledger.snapshot.reservations.count == 1)
         #expect(first.headers[.cache] == "miss" && first.headers[.costUSD] == "0.001300000")
         #expect(second.headers[.cache] == "hit" && second.headers[.costUSD] == "0.000000000")
-        #expect(second.headers[.age] == "0" && second.headers[.servedBy] == "cache")
+        #expect(second.headers[.age].flatMap { Int($0) } ?? 99 < 60 && second.headers[.servedBy] == "cache")
         func object(_ response: TestResponse) throws -> [String: Any] {
             let text = DirectAnswerTests.text(response).replacingOccurrences(of: #","odd":1e400"#, with: "")
             return try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])

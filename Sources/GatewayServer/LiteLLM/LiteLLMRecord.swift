@@ -36,6 +36,7 @@ package struct LiteLLMRecord: Sendable {
         return text.isEmpty ? nil : text
     }
 
+    /// A truth value.
     package mutating func flag(_ name: String) throws(Failure) -> Bool? {
         guard let value = take(name) else { return nil }
         guard let flag = value.flag else { throw Failure(field: name, message: "is neither true nor false") }
