@@ -47,6 +47,8 @@ package struct GatewayServices: Sendable {
     package let activity = Activity()
     /// What the routes' routers have learned.
     package var learning: RouterLearning
+    /// How much of the engines' time may go into reading what LLMs wrote.
+    let readings = ReadingAllowance()
     /// Rate limits of local models: this gateway's own count.
     package var localLimits = LocalLimits()
     /// Keeps texts of tenants that want it; nil: nobody's are kept.

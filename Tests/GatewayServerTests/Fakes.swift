@@ -168,7 +168,7 @@ final class FakeSLM: SmallLanguageModel {
 
 /// A PRM with a fixed score a step.
 struct FakePRM: ProcessRewardModel {
-    var needsHidden: Bool { true }
+    var needsHidden = true
     var scores: [Double]
     var fails = false
     func score(

@@ -140,6 +140,8 @@ final class FakeRouterMemory: RouterMemory {
         #expect(outcome.period == "month:2026-11")
         #expect(abs((outcome.remaining ?? 0) - 0.9987) < 1e-9)
         #expect(outcome.floor == nil)
+        // This PRM looks at the SLM's own states: it cannot read what another wrote.
+        #expect(outcome.read == nil && outcome.spent == outcome.paid)
         // A budget that is nearly gone, over and over: the next poor step is not paid for.
         for _ in 0..<300 {
             var poor = outcome
@@ -149,6 +151,43 @@ final class FakeRouterMemory: RouterMemory {
         await fixture.services.learning.foldDirty()
         let next = try await DirectAnswerTests.post(fixture, Self.question)
         #expect(next.headers[.servedBy] == "slm")
+    }
+
+    @Test("the rest that an LLM wrote is read by a PRM that can read it, step by step as it stands in the answer")
+    func read() async throws {
+        let script = completion("Better two.\\nAnswer: 3")
+        let lines = [PaidChunk(bytes: script.chunks[0].bytes, text: "Better two.\nAnswer: 3")]
+        var fixture = Fixture(
+            scripts: [.init(chunks: lines, result: script.result)], scores: [0.99, 0.05, 0.7],
+            settings: Self.settings())
+        fixture.services.learning = RouterLearning(
+            memory: FakeRouterMemory(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let prm = FakePRM(needsHidden: false, scores: [0.99, 0.05, 0.7])
+        fixture.services.models = FakeModels(slm: fixture.slm, prm: prm)
+        let response = try await DirectAnswerTests.post(fixture, Self.question)
+        #expect(response.headers[.servedBy] == "mixed")
+        #expect(try await Self.outcome(fixture)?.read == 0.7)
+    }
+
+    private static func begins(_ account: inout ReadingAllowance.Account) -> Bool { account.begin() }
+
+    @Test("readings take a small part of the engines' time, one at a time")
+    func allowance() {
+        var account = ReadingAllowance.Account()
+        #expect(Self.begins(&account))
+        #expect(!Self.begins(&account))
+        account.end(.seconds(8))
+        // Three seconds too many are saved first, out of a hundred of drafting.
+        account.worked(.seconds(99))
+        #expect(!Self.begins(&account))
+        account.worked(.seconds(2))
+        #expect(Self.begins(&account))
+        // However long a gateway drafts, it saves up no more than at the beginning.
+        account.end(.zero)
+        account.worked(.seconds(1_000_000))
+        #expect(Self.begins(&account))
+        account.end(ReadingAllowance.Account.most)
+        #expect(!Self.begins(&account))
     }
 
     @Test("a route with a fixed λ, one that never escalates and a gateway without a memory learn nothing")

@@ -111,9 +111,11 @@ struct AnswerJob: Sendable {
     }
 
     /// Metrics and the request's row, at the very end.
-    /// - Parameter slm: the local model that worked on it.
+    /// - Parameters:
+    ///   - slm: the local model that worked on it.
+    ///   - learning: what the route's router learns from it, and who is told when that is recorded.
     func record(
-        _ summary: AnswerReport?, route: String?, status: Int, outcome: String? = nil, slm: String? = nil
+        _ summary: AnswerReport?, route: String?, status: Int, slm: String? = nil, learning: RecordedLearning? = nil
     ) async {
         let elapsed = ContinuousClock.now - startedAt
         let registry = services.metrics.registry
@@ -132,10 +134,22 @@ struct AnswerJob: Sendable {
             degraded: summary?.degraded, slmInputTokens: summary?.slmInputTokens ?? 0,
             slmOutputTokens: summary?.slmOutputTokens ?? 0, costNanoUSD: summary?.cost.rawValue ?? 0,
             startedAt: startedOn, milliseconds: Int64(elapsed / .milliseconds(1)))
-        record.outcome = outcome
         record.slm = slm
         record.refused = refused.take()
         let (ledger, finished) = (services.ledger, record)
-        services.activity.trail { await ledger.record(finished) }
+        services.activity.trail {
+            guard let learning, let outcome = await learning.outcome() else { return await ledger.record(finished) }
+            var taught = finished
+            taught.outcome = outcome
+            await ledger.record(taught)
+            learning.recorded()
+        }
     }
+}
+
+/// What a route's router learns from an answer, worked out when the client has the answer.
+struct RecordedLearning: Sendable {
+    /// nil: nothing.
+    var outcome: @Sendable () async -> String?
+    var recorded: @Sendable () -> Void
 }

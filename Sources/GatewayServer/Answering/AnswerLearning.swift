@@ -14,6 +14,8 @@ struct AnswerLearning {
     /// p of the step that the LLM wrote last, until the step after it is scored.
     private var lifted: Double?
     private var stepGains: [Double] = []
+    /// What the PRM makes of the rest that the LLM wrote.
+    var read: Double?
     private var calls: [(kind: EscalationKind, base: Double, cost: Double)] = []
 
     init(settings: RouteSettings, price: ModelPrice?, state: RouterState?) {
@@ -58,7 +60,9 @@ struct AnswerLearning {
         // One call for the rest is what a plan's unit of cost is about.
         if calls.count == 1, calls[0].kind == .rest, calls[0].base > 0 {
             outcome.paid = calls[0].cost * rest / calls[0].base
+            outcome.read = read
         }
+        outcome.spent = calls.reduce(0) { $0 + $1.cost }
         outcome.period = budget?.period
         outcome.floor = settings.target == .floor ? settings.qualityFloor : nil
         outcome.stepGains = stepGains.isEmpty ? nil : stepGains

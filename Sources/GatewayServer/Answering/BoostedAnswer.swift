@@ -65,7 +65,7 @@ struct BoostedAnswer: Sendable {
             case .finish(let finish):
                 await models.end(session: job.requestID)
                 await noteWithheld(machine.summary, models: models)
-                return await self.finish(finish, machine.summary, spending: spending, state: &state)
+                return await self.finish(finish, machine.summary, (models, spending), state: &state)
             }
         }
     }
@@ -145,14 +145,18 @@ struct BoostedAnswer: Sendable {
                 wantsHidden: prm?.needsHidden ?? false)
             form?.prepare(&request)
             let started = ContinuousClock.now
-            defer { state.waited += ContinuousClock.now - started }
+            defer {
+                state.waited += ContinuousClock.now - started
+                job.services.readings.worked(ContinuousClock.now - started)
+            }
             if plan.candidates > 1 {
                 return try await candidates(request, plan, (models, prm), spending: spending, &state)
             }
             let draft = try await self.draft(request, models: models)
             state.note(draft, isFirst: plan.step == 0 && plan.attempt == 0)
-            var reward = try? await prm?.score(
+            let scored = try? await prm?.score(
                 session: job.requestID, messages: messages, answer: plan.texts, draft: draft)
+            var reward = scored?.taken(for: route.settings.target)
             // A call that cannot be read, whatever else may be said of it, is of no use.
             if let form, reward != nil, form.turn(plan.texts.joined() + draft.text) == nil {
                 reward = ProcessReward(raw: 0, calibrated: 0)
@@ -187,7 +191,8 @@ struct BoostedAnswer: Sendable {
         var candidates: [DraftedCandidate] = []
         for (index, draft) in drafts.enumerated() {
             state.note(draft, isFirst: plan.step == 0 && plan.attempt == 0 && index == 0)
-            let reward = rewards.flatMap { $0.count == drafts.count ? $0[index] : nil }
+            let scored = rewards.flatMap { $0.count == drafts.count ? $0[index] : nil }
+            let reward = scored?.taken(for: route.settings.target)
             if let reward {
                 state.learning?.scored(plan, p: reward.calibrated, context: draft.promptTokens)
                 observe(reward)
@@ -286,8 +291,10 @@ struct BoostedAnswer: Sendable {
     }
 
     private func finish(
-        _ finish: Finish, _ summary: AnswerSummary, spending: SpendingView, state: inout AnswerProgress
+        _ finish: Finish, _ summary: AnswerSummary, _ known: (models: RouteModels, spending: SpendingView),
+        state: inout AnswerProgress
     ) async {
+        let spending = known.spending
         let reason: String
         switch finish.reason {
         case .stop: reason = "stop"
@@ -304,9 +311,23 @@ struct BoostedAnswer: Sendable {
         } else {
             await state.close(report)
         }
-        let outcome = state.learning?.outcome(budget: spending.budget, now: job.startedOn)
-        await job.record(report, route: route.name, status: 200, outcome: outcome, slm: route.slm)
-        if outcome != nil { job.services.learning.note(route) }
+        let learning = recorded(state, known.models, budget: spending.budget)
+        await job.record(report, route: route.name, status: 200, slm: route.slm, learning: learning)
+    }
+
+    /// What the route's router learns; the rest that an LLM wrote is read for that, where there is time.
+    private func recorded(
+        _ state: AnswerProgress, _ models: RouteModels, budget: BudgetState?
+    ) -> RecordedLearning? {
+        guard let learning = state.learning else { return nil }
+        let rest = learning.isRecorded ? RestReading(state.trace, messages: messages, models: models) : nil
+        let (services, route, now) = (job.services, route, job.startedOn)
+        return RecordedLearning(
+            outcome: {
+                var learning = learning
+                if let rest { learning.read = await services.readings.read { await rest.probability() } }
+                return learning.outcome(budget: budget, now: now)
+            }, recorded: { services.learning.note(route) })
     }
 
     private func fail(_ refusal: GatewayRefusal, state: AnswerProgress) async {

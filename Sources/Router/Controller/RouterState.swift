@@ -23,6 +23,10 @@ package struct RouterState: Hashable, Sendable, Codable {
     package private(set) var period: String?
     /// Share of the doubt that an LLM-written step removes, less the prior.
     private var stepGain = LearnedMean()
+    /// Of the reward model on what the LLM wrote; nil: nothing was read.
+    private var reader: ReaderBias?
+    /// This route's part in its budget; nil in a state of an earlier version, until its next outcome.
+    private var pool: SharedPool?
 
     /// - Parameters:
     ///   - budget: of a period, in USD; λ starts at the price at which the calibration set's demand costs that much.
@@ -74,8 +78,12 @@ package struct RouterState: Hashable, Sendable, Codable {
         package var baseCost: Double
         /// What was paid in USD; nil: nothing was.
         package var paid: Double?
+        /// All that the request spent in USD, where that is not `paid`.
+        package var spent: Double?
         /// How likely the LLM's answer is right, as far as anyone read it; noise may take it out of 0…1.
         package var success: Double?
+        /// What the reward model makes of the LLM's text: it was made for the SLM's, so that only changes count.
+        package var read: Double?
         /// Left of the budget in USD; nil: not known, so that the price stays.
         package var remaining: Double?
         /// Which share of the period has passed.
@@ -112,17 +120,34 @@ package struct RouterState: Hashable, Sendable, Codable {
         plan.observe(
             p: outcome.p, gain: outcome.gain - drift, relativeCost: outcome.baseCost / max(costs.meanAnswer, 1e-12))
         if let paid = outcome.paid { costs.observe(actual: paid, expected: outcome.baseCost) }
-        if let success = outcome.success, success.isFinite {
+        if let success = outcome.success ?? corrected(outcome), success.isFinite {
             gains.observe(min(max(success, -1), 2), p: outcome.p, cluster: outcome.cluster)
         }
         for gain in outcome.stepGains ?? [] where gain.isFinite { stepGain.observe(min(max(gain, -1), 1)) }
         updates += 1
+        if let remaining = outcome.remaining, !isLate { share(remaining, outcome) }
         if let floor = outcome.floor {
             movePrice(floor: floor)
         } else if let remaining = outcome.remaining, !isLate {
             movePrice(remaining: remaining, elapsed: outcome.elapsed)
         }
         if updates == Self.ownRequests { initialPrice = max(price, Self.leastPrice) }
+    }
+
+    private mutating func corrected(_ outcome: Outcome) -> Double? {
+        guard let read = outcome.read, read.isFinite else { return nil }
+        reader = reader ?? ReaderBias()
+        return reader?.corrected(
+            min(max(read, 0), 1), expected: gains.success(min(max(outcome.p, 0), 1), cluster: outcome.cluster))
+    }
+
+    /// Of what is left of the budget, the part that this route plans with; the rest is for others who share it.
+    package var budgetShare: Double { pool?.share ?? 1 }
+
+    private mutating func share(_ remaining: Double, _ outcome: Outcome) {
+        let unit = max(costs.meanAnswer, 1e-12)
+        pool = pool ?? SharedPool()
+        pool?.observe(spent: (outcome.spent ?? outcome.paid ?? 0) / unit, remaining: remaining / unit)
     }
 
     /// Begins a later period. True: the outcome is of an earlier one, so that what was left then says nothing now.
@@ -154,7 +179,7 @@ package struct RouterState: Hashable, Sendable, Codable {
         let factor = costs.factor
         // At a cost factor of 10 an answer costs ten units: it is worth it at a tenth of the price.
         let demand = factor * plan.demand(price: price * factor, requestsLeft: left, shift: gains.drift)
-        let means = max(remaining, 0) / max(costs.meanAnswer, 1e-12)
+        let means = budgetShare * max(remaining, 0) / max(costs.meanAnswer, 1e-12)
         guard demand > 0 || means > 0 else { return }
         let gap = log((demand + 0.01) / (means + 0.01))
         move(min(max(gap, -Self.mostGap), Self.mostGap))
@@ -166,5 +191,8 @@ package struct RouterState: Hashable, Sendable, Codable {
     }
 
     /// A new period begins: λ and what was learned go on.
-    package mutating func turn() { plan.turn() }
+    package mutating func turn() {
+        plan.turn()
+        pool?.turn()
+    }
 }
