@@ -57,7 +57,8 @@ let package = Package(
         .target(
             name: "Inference", dependencies: ["CLinux", "CLlama", "ThreadExecutor", "GatewayCore", subprocess, log],
             swiftSettings: common),
-        .target(name: "Providers", dependencies: ["Curl", "WireFormat", "GatewayCore", log], swiftSettings: strict),
+        .target(
+            name: "Providers", dependencies: ["Curl", "WireFormat", "GatewayCore", crypto, log], swiftSettings: strict),
         .target(
             name: "Ledger", dependencies: ["Postgres", "GatewayCore", "Audit", "Outbox", crypto, log],
             // Lets tests kill a gateway at a chosen moment; a release build has none of it.
@@ -128,7 +129,8 @@ let package = Package(
             dependencies: ["Inference", "GatewayCore", "GatewayTesting", "gboost", log, crypto],
             exclude: ["Scripts"], swiftSettings: common),
         .testTarget(
-            name: "ProvidersTests", dependencies: ["Providers", "Curl", "WireFormat", "GatewayCore", "GatewayTesting"],
+            name: "ProvidersTests",
+            dependencies: ["Providers", "Curl", "WireFormat", "GatewayCore", "GatewayTesting", crypto],
             swiftSettings: common),
         .testTarget(
             name: "LedgerTests",

@@ -53,6 +53,30 @@ package struct CircuitBreaker: Hashable, Sendable {
         return Permit(generation: generation)
     }
 
+    /// Whether `admit` would let a call through, without taking the trial.
+    package func wouldAdmit(now: Duration) -> Bool {
+        switch phase {
+        case .closed: true
+        case .open(let until), .halfOpen(let until): now >= until
+        }
+    }
+
+    /// Reports a look at the provider that costs nothing, and so says less than a call: one that fails counts as a
+    /// failure, one that succeeds lets a trial come at once but does not close the breaker by itself.
+    package mutating func probed(succeeded: Bool, now: Duration) {
+        switch (phase, succeeded) {
+        case (.closed(let failures), false):
+            if failures + 1 >= max(settings.failureThreshold, 1) {
+                change(to: .open(until: now + settings.openDuration))
+            } else {
+                phase = .closed(failures: failures + 1)
+            }
+        case (.open, true): phase = .open(until: now)
+        case (.open, false): phase = .open(until: now + settings.openDuration)
+        case (.closed, true), (.halfOpen, _): return
+        }
+    }
+
     /// Reports the end of an admitted call. Failures are what says that the provider is down: no connection, broken
     /// exchanges, status 5xx; a refusal such as 400 or 429 is a sign of life.
     package mutating func finished(_ permit: Permit, succeeded: Bool, now: Duration) {

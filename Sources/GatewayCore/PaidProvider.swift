@@ -16,6 +16,8 @@ package struct ProviderTraits: Hashable, Sendable {
     package var prefersMaxCompletionTokens = false
     /// `stream_options` are known, by which usage is asked for.
     package var takesStreamOptions = true
+    /// Chats may carry Anthropic's thinking, with its signatures, as it came.
+    package var takesThinkingBlocks = false
     package init() {}
 }
 
@@ -124,9 +126,31 @@ package protocol PaidProvider: Sendable {
     var traits: ProviderTraits { get }
     /// Sends the call and waits for the response head. Throws `ProviderError`.
     func open(_ call: PaidCall) async throws -> any PaidExchange
+    /// Whether it answers at all, by a question that is never charged; nil: there is none to ask.
+    func isReachable() async -> Bool?
+    /// Why a body in the form of its endpoint cannot be sent there; nil: it can. Asked before a hold is taken.
+    /// - Parameter model: by its name there.
+    func objection(to body: [UInt8], model: String) -> RequestObjection?
+}
+
+/// What stands in the way of a request at one provider.
+package struct RequestObjection: Error, Hashable, Sendable {
+    /// For the client; names fields, never their content.
+    package var message: String
+    /// Fit for `error.code`.
+    package var code: String
+    /// The field at fault.
+    package var param: String?
+    package init(message: String, code: String, param: String?) {
+        self.message = message
+        self.code = code
+        self.param = param
+    }
 }
 
 extension PaidProvider {
     package var endpoints: Set<PaidEndpoint> { [.chatCompletions] }
     package var traits: ProviderTraits { ProviderTraits() }
+    package func isReachable() async -> Bool? { nil }
+    package func objection(to body: [UInt8], model: String) -> RequestObjection? { nil }
 }

@@ -1,3 +1,4 @@
+internal import GatewayCore
 internal import HTTPTypes
 internal import Hummingbird
 internal import NIOCore
@@ -8,6 +9,12 @@ extension GatewayRefusal {
     init(_ error: WireFormatError) {
         self = .invalidRequest(error.message, parameter: error.param)
         code = error.code.rawValue
+    }
+
+    /// A request that its provider could not take.
+    init(_ objection: RequestObjection) {
+        self = .invalidRequest(objection.message, parameter: objection.param)
+        code = objection.code
     }
 
     /// As OpenAI's clients read it.

@@ -22,6 +22,8 @@ package struct GatewayRefusal: Error, Sendable {
     package var shouldRetry: Bool?
     /// For the log, where it says more than `message`.
     package var logText: String?
+    /// A paid call failed that may have been charged for: to send the request again would pay twice.
+    var mayHaveCharged = false
     /// Set by an answer that has counted and recorded its own request already.
     var isCounted = false
 
@@ -137,22 +139,35 @@ extension GatewayRefusal {
     /// Statuses by which a provider says that the request is at fault.
     private static let requestFaults: Set<Int> = [400, 404, 413, 415, 422]
 
-    /// A paid call that failed: the provider's own status where the request is at fault, 504 where it ran out of time,
-    /// else 502.
+    /// A paid call that failed: the provider's own status where the request is at fault or not allowed there, 504 where
+    /// it ran out of time, else 502.
     package static func upstream(_ error: ProviderError) -> GatewayRefusal {
-        let isTimeout = error.code == .interrupted && error.message.contains("timed out")
-        // What a provider says is wrong with the request is the client's to mend: to send it again would not help.
-        let fault = error.code == .status ? error.status.flatMap { requestFaults.contains($0) ? $0 : nil } : nil
-        var refusal = GatewayRefusal(
-            status: fault ?? (isTimeout ? 504 : 502), type: fault == nil ? "upstream_error" : "invalid_request_error",
-            code: "upstream_error",
-            message: fault == nil
-                ? "The provider failed: \(error.message)" : "The provider refuses the request: \(error.message)")
+        var refusal = Self.words(error)
+        refusal.mayHaveCharged = error.mayHaveCharged
         refusal.metadata = [
             ("provider_status", error.status.map(String.init)), ("provider_request_id", error.providerRequestID),
         ]
         refusal.retryAfterSeconds = error.retryAfterSeconds
         return refusal
+    }
+
+    private static func words(_ error: ProviderError) -> GatewayRefusal {
+        if error.code == .status, error.status == 403 {
+            // As a 502 the official clients would send it again, and hear the same.
+            var refusal = GatewayRefusal(
+                status: 403, type: "permission_error", code: "provider_permission_denied",
+                message: "The provider does not permit this call: \(error.message)")
+            refusal.shouldRetry = false
+            return refusal
+        }
+        let isTimeout = error.code == .interrupted && error.message.contains("timed out")
+        // What a provider says is wrong with the request is the client's to mend: to send it again would not help.
+        let fault = error.code == .status ? error.status.flatMap { requestFaults.contains($0) ? $0 : nil } : nil
+        return GatewayRefusal(
+            status: fault ?? (isTimeout ? 504 : 502), type: fault == nil ? "upstream_error" : "invalid_request_error",
+            code: "upstream_error",
+            message: fault == nil
+                ? "The provider failed: \(error.message)" : "The provider refuses the request: \(error.message)")
     }
 
     /// A queue is full: worth another try after this many seconds.

@@ -36,6 +36,8 @@ package struct GatewayServices: Sendable {
     package var notices: any NoticeSink = NoNotices()
     /// Breakers and retries of the providers.
     package var guards = ProviderGuards()
+    /// What serves a model besides the provider in its name.
+    package var deployments = Deployments()
     package var limits: GatewayLimits
     /// Key of the hashes of prompts and answers in the audit.
     package var contentKey: SymmetricKey
@@ -44,6 +46,8 @@ package struct GatewayServices: Sendable {
     package var notReady: @Sendable () async -> [String]
     /// Fills the gauges that come from the ledger, at a scrape.
     package var refreshGauges: @Sendable (GatewayMetrics) async -> Void
+    /// Requests that are known by their clients' own keys.
+    package var idempotency = IdempotencyKeys()
     package let activity = Activity()
     /// What the routes' routers have learned.
     package var learning: RouterLearning

@@ -18,6 +18,8 @@ extension HTTPField.Name {
     static let xAPIKey = named("x-api-key")
     static let anthropicVersion = named("anthropic-version")
     static let anthropicBeta = named("anthropic-beta")
+    static let idempotencyKey = named("idempotency-key")
+    static let idempotentReplayed = named("idempotent-replayed")
     static let shouldRetry = named("x-should-retry")
     static let requestID = named("x-gboost-request-id")
     static let servedBy = named("x-gboost-served-by")

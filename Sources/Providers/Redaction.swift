@@ -6,15 +6,18 @@ package struct Redaction: Sendable {
     /// How the keys of known vendors, and of this gateway, begin.
     private static let beginnings = ["sk-", "sk_", "pk-", "rk-", "gsk_", "xai-", "AIza", "gb-", "eyJ", "hf_", "r8_"]
     private static let minKeyLength = 11
-    private let secret: Secret?
+    private let secrets: [Secret]
 
     /// - Parameter secret: removed wherever it stands, whatever it looks like.
-    package init(_ secret: Secret?) { self.secret = secret }
+    package init(_ secret: Secret?) { self.init([secret].compactMap(\.self)) }
+
+    /// The same for several.
+    package init(_ secrets: [Secret]) { self.secrets = secrets }
 
     /// Redacts first and cuts after, so that no cut leaves a part of a key that is not known as one.
     package func clean(_ text: String) -> String {
         var text = text
-        if let secret = secret?.revealed, !secret.isEmpty { text = replacing(secret, in: text) }
+        for secret in secrets where !secret.revealed.isEmpty { text = replacing(secret.revealed, in: text) }
         var result = ""
         var word = ""
         var isAfterBearer = false

@@ -31,9 +31,9 @@ struct ChatCall: Sendable {
     private func counts(output: Int) -> SimulatedUsage {
         var usage = SimulatedUsage(input: input, output: output, thinking: min(output, reply.thinkingTokens))
         var left = input
+        let (short, long) = wire.tellsCacheWrites ? (faults.cacheWrite5m, faults.cacheWrite1h) : (0, 0)
         for (path, wanted) in [
-            (\SimulatedUsage.cached, faults.cached), (\.cacheWrite5m, faults.cacheWrite5m),
-            (\.cacheWrite1h, faults.cacheWrite1h),
+            (\SimulatedUsage.cached, faults.cached), (\.cacheWrite5m, short), (\.cacheWrite1h, long),
         ] {
             usage[keyPath: path] = min(left, wanted)
             left -= min(left, wanted)
@@ -112,14 +112,14 @@ struct ChatCall: Sendable {
         var sent = 0
         do {
             let start = json.first(reported, isStale: faults.isStale)
-            try await writer.write(ByteBuffer(string: start))
+            try await writer.write(json.encoded(start))
             for event in json.events(reply.pieces) {
                 if faults.dropAfter == sent { break }
                 if faults.trickle > 0 { try await Task.sleep(for: .milliseconds(faults.trickle)) }
                 if sent == reply.pieces.count / 2 { try await writeMidway(&writer, sent: sent) }
                 // Generated, whether or not it arrives.
                 sent += 1
-                try await writer.write(ByteBuffer(string: event))
+                try await writer.write(json.encoded(event))
             }
         } catch {
             // The caller left.
@@ -133,14 +133,14 @@ struct ChatCall: Sendable {
         try await charge(output: output, finished: true)
         let usage = request.includesUsage ? reported : nil
         let end = json.end(reply, usage: usage, isInChoices: faults.usage == .withChoices)
-        try await writer.write(ByteBuffer(string: end))
+        try await writer.write(json.encoded(end))
     }
 
     @concurrent private func writeMidway(_ writer: inout any ResponseBodyWriter, sent: Int) async throws {
-        if faults.isGarbage { try await writer.write(ByteBuffer(string: json.garbage)) }
+        if faults.isGarbage { try await writer.write(json.encoded(json.garbage)) }
         if faults.usage == .twice, request.includesUsage {
             let usage = counts(output: reply.outputTokens(chunks: sent))
-            try await writer.write(ByteBuffer(string: json.midway(usage)))
+            try await writer.write(json.encoded(json.midway(usage)))
         }
     }
 }

@@ -63,6 +63,24 @@ struct ChatService: Sendable {
             if let refusal = refusal(of: request, on: .messages) { return refusal }
             return try await countTokens(request)
         }
+        router.get("v1beta/models") { request, _ in
+            let wire = SimulatedWire.gemini(model: "", isStream: false)
+            return refusal(of: request, on: wire) ?? respond(.ok, #"{"models":[]}"#)
+        }
+        router.post("v1beta/models/:action") { request, context in
+            let words = (context.parameters.get("action") ?? "").split(separator: ":", maxSplits: 1).map(String.init)
+            guard words.count == 2, ["generateContent", "streamGenerateContent"].contains(words[1]) else {
+                return invalid("There is no such method.", status: .notFound)
+            }
+            let isStream = words[1] == "streamGenerateContent"
+            return try await answer(request, on: .gemini(model: words[0], isStream: isStream))
+        }
+        for (action, isStream) in [("converse", false), ("converse-stream", true)] {
+            router.post("model/:model/\(action)") { request, context in
+                let model = context.parameters.get("model")?.removingPercentEncoding ?? ""
+                return try await answer(request, on: .converse(model: model, isStream: isStream))
+            }
+        }
         router.get("sim/calls") { _, _ in try calls() }
         router.post("sim/faults") { request, _ in try await setFaults(request) }
     }
@@ -86,9 +104,19 @@ struct ChatService: Sendable {
 
     /// 401 unless the key is right.
     private func refusal(of request: Request, on wire: SimulatedWire = .chat) -> Response? {
-        let isBearer = wire != .messages
-        let given = isBearer ? request.headers[.authorization] : header("x-api-key", of: request)
-        guard let key = options.apiKey, given != (isBearer ? "Bearer \(key)" : key) else { return nil }
+        guard let key = options.apiKey else { return nil }
+        let authorization = request.headers[.authorization]
+        let isRight =
+            switch wire {
+            case .messages: header("x-api-key", of: request) == key
+            case .gemini: header("x-goog-api-key", of: request) == key
+            // The key is Bedrock's own, or the id of one that signs; the signature itself is not looked at.
+            case .converse:
+                authorization == "Bearer \(key)"
+                    || authorization?.hasPrefix("AWS4-HMAC-SHA256 Credential=\(key)/") == true
+            case .chat, .completions, .responses, .embeddings: authorization == "Bearer \(key)"
+            }
+        guard !isRight else { return nil }
         return invalid("Incorrect API key provided.", status: .unauthorized, code: "invalid_api_key", on: wire)
     }
 
@@ -184,7 +212,7 @@ struct ChatService: Sendable {
             return refused(status: status, retryAfterSeconds: seconds, id: id, wire: call.wire)
         }
         let body = call.body()
-        var headers: HTTPFields = [.contentType: call.request.isStream ? "text/event-stream" : "application/json"]
+        var headers: HTTPFields = [.contentType: call.request.isStream ? call.wire.streamType : "application/json"]
         if let name = HTTPField.Name(Self.requestIDHeader) { headers[name] = id }
         return Response(
             status: .ok, headers: headers,

@@ -1,3 +1,5 @@
+internal import NIOCore
+
 /// What a call counts, and so what it costs. `input` includes what was read from a cache and written to one.
 struct SimulatedUsage: Hashable, Sendable {
     var input = 0
@@ -25,4 +27,10 @@ protocol WireJSON: Sendable {
     func end(_ reply: SimulatedReply, usage: SimulatedUsage?, isInChoices: Bool) -> String
     /// The answer of a call that does not stream.
     func whole(_ reply: SimulatedReply, usage: SimulatedUsage?) -> String
+    /// A stream's text as it goes onto the wire.
+    func encoded(_ text: String) -> ByteBuffer
+}
+
+extension WireJSON {
+    func encoded(_ text: String) -> ByteBuffer { ByteBuffer(string: text) }
 }

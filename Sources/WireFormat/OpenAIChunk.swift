@@ -83,10 +83,14 @@ package struct ProviderFault: Hashable, Sendable {
         self.code = code
     }
 
+    /// Reads the `error` member of an object; nil where it has none.
+    package init?(of object: JSONValue) { self.init(object["error"]) }
+
     /// Reads an error body; nil where it is not one.
     package init?(body: [UInt8]) {
         guard let root = try? JSONDocument(body, limits: .provider).root else { return nil }
-        self.init(root["error"])
+        // Amazon's have the message by itself.
+        self.init(root["error"] ?? (root["message"]?.string != nil ? root : nil))
     }
 
     /// Reads an `error` member: an object, or (as some send) a plain string. nil: absent or null.

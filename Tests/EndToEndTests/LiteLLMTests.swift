@@ -60,7 +60,7 @@ extension RealProcessTests {
         let python = try #require(Self.liteLLMPython)
         try await Self.with { world in
             let path = try await Self.leaveLiteLLM(world)
-            try await Self.addAnthropic(to: world)
+            try await Self.addWires(to: world)
             try Self.adminKey.write(toFile: world.directory + "/admin", atomically: true, encoding: .utf8)
             let imported = try await Program.run(
                 [

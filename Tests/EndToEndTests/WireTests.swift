@@ -6,7 +6,7 @@ import Testing
 /// Of the one suite that runs its tests one after the other.
 extension RealProcessTests {
     private static let wirePython = ProcessInfo.processInfo.environment["GBOOST_PYTHON"]
-    private static let models = ["sim/sim-large", "claude/sim-large"]
+    private static let models = ["sim/sim-large", "claude/sim-large", "google/sim-large", "aws/sim-large"]
     private static let paths = ["/v1/chat/completions", "/v1/messages"]
     private struct Way: Sendable {
         var model = models[0]
@@ -14,11 +14,19 @@ extension RealProcessTests {
         var isStream = true
     }
 
-    /// Adds Anthropic's wire of the same provider, and what the cache costs there.
-    static func addAnthropic(to world: World) async throws {
+    /// Adds the other wires of the same provider, and what the cache costs there.
+    static func addWires(to world: World) async throws {
         let text = try String(contentsOfFile: world.configuration, encoding: .utf8)
-        let entry = "  - { name: claude, kind: anthropic, base_url: \"http://127.0.0.1:\(world.providerPort)\" }\n"
-        try (text + entry).write(toFile: world.configuration, atomically: true, encoding: .utf8)
+        let (host, secret) = ("http://127.0.0.1:\(world.providerPort)", "\(world.directory)/secret")
+        try "AKIDEXAMPLE".write(toFile: secret, atomically: true, encoding: .utf8)
+        let entries = """
+              - { name: claude, kind: anthropic, base_url: "\(host)" }
+              - { name: google, kind: gemini, base_url: "\(host)/v1beta" }
+              - { name: aws, kind: bedrock, region: eu-central-1, base_url: "\(host)", access_key_id: "file:\(secret)",
+                  secret_access_key: "file:\(secret)" }
+
+            """
+        try (text + entries).write(toFile: world.configuration, atomically: true, encoding: .utf8)
         for model in models {
             try await world.gboost(
                 "price", "set", model, "--input-usd-per-mtok", "10", "--output-usd-per-mtok", "30",
@@ -45,13 +53,13 @@ extension RealProcessTests {
     }
 
     @Test(
-        "Matrix: both official clients, both formats of provider, streamed and not, all that may be asked",
+        "Matrix: both official clients, all formats of providers, streamed and not, all that may be asked",
         .enabled(if: wirePython != nil, "GBOOST_PYTHON names no Python with the clients: ops/test installs one"))
     func matrix() async throws {
         let python = try #require(Self.wirePython)
         let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Scripts/wire_matrix.py")
         try await Self.with { world in
-            try await Self.addAnthropic(to: world)
+            try await Self.addWires(to: world)
             let key = try await world.tenant("acme", limitUSD: "50")
             try await world.gboost(
                 "route", "add", "doubting-claude", "--tenant", "acme", "--slm", "slm", "--prm", "unsure", "--llm",
@@ -74,7 +82,7 @@ extension RealProcessTests {
     @Test("rows 8 and 11 on every wire to every kind of provider: the ledger is the bill, whatever is cached, or left")
     func ledgerIsBill() async throws {
         try await Self.with { world in
-            try await Self.addAnthropic(to: world)
+            try await Self.addWires(to: world)
             let key = try await world.tenant("acme", limitUSD: "50")
             let gateway = try await world.gateway()
             let asked = try await Self.askOddly(world, gateway, key: key)
@@ -88,13 +96,46 @@ extension RealProcessTests {
         }
     }
 
+    @Test("A model whose first deployment is away is answered by the next, at its price: the ledger is the bill")
+    func fallback() async throws {
+        try await Self.with { world in
+            try await Self.addWires(to: world)
+            let text = try String(contentsOfFile: world.configuration, encoding: .utf8)
+            let groups = """
+                  - { name: gone, kind: openai, base_url: "http://127.0.0.1:9/v1", probe_seconds: 1 }
+                model_groups:
+                  - { name: large, model: gone/large, deployments: "gone/large, aws/sim-large",
+                      fallbacks: google/sim-large }
+
+                """
+            try (text + groups).write(toFile: world.configuration, atomically: true, encoding: .utf8)
+            try await world.gboost(
+                "price", "set", "gone/large", "--input-usd-per-mtok", "90", "--output-usd-per-mtok", "90")
+            let key = try await world.tenant("acme", limitUSD: "50")
+            let gateway = try await world.gateway()
+            for path in Self.paths {
+                for isStream in [false, true] {
+                    let way = Way(model: "gone/large", path: path, isStream: isStream)
+                    let said = try await Self.ask(Self.question, by: way, key: key, of: gateway)
+                    let charge = try #require(try world.charges.last)
+                    #expect(said.contains("\"cost_nano_usd\":\(charge.nanoUSD)"), "\(way)")
+                }
+            }
+            #expect(await gateway.stop() == 0)
+            let books = try await Books.read(world, tenant: "acme")
+            books.check()
+            #expect(try world.charges.count == 4)
+            #expect(books.bill == books.settled && books.unreconciled.isEmpty && books.held == 0)
+        }
+    }
+
     /// Cached tokens, counts that are stated twice, late, or replaced; how many calls that were.
     private static func askOddly(_ world: World, _ gateway: Gateway, key: String) async throws -> Int {
         try await world.faults(
             "cached:5@AAA", "cache-write:4@AAA", "cache-write-1h:3@AAA-1h", "usage-twice@BBB", "stale-start@CCC",
             "usage-with-choices@DDD", "cached:1000@EEE")
         for mark in ["AAA", "AAA-1h", "BBB", "CCC", "DDD", "EEE"] {
-            for model in models where mark != "AAA-1h" || model.hasPrefix("claude") {
+            for model in models where mark != "AAA-1h" || !model.hasPrefix("sim") {
                 for (path, isStream) in [(paths[0], false), (paths[0], true), (paths[1], false), (paths[1], true)] {
                     let way = Way(model: model, path: path, isStream: isStream)
                     let said = try await ask("\(mark) " + question, by: way, key: key, of: gateway)
@@ -105,7 +146,7 @@ extension RealProcessTests {
             }
         }
         let charges = try world.charges
-        #expect(charges.count == 44)
+        #expect(charges.count == 92)
         #expect(charges.contains { $0.cacheWrite1hTokens == 3 } && charges.contains { $0.cachedTokens ?? 0 > 5 })
         return charges.count
     }
@@ -126,6 +167,6 @@ extension RealProcessTests {
             }
             try await group.waitForAll()
         }
-        return 4 * chunks + 1
+        return 2 * models.count * chunks + 1
     }
 }

@@ -11,7 +11,7 @@ enum ImportRules {
         "Audit": ["Crypto"],
         "Outbox": ["GatewayCore", "Crypto"],
         "Inference": ["CLlama", "CLinux", "ThreadExecutor", "GatewayCore", "Subprocess", "Logging"],
-        "Providers": ["Curl", "WireFormat", "GatewayCore", "Logging"],
+        "Providers": ["Curl", "WireFormat", "GatewayCore", "Crypto", "Logging"],
         "Ledger": ["Postgres", "GatewayCore", "Audit", "Outbox", "Crypto", "Logging"],
         "EmbeddedPostgres": ["Subprocess", "Logging"],
         "GatewayServer": [

@@ -33,6 +33,8 @@ struct AnswerJob: Sendable {
             guards: services.guards, metrics: services.metrics, logger: services.logger, notices: services.notices,
             refused: refused)
     }
+    /// The hop, over all candidates of a model.
+    var attempts: PaidAttempts { PaidAttempts(hop: hop, deployments: services.deployments) }
     /// Keyed hash for the audit: says whether two texts are the same, not what they are.
     func contentHash(_ bytes: some Sequence<UInt8>) -> String {
         HMAC<SHA256>.authenticationCode(for: Array(bytes), using: services.contentKey).map(Self.hex).joined()

@@ -15,17 +15,25 @@ struct DirectAnswer: Sendable {
 
     /// Runs to the end: the client's answer and the money. Never throws; a refusal goes to the client.
     func run() async {
+        guard job.services.providers[model.provider] != nil else {
+            job.refused.add(
+                RefusedCall(
+                    step: 0, at: Date(), model: model, reason: .priceUnknown,
+                    escalation: escalation(answerHash: nil)))
+            return await refuse(.priceUnknown(model))
+        }
         guard await !job.answer(from: caching, route: route) else { return }
+        let started = ContinuousClock.now
         do {
-            guard let provider = job.services.providers[model.provider] else {
-                job.refused.add(
-                    RefusedCall(
-                        step: 0, at: Date(), model: model, reason: .priceUnknown,
-                        escalation: escalation(answerHash: nil)))
-                throw PaidRefusal.priceUnknown(model)
+            let opened = try await job.attempts.run(model, isWanted: !job.stream.isAbandoned, prepare: offer)
+            let relay = job.request.relay(for: opened.sent, created: job.created)
+            if job.request.isStream {
+                await forward(opened.exchange, through: relay, held: opened.held, started: started)
+            } else {
+                await deliver(opened.exchange, through: relay, held: opened.held, started: started)
             }
-            let sent = try job.request.translated(for: provider)
-            await send(sent, plan: try plan(sent), to: provider)
+        } catch let error as WireFormatError {
+            await refuse(GatewayRefusal(error))
         } catch let refusal as PaidRefusal {
             await refuse(refusal.refusal)
         } catch let refusal as GatewayRefusal {
@@ -38,8 +46,28 @@ struct DirectAnswer: Sendable {
     /// nil: nothing of this request is kept.
     private var caching: AnswerCaching? { AnswerCaching(job, model: model) }
 
+    /// The call as a candidate would get it.
+    private func offer(_ candidate: ModelReference) throws -> PaidOffer {
+        guard let provider = job.services.providers[candidate.provider] else {
+            throw PaidRefusal.priceUnknown(candidate)
+        }
+        let (job, traits) = (job, provider.traits)
+        let sent = try job.request.translated(for: provider, model: candidate.model)
+        return PaidOffer(
+            plan: try plan(sent, to: candidate), sent: sent, record: escalation(answerHash: nil)
+        ) { held throws(WireFormatError) in
+            let body = try sent.paidBody(
+                model: candidate.model, maxTokens: Int(held.maxOutputTokens) / job.request.choices, traits: traits)
+            var call = PaidCall(
+                model: candidate, body: body, isStream: job.request.isStream, requestID: job.requestIDText)
+            call.endpoint = sent.endpoint
+            call.headers = job.passedHeaders
+            return call
+        }
+    }
+
     /// - Parameter sent: the request as its provider takes it.
-    private func plan(_ sent: WireRequest) throws -> PaidPlan {
+    private func plan(_ sent: WireRequest, to model: ModelReference) throws -> PaidPlan {
         let inputTokens = try sent.inputTokens()
         let limits = job.services.limits
         let perChoice = job.request.outputLimit.map(Int64.init) ?? limits.defaultMaxTokens
@@ -59,36 +87,6 @@ struct DirectAnswer: Sendable {
     private func escalation(answerHash: String?) -> EscalationRecord {
         EscalationRecord(
             kind: .direct, reason: reason, promptHash: job.contentHash(job.request.body), answerHash: answerHash)
-    }
-
-    private func send(_ sent: WireRequest, plan: PaidPlan, to provider: any PaidProvider) async {
-        let started = ContinuousClock.now
-        do {
-            let (held, _, exchange) = try await job.hop.run(
-                plan, record: escalation(answerHash: nil), isWanted: !job.stream.isAbandoned
-            ) { held throws(WireFormatError) in
-                let body = try sent.paidBody(
-                    model: model.model, maxTokens: Int(held.maxOutputTokens) / job.request.choices,
-                    traits: provider.traits)
-                var call = PaidCall(
-                    model: model, body: body, isStream: job.request.isStream, requestID: job.requestIDText)
-                call.endpoint = sent.endpoint
-                call.headers = job.passedHeaders
-                return call
-            }
-            let relay = job.request.relay(for: sent, created: job.created)
-            if job.request.isStream {
-                await forward(exchange, through: relay, held: held, started: started)
-            } else {
-                await deliver(exchange, through: relay, held: held, started: started)
-            }
-        } catch let error as WireFormatError {
-            await refuse(GatewayRefusal(error))
-        } catch let refusal as PaidRefusal {
-            await refuse(refusal.refusal)
-        } catch {
-            await refuse(.unexpected(error))
-        }
     }
 
     // MARK: Without a stream
@@ -189,7 +187,8 @@ struct DirectAnswer: Sendable {
         let cost = await job.hop.settle(
             held, result: result, failure: failure, escalation: escalation(answerHash: answer.hash))
         job.capture(held.plan.id, prompt: job.request.body, answer: answer.text)
-        job.services.metrics.registry.observe("gboost_provider_seconds", waited / .seconds(1), [model.provider])
+        job.services.metrics.registry.observe(
+            "gboost_provider_seconds", waited / .seconds(1), [held.plan.model.provider])
         var summary = AnswerReport(requestID: job.requestIDText, servedBy: .llm)
         summary.cost = cost
         summary.escalations = route == nil ? 0 : 1

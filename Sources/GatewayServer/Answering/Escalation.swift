@@ -42,18 +42,14 @@ struct Escalation: Sendable {
     /// - Parameter ceiling: what the request may still spend by its own header.
     func run(ceiling: NanoUSD?) async -> EscalationOutcome {
         guard !route.settings.escalationForbidden else { return .refused(.priceUnknown) }
-        guard let provider = job.services.providers[route.llm.provider] else {
-            return unasked(.priceUnknown)
-        }
-        let sent: WireRequest
-        let paid: PaidPlan
+        guard job.services.providers[route.llm.provider] != nil else { return unasked(.priceUnknown) }
         do {
-            sent = try question(for: provider)
-            paid = try paidPlan(sent, ceiling: ceiling)
-        } catch {
+            return try await call(ceiling: ceiling)
+        } catch is GatewayRefusal {
             return unasked(.notTranslatable)
+        } catch {
+            return .refused(Self.refusal(error))
         }
-        do { return try await call(sent, plan: paid, of: provider) } catch { return .refused(Self.refusal(error)) }
     }
 
     /// It did not come so far as to ask for a hold.
@@ -66,8 +62,10 @@ struct Escalation: Sendable {
     }
 
     /// The question in the provider's format.
-    private func question(for provider: any PaidProvider) throws -> WireRequest {
-        if whole != nil { return try job.request.unstreamed().translated(for: provider) }
+    private func question(for provider: any PaidProvider, model: String) throws -> WireRequest {
+        if whole != nil {
+            return try job.request.unstreamed().translated(for: provider, model: model)
+        }
         var prompt = self.prompt
         // Where white space may not end an answer, the reply is cut here.
         if !provider.endpoints.contains(.chatCompletions) {
@@ -76,33 +74,45 @@ struct Escalation: Sendable {
             prompt.temperature = nil
         }
         return try WireRequest.chat(ChatCompletionRequest(prompt.body(for: ask, stream: false)))
-            .translated(for: provider)
+            .translated(for: provider, model: model)
     }
 
-    private func paidPlan(_ sent: WireRequest, ceiling: NanoUSD?) throws -> PaidPlan {
+    private func paidPlan(_ sent: WireRequest, of model: ModelReference, ceiling: NanoUSD?) throws -> PaidPlan {
         let wanted = Int64(plan.maxTokens)
         let input = whole == nil ? max(prompt.inputBound(ask), try sent.inputTokens()) : try sent.inputTokens()
         return PaidPlan(
             id: HoldID(request: job.requestID, step: Int16(clamping: plan.step), attempt: 0), caller: job.caller,
-            route: route.name, model: route.llm, kind: plan.kind, inputTokens: input,
+            route: route.name, model: model, kind: plan.kind, inputTokens: input,
             maxOutputTokens: wanted, leastOutputTokens: min(wanted, job.services.limits.leastEscalationTokens),
             ceiling: ceiling, tags: job.options.tags, patience: Self.patience)
     }
 
-    private func call(
-        _ sent: WireRequest, plan paid: PaidPlan, of provider: any PaidProvider
-    ) async throws -> EscalationOutcome {
-        let started = ContinuousClock.now
-        let (held, call, exchange) = try await job.hop.run(
-            paid, record: record(job.contentHash(sent.body), answer: nil), isWanted: !job.stream.isAbandoned
+    /// The question as a candidate would get it.
+    private func offer(_ candidate: ModelReference, ceiling: NanoUSD?) throws -> PaidOffer {
+        guard let provider = job.services.providers[candidate.provider] else {
+            throw PaidRefusal.priceUnknown(candidate)
+        }
+        let (job, traits) = (job, provider.traits)
+        let sent = try question(for: provider, model: candidate.model)
+        return PaidOffer(
+            plan: try paidPlan(sent, of: candidate, ceiling: ceiling), sent: sent,
+            record: record(job.contentHash(sent.body), answer: nil)
         ) { held throws(WireFormatError) in
             let body = try sent.escalationBody(
-                model: route.llm.model, maxTokens: Int(held.maxOutputTokens), traits: provider.traits)
-            var call = PaidCall(model: route.llm, body: body, isStream: false, requestID: job.requestIDText)
+                model: candidate.model, maxTokens: Int(held.maxOutputTokens), traits: traits)
+            var call = PaidCall(model: candidate, body: body, isStream: false, requestID: job.requestIDText)
             call.endpoint = sent.endpoint
             if whole != nil { call.headers = job.passedHeaders }
             return call
         }
+    }
+
+    private func call(ceiling: NanoUSD?) async throws -> EscalationOutcome {
+        let started = ContinuousClock.now
+        let opened = try await job.attempts.run(route.llm, isWanted: !job.stream.isAbandoned) {
+            try offer($0, ceiling: ceiling)
+        }
+        let (held, call, exchange) = (opened.held, opened.call, opened.exchange)
         var text = ""
         var body: [UInt8] = []
         var failure: ProviderError?
@@ -123,7 +133,7 @@ struct Escalation: Sendable {
             escalation: record(job.contentHash(call.body), answer: text))
         job.capture(held.plan.id, prompt: call.body, answer: Array(text.utf8))
         job.services.metrics.registry.observe(
-            "gboost_provider_seconds", (ContinuousClock.now - started) / .seconds(1), [route.llm.provider])
+            "gboost_provider_seconds", (ContinuousClock.now - started) / .seconds(1), [held.plan.model.provider])
         if failure != nil { return .refused(.providerUnavailable, cost: cost) }
         var written = WrittenByLLM(
             plan: plan, reply: LLMReply(text: "", end: .answer, tokens: Int(result.usage?.output ?? 0)), cost: cost,

@@ -88,44 +88,29 @@ struct PaidHop: Sendable {
     /// Where calls are noted that get no hold.
     var refused = RefusedCalls()
 
-    /// Holds and sends a call, and again where that may help: each try with a hold of its own.
+    /// Holds and sends a call, once.
     /// - Parameters:
-    ///   - record: what is recorded of tries that come to nothing.
-    ///   - isWanted: asked before another try; false once the client has left.
+    ///   - record: what is recorded of a try that comes to nothing.
     ///   - make: the call for what was held.
-    func run(
-        _ plan: PaidPlan, record: EscalationRecord, isWanted: @autoclosure () -> Bool,
-        make: (HeldCall) throws(WireFormatError) -> PaidCall
+    func attempt(
+        _ plan: PaidPlan, record: EscalationRecord, make: (HeldCall) throws(WireFormatError) -> PaidCall
     ) async throws -> (held: HeldCall, call: PaidCall, exchange: any PaidExchange) {
-        var plan = plan
-        while true {
-            let held: HeldCall
-            do throws(PaidRefusal) {
-                held = try await hold(plan)
-            } catch {
-                let price = await catalog.price(plan.model)
-                refused.add(RefusedCall(plan, price: price, refusal: error, escalation: record))
-                throw error
-            }
-            let call: PaidCall
-            do throws(WireFormatError) {
-                call = try make(held)
-            } catch {
-                await release(held, escalation: record)
-                throw error
-            }
-            do throws(PaidRefusal) {
-                return (held, call, try await open(held, call: call, escalation: record))
-            } catch {
-                plan.id.attempt += 1
-                guard case .provider(let failure) = error, isWanted(),
-                    let wait = guards.retry(
-                        failure, of: plan.model.provider, attempt: Int(plan.id.attempt), patience: plan.patience)
-                else { throw error }
-                metrics.registry.add("gboost_provider_retries_total", 1, [plan.model.provider])
-                try await Task.sleep(for: wait)
-            }
+        let held: HeldCall
+        do throws(PaidRefusal) {
+            held = try await hold(plan)
+        } catch {
+            let price = await catalog.price(plan.model)
+            refused.add(RefusedCall(plan, price: price, refusal: error, escalation: record))
+            throw error
         }
+        let call: PaidCall
+        do throws(WireFormatError) {
+            call = try make(held)
+        } catch {
+            await release(held, escalation: record)
+            throw error
+        }
+        return (held, call, try await open(held, call: call, escalation: record))
     }
 
     /// Takes a hold for the plan's highest possible cost, smaller where the budget is short and the plan allows it.

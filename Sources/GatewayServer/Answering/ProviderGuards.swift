@@ -70,6 +70,24 @@ package final class ProviderGuards: Sendable {
         if let change { notices.tell(.provider(provider, isDown: change, gateway: gateway)) }
     }
 
+    /// Whether `admit` would say yes now.
+    func wouldAdmit(_ provider: String) -> Bool {
+        let now = now
+        return with(provider) { $0.breaker.wouldAdmit(now: now) }
+    }
+
+    /// A look at the provider that cost nothing.
+    package func probed(_ provider: String, succeeded: Bool) {
+        let now = now
+        let change = with(provider) { state -> Bool? in
+            state.breaker.probed(succeeded: succeeded, now: now)
+            guard state.breaker.state == .open, !state.isDown else { return nil }
+            state.isDown = true
+            return true
+        }
+        if let change { notices.tell(.provider(provider, isDown: change, gateway: gateway)) }
+    }
+
     /// How long to wait before a failed call is tried again; nil: it is not.
     /// - Parameters:
     ///   - attempt: tries made so far, from 1.
@@ -87,8 +105,13 @@ package final class ProviderGuards: Sendable {
 }
 
 extension ProviderError {
-    /// The breaker keeps calls away: nothing was sent.
+    private static let leftAlone = "failed too often and is left alone for some seconds"
+
+    /// The breaker keeps calls away: nothing was sent, and nothing was held.
     static func broken(_ provider: String) -> ProviderError {
-        ProviderError(code: .unreachable, message: "\(provider) failed too often and is left alone for some seconds")
+        ProviderError(code: .unreachable, message: "\(provider) \(leftAlone)")
     }
+
+    /// It is the breaker's own, and no failure of a try.
+    var isLeftAlone: Bool { code == .unreachable && message.hasSuffix(Self.leftAlone) }
 }

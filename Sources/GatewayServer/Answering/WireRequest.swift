@@ -84,14 +84,22 @@ enum WireRequest: Sendable {
     }
 
     /// The request as the provider takes it; throws with the field that has no equal there.
-    func translated(for provider: any PaidProvider) throws(GatewayRefusal) -> WireRequest {
+    /// - Parameter model: by its name there.
+    func translated(for provider: any PaidProvider, model: String) throws(GatewayRefusal) -> WireRequest {
+        let request = try inFormat(of: provider)
+        if let objection = provider.objection(to: request.body, model: model) { throw GatewayRefusal(objection) }
+        return request
+    }
+
+    private func inFormat(of provider: any PaidProvider) throws(GatewayRefusal) -> WireRequest {
         guard !provider.endpoints.contains(endpoint) else { return self }
         do throws(WireFormatError) {
             switch self {
             case .chat(let chat) where provider.endpoints.contains(.messages):
                 return .messages(try MessagesRequest(ChatToMessages.body(chat), needsMaxTokens: false))
             case .messages(let messages) where provider.endpoints.contains(.chatCompletions):
-                return .chat(try ChatCompletionRequest(MessagesToChat.body(messages)))
+                let keeps = provider.traits.takesThinkingBlocks
+                return .chat(try ChatCompletionRequest(MessagesToChat.body(messages, keepsThinking: keeps)))
             default: break
             }
         } catch {

@@ -43,6 +43,22 @@ struct AnswerEndpoints: Sendable {
             services: services, caller: caller, request: wanted, passedHeaders: try Self.passedHeaders(request),
             options: try RequestOptions(request.headers), requestID: context.requestID,
             startedAt: context.startedAt, startedOn: context.startedOn, stream: AnswerStream())
+        guard let (key, fingerprint) = try IdempotencyKeys.key(of: request, body: body, caller: caller) else {
+            return try await answer(job).response
+        }
+        if let before = try services.idempotency.begin(key, fingerprint: fingerprint) { return before }
+        do {
+            let (response, body) = try await answer(job)
+            services.idempotency.answered(key, headers: response.headers, body: body)
+            return response
+        } catch {
+            services.idempotency.failed(key, error as? GatewayRefusal ?? .unexpected(error))
+            throw error
+        }
+    }
+
+    /// Answers, or throws a refusal. The body is there where it is not a stream.
+    private func answer(_ job: AnswerJob) async throws -> (response: Response, body: [UInt8]?) {
         let work = try await work(for: job)
         let activity = services.activity
         guard activity.enter(limit: services.limits.maxRequests) else {
@@ -55,10 +71,18 @@ struct AnswerEndpoints: Sendable {
         }
         var head = try await job.stream.head().get()
         if services.sendsLiteLLMHeaders {
-            head.headers[.liteLLMModelID] = wanted.model
-            head.headers[.liteLLMModelGroup] = wanted.model
+            head.headers[.liteLLMModelID] = job.request.model
+            head.headers[.liteLLMModelGroup] = job.request.model
         }
-        return Response(status: .ok, headers: head.headers, body: await self.body(of: job, head: head))
+        guard let length = head.contentLength else {
+            return (Response(status: .ok, headers: head.headers, body: streamed(job.stream)), nil)
+        }
+        // All of it is there, or is about to be: head and body leave together.
+        var whole: [UInt8] = []
+        whole.reserveCapacity(length)
+        while let bytes = await job.stream.next() { whole += bytes }
+        let body = ResponseBody(byteBuffer: ByteBuffer(bytes: whole))
+        return (Response(status: .ok, headers: head.headers, body: body), whole)
     }
 
     static func passedHeaders(_ request: Request) throws -> [(name: String, value: String)] {
@@ -135,16 +159,8 @@ struct AnswerEndpoints: Sendable {
     ///
     /// (Hummingbird's own watch for closed connections reads the request's body to its end, which is consumed here
     /// already: it would stop the process. For a stream that waits upstream the provider's time limits apply.)
-    private func body(of job: AnswerJob, head: AnswerHead) async -> ResponseBody {
-        let stream = job.stream
-        if let length = head.contentLength {
-            // All of it is there, or is about to be: head and body leave together.
-            var whole = ByteBuffer()
-            whole.reserveCapacity(length)
-            while let bytes = await stream.next() { whole.writeBytes(bytes) }
-            return ResponseBody(byteBuffer: whole)
-        }
-        return ResponseBody(contentLength: nil) { writer in
+    private func streamed(_ stream: AnswerStream<AnswerHead>) -> ResponseBody {
+        ResponseBody(contentLength: nil) { writer in
             do {
                 while let bytes = await stream.next() { try await writer.write(ByteBuffer(bytes: bytes)) }
                 try await writer.finish(nil)

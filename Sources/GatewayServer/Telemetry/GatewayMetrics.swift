@@ -30,6 +30,9 @@ package struct GatewayMetrics: Sendable {
             labels: ["provider"], bounds: Self.seconds)
         r.declare("gboost_provider_calls_total", .counter, help: "Paid calls, each try.", labels: ["provider"])
         r.declare("gboost_provider_errors_total", .counter, help: "Failed paid calls.", labels: ["provider", "code"])
+        r.declare(
+            "gboost_provider_fallbacks_total", .counter, help: "Calls that went on to another deployment or model.",
+            labels: ["from", "to"])
         r.declare("gboost_provider_retries_total", .counter, help: "Paid calls tried again.", labels: ["provider"])
         r.declare(
             "gboost_provider_breaker_open", .gauge, help: "1 while a provider is left alone after failures.",

@@ -26,6 +26,9 @@ package struct AnthropicProvider: PaidProvider {
     package var name: String { transport.settings.name }
     package var endpoints: Set<PaidEndpoint> { [.messages, .countTokens] }
 
+    /// Asks for the list of models, which is free of charge.
+    package func isReachable() async -> Bool? { await transport.isReachable(path: "/v1/models") }
+
     /// Sends the call and waits for the response head.
     ///
     /// Throws `ProviderError` alone: `.unreachable` only where it is certain that no byte of the request was sent.

@@ -8,16 +8,19 @@ struct ProviderTransport: Sendable {
     private static let maxIdentifierLength = 128
     /// How long the body of an error status is waited for.
     private static let errorBodyLimit = Duration.seconds(5)
+    /// A look at the provider may take this long.
+    private static let probeLimit = Duration.seconds(10)
     private static let maxRetryAfterSeconds = 24 * 3600
 
     let settings: ProviderSettings
     let redaction: Redaction
     private let client: CurlClient
 
-    init(_ settings: ProviderSettings, client: CurlClient) {
+    /// - Parameter secrets: beside the key.
+    init(_ settings: ProviderSettings, client: CurlClient, secrets: [Secret] = []) {
         self.settings = settings
         self.client = client
-        redaction = Redaction(settings.apiKey)
+        redaction = Redaction([settings.apiKey].compactMap(\.self) + secrets)
     }
 
     /// A response with a status of success, and the provider's id of the call.
@@ -26,12 +29,15 @@ struct ProviderTransport: Sendable {
     /// - Parameters:
     ///   - path: behind the base URL.
     ///   - headers: beside those that every call has.
+    ///   - accept: instead of events for a stream and JSON for a body.
     func open(
-        _ call: PaidCall, path: String, headers: [(name: String, value: String)] = []
+        _ call: PaidCall, path: String, headers: [(name: String, value: String)] = [], accept: String? = nil
     ) async throws(ProviderError) -> (response: CurlResponse, requestID: String?) {
         let response: CurlResponse
         do throws(CurlError) {
-            response = try await client.open(request(call, path: path, headers: headers))
+            var request = request(call, path: path, headers: headers)
+            if let accept { request.headers[1].value = accept }
+            response = try await client.open(request)
         } catch {
             throw ProviderError(error, redaction)
         }
@@ -48,21 +54,44 @@ struct ProviderTransport: Sendable {
             (name: "Accept", value: call.isStream ? "text/event-stream" : "application/json"),
             (name: "X-Request-Id", value: call.requestID),
         ]
-        if let key = settings.apiKey {
-            switch settings.keyHeader {
-            case .bearer: all.append((name: "Authorization", value: "Bearer \(key.revealed)"))
-            case .named(let name): all.append((name: name, value: key.revealed))
-            }
-        }
-        let base = settings.baseURL.hasSuffix("/") ? String(settings.baseURL.dropLast()) : settings.baseURL
+        if let key { all.append(key) }
         return CurlRequest(
             method: .post, url: base + path + settings.query, headers: all + headers, body: call.body,
             timeouts: settings.timeouts, maxBufferedBytes: settings.maxBufferedBytes,
             maxResponseBytes: settings.maxResponseBytes)
     }
 
+    /// Whether anything but a failure of the server's comes back for a GET, which no API charges for: a refusal of the
+    /// key is a sign of life too.
+    func isReachable(path: String) async -> Bool {
+        var headers = [(name: "Accept", value: "application/json")]
+        if let key { headers.append(key) }
+        var request = CurlRequest(method: .get, url: base + path + settings.query, headers: headers)
+        request.timeouts = CurlTimeouts(
+            connect: settings.timeouts.connect, firstByte: Self.probeLimit, idle: Self.probeLimit,
+            total: Self.probeLimit)
+        guard let response = try? await client.open(request) else { return false }
+        // What it says is of no interest, and may be long.
+        response.cancel()
+        return response.status < 500
+    }
+
+    private var base: String {
+        settings.baseURL.hasSuffix("/") ? String(settings.baseURL.dropLast()) : settings.baseURL
+    }
+
+    private var key: (name: String, value: String)? {
+        settings.apiKey.map { key in
+            switch settings.keyHeader {
+            case .bearer: (name: "Authorization", value: "Bearer \(key.revealed)")
+            case .named(let name): (name: name, value: key.revealed)
+            }
+        }
+    }
+
     private func identifier(_ response: CurlResponse) -> String? {
-        let value = response.header("x-request-id") ?? response.header("request-id")
+        let names = ["x-request-id", "request-id", "x-amzn-requestid"]
+        let value = names.lazy.compactMap { response.header($0) }.first
         return value.map { String(redaction.clean($0).prefix(Self.maxIdentifierLength)) }
     }
 

@@ -14,6 +14,9 @@ package struct OpenAICompatibleProvider: PaidProvider {
     package var traits: ProviderTraits { transport.settings.traits }
     package var endpoints: Set<PaidEndpoint> { transport.settings.endpoints }
 
+    /// Asks for the list of models, which is free of charge.
+    package func isReachable() async -> Bool? { await transport.isReachable(path: "/models") }
+
     /// Sends the call and waits for the response head.
     ///
     /// Throws `ProviderError` alone: `.unreachable` only where it is certain that no byte of the request was sent.

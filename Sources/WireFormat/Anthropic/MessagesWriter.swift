@@ -104,6 +104,21 @@ package struct MessagesWriter: Sendable {
         event("content_block_delta", writer.bytes, to: &out)
     }
 
+    /// Appends the event with the signature of the open thought.
+    package static func appendSignature(_ signature: String, index: Int, to out: inout [UInt8]) {
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.member("type", "content_block_delta")
+        writer.member("index", Int64(index))
+        writer.key("delta")
+        writer.beginObject()
+        writer.member("type", "signature_delta")
+        writer.member("signature", signature)
+        writer.endObject()
+        writer.endObject()
+        event("content_block_delta", writer.bytes, to: &out)
+    }
+
     /// Appends the event that closes a block.
     package static func appendBlockStop(index: Int, to out: inout [UInt8]) {
         event("content_block_stop", Array(#"{"type":"content_block_stop","index":\#(index)}"#.utf8), to: &out)

@@ -52,6 +52,12 @@ package struct ChunksToEvents: Sendable {
             try add(text, to: .thinking, call: nil, &out)
             break
         }
+        for block in delta["thinking_blocks"]?.elements ?? [] {
+            guard let mark = block["signature"]?.string, !mark.isEmpty, open?.block == .thinking else { continue }
+            MessagesWriter.appendSignature(mark, index: index, to: &out)
+            // What follows is another thought.
+            close(to: &out)
+        }
         for name in ["content", "refusal"] {
             if let text = delta[name]?.string { try add(text, to: .text, call: nil, &out) }
         }

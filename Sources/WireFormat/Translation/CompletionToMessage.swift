@@ -6,7 +6,10 @@ package enum CompletionToMessage {
         let choice = root["choices"]?.firstChoice
         let message = choice?["message"]
         var content: [[UInt8]] = []
-        if let thought = (message?["reasoning_content"] ?? message?["reasoning"])?.string, !thought.isEmpty {
+        let signed = message?["thinking_blocks"]?.elements ?? []
+        content += signed.map { Array($0.rawBytes) }
+        let thought = (message?["reasoning_content"] ?? message?["reasoning"])?.string
+        if signed.isEmpty, let thought, !thought.isEmpty {
             content.append(thinkingBlock(thought))
         }
         for name in ["content", "refusal"] {

@@ -96,6 +96,10 @@ extension MessagesToChat {
             try RequestField.refuseOthers(of: config, than: ["effort", "format"], in: "output_config")
         }
         if let effort = try effort(config) { out.member("reasoning_effort", effort) }
+        if keepsThinking, let thinking = try RequestField.object(root["thinking"], "thinking") {
+            out.key("thinking")
+            out.raw(thinking.rawBytes)
+        }
         guard let format = try RequestField.object(config?["format"], "output_config.format") else { return }
         guard format["type"]?.string == "json_schema", let schema = format["schema"], schema.kind == .object else {
             throw RequestField.untranslatable("output_config.format", "only a JSON schema has an equal there")
@@ -122,6 +126,7 @@ extension MessagesToChat {
             }
             return effort
         }
+        if keepsThinking { return nil }
         switch thinking?["type"]?.string {
         case nil, "disabled", "adaptive", "between_tools": return nil
         case "enabled":

@@ -5,15 +5,22 @@
 package struct MessagesToChat {
     var out: JSONWriter
     let root: JSONValue
+    /// Thinking is passed on as it is, with its signatures, in members of the same names.
+    let keepsThinking: Bool
 
-    private init(_ root: JSONValue) {
+    private init(_ root: JSONValue, keepsThinking: Bool) {
         self.root = root
+        self.keepsThinking = keepsThinking
         out = JSONWriter(reserving: root.rawBytes.count + 256)
     }
 
     /// The translated body; the bound of the answer stands in it as `max_tokens`.
-    package static func body(_ request: MessagesRequest) throws(WireFormatError) -> [UInt8] {
-        var translation = MessagesToChat(request.document.root)
+    /// - Parameter keepsThinking: whoever reads it knows `thinking` and `thinking_blocks`, as this gateway's chats may
+    ///   have them.
+    package static func body(
+        _ request: MessagesRequest, keepsThinking: Bool = false
+    ) throws(WireFormatError) -> [UInt8] {
+        var translation = MessagesToChat(request.document.root, keepsThinking: keepsThinking)
         try translation.translate(request)
         return translation.out.bytes
     }
@@ -115,6 +122,7 @@ package struct MessagesToChat {
         }
         var texts: [String] = []
         var thoughts = ""
+        var blocks: [ArraySlice<UInt8>] = []
         var calls: [[UInt8]] = []
         for (index, block) in content.elements.enumerated() {
             let name = "\(param)[\(index)]"
@@ -122,6 +130,8 @@ package struct MessagesToChat {
             case "text":
                 try RequestField.refuseOthers(of: block, than: ["type", "text", "cache_control"], in: name)
                 texts.append(try RequestField.required(block["text"], "\(name).text"))
+            case "thinking" where keepsThinking, "redacted_thinking" where keepsThinking:
+                blocks.append(block.rawBytes)
             case "thinking": thoughts += try RequestField.required(block["thinking"], "\(name).thinking")
             case "tool_use": calls.append(try Self.call(block, name))
             case let type:
@@ -130,6 +140,12 @@ package struct MessagesToChat {
         }
         out.member("content", texts.isEmpty ? nil : texts.joined())
         if !thoughts.isEmpty { out.member("reasoning_content", thoughts) }
+        if !blocks.isEmpty {
+            out.key("thinking_blocks")
+            out.beginArray()
+            for block in blocks { out.raw(block) }
+            out.endArray()
+        }
         guard !calls.isEmpty else { return }
         out.key("tool_calls")
         out.beginArray()
@@ -152,6 +168,7 @@ package struct MessagesToChat {
 
 /// A tool call in OpenAI's form.
 package enum ToolCall {
+    /// The call as JSON.
     /// - Parameter index: its place among the calls; in streams only.
     package static func json(index: Int? = nil, id: String?, name: String?, arguments: String) -> [UInt8] {
         var out = JSONWriter(reserving: arguments.utf8.count + 128)

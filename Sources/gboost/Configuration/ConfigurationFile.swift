@@ -4,7 +4,7 @@ internal import Yams
 /// The flat form of the YAML file: dotted key to text, with the line each stood on.
 ///
 /// swift-configuration's own YAML provider takes no list of mappings, which `providers` is; so the file is parsed
-/// here, its providers are keyed by their names, and everything else of the layering is left to that library.
+/// here, entries of such lists are keyed by their names, and everything else of the layering is left to that library.
 struct ConfigurationFile: Sendable {
     struct Entry: Hashable, Sendable {
         var text: String
@@ -13,12 +13,17 @@ struct ConfigurationFile: Sendable {
     /// As the user wrote it, for messages.
     var path: String
     var entries: [String: Entry] = [:]
-    /// In the order of the file.
-    var providerNames: [String] = []
+    /// Sections that are lists, each entry with a name.
+    enum List: String, CaseIterable, Sendable {
+        case providers
+        case modelGroups = "model_groups"
+    }
+    /// Names of the entries, in the order of the file.
+    var names: [List: [String]] = [:]
 
     /// More is not a configuration.
     static let maxBytes = 1 << 20
-    static let maxProviders = 64
+    static let maxEntries = 64
 
     /// An empty file: nothing but defaults, environment and arguments.
     init(path: String) { self.path = path }
@@ -56,8 +61,8 @@ struct ConfigurationFile: Sendable {
         }
         for (key, value) in sections {
             guard let name = key.string else { throw failure("", "a section's name is not text", key) }
-            if name == "providers" {
-                try addProviders(value)
+            if let list = List(rawValue: name) {
+                try add(list, value)
             } else {
                 guard case .mapping(let fields) = value else {
                     throw failure(name, "a mapping is expected, as in '\(name): { … }'", value)
@@ -78,36 +83,38 @@ struct ConfigurationFile: Sendable {
         }
     }
 
-    private mutating func addProviders(_ node: Node) throws(ConfigurationError) {
-        guard case .sequence(let list) = node else {
-            throw failure("providers", "a list is expected, each entry with a 'name'", node)
+    private mutating func add(_ list: List, _ node: Node) throws(ConfigurationError) {
+        let section = list.rawValue
+        guard case .sequence(let items) = node else {
+            throw failure(section, "a list is expected, each entry with a 'name'", node)
         }
-        guard list.count <= Self.maxProviders else {
-            throw failure("providers", "more than \(Self.maxProviders) entries", node)
+        guard items.count <= Self.maxEntries else {
+            throw failure(section, "more than \(Self.maxEntries) entries", node)
         }
-        for (index, item) in list.enumerated() {
+        for (index, item) in items.enumerated() {
             guard case .mapping(let fields) = item else {
-                throw failure("providers[\(index)]", "a mapping is expected", item)
+                throw failure("\(section)[\(index)]", "a mapping is expected", item)
             }
             guard case .scalar(let scalar)? = fields["name"] else {
-                throw failure("providers[\(index)].name", "is missing", item)
+                throw failure("\(section)[\(index)].name", "is missing", item)
             }
             let name = scalar.string
-            guard Self.isProviderName(name) else {
+            guard Self.isEntryName(name) else {
                 throw failure(
-                    "providers[\(index)].name", "'\(name)' is not of the form a-z, 0-9 and '-', at most 32 long", item)
+                    "\(section)[\(index)].name", "'\(name)' is not of the form a-z, 0-9 and '-', at most 32 long",
+                    item)
             }
-            guard !providerNames.contains(name) else {
-                throw failure("providers[\(index)].name", "'\(name)' stands twice", item)
+            guard names[list]?.contains(name) != true else {
+                throw failure("\(section)[\(index)].name", "'\(name)' stands twice", item)
             }
-            providerNames.append(name)
-            try add(fields, under: "providers.\(name)")
-            entries["providers.\(name).name"] = nil
+            names[list, default: []].append(name)
+            try add(fields, under: "\(section).\(name)")
+            entries["\(section).\(name).name"] = nil
         }
     }
 
     /// Lower-case letters, digits and dashes, so that a name maps to one environment variable and to one model prefix.
-    static func isProviderName(_ name: String) -> Bool {
+    static func isEntryName(_ name: String) -> Bool {
         guard let first = name.utf8.first, first != UInt8(ascii: "-"), name.utf8.count <= 32 else { return false }
         return name.utf8.allSatisfy { byte in
             (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)

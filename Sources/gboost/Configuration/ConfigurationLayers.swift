@@ -22,14 +22,13 @@ struct ConfigurationLayers {
     private let reader: ConfigReader
     private(set) var readings: [Reading] = []
     private var known: Set<String> = []
-    /// The file's in its order, then those that only an argument names.
-    let providerNames: [String]
+    private let listed: [ConfigurationFile.List: [String]]
 
     /// `sets` are the `key=value` texts of `--set`; a later one wins.
     init(file: ConfigurationFile, sets: [String], environment: [String: String]) throws(ConfigurationError) {
         self.file = file
         var arguments: [String: String] = [:]
-        var names = file.providerNames
+        var names = file.names
         for set in sets {
             guard let equals = set.firstIndex(of: "="), equals != set.startIndex else {
                 throw ConfigurationError(field: "--set", message: "'\(set.prefix(40))' is not of the form key=value")
@@ -37,16 +36,19 @@ struct ConfigurationLayers {
             let key = String(set[..<equals])
             arguments[key] = String(set[set.index(after: equals)...])
             let parts = key.split(separator: ".")
-            if parts.count == 3, parts[0] == "providers", !names.contains(String(parts[1])) {
-                guard ConfigurationFile.isProviderName(String(parts[1])) else {
+            if parts.count == 3, let list = ConfigurationFile.List(rawValue: String(parts[0])),
+                names[list]?.contains(String(parts[1])) != true
+            {
+                guard ConfigurationFile.isEntryName(String(parts[1])) else {
                     throw ConfigurationError(
-                        field: key, message: "'\(parts[1])' is not a provider's name", origin: .argument(key: key))
+                        field: key, message: "'\(parts[1])' is not a name of an entry of '\(list.rawValue)'",
+                        origin: .argument(key: key))
                 }
-                names.append(String(parts[1]))
+                names[list, default: []].append(String(parts[1]))
             }
         }
         self.arguments = arguments
-        self.providerNames = names
+        listed = names
         // An empty variable is how many tools say "not set".
         self.environment = environment.reduce(into: [:]) { result, pair in
             let name = pair.key.uppercased()
@@ -58,6 +60,9 @@ struct ConfigurationLayers {
             Self.memory("file", file.entries.mapValues(\.text)),
         ])
     }
+
+    /// Names of a list's entries: the file's in its order, then those that only an argument names.
+    func names(in list: ConfigurationFile.List) -> [String] { listed[list] ?? [] }
 
     private static func memory(_ name: String, _ values: [String: String]) -> InMemoryProvider {
         let pairs = values.map { key, text in
@@ -155,7 +160,9 @@ struct ConfigurationLayers {
         let section = key.prefix { $0 != "." }
         let siblings = known.filter { $0.hasPrefix("\(section).") }
         guard !siblings.isEmpty else {
-            let sections = Set(known.map { $0.prefix { $0 != "." } }).union(["providers"]).sorted()
+            let sections = Set(known.map { $0.prefix { $0 != "." } }).union(
+                ConfigurationFile.List.allCases.map { $0.rawValue[...] }
+            ).sorted()
             throw failure(key, "no such section; there are: \(sections.joined(separator: ", "))")
         }
         let names = Set(siblings.compactMap { $0.split(separator: ".").last.map(String.init) }).sorted()

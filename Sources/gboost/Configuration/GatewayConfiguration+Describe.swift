@@ -3,20 +3,21 @@ extension GatewayConfiguration {
     package func describe() -> String {
         var text = path.map { "# \($0)\n" } ?? "# no configuration file\n"
         var section = ""
-        var provider = ""
+        var entry = ""
         for reading in readings {
             let parts = reading.key.split(separator: ".").map(String.init)
             guard let first = parts.first, let last = parts.last, let value = reading.text else { continue }
             if first != section {
                 section = first
+                entry = ""
                 text += "\(first):\n"
             }
             var indent = "  "
             if parts.count == 3 {
                 indent = "    "
-                if parts[1] != provider {
-                    provider = parts[1]
-                    text += "  - name: \(provider)\n"
+                if parts[1] != entry {
+                    entry = parts[1]
+                    text += "  - name: \(entry)\n"
                 }
             }
             let line = "\(indent)\(last): \(Self.scalar(value))"

@@ -61,7 +61,7 @@ package struct GatewayConfiguration: Sendable {
     }
     /// The wires that are spoken to providers.
     package enum ProviderKind: String, Hashable, Sendable, CaseIterable {
-        case openai, anthropic, compatible, azure, engine
+        case openai, anthropic, gemini, bedrock, compatible, azure, engine
     }
     /// A paid API.
     package struct Provider: Hashable, Sendable {
@@ -75,6 +75,12 @@ package struct GatewayConfiguration: Sendable {
         package var connectSeconds: Double
         package var firstByteSeconds: Double
         package var idleSeconds: Double
+        /// Of a whole call, however well it goes on.
+        package var totalSeconds = 900.0
+        /// How often it is looked at by a question that costs nothing; 0: never.
+        package var probeSeconds = 0.0
+        /// Of the kind `bedrock`.
+        package var aws: AWSAccess?
         /// Of the kind `engine`: a model file that this gateway serves itself, and its name behind the provider's.
         package var home: HomeModelFile?
     }
@@ -116,6 +122,7 @@ package struct GatewayConfiguration: Sendable {
     package var database: Database
     package var inference: Inference
     package var providers: [Provider]
+    package var groups: [Group]
     package var ledger: Ledger
     package var secrets: Secrets
     package var limits: Limits
@@ -153,7 +160,8 @@ extension GatewayConfiguration {
         database = try Self.database(&layers)
         inference = try Self.inference(&layers)
         providers = []
-        for name in layers.providerNames { providers.append(try Self.provider(name, &layers)) }
+        for name in layers.names(in: .providers) { providers.append(try Self.provider(name, &layers)) }
+        groups = try Self.groups(&layers, providers: providers)
         ledger = Ledger(
             journal: try layers.text("ledger.journal", orDefault: ".gboost/journal"),
             migrations: try layers.text("ledger.migrations", orDefault: "migrations"),
@@ -227,19 +235,38 @@ extension GatewayConfiguration {
                 idleSeconds: 0, home: try home(prefix, &layers))
         }
         let preset = try preset(prefix, kind, &layers)
-        let base = try baseURL(prefix, kind, preset, &layers)
-        return Provider(
+        let aws = kind == .bedrock ? try awsAccess(prefix, &layers) : nil
+        let usual = aws.map { BedrockProvider.baseURL(region: $0.region) } ?? usualBaseURL(kind, preset)
+        let base = try baseURL(prefix, usual: usual, &layers)
+        var provider = Provider(
             name: name, kind: kind, preset: base == preset?.baseURL || kind != .openai ? preset : nil, baseURL: base,
             apiKey: try secret("\(prefix).api_key", &layers),
             connectSeconds: try layers.seconds("\(prefix).connect_seconds", in: 0.1...300, default: 5),
             firstByteSeconds: try layers.seconds("\(prefix).first_byte_seconds", in: 0.1...3600, default: 60),
-            idleSeconds: try layers.seconds("\(prefix).idle_seconds", in: 0.1...3600, default: 60))
+            idleSeconds: try layers.seconds("\(prefix).idle_seconds", in: 0.1...3600, default: 60),
+            totalSeconds: try layers.seconds("\(prefix).total_seconds", in: 0.1...86_400, default: 900),
+            probeSeconds: try layers.seconds("\(prefix).probe_seconds", in: 0...3600, default: 0))
+        provider.aws = aws
+        guard aws == nil || aws?.keys != nil || provider.apiKey != nil else {
+            throw layers.failure(
+                "\(prefix).access_key_id", "is missing: access_key_id with secret_access_key, or api_key")
+        }
+        return provider
+    }
+
+    /// Where a kind's API is, if there is one place for it.
+    private static func usualBaseURL(_ kind: ProviderKind, _ preset: CompatiblePreset?) -> String? {
+        switch kind {
+        case .anthropic: AnthropicProvider.defaultBaseURL
+        case .gemini: GeminiProvider.defaultBaseURL
+        case .azure, .engine, .bedrock: nil
+        case .openai, .compatible: preset?.baseURL
+        }
     }
 
     private static func baseURL(
-        _ prefix: String, _ kind: ProviderKind, _ preset: CompatiblePreset?, _ layers: inout ConfigurationLayers
+        _ prefix: String, usual: String?, _ layers: inout ConfigurationLayers
     ) throws(ConfigurationError) -> String {
-        let usual = kind == .anthropic ? AnthropicProvider.defaultBaseURL : kind == .azure ? nil : preset?.baseURL
         guard let base = try layers.text("\(prefix).base_url") ?? usual else {
             throw layers.failure("\(prefix).base_url", "is missing")
         }
@@ -258,7 +285,7 @@ extension GatewayConfiguration {
     ) throws(ConfigurationError) -> CompatiblePreset? {
         switch kind {
         case .openai, .azure: return .openai
-        case .anthropic, .engine: return nil
+        case .anthropic, .gemini, .bedrock, .engine: return nil
         case .compatible:
             guard let name = try layers.text("\(prefix).preset") else { return nil }
             guard let preset = CompatiblePreset(rawValue: name) else {

@@ -109,7 +109,7 @@ struct GatewayProcess: Sendable {
             },
             routerMemory: ledger)
         services.notices = outbox.notices
-        services.guards = ProviderGuards(notices: outbox.notices, gateway: configuration.server.instance)
+        Self.guardProviders(of: &services, configuration, outbox: outbox)
         services.texts = texts
         services.cache = configuration.cachedAnswers
         services.administration = try configuration.administration(
@@ -144,6 +144,13 @@ struct GatewayProcess: Sendable {
             store: AuditStore(pool: pool), settings: try configuration.sealerSettings(),
             publishers: try configuration.checkpointPublishers(client: curl), logger: logger)
         return (sealer, pool)
+    }
+
+    private static func guardProviders(
+        of services: inout GatewayServices, _ configuration: GatewayConfiguration, outbox: OutboxParts
+    ) {
+        services.guards = ProviderGuards(notices: outbox.notices, gateway: configuration.server.instance)
+        services.deployments = Deployments(configuration.modelGroups)
     }
 
     private static func missing(pool: PostgresPool, catalog: CatalogStore) async -> [String] {
@@ -188,10 +195,15 @@ struct GatewayProcess: Sendable {
             settings.timeouts.connect = .seconds(provider.connectSeconds)
             settings.timeouts.firstByte = .seconds(provider.firstByteSeconds)
             settings.timeouts.idle = .seconds(provider.idleSeconds)
+            settings.timeouts.total = .seconds(provider.totalSeconds)
             if let preset = provider.preset { settings.adopt(preset) }
             if provider.kind == .azure { settings.adoptAzure() }
             switch provider.kind {
             case .anthropic: providers[provider.name] = AnthropicProvider(settings, client: curl)
+            case .gemini: providers[provider.name] = GeminiProvider(settings, client: curl)
+            case .bedrock:
+                providers[provider.name] = BedrockProvider(
+                    settings, credentials: try provider.bedrockCredentials(), client: curl)
             case .openai, .compatible, .azure, .engine:
                 providers[provider.name] = OpenAICompatibleProvider(settings, client: curl)
             }
@@ -200,12 +212,7 @@ struct GatewayProcess: Sendable {
     }
 
     private static func secret(of provider: GatewayConfiguration.Provider) throws -> Providers.Secret? {
-        guard let reference = provider.apiKey else { return nil }
-        do {
-            return try Providers.SecretReference("\(reference)").resolve()
-        } catch {
-            throw ConfigurationError(field: "providers.\(provider.name).api_key", message: "\(error)")
-        }
+        try provider.apiKey.map { try provider.resolve($0, "api_key") }
     }
 
     private static func logger(_ configuration: GatewayConfiguration) -> Logger {
@@ -249,6 +256,16 @@ extension GatewayProcess {
         address.limits.idleSeconds = server.idleSeconds
         address.limits.requestSeconds = server.requestSeconds
         return address
+    }
+
+    /// Looks at the providers whose configuration asks for it.
+    func probeProviders() async {
+        let intervals = configuration.providers.filter { $0.probeSeconds > 0 }
+            .map { ($0.name, Duration.seconds($0.probeSeconds)) }
+        await ProviderProbes(
+            providers: services.providers, intervals: Dictionary(intervals, uniquingKeysWith: { first, _ in first }),
+            guards: services.guards
+        ).run()
     }
 
     /// Keeps the models in memory as the catalog says: pinned ones, and those that an operator ordered.
@@ -306,6 +323,11 @@ struct BackgroundService: Service {
             group.addTask { await process.sealer.run() }
             group.addTask { await process.outbox.run() }
             group.addTask { await process.services.learning.run() }
+            // Ends at once where nobody is to be looked at, which ends nothing else.
+            group.addTask {
+                await process.probeProviders()
+                try? await gracefulShutdown()
+            }
             if let texts = process.texts { group.addTask { await texts.run() } }
             group.addTask { try? await gracefulShutdown() }
             await group.next()

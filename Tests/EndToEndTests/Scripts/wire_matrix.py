@@ -1,4 +1,4 @@
-"""The official OpenAI and Anthropic clients, unmodified, against a gateway before providers of both formats.
+"""The official OpenAI and Anthropic clients, unmodified, against a gateway before providers of all formats.
 
 Arguments: root URL, key, key of a tenant without money. Prints a table: endpoint, stream, provider, and what was asked
 for; then the exceptions. The last line of a good run is "N checks passed".
@@ -19,6 +19,7 @@ schema = {"type": "object", "properties": {"answer": {"type": "string"}}, "requi
 place = {"type": "object", "properties": {"place": {"type": "string"}, "days": {"type": "integer"}}}
 known = "simulated provider"
 wanted = {"place": "Zürich", "days": 3}
+thinking = {"type": "enabled", "budget_tokens": 1024}
 pixel = base64.b64encode(bytes.fromhex("89504e470d0a1a0a")).decode()
 checks = 0
 
@@ -27,6 +28,24 @@ def check(holds, what):
     global checks
     assert holds, what
     checks += 1
+
+
+def translated(model):
+    """Neither of the two formats: calls cannot be had one at a time there."""
+    return model.startswith(("google/", "aws/"))
+
+
+def signed(model):
+    """Thoughts come with a signature, to go back with."""
+    return model.startswith(("claude/", "aws/"))
+
+
+def told(vendor, field, work):
+    try:
+        work()
+    except vendor.BadRequestError as error:
+        return check(field in str(error), f"{error}")
+    raise AssertionError("no refusal")
 
 
 # OpenAI's client
@@ -80,8 +99,11 @@ def chat_cell(model, stream, kind):
         history = user + [{"role": "assistant", "content": None, "tool_calls": calls}] + results
         message, reason, _ = chat(model, stream, history, tools=tools)
         check(message["content"] and reason == "stop", f"{message}")
-        message, _, _ = chat(model, stream, user, tools=tools, parallel_tool_calls=False)
-        check(len(message["tool_calls"]) == 1, "no parallel calls")
+        if translated(model):
+            told(openai, "parallel_tool_calls", lambda: chat(model, stream, user, tools=tools, parallel_tool_calls=False))
+        else:
+            message, _, _ = chat(model, stream, user, tools=tools, parallel_tool_calls=False)
+            check(len(message["tool_calls"]) == 1, "no parallel calls")
     elif kind == "image":
         url = {"url": "data:image/png;base64," + pixel}
         content = [{"type": "text", "text": question}, {"type": "image_url", "image_url": url}]
@@ -92,10 +114,11 @@ def chat_cell(model, stream, kind):
         message, _, _ = chat(model, stream, user, response_format=form)
         check(known in json.loads(message["content"])["answer"], f"{message}")
     elif kind == "reasoning":
-        message, _, _ = chat(model, stream, user, reasoning_effort="low")
+        effort = dict(extra_body={"thinking": thinking}) if model.startswith("aws/") else dict(reasoning_effort="low")
+        message, _, _ = chat(model, stream, user, **effort)
         check(message["reasoning_content"] == "This wants a thought or two.", f"{message}")
         blocks = message.get("thinking_blocks") or []
-        check(bool(blocks) == model.startswith("claude/"), f"{blocks}")
+        check(bool(blocks) == signed(model), f"{blocks}")
         if blocks:
             check(blocks[0]["signature"], "a signature")
             history = user + [{"role": "assistant", "content": message["content"], "thinking_blocks": blocks}] + user
@@ -137,7 +160,10 @@ def message_cell(model, stream, kind):
         history = user + [{"role": "assistant", "content": uses}, {"role": "user", "content": results}]
         check(text(message(model, stream, history, tools=tools)), "an answer after the tools")
         serial = {"type": "auto", "disable_parallel_tool_use": True}
-        check(len(message(model, stream, user, tools=tools, tool_choice=serial).content) == 1, "no parallel calls")
+        if translated(model):
+            told(anthropic, "parallel", lambda: message(model, stream, user, tools=tools, tool_choice=serial))
+        else:
+            check(len(message(model, stream, user, tools=tools, tool_choice=serial).content) == 1, "no parallel calls")
     elif kind == "image":
         source = {"type": "base64", "media_type": "image/png", "data": pixel}
         content = [{"type": "image", "source": source}, {"type": "text", "text": question}]
@@ -148,10 +174,10 @@ def message_cell(model, stream, kind):
         answer = message(model, stream, user, output_config=form)
         check(known in json.loads(text(answer))["answer"], f"{answer}")
     elif kind == "reasoning":
-        answer = message(model, stream, user, thinking={"type": "enabled", "budget_tokens": 1024}, max_tokens=2000)
+        answer = message(model, stream, user, thinking=thinking, max_tokens=2000)
         thoughts = [block for block in answer.content if block.type == "thinking"]
         check([block.thinking for block in thoughts] == ["This wants a thought or two."], f"{answer}")
-        check(bool(thoughts[0].signature) == model.startswith("claude/"), f"{thoughts}")
+        check(bool(thoughts[0].signature) == signed(model), f"{thoughts}")
         blocks = [{"type": "thinking", "thinking": thoughts[0].thinking, "signature": thoughts[0].signature}]
         blocks.append({"type": "text", "text": text(answer)})
         check(text(message(model, stream, user + [{"role": "assistant", "content": blocks}] + user)), "and back")
@@ -189,12 +215,13 @@ def plain_cell(path, model, stream):
         check(json.loads(answer.output[0].arguments) == wanted, f"{answer}")
 
 
+wires = (("sim", "openai"), ("claude", "anthropic"), ("google", "gemini"), ("aws", "bedrock"))
 kinds = ["plain", "tools", "image", "schema", "reasoning"]
 print(f"{'endpoint':<22}{'stream':<8}{'provider':<11}" + "".join(f"{kind:<11}" for kind in kinds))
 failures = []
 for path, cell in (("/v1/chat/completions", chat_cell), ("/v1/messages", message_cell)):
     for stream in (False, True):
-        for provider, name in (("sim", "openai"), ("claude", "anthropic")):
+        for provider, name in wires:
             row = f"{path:<22}{'yes' if stream else 'no':<8}{name:<11}"
             for kind in kinds:
                 try:

@@ -1,0 +1,113 @@
+/// A request of Amazon's `Converse`: what counts of it. Fields that it does not know are refused, and turns alternate.
+struct ConverseBody: Decodable, Sendable {
+    private struct Image: Decodable {
+        struct Source: Decodable { var bytes: String }
+        var format: String
+        var source: Source
+    }
+    private struct Use: Decodable {
+        var toolUseId: String
+        var name: String
+    }
+    private struct Result: Decodable {
+        var toolUseId: String
+        var content: [Block]
+    }
+    private struct Thought: Decodable {
+        struct Text: Decodable {
+            var text: String
+            var signature: String?
+        }
+        var reasoningText: Text?
+    }
+    private struct Block: Decodable {
+        var text: String?
+        var image: Image?
+        var toolUse: Use?
+        var toolResult: Result?
+        var reasoningContent: Thought?
+
+        var words: String {
+            (text ?? "") + (toolResult?.content.map(\.words).joined() ?? "")
+                + (reasoningContent?.reasoningText?.text ?? "")
+        }
+    }
+    private struct Message: Decodable {
+        var role: String
+        var content: [Block]
+    }
+    private struct Inference: Decodable {
+        var maxTokens: Int?
+        var stopSequences: [String]?
+    }
+    private struct Spec: Decodable {
+        var name: String
+        var description: String?
+    }
+    private struct Tool: Decodable { var toolSpec: Spec }
+    private struct Named: Decodable { var name: String? }
+    private struct Choice: Decodable { var tool: Named? }
+    private struct ToolConfig: Decodable {
+        var tools: [Tool]
+        var toolChoice: Choice?
+    }
+    private struct Structure: Decodable {
+        struct Schema: Decodable { var schema: String }
+        var jsonSchema: Schema
+    }
+    private struct Format: Decodable {
+        var type: String
+        var structure: Structure
+    }
+    private struct Output: Decodable { var textFormat: Format? }
+    private struct Kind: Decodable { var type: String }
+    private struct Further: Decodable { var thinking: Kind? }
+
+    private enum Key: String, CodingKey, CaseIterable {
+        case messages, system, inferenceConfig, toolConfig, outputConfig, additionalModelRequestFields
+    }
+    private struct AnyKey: CodingKey {
+        var stringValue: String
+        var intValue: Int? { nil }
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    /// The same request as everything here understands it, but for model and stream, which the path names.
+    var request: ChatRequest
+
+    init(from decoder: any Decoder) throws {
+        let known = Set(Key.allCases.map(\.rawValue))
+        for key in try decoder.container(keyedBy: AnyKey.self).allKeys where !known.contains(key.stringValue) {
+            throw ChatRequest.Invalid(message: "Unknown field \(key.stringValue)")
+        }
+        let fields = try decoder.container(keyedBy: Key.self)
+        let system = try fields.decodeIfPresent([Block].self, forKey: .system) ?? []
+        var messages = system.map { ChatRequest.Message(role: "system", content: $0.words) }
+        var last = "assistant"
+        for message in try fields.decode([Message].self, forKey: .messages) {
+            guard ["user", "assistant"].contains(message.role), message.role != last else {
+                throw ChatRequest.Invalid(message: "messages: roles must alternate between user and assistant")
+            }
+            last = message.role
+            let isResult = message.content.contains { $0.toolResult != nil }
+            messages.append(
+                .init(
+                    role: isResult ? "tool" : message.role, content: message.content.map(\.words).joined(),
+                    images: message.content.count { $0.image != nil }))
+        }
+        let inference = try fields.decodeIfPresent(Inference.self, forKey: .inferenceConfig)
+        request = ChatRequest(
+            model: "", messages: messages, isStream: false,
+            maxTokens: inference?.maxTokens ?? ChatRequest.defaultMaxTokens, stop: inference?.stopSequences ?? [])
+        request.hasSchema =
+            try fields.decodeIfPresent(Output.self, forKey: .outputConfig)?.textFormat?.type == "json_schema"
+        let thinking = try fields.decodeIfPresent(Further.self, forKey: .additionalModelRequestFields)?.thinking
+        request.isThinking = thinking.map { $0.type != "disabled" } ?? false
+        guard let config = try fields.decodeIfPresent(ToolConfig.self, forKey: .toolConfig) else { return }
+        request.tools = config.toolChoice?.tool?.name.map { [$0] } ?? config.tools.map(\.toolSpec.name)
+        request.otherBytes = config.tools.reduce(0) {
+            $0 + $1.toolSpec.name.utf8.count + ($1.toolSpec.description ?? "").utf8.count
+        }
+    }
+}
