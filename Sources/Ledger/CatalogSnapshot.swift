@@ -57,7 +57,8 @@ extension CatalogSnapshot {
             """
             select k.id, k.team_id, k.hash, k.expires_at, k.revoked_at is not null as revoked, t.id as tenant_id,
               t.name, t.time_zone, t.suspended_at is not null as suspended, t.capture_days is not null as captures,
-              k.suspended_at is not null or m.suspended_at is not null as key_suspended, k.models, m.models as team_models
+              k.suspended_at is not null or m.suspended_at is not null as key_suspended, k.models,
+              m.models as team_models
             from api_keys k join tenants t on t.id = k.tenant_id left join teams m on m.id = k.team_id
             where t.deleted_at is null
             """)

@@ -111,11 +111,7 @@ struct GatewayProcess: Sendable {
             routerMemory: ledger)
         services.notices = outbox.notices
         services.guards = ProviderGuards(notices: outbox.notices, gateway: configuration.server.instance)
-        services.texts = texts
-        services.administration = try configuration.administration(
-            AdminStore(pool: pool, hasher: hasher, actor: "admin-key"))
-        services.openAPIDocument = (try? Data(contentsOf: URL(filePath: configuration.server.openAPI))).map(Array.init)
-        services.sendsLiteLLMHeaders = configuration.administration.sendsLiteLLMHeaders
+        try configuration.complete(&services, AdminStore(pool: pool, hasher: hasher, actor: "admin-key"), texts)
         return GatewayProcess(
             configuration: configuration, cluster: cluster, pool: pool, ledger: ledger, catalog: catalog,
             admin: admin, models: models, curl: curl, services: services, sealer: sealer, texts: texts,
