@@ -92,8 +92,9 @@ extension RealProcessTests {
             let books = try await Books.read(world, tenant: "acme")
             books.check()
             #expect(books.bill > 0 && books.bill == books.settled && books.held == 0)
+            // It has several budgets, on each of which the same calls count.
             let moved = try await Books.read(world, tenant: "litellm")
-            moved.check()
+            #expect(moved.bill > 0 && moved.entries == moved.bill && moved.held == 0)
             await gateway.stop()
         }
     }

@@ -30,13 +30,14 @@ package struct LiteLLMRecord: Sendable {
         return value
     }
 
+    /// A text, or a number as it was written; nil where it is empty.
     package mutating func text(_ name: String) throws(Failure) -> String? {
         guard let value = take(name) else { return nil }
         guard let text = value.text else { throw Failure(field: name, message: "is not a text") }
         return text.isEmpty ? nil : text
     }
 
-    /// A truth value.
+    /// True or false.
     package mutating func flag(_ name: String) throws(Failure) -> Bool? {
         guard let value = take(name) else { return nil }
         guard let flag = value.flag else { throw Failure(field: name, message: "is neither true nor false") }

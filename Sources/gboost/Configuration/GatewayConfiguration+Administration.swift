@@ -26,6 +26,16 @@ extension GatewayConfiguration {
             sendsLiteLLMHeaders: try layers.choice("compatibility.litellm_headers", default: Switch.off) == .on)
     }
 
+    /// Adds to the server's services what there is beside answers: administration, the interface's description, texts.
+    func complete(
+        _ services: inout GatewayServices, _ store: AdminStore, _ texts: TextStore?
+    ) throws(ConfigurationError) {
+        services.texts = texts
+        services.administration = try administration(store)
+        services.sendsLiteLLMHeaders = administration.sendsLiteLLMHeaders
+        services.openAPIDocument = (try? Data(contentsOf: URL(filePath: server.openAPI))).map(Array.init)
+    }
+
     /// What the server needs for it; nil: no key is configured. Throws when one that is named is not there.
     package func administration(
         _ store: AdminStore, environment: [String: String] = ProcessInfo.processInfo.environment

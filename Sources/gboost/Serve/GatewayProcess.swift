@@ -110,12 +110,8 @@ struct GatewayProcess: Sendable {
             routerMemory: ledger)
         services.notices = outbox.notices
         Self.guardProviders(of: &services, configuration, outbox: outbox)
-        services.texts = texts
         services.cache = configuration.cachedAnswers
-        services.administration = try configuration.administration(
-            AdminStore(pool: pool, hasher: hasher, actor: "admin-key"))
-        services.openAPIDocument = (try? Data(contentsOf: URL(filePath: configuration.server.openAPI))).map(Array.init)
-        services.sendsLiteLLMHeaders = configuration.administration.sendsLiteLLMHeaders
+        try configuration.complete(&services, AdminStore(pool: pool, hasher: hasher, actor: "admin-key"), texts)
         return GatewayProcess(
             configuration: configuration, cluster: cluster, pool: pool, ledger: ledger, catalog: catalog,
             admin: admin, models: models, curl: curl, services: services, sealer: sealer, texts: texts,

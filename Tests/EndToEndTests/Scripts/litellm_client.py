@@ -67,7 +67,10 @@ def chat_cell(model, base, stream, kind):
     elif kind == "schema":
         form = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
         message, _ = chat(model, base, stream, user, response_format=form)
-        check(known in json.loads(message.content)["answer"], f"{message}")
+        said = json.loads(message.content)
+        # Of a model that it does not know litellm wants a schema by a tool, in Anthropic's format: what the simulated
+        # provider calls a tool with is always the same.
+        check(said == wanted if model.startswith("anthropic/") else known in said["answer"], f"{message}")
 
 
 def plain_cell(path, stream):

@@ -11,14 +11,14 @@ public func fuzzOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
 private let target: Targets.Target = {
     let name = environment("GBOOST_FUZZ_TARGET")
     guard let target = Targets.all[name] else {
-        preconditionFailure("GBOOST_FUZZ_TARGET is '\(name)', which is not one of \(Targets.all.keys.sorted())")
+        stop("GBOOST_FUZZ_TARGET is '\(name)', which is not one of \(Targets.all.keys.sorted())")
     }
     return target
 }()
 
 /// What must hold for any input; a broken promise stops the process, which libFuzzer reports with the input.
 func promise(_ holds: Bool, _ what: @autoclosure () -> String) {
-    if !holds { preconditionFailure(what()) }
+    if !holds { stop(what()) }
 }
 
 /// Bytes after a first one that says into how many pieces they are cut: a wire cuts anywhere.
