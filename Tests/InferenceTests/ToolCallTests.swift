@@ -62,7 +62,8 @@ extension ModelTests {
             }
             let bare = try files.record("bare", TinyModel().file)
             try await EngineFixture.withModels(try TinyModels.settings()) { models in
-                #expect(try await models.slm(bare).toolCallFormat() == nil)
+                let model = try await models.slm(bare)
+                #expect(try await model.toolCallFormat() == nil)
             }
         }
     }
