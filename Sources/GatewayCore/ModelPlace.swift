@@ -1,5 +1,6 @@
 /// Where a local model is, in one gateway: what an operator is told of it.
 package struct ModelPlace: Hashable, Sendable {
+    /// How far it is.
     package enum Phase: String, Hashable, Sendable {
         /// Not in memory; it is loaded when somebody asks for it.
         case absent
