@@ -69,6 +69,8 @@ struct AdminEventTests {
         Change(line: "model add slm \(t) --kind slm --file DIR/slm.gguf", action: "model.add", subject: "slm"),
         Change(line: "model load slm \(t)", action: "model.load", subject: "slm", hasBefore: true),
         Change(line: "model unload slm \(t)", action: "model.unload", subject: "slm", hasBefore: true),
+        Change(line: "model pin slm \(t)", action: "model.pin", subject: "slm", hasBefore: true),
+        Change(line: "model unpin slm \(t)", action: "model.unpin", subject: "slm", hasBefore: true),
         Change(
             line: "route add math \(t) --slm slm --llm sim/m --strategy direct", action: "route.add", subject: "math"),
         Change(

@@ -1,4 +1,5 @@
 import Foundation
+import Inference
 import Providers
 import Testing
 
@@ -42,6 +43,33 @@ import Testing
         #expect(configuration.providers[1].firstByteSeconds == 60)
         #expect(configuration.logLevel == .debug)
         #expect(configuration.secrets.keyPepper == nil)
+    }
+
+    @Test("what the engine can be told, the configuration can say; weights name each tenant once")
+    func inference() throws {
+        let database = "database: { embedded: d }\n"
+        let usual = try Self.load(database).engineSettings
+        #expect(usual.deadline == nil && usual.hostMemoryLimit == 0 && usual.keptSequences == 48)
+        let yaml = """
+            inference: { weights: "acme=3, b = 1", deadline_seconds: 1.5, host_memory_bytes: 1073741824, max_queued: 7,
+              kept_sequences: 9, batch_tokens: 128, prompt_chunk: 512, max_waiting: 5, max_adapters: 3,
+              adapter_bytes: 4194304, load_seconds: 9, eviction_seconds: 0, silence_seconds: 2, stall_seconds: 3 }
+            """
+        let told = try Self.load(database + yaml)
+        #expect(told.inference.weights == ["acme": 3, "b": 1])
+        let settings = told.engineSettings
+        #expect(settings.deadline == .milliseconds(1500) && settings.hostMemoryLimit == 1 << 30)
+        #expect(settings.maxQueued == 7 && settings.keptSequences == 9 && settings.maxWaiting == 5)
+        #expect(settings.batchTokens == 128 && settings.promptChunk == 128)
+        #expect(settings.adapters == 3 && settings.adapterMebibytes == 4)
+        #expect(settings.readinessLimit == .seconds(9) && settings.evictionPatience == .zero)
+        #expect(settings.silenceLimit == .seconds(2) && settings.stallLimit == .seconds(3))
+        for weights in ["acme", "acme=0", "acme=1001", "=1", "a=1,a=2", "a=1=2"] {
+            let error = #expect(throws: ConfigurationError.self) {
+                try Self.load(database + "inference: { weights: '\(weights)' }")
+            }
+            #expect(error?.description.contains("inference.weights") == true)
+        }
     }
 
     @Test("an argument wins over a variable, a variable over the file")

@@ -13,7 +13,9 @@ struct StructuredAnswerTests {
         {"type":"function","function":{"name":"weather","parameters":{"type":"object","properties":\
         {"city":{"type":"string"}},"required":["city"]}}}
         """
-    static let call = "Let me see.\n<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Bern\"}}\n</tool_call>"
+    static let call =
+        "Let me see.\n<tool_call>\n"
+        + "{\"name\": \"weather\", \"arguments\": {\"city\": \"Bern\"}}\n</tool_call>"
 
     private static func body(_ more: String = "", tools: String = #","tools":[\#(tool)]"#) -> String {
         #"{"model":"math","messages":[{"role":"user","content":"Rain?"}]\#(tools)\#(more)}"#
@@ -81,7 +83,8 @@ struct StructuredAnswerTests {
         let call = String(Self.call.drop { $0 != "<" })
         let tool = #"{"name":"weather","input_schema":{"type":"object","properties":{"city":{"type":"string"}}}}"#
         func body(_ more: String) -> String {
-            #"{"model":"math","max_tokens":50,"messages":[{"role":"user","content":"Rain?"}],"tools":[\#(tool)]\#(more)}"#
+            #"{"model":"math","max_tokens":50,"messages":[{"role":"user","content":"Rain?"}],"#
+                + #""tools":[\#(tool)]\#(more)}"#
         }
         let whole = try await MessagesEndpointTests.post(Self.fixture([call]), body(""), isAnthropic: false)
         let object = try Self.object(whole)
@@ -155,14 +158,16 @@ struct StructuredAnswerTests {
 
     @Test("A schema reaches the SLM, and with tools to choose from neither is left out: the LLM gets both")
     func schemas() async throws {
-        let wanted = #"{"type":"json_schema","json_schema":{"name":"a","schema":{"type":"object","properties":{}}}}"#
+        let schema = #"{"type":"object","properties":{}}"#
+        let wanted = #"{"type":"json_schema","json_schema":{"name":"a","schema":\#(schema)}}"#
         let fixture = Self.fixture(["{}"], format: nil)
         let response = try await DirectAnswerTests.post(
             fixture, Self.body(#","response_format":\#(wanted)"#, tools: ""))
         #expect(response.headers[.servedBy] == "slm")
         #expect(fixture.slm.requests.first?.sampling.jsonSchema == #"{"type":"object","properties":{}}"#)
         let object = Self.fixture(["{}"], format: nil)
-        _ = try await DirectAnswerTests.post(object, Self.body(#","response_format":{"type":"json_object"}"#, tools: ""))
+        _ = try await DirectAnswerTests.post(
+            object, Self.body(#","response_format":{"type":"json_object"}"#, tools: ""))
         #expect(object.slm.requests.first?.sampling.jsonSchema == #"{"type":"object"}"#)
         let both = Self.fixture(scripts: [completion("{}")])
         _ = try await DirectAnswerTests.post(both, Self.body(#","response_format":\#(wanted)"#))

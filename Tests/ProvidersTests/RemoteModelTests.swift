@@ -1,3 +1,4 @@
+import Curl
 import Foundation
 import GatewayCore
 import GatewayTesting
@@ -85,8 +86,85 @@ import Testing
         #expect(try RemoteEndpoint.parse("/models/a.gguf") == nil)
         let endpoint = try RemoteEndpoint.parse("http://10.0.0.7:8000/v1#Qwen/Qwen2.5-1.5B")
         #expect(endpoint == RemoteEndpoint(baseURL: "http://10.0.0.7:8000/v1", model: "Qwen/Qwen2.5-1.5B"))
-        for text in ["http://host/v1", "http://user:secret@host/v1#m", "http://#m", "https://host/v1?key=1#m"] {
+        let keyed = try RemoteEndpoint.parse("https://host/v1?key=env:GBOOST_REMOTE_A&reward=pooling&step=%0A%0A#m")
+        #expect(keyed?.baseURL == "https://host/v1" && keyed?.key == "env:GBOOST_REMOTE_A" && keyed?.model == "m")
+        #expect(keyed?.reward == .pooling && keyed?.stepMark == "\n\n")
+        for text in [
+            "http://host/v1", "http://user:secret@host/v1#m", "http://#m", "https://host/v1?key=1#m",
+            "https://host/v1?key=env:OPENAI_API_KEY#m", "https://host/v1?reward=x#m", "https://host/v1?a=b#m",
+        ] {
             #expect(throws: LocalModelError.self) { try RemoteEndpoint.parse(text) }
         }
+    }
+
+    @Test("what a client wishes for the choice of tokens, and a schema, reach the other server")
+    func sampling() async throws {
+        let answer =
+            [ScriptedPeer.Step.read]
+            + stream(GoldenStreams.delta("{}"), GoldenStreams.stop, GoldenStreams.usage(7, 9) + GoldenStreams.done)
+        try await withProvider(answer) { provider, peer in
+            var request = Self.request(boundary: nil)
+            request.sampling.topK = 7
+            request.sampling.repeatPenalty = 1.5
+            request.sampling.logitBias = [9: -5]
+            request.sampling.jsonSchema = #"{"type":"object"}"#
+            _ = try await RemoteModel(provider: provider, model: "small").draft(request)
+            let body = String(decoding: try #require(peer.requests.first).body, as: UTF8.self)
+            #expect(body.contains(#""top_k":7"#) && body.contains(#""repetition_penalty":1.5"#))
+            #expect(body.contains(#""logit_bias":{"9":-5"#) && body.contains(#""schema":{"type":"object"}"#))
+            #expect(!body.contains("min_p") && !body.contains("presence_penalty"))
+        }
+    }
+
+    private static func answer(_ body: String, status: Int = 200) -> [ScriptedPeer.Step] {
+        let head =
+            "HTTP/1.1 \(status) X\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+        return [.read, .send(head + body)]
+    }
+
+    private static func step(_ text: String) -> StepDraft {
+        StepDraft(
+            text: text, tokens: [], logProbabilities: [], hidden: [], end: .boundary, promptTokens: 0, reusedTokens: 0)
+    }
+
+    @Test("a pooling endpoint gets the steps with their marks and the key, and gives the last mark's probability")
+    func pooling() async throws {
+        let answer = Self.answer(#"{"data":[{"index":0,"data":[[0.9,0.1],[0.25,0.75]]}]}"#)
+        let peer = try ScriptedPeer(all: [answer])
+        let client = try CurlClient()
+        var endpoint = RemoteEndpoint(baseURL: "\(peer.url)/v1", model: "prm")
+        endpoint.reward = .pooling
+        let scorer = RemoteScorer(endpoint, kind: .pooling, key: Secret("k3y"), client: client)
+        let question = [ChatMessage(role: "user", content: "2 + 3?")]
+        let reward = try await scorer.score(
+            session: UUID(), messages: question, answer: ["Two.\n"], draft: Self.step("Five.\n"))
+        #expect(reward == ProcessReward(raw: 0.75, calibrated: 0.75))
+        let request = try #require(peer.requests.first)
+        #expect(request.head.contains("POST /pooling ") && request.head.contains("Bearer k3y"))
+        #expect(String(decoding: request.body, as: UTF8.self).contains("Two.<extra_0>Five.<extra_0>"))
+        await client.shutdown()
+    }
+
+    @Test("a score endpoint reads all candidates in one call; what is no probability, and a failure, are no reward")
+    func scores() async throws {
+        let peer = try ScriptedPeer(all: [
+            Self.answer(#"{"data":[{"index":1,"score":0.2},{"index":0,"score":0.8}]}"#),
+            Self.answer(#"{"data":[{"index":0,"score":3.5}]}"#), Self.answer("{}", status: 500),
+        ])
+        let client = try CurlClient()
+        let endpoint = RemoteEndpoint(baseURL: "\(peer.url)/v1/", model: "prm")
+        let scorer = RemoteScorer(endpoint, kind: .score, key: nil, client: client)
+        let question = [ChatMessage(role: "user", content: "2 + 3?")]
+        let rewards = try await scorer.score(
+            session: UUID(), messages: question, answer: [], candidates: [Self.step("a"), Self.step("b")])
+        #expect(rewards.map(\.raw) == [0.8, 0.2])
+        for _ in 0..<2 {
+            await #expect(throws: LocalModelError.self) {
+                _ = try await scorer.score(
+                    session: UUID(), messages: question, answer: [], draft: Self.step("a"))
+            }
+        }
+        #expect(peer.requests.count == 3 && peer.requests.allSatisfy { $0.head.contains("POST /score ") })
+        await client.shutdown()
     }
 }

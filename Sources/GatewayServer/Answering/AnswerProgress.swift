@@ -30,7 +30,7 @@ struct AnswerProgress {
     mutating func note(_ draft: StepDraft, isFirst: Bool) {
         if isFirst { promptTokens = draft.promptTokens }
         slmInput += draft.promptTokens - draft.reusedTokens
-        slmTokens += draft.tokens.count
+        slmTokens += draft.tokenCount
     }
 
     mutating func append(_ step: EmittedStep) {

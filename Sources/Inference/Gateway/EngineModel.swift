@@ -15,10 +15,12 @@ package struct EngineModel: SmallLanguageModel {
     /// The same model, where requests end with `deadlineExceeded` after a time.
     package func within(_ limit: Duration) -> EngineModel {
         var model = self
-        model.scope.deadlineMilliseconds =
-            Int(limit.components.seconds) * 1000
-            + Int(limit.components.attoseconds / 1_000_000_000_000_000)
+        model.scope.deadlineMilliseconds = Self.milliseconds(limit)
         return model
+    }
+
+    static func milliseconds(_ duration: Duration) -> Int {
+        Int(duration.components.seconds) * 1000 + Int(duration.components.attoseconds / 1_000_000_000_000_000)
     }
 
     package func draft(_ request: DraftRequest) async throws -> StepDraft {

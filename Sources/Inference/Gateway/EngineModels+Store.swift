@@ -29,9 +29,7 @@ extension EngineModels {
     ///
     /// - Parameter before: the records of the last time; none at the start, where orders to unload are old.
     package func follow(_ records: [ModelRecord], before: [ModelRecord]) async {
-        let hosted = records.filter { record in
-            (record.kind == .slm || record.rewardKind == .tokens) && !RemoteEndpoint.isMeant(record.file)
-        }
+        let hosted = records.filter(Self.isHosted)
         var known: [Int64: ModelOrder] = [:]
         for record in before { known[record.id] = record.order ?? ModelOrder(action: .unload, number: 0) }
         var loads = hosted.filter { record in
@@ -48,6 +46,17 @@ extension EngineModels {
         for record in loads { await load(record) }
         let kept = Set(hosted.map { Self.key($0.file, $0.sha256) })
         for record in before where !kept.contains(Self.key(record.file, record.sha256)) { await unload(record) }
+    }
+
+    /// Whether a model has a host of its own here.
+    private static func isHosted(_ record: ModelRecord) -> Bool {
+        (record.kind == .slm || record.rewardKind == .tokens) && !RemoteEndpoint.isMeant(record.file)
+    }
+
+    /// Where a model is now.
+    package func place(of record: ModelRecord) -> ModelPlace {
+        guard Self.isHosted(record) else { return ModelPlace(phase: .elsewhere) }
+        return store.place(of: Self.key(record.file, record.sha256))
     }
 
     /// Loads a model without a request for it. One that cannot be loaded is reported, and leaves the rest alone.

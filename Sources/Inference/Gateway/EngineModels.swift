@@ -15,12 +15,14 @@ package actor EngineModels: LocalModels {
     private let table = SupervisorTable()
     private var supervisors: [String: EngineSupervisor] = [:]
     private var heads: [String: RewardHeadFile] = [:]
+    private var weights: [Int64: Int]
     private var isShutDown = false
 
     /// - Throws: `LocalModelError.unavailable` where no directory for the sockets can be made.
     package init(settings: EngineSettings = EngineSettings(), logger: Logger) throws(LocalModelError) {
         self.settings = settings
         self.logger = logger
+        weights = settings.weights
         verifier = FileVerifier(digest: settings.digest)
         let limits = Residency.Limits(
             budget: settings.memoryBytes, maxWaiting: settings.maxWaiting, patience: settings.evictionPatience)
@@ -79,6 +81,8 @@ package actor EngineModels: LocalModels {
         options.threads = settings.threads
         options.contextTokens = settings.contextTokens
         options.sequences = settings.sequences
+        options.keptSequences = settings.keptSequences
+        options.promptChunk = settings.promptChunk
         options.batchTokens = settings.batchTokens
         options.maxQueued = settings.maxQueued
         options.memoryLimit = settings.hostMemoryLimit
@@ -154,8 +158,16 @@ package actor EngineModels: LocalModels {
         if ownsDirectory { try? FileManager.default.removeItem(atPath: directory) }
     }
 
-    private func scope(_ record: ModelRecord) -> EngineScope {
-        EngineScope(tenant: record.tenantID, weight: settings.weights[record.tenantID] ?? 1)
+    /// Gives tenants other shares, from their next requests on.
+    package func setWeights(_ weights: [Int64: Int]) { self.weights = weights }
+
+    private func scope(_ record: ModelRecord) -> EngineScope { scope(tenant: record.tenantID) }
+
+    /// What a tenant's requests may have of a host.
+    func scope(tenant: Int64) -> EngineScope {
+        var scope = EngineScope(tenant: tenant, weight: weights[tenant] ?? 1)
+        scope.deadlineMilliseconds = settings.deadline.map(EngineModel.milliseconds)
+        return scope
     }
 
     private func headModel(

@@ -10,10 +10,16 @@ package struct EngineSettings: Sendable {
     package var threads = max(1, ProcessInfo.processInfo.activeProcessorCount - 1)
     package var contextTokens = 8192
     package var sequences = 16
+    /// Sequences beyond these, which keep what tenants may come back to.
+    package var keptSequences = 48
+    /// Prompt tokens of one decode while anything generates.
+    package var promptChunk = 64
     package var batchTokens = 512
     package var maxQueued = 64
     /// Shares of tenants in a host they have in common; 1 for those that are not named.
     package var weights: [Int64: Int] = [:]
+    /// How long one request may take in a host, its wait included; nil: as long as it takes.
+    package var deadline: Duration?
     /// Most bytes of memory that a host may have of its own, mapped model files not counted; 0: no limit.
     package var hostMemoryLimit = 0
     /// Adapters over one model that are in memory, and what they may take.

@@ -18,7 +18,7 @@ package struct HomeModel: StreamingLanguageModel {
     ) async throws -> StepDraft {
         let supervisor = try await models.supervisor(file: file)
         do {
-            let model = EngineModel(supervisor: supervisor, scope: EngineScope(tenant: tenant))
+            let model = EngineModel(supervisor: supervisor, scope: await models.scope(tenant: tenant))
             let draft = try await model.stream(request, onText: onText)
             await supervisor.end(session: request.session)
             return draft

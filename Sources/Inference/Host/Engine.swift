@@ -43,7 +43,8 @@ final class Engine {
         inbox.info = HostInfo(
             embeddingLength: model.embeddingLength, vocabularySize: model.vocabularySize,
             contextTokens: maxSequence, totalCells: context.totalCells, hasOwnTemplate: template.isOwn,
-            toolCalls: template.toolCalls, modelBytes: model.bytes, confinement: confinement.inForce, unconfined: confinement.missing)
+            toolCalls: template.toolCalls, modelBytes: model.bytes, confinement: confinement.inForce,
+            unconfined: confinement.missing)
     }
 
     /// The most tokens of one sequence.

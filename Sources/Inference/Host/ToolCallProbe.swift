@@ -16,7 +16,8 @@ package enum ToolCallProbe {
         var calling = ChatMessage(role: "assistant", content: "")
         // Some templates want ids of nine letters and digits.
         calling.toolCalls = """
-            [{"id": "call00001", "type": "function", "function": {"name": "\(call)", "arguments": "{\\"x\\": \\"y\\"}"}}]
+            [{"id": "call00001", "type": "function", "function": {"name": "\(call)", \
+            "arguments": "{\\"x\\": \\"y\\"}"}}]
             """
         var answer = ChatMessage(role: "tool", content: result)
         answer.toolCallID = "call00001"

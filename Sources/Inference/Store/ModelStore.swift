@@ -32,6 +32,8 @@ final class ModelStore: Sendable {
         /// Bytes that models took when they were loaded last.
         var measured: [String: Int64] = [:]
         var failures = 0
+        /// Why models could not be loaded the last time.
+        var reasons: [String: String] = [:]
         var isTicking = false
     }
 
@@ -112,6 +114,25 @@ final class ModelStore: Sendable {
                 resident: state.residency.models.values.count { $0.phase == .resident || $0.phase == .draining },
                 waiting: state.residency.waiting, loads: state.residency.loads,
                 evictions: state.residency.evictions, failures: state.failures)
+        }
+    }
+
+    /// Where a model is now.
+    func place(of key: String) -> ModelPlace {
+        state.withLock { state in
+            guard let model = state.residency.models[key] else {
+                return state.reasons[key].map { ModelPlace(phase: .failed, why: $0) } ?? ModelPlace(phase: .absent)
+            }
+            let phase: ModelPlace.Phase =
+                switch model.phase {
+                case .queued: .waiting
+                case .loading: .loading
+                case .resident, .draining: .resident
+                case .unloading: .unloading
+                }
+            return ModelPlace(
+                phase: phase, bytes: phase == .waiting ? 0 : model.charge, inUse: model.users,
+                waiting: model.waiting.count)
         }
     }
 
@@ -200,6 +221,7 @@ final class ModelStore: Sendable {
             logger.info("model loaded", metadata: ["model": "\(key)", "bytes": "\(bytes)", "seconds": "\(seconds)"])
             take { state, now in
                 state.measured[key] = bytes
+                state.reasons[key] = nil
                 return ((), state.residency.loaded(key, bytes: bytes, at: now))
             }
         } catch {
@@ -208,6 +230,7 @@ final class ModelStore: Sendable {
             await unload(key)
             take { state, now in
                 state.failures += 1
+                state.reasons[key] = text
                 return ((), state.residency.failed(key, text, at: now))
             }
         }

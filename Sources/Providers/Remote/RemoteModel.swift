@@ -125,6 +125,7 @@ package struct RemoteModel: SmallLanguageModel {
         writer.key("top_p")
         writer.double(request.sampling.topP)
         writer.member("seed", Int64(request.sampling.seed))
+        write(request.sampling, to: &writer)
         if !answer.isEmpty {
             // vLLM's names; llama-server goes on from an assistant's last message by itself.
             writer.member("continue_final_message", true)
@@ -132,6 +133,43 @@ package struct RemoteModel: SmallLanguageModel {
         }
         writer.endObject()
         return writer.bytes
+    }
+
+    /// What not every server knows is sent only where it was asked for.
+    private static func write(_ sampling: Sampling, to writer: inout JSONWriter) {
+        func number(_ name: String, _ value: Double, unless usual: Double) {
+            guard value != usual else { return }
+            writer.key(name)
+            writer.double(value)
+        }
+        let usual = Sampling()
+        if sampling.topK != usual.topK { writer.member("top_k", Int64(sampling.topK)) }
+        number("min_p", sampling.minP, unless: usual.minP)
+        // vLLM's name and llama-server's.
+        number("repetition_penalty", sampling.repeatPenalty, unless: usual.repeatPenalty)
+        number("repeat_penalty", sampling.repeatPenalty, unless: usual.repeatPenalty)
+        number("frequency_penalty", sampling.frequencyPenalty, unless: usual.frequencyPenalty)
+        number("presence_penalty", sampling.presencePenalty, unless: usual.presencePenalty)
+        if !sampling.logitBias.isEmpty {
+            writer.key("logit_bias")
+            writer.beginObject()
+            for (token, bias) in sampling.logitBias.sorted(by: { $0.key < $1.key }) {
+                writer.key(String(token))
+                writer.double(bias)
+            }
+            writer.endObject()
+        }
+        guard let schema = sampling.jsonSchema else { return }
+        writer.key("response_format")
+        writer.beginObject()
+        writer.member("type", "json_schema")
+        writer.key("json_schema")
+        writer.beginObject()
+        writer.member("name", "answer")
+        writer.key("schema")
+        writer.raw(schema.utf8)
+        writer.endObject()
+        writer.endObject()
     }
 
     private static func write(_ messages: [ChatMessage], to writer: inout JSONWriter) {

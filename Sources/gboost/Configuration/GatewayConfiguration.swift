@@ -48,17 +48,6 @@ package struct GatewayConfiguration: Sendable {
         package var location: DatabaseLocation
         package var pool: Int
     }
-    /// What the engine hosts may use.
-    package struct Inference: Hashable, Sendable {
-        /// Most that all engine hosts together may hold of models and caches.
-        package var memoryBytes: Int64
-        package var threads: Int
-        package var contextTokens: Int
-        /// Answers that one engine host works on at once.
-        package var maxSequences: Int
-        /// Program that engine hosts run; nil: this one.
-        package var executable: String?
-    }
     /// The wires that are spoken to providers.
     package enum ProviderKind: String, Hashable, Sendable, CaseIterable {
         case openai, anthropic, gemini, bedrock, compatible, azure, engine
@@ -197,22 +186,6 @@ extension GatewayConfiguration {
             drainSeconds: try layers.seconds("server.drain_seconds", in: 0...3600, default: 30),
             openAPI: try layers.text("server.openapi", orDefault: "ops/openapi.json"),
             instance: try layers.text("server.instance", orDefault: "\(host):\(port)"), tls: try tls(&layers))
-    }
-
-    private static func inference(_ layers: inout ConfigurationLayers) throws(ConfigurationError) -> Inference {
-        let information = ProcessInfo.processInfo
-        // Three quarters: PostgreSQL, the gateway and the page cache want the rest.
-        let memory = Int64(clamping: information.physicalMemory / 4 * 3)
-        // One core stays free: with a busy neighbour a thread for every core is slower than one fewer.
-        let threads = max(1, information.activeProcessorCount - 1)
-        enum Hosts: String, CaseIterable { case perModel = "per-model" }
-        _ = try layers.choice("inference.hosts", default: Hosts.perModel)
-        return Inference(
-            memoryBytes: try layers.integer("inference.memory_bytes", in: 1_048_576...Int64.max, default: memory),
-            threads: try layers.integer("inference.threads", in: 1...1024, default: threads),
-            contextTokens: try layers.integer("inference.context_tokens", in: 128...1_048_576, default: 4096),
-            maxSequences: try layers.integer("inference.max_sequences", in: 1...256, default: 8),
-            executable: try layers.text("inference.executable"))
     }
 
     private static func provider(

@@ -157,12 +157,7 @@ struct GatewayProcess: Sendable {
     }
 
     private static func engineSettings(_ configuration: GatewayConfiguration) -> EngineSettings {
-        var settings = EngineSettings()
-        if let executable = configuration.inference.executable { settings.executable = executable }
-        settings.threads = configuration.inference.threads
-        settings.contextTokens = configuration.inference.contextTokens
-        settings.sequences = configuration.inference.maxSequences
-        settings.memoryBytes = configuration.inference.memoryBytes
+        var settings = configuration.engineSettings
         settings.digest = { try await FileDigest.of($0).sha256 }
         return settings
     }
@@ -269,10 +264,25 @@ extension GatewayProcess {
         var before: [ModelRecord] = []
         while !Task.isCancelled {
             let records = await catalog.models()
-            if records != before { await models.follow(records, before: before) }
+            if records != before {
+                // A tenant has a share to speak of once it has a model.
+                await setWeights()
+                await models.follow(records, before: before)
+            }
             before = records
             do { try await Task.sleep(for: CatalogStore.pollInterval) } catch { return }
         }
+    }
+
+    /// The configuration names tenants, hosts know their numbers. Where the database is away the old ones stay.
+    private func setWeights() async {
+        let weights = configuration.inference.weights
+        guard !weights.isEmpty, let tenants = try? await admin.tenants() else { return }
+        for name in weights.keys where !tenants.contains(where: { $0.name == name }) {
+            logger.warning("inference.weights names a tenant that is not there", metadata: ["tenant": "\(name)"])
+        }
+        let pairs = tenants.compactMap { tenant in weights[tenant.name].map { (tenant.id, $0) } }
+        await models.setWeights(Dictionary(pairs, uniquingKeysWith: { first, _ in first }))
     }
 
     private func close() async {

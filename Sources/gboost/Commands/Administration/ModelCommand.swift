@@ -15,7 +15,7 @@ struct Removed: Encodable {
 struct ModelCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "model", abstract: "A tenant's private models.",
-        subcommands: [Add.self, List.self, Load.self, Unload.self, Remove.self])
+        subcommands: [Add.self, List.self, Load.self, Unload.self, Pin.self, Unpin.self, Remove.self])
 
     static func table(_ models: [ModelRecord]) -> String {
         var table = TextTable([
@@ -41,7 +41,8 @@ struct ModelCommand: AsyncParsableCommand {
         @Option(
             help: """
                 A GGUF file; for a head its head file. As the gateways see it. Or where another server holds the \
-                model: http://host:8000/v1#NAME.
+                model: http://host:8000/v1#NAME, with ?key=env:GBOOST_REMOTE_… before the # where it wants a key, \
+                and ?reward=pooling (or score) for a PRM behind vLLM's /pooling (or /score).
                 """) var file: String
         @Option(help: "The SLM that a shared head or an adapter belongs to; the model that a head belongs to.")
         var base: String?
