@@ -139,7 +139,7 @@ struct Escalation: Sendable {
             plan: plan, reply: LLMReply(text: "", end: .answer, tokens: Int(result.usage?.output ?? 0)), cost: cost,
             budget: held.budget.after(hold: held.amount, cost: cost))
         if let whole {
-            take(body, of: sent, for: whole, into: &written)
+            take(body, of: opened.sent, for: whole, into: &written)
         } else {
             written.reply = reply(text, result: result)
         }
