@@ -8,6 +8,7 @@ struct ModelGroupTests {
     private static func load(_ group: String) throws(ConfigurationError) -> GatewayConfiguration {
         try ConfigurationTests.load(
             """
+            database: { url: "postgresql://app@db/gboost" }
             providers:
               - { name: sim, kind: openai, total_seconds: 30, probe_seconds: 2 }
               - { name: other, kind: compatible, base_url: "http://127.0.0.1:1/v1" }
