@@ -3,7 +3,8 @@
 /// Several routes, and direct calls, may spend one budget. A route sees what is left after each of its requests; what
 /// that fell by more than the route spent itself, others spent. Planning with all that is left, each of two alike would
 /// plan to spend twice what there is for it. So each plans with its part of what is left: the parts sum to little more
-/// than one, so do their plans, and a split that holds is kept. It is what the routes happened to settle on, not a best one.
+/// than one, so do their plans, and a split that holds is kept. It is what the routes happened to settle on, not a best
+/// one.
 package struct SharedPool: Hashable, Sendable, Codable {
     /// Mean answers of the paid model that count for a route alone with its budget, until more is known.
     private static let prior = 3.0
