@@ -120,7 +120,8 @@ let package = Package(
             swiftSettings: common),
         .testTarget(name: "CurlTests", dependencies: ["Curl", "GatewayTesting"], swiftSettings: common),
         .testTarget(name: "WireFormatTests", dependencies: ["WireFormat"], swiftSettings: common),
-        .testTarget(name: "GatewayCoreTests", dependencies: ["GatewayCore"], swiftSettings: common),
+        .testTarget(
+            name: "GatewayCoreTests", dependencies: ["GatewayCore", "GatewayTesting"], swiftSettings: common),
         .testTarget(name: "AuditTests", dependencies: ["Audit", crypto], swiftSettings: common),
         .testTarget(name: "OutboxTests", dependencies: ["Outbox", "GatewayCore", crypto], swiftSettings: common),
         .testTarget(name: "RouterTests", dependencies: ["Router", "GatewayCore"], swiftSettings: common),
@@ -141,7 +142,7 @@ let package = Package(
         .testTarget(
             name: "SimulatedProviderTests",
             dependencies: [
-                "SimulatedProvider", "GatewayTesting", "WireFormat", "Curl", lifecycle, log,
+                "SimulatedProvider", "GatewayTesting", "GatewayCore", "WireFormat", "Curl", lifecycle, log,
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: common),

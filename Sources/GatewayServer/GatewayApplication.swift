@@ -30,6 +30,7 @@ package enum GatewayApplication {
             middleware: RefusalMiddleware(metrics: services.metrics, aliases: services.sendsLiteLLMHeaders))
         HealthEndpoints(services: services).register(on: router)
         LiteLLMEndpoints(services: services).register(on: router)
+        ModelEndpoints(services: services).register(on: router)
         let authenticated = router.group("/v1").add(middleware: AuthenticationMiddleware(catalog: services.catalog))
         ModelsEndpoint(services: services).register(on: authenticated)
         AnswerEndpoints(services: services).register(on: authenticated)

@@ -57,6 +57,8 @@ package struct GatewayServices: Sendable {
     package var localLimits = LocalLimits()
     /// Keeps texts of tenants that want it; nil: nobody's are kept.
     package var texts: (any TextCapture)?
+    /// Where a local model is in this gateway.
+    package var modelPlace: @Sendable (ModelRecord) async -> ModelPlace = { _ in ModelPlace(phase: .elsewhere) }
     /// Keeps answers of tenants that want it; nil: nobody's are kept.
     package var cache: CachedAnswers?
 

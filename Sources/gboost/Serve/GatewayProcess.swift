@@ -111,6 +111,7 @@ struct GatewayProcess: Sendable {
         services.notices = outbox.notices
         Self.guardProviders(of: &services, configuration, outbox: outbox)
         services.cache = configuration.cachedAnswers
+        services.modelPlace = { await models.place(of: $0) }
         try configuration.complete(&services, AdminStore(pool: pool, hasher: hasher, actor: "admin-key"), texts)
         return GatewayProcess(
             configuration: configuration, cluster: cluster, pool: pool, ledger: ledger, catalog: catalog,
