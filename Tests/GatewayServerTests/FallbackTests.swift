@@ -21,6 +21,8 @@ struct FallbackTests {
         policy.baseDelay = .zero
         var breaker = CircuitBreaker.Settings()
         breaker.failureThreshold = trips
+        // Longer than any test, however busy the machine is.
+        breaker.openDuration = .seconds(3600)
         fixture.services.guards = ProviderGuards(policy: policy, breaker: breaker)
         fixture.services.providers["other"] = provider
         if isPriced, var catalog = fixture.services.catalog as? FakeCatalog {
