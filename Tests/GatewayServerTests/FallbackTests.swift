@@ -21,6 +21,8 @@ struct FallbackTests {
         policy.baseDelay = .zero
         var breaker = CircuitBreaker.Settings()
         breaker.failureThreshold = trips
+        // Longer than any test, however busy the machine is.
+        breaker.openDuration = .seconds(3600)
         fixture.services.guards = ProviderGuards(policy: policy, breaker: breaker)
         fixture.services.providers["other"] = provider
         if isPriced, var catalog = fixture.services.catalog as? FakeCatalog {
@@ -49,7 +51,7 @@ struct FallbackTests {
         #expect(state.settled == 2_600_000 && state.held.isEmpty)
         #expect(fixture.provider.calls.count == 1 && other.calls.map(\.model) == [Self.other])
         let metrics = fixture.services.metrics.registry.render()
-        #expect(metrics.contains("gboost_provider_fallbacks_total{from=\"sim\",to=\"other\"} 1"))
+        #expect(metrics.contains("gboost_provider_fallbacks_total{provider=\"sim\"} 1"))
     }
 
     @Test("Nobody else is asked where the call may have been charged, or where the request itself is at fault")

@@ -53,11 +53,10 @@ struct PaidAttempts: Sendable {
                 // What a provider said is worth more than why the next one was not even asked.
                 if failure.map({ !Self.wasHeld($0) }) ?? true || Self.wasHeld(error) { failure = error }
                 if Self.wasHeld(error) { attempt += 1 }
-                let failed = candidate
                 action = sequence.handle(isWanted() ? Self.event(error, of: candidate) : .clientLeft)
                 try await wait(before: action, tries: sequence.tries, error: error, prepare: prepare)
-                if case .call(let next) = action {
-                    hop.metrics.registry.add("gboost_provider_fallbacks_total", 1, [failed.provider, next.provider])
+                if case .call = action {
+                    hop.metrics.registry.add("gboost_provider_fallbacks_total", 1, [candidate.provider])
                 }
             }
         }

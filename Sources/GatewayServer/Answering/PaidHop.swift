@@ -225,8 +225,10 @@ struct PaidHop: Sendable {
     ) async -> NanoUSD {
         metrics.registry.add("gboost_in_flight_paid_calls", -1)
         metrics.registry.add("gboost_provider_calls_total", 1, [held.plan.model.provider])
-        // So that the first retry is seen as one: a counter that begins with 1 did not rise.
-        metrics.registry.add("gboost_provider_retries_total", 0, [held.plan.model.provider])
+        // So that the first one is seen as such: a counter that begins with 1 did not rise.
+        for name in ["gboost_provider_retries_total", "gboost_provider_fallbacks_total"] {
+            metrics.registry.add(name, 0, [held.plan.model.provider])
+        }
         let (outcome, amount) = Self.charge(held, result: result, failure: failure)
         var escalation = escalation
         // Where nothing was decided: what was left as the hold was taken.

@@ -32,7 +32,7 @@ package struct GatewayMetrics: Sendable {
         r.declare("gboost_provider_errors_total", .counter, help: "Failed paid calls.", labels: ["provider", "code"])
         r.declare(
             "gboost_provider_fallbacks_total", .counter, help: "Calls that went on to another deployment or model.",
-            labels: ["from", "to"])
+            labels: ["provider"])
         r.declare("gboost_provider_retries_total", .counter, help: "Paid calls tried again.", labels: ["provider"])
         r.declare(
             "gboost_provider_breaker_open", .gauge, help: "1 while a provider is left alone after failures.",
