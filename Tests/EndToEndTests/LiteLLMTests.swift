@@ -6,7 +6,7 @@ import Testing
 
 /// Of the one suite that runs its tests one after the other.
 extension RealProcessTests {
-    private static let liteLLMPython = ProcessInfo.processInfo.environment["GBOOST_PYTHON"]
+    private static let clientsPython = ProcessInfo.processInfo.environment["GBOOST_CLIENTS_PYTHON"]
     private static let adminKey = "administrator-key-for-tests"
     private static let legacyKey = "sk-legacy-key-of-an-app-0001"
 
@@ -53,48 +53,64 @@ extension RealProcessTests {
         try (before + text).write(toFile: world.configuration, atomically: true, encoding: .utf8)
     }
 
-    @Test(
-        "LiteLLM's configuration and keys are taken over; its client, LangChain's and its management paths work",
-        .enabled(if: liteLLMPython != nil, "GBOOST_PYTHON names no Python with the clients: ops/test installs one"))
-    func liteLLM() async throws {
-        let python = try #require(Self.liteLLMPython)
-        try await Self.with { world in
-            let path = try await Self.leaveLiteLLM(world)
-            try await Self.addWires(to: world)
-            try Self.adminKey.write(toFile: world.directory + "/admin", atomically: true, encoding: .utf8)
-            let imported = try await Program.run(
-                [
-                    "import", "litellm", "--config", path, "--database-url", world.databaseURL, "--gboost-config",
-                    world.configuration, "--json",
-                ], in: world.directory)
-            #expect(imported.contains("\"kind\":\"key\""), "\(imported)")
-            try Self.append(
-                """
-                  - { name: hosted-vllm, kind: compatible, preset: vllm,
-                      base_url: "http://127.0.0.1:\(world.providerPort)/v1" }
-                admin: { key: "file:\(world.directory)/admin" }
-                compatibility: { litellm_headers: true }
+    /// A gateway that has taken over what LiteLLM left.
+    private static func takeOver(_ world: World) async throws -> Gateway {
+        let path = try await leaveLiteLLM(world)
+        try await addWires(to: world)
+        try adminKey.write(toFile: world.directory + "/admin", atomically: true, encoding: .utf8)
+        let imported = try await Program.run(
+            [
+                "import", "litellm", "--config", path, "--database-url", world.databaseURL, "--gboost-config",
+                world.configuration, "--json",
+            ], in: world.directory)
+        #expect(imported.contains("\"kind\":\"key\""), "\(imported)")
+        try append(
+            """
+              - { name: hosted-vllm, kind: compatible, preset: vllm,
+                  base_url: "http://127.0.0.1:\(world.providerPort)/v1" }
+            admin: { key: "file:\(world.directory)/admin" }
+            compatibility: { litellm_headers: true }
 
-                """, to: world)
+            """, to: world)
+        return try await world.gateway()
+    }
+
+    @Test("LiteLLM's configuration and keys are taken over, and its management paths work")
+    func liteLLM() async throws {
+        try await Self.with { world in
+            let gateway = try await Self.takeOver(world)
+            let output = try await Program.output(
+                of: "/usr/bin/python3",
+                [Self.script("litellm_paths"), "http://127.0.0.1:\(gateway.port)", Self.adminKey, Self.legacyKey],
+                in: world.directory)
+            #expect(output.contains("checks passed"), "\(output)")
+            // It has several budgets, on each of which the same calls count.
+            let moved = try await Books.read(world, tenant: "litellm")
+            #expect(moved.bill > 0 && moved.entries == moved.bill && moved.held == 0)
+            await gateway.stop()
+        }
+    }
+
+    @Test(
+        "LiteLLM's client and LangChain's: each endpoint, streamed and not, and all that may be asked",
+        .enabled(if: clientsPython != nil, "GBOOST_CLIENTS_PYTHON names no Python with them: ops/test --clients does"))
+    func furtherClients() async throws {
+        let python = try #require(Self.clientsPython)
+        try await Self.with { world in
+            try await Self.addWires(to: world)
             let key = try await world.tenant("acme", limitUSD: "50")
             let gateway = try await world.gateway()
-            let root = "http://127.0.0.1:\(gateway.port)"
-            let directory = world.directory
+            let (root, directory) = ("http://127.0.0.1:\(gateway.port)", world.directory)
             // Each package takes seconds to import: at the same time.
-            async let paths = Program.output(
-                of: python, [Self.script("litellm_paths"), root, Self.adminKey, Self.legacyKey], in: directory)
             async let client = Program.output(of: python, [Self.script("litellm_client"), root, key], in: directory)
             async let chain = Program.output(of: python, [Self.script("langchain_client"), root, key], in: directory)
-            for output in try await [paths, client, chain] {
+            for output in try await [client, chain] {
                 print(output)
                 #expect(output.contains("checks passed"), "\(output)")
             }
             let books = try await Books.read(world, tenant: "acme")
             books.check()
             #expect(books.bill > 0 && books.bill == books.settled && books.held == 0)
-            // It has several budgets, on each of which the same calls count.
-            let moved = try await Books.read(world, tenant: "litellm")
-            #expect(moved.bill > 0 && moved.entries == moved.bill && moved.held == 0)
             await gateway.stop()
         }
     }

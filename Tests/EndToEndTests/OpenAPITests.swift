@@ -4,6 +4,7 @@ import Testing
 /// Of the one suite that runs its tests one after the other.
 extension RealProcessTests {
     private static let apiPython = ProcessInfo.processInfo.environment["GBOOST_PYTHON"]
+    private static let schemathesisPython = ProcessInfo.processInfo.environment["GBOOST_CLIENTS_PYTHON"]
     /// How many requests are made up for each operation. They take seconds: only when asked for.
     private static let examples = ProcessInfo.processInfo.environment["GBOOST_API_EXAMPLES"]
     private static let administrator = "administrator-key-for-tests"
@@ -26,9 +27,10 @@ extension RealProcessTests {
 
     @Test(
         "requests made up from the document get no 5xx and no status that it does not name",
-        .enabled(if: apiPython != nil && examples != nil, "GBOOST_API_EXAMPLES=30 makes so many for each operation"))
+        .enabled(
+            if: schemathesisPython != nil && examples != nil, "ops/test --clients makes up so many for each operation"))
     func madeUpRequests() async throws {
-        let python = try #require(Self.apiPython)
+        let python = try #require(Self.schemathesisPython)
         let tool = URL(filePath: python).deletingLastPathComponent().appending(path: "schemathesis").path
         try await Self.with { world in
             try Self.administrator.write(toFile: world.directory + "/admin", atomically: true, encoding: .utf8)

@@ -24,16 +24,18 @@ extension ModelTests {
             let model = try await EngineFixture.sharedModel()
             var equal = 0
             for prompt in Self.prompts {
-                let session = UUID()
-                let draft = try await model.complete(
-                    prompt, DraftRequest(asking: "", session: session, maxTokens: Self.tokens))
-                await model.end(session: session)
-                let theirs = try await run(
+                // A thread each, at the same time.
+                async let tools = run(
                     tool,
                     [
                         "-m", file, "-p", prompt, "-n", "\(Self.tokens)", "--temp", "0", "-no-cnv",
                         "--no-display-prompt", "--simple-io", "-t", "1", "--no-warmup",
                     ])
+                let session = UUID()
+                let draft = try await model.complete(
+                    prompt, DraftRequest(asking: "", session: session, maxTokens: Self.tokens))
+                await model.end(session: session)
+                let theirs = try await tools
                 if isSame(theirs, draft.text) {
                     equal += 1
                 } else {
@@ -49,13 +51,14 @@ extension ModelTests {
             let file = try EngineFixture.model()
             let model = try await EngineFixture.sharedModel()
             for question in ["What is the capital of Italy?", "Name two colours."] {
-                let draft = try await model.draft(DraftRequest(asking: question, maxTokens: Self.tokens))
-                let theirs = try await run(
+                async let tools = run(
                     tool,
                     [
                         "-m", file, "-p", question, "-n", "\(Self.tokens)", "--temp", "0", "-cnv", "-st", "--jinja",
                         "--no-display-prompt", "--simple-io", "-t", "1", "--no-warmup",
                     ])
+                let draft = try await model.draft(DraftRequest(asking: question, maxTokens: Self.tokens))
+                let theirs = try await tools
                 #expect(theirs.contains(draft.text.trimmingCharacters(in: .whitespacesAndNewlines)))
             }
         }

@@ -50,6 +50,13 @@ struct CheckoutTests {
     @Test("row 17: targets import only what the architecture lets them, and no client of a second store")
     func imports() throws { try expectNone(ImportRules.check, "imports") }
 
+    @Test("targets name in the manifest what their files import")
+    func manifest() throws {
+        let violations = ManifestRule.check(try Self.files.get())
+        let list = violations.map(\.description).joined(separator: "\n")
+        #expect(violations.isEmpty, "undeclared:\n\(list)")
+    }
+
     @Test("code keeps out of what it may not do where it stands")
     func code() throws { try expectNone(CodeRules.check, "code") }
 

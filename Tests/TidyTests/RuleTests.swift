@@ -133,6 +133,23 @@ struct RuleTests {
         #expect(CodeRules.check(SourceFile(path: "Tests/GatewayServerTests/T.swift", text: text)).isEmpty)
     }
 
+    @Test("an import that the manifest does not name for its target is found")
+    func manifest() {
+        let package = """
+            .target(name: "Core"), .target(name: "Wire", dependencies: ["Core"]),
+            .testTarget(name: "WireTests", dependencies: ["Wire"]),
+            """
+        func check(_ target: String, _ text: String) -> [Violation] {
+            ManifestRule.check([
+                SourceFile(path: "Package.swift", text: package),
+                SourceFile(path: "\(target.hasSuffix("Tests") ? "Tests" : "Sources")/\(target)/T.swift", text: text),
+            ])
+        }
+        #expect(check("Wire", "internal import Core\nimport Foundation\n").isEmpty)
+        #expect(check("Core", "import Foundation\ninternal import struct Wire.A\n").map(\.line) == [2])
+        #expect(check("WireTests", "@testable import Wire\nimport Core\n").map(\.line) == [2])
+    }
+
     @Test("a server may be asked whether it lives, and prose is no SQL")
     func noSQL() {
         for text in [
