@@ -17,13 +17,10 @@ enum ManifestRule {
         guard let manifest = files.first(where: { $0.path == "Package.swift" }) else { return [] }
         let entries = entries(of: manifest.text)
         return files.flatMap { file -> [Violation] in
-            let parts = file.path.split(separator: "/")
-            guard file.isSwift, parts.count > 2, ["Sources", "Tests"].contains(parts[0]),
-                let known = entries[String(parts[1])]
-            else { return [] }
+            guard file.isSwift, let target = file.target, let known = entries[target] else { return [] }
             return file.stripped.code.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
                 .compactMap { index, line in
-                    guard let match = line.firstMatch(of: /^(?:@testable )?(?:[a-z]+ )?import (?:[a-z]+ )?(\w+)/)
+                    guard let match = line.prefixMatch(of: /(?:@testable )?(?:[a-z]+ )?import (?:[a-z]+ )?(\w+)/)
                     else { return nil }
                     let module = String(match.1)
                     guard entries[module] != nil, !known.contains(module) else { return nil }
