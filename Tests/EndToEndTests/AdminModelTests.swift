@@ -1,4 +1,3 @@
-import Curl
 import Foundation
 import Postgres
 import Testing
@@ -18,38 +17,41 @@ extension RealProcessTests {
             let key = try await world.tenant("acme", limitUSD: "1")
             let gateway = try await world.gateway()
             func call(
-                _ method: CurlMethod, _ path: String, key: String, accept: String = "application/json"
+                _ method: String, _ path: String, key: String, accept: String = "application/json"
             ) async throws -> (status: Int, body: String) {
-                let headers = [(name: "Authorization", value: "Bearer \(key)"), (name: "Accept", value: accept)]
-                let response = try await world.curl.open(
-                    CurlRequest(method: method, url: "http://127.0.0.1:\(gateway.port)\(path)", headers: headers))
-                var bytes: [UInt8] = []
-                while let piece = try await response.next() { bytes += piece }
-                return (response.status, String(decoding: bytes, as: UTF8.self))
+                let output = try await Program.output(
+                    of: "/usr/bin/curl",
+                    [
+                        "--silent", "--no-buffer", "--max-time", "60", "-X", method, "-w", "\n%{http_code}", "-H",
+                        "Authorization: Bearer \(key)", "-H", "Accept: \(accept)",
+                        "http://127.0.0.1:\(gateway.port)\(path)",
+                    ], in: world.directory)
+                let end = output.lastIndex(of: "\n") ?? output.endIndex
+                return (Int(output[end...].dropFirst()) ?? 0, String(output[..<end]))
             }
             let path = "/admin/v1/models"
             for wrong in [key, secret + "x"] {
-                #expect(try await call(.get, path + "?tenant=acme", key: wrong).status == 401)
-                #expect(try await call(.post, path + "/slm/unload?tenant=acme", key: wrong).status == 401)
+                #expect(try await call("GET", path + "?tenant=acme", key: wrong).status == 401)
+                #expect(try await call("POST", path + "/slm/unload?tenant=acme", key: wrong).status == 401)
             }
-            let list = try await call(.get, path + "?tenant=acme", key: secret)
+            let list = try await call("GET", path + "?tenant=acme", key: secret)
             #expect(list.status == 200 && list.body.contains(#""name":"slm""#), "\(list.body)")
             #expect(list.body.contains(#""state":"elsewhere""#), "heads have no host of their own")
-            #expect(try await call(.get, path + "?tenant=nobody", key: secret).status == 404)
-            #expect(try await call(.get, path, key: secret).status == 400)
-            #expect(try await call(.post, path + "/none/load?tenant=acme", key: secret).status == 404)
+            #expect(try await call("GET", path + "?tenant=nobody", key: secret).status == 404)
+            #expect(try await call("GET", path, key: secret).status == 400)
+            #expect(try await call("POST", path + "/none/load?tenant=acme", key: secret).status == 404)
 
-            let load = try await call(.post, path + "/slm/load?tenant=acme", key: secret, accept: "text/event-stream")
+            let load = try await call("POST", path + "/slm/load?tenant=acme", key: secret, accept: "text/event-stream")
             #expect(load.status == 200 && load.body.contains("event: progress"), "\(load.body)")
             #expect(load.body.contains(#""state":"resident""#), "\(load.body)")
-            let place = try await call(.get, path + "/slm?tenant=acme", key: secret).body
+            let place = try await call("GET", path + "/slm?tenant=acme", key: secret).body
             #expect(place.contains(#""state":"resident""#) && !place.contains(#""bytes":0"#), "\(place)")
 
-            #expect(try await call(.post, path + "/slm/pin?tenant=acme", key: secret).body.contains(#""pinned":true"#))
-            #expect(try await call(.post, path + "/slm/unpin?tenant=acme", key: secret).status == 200)
-            #expect(try await call(.post, path + "/slm/unload?tenant=acme", key: secret).status == 200)
+            #expect(try await call("POST", path + "/slm/pin?tenant=acme", key: secret).body.contains(#""pinned":true"#))
+            #expect(try await call("POST", path + "/slm/unpin?tenant=acme", key: secret).status == 200)
+            #expect(try await call("POST", path + "/slm/unload?tenant=acme", key: secret).status == 200)
             try await Self.eventually("the model is gone") {
-                try await call(.get, path + "/slm?tenant=acme", key: secret).body.contains(#""state":"absent""#)
+                try await call("GET", path + "/slm?tenant=acme", key: secret).body.contains(#""state":"absent""#)
             }
             let events = try await world.query(
                 "select string_agg(action, ',' order by id) as actions from events where actor = 'admin-key'"

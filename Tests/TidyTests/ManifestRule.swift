@@ -6,7 +6,7 @@ enum ManifestRule {
     /// The texts in quotes of each target's entry, by the target's name.
     static func entries(of manifest: String) -> [String: Set<String>] {
         var entries: [String: Set<String>] = [:]
-        for chunk in manifest.split(separator: /\.(?:target|testTarget|executableTarget)\(/).dropFirst() {
+        for chunk in manifest.split(separator: /\.(?:target|testTarget|executableTarget)\(/) {
             let texts = chunk.matches(of: /"([^"]+)"/).map { String($0.1) }
             if let name = texts.first { entries[name] = Set(texts) }
         }

@@ -97,7 +97,7 @@ made = done(
     "/key/generate",
     {
         "key_alias": "robot", "team_id": "night", "models": ["gpt-4o", "other"], "max_budget": 1, "duration": "30d",
-        "soft_budget": 0.5, "rpm_limit": 7, "metadata": {"a": 1}, "permissions": {}, "aliases": {},
+        "soft_budget": 0.5, "rpm_limit": 700, "metadata": {"a": 1}, "permissions": {}, "aliases": {},
     },
 )
 key = made["key"]
@@ -108,9 +108,9 @@ refused("/key/generate", 404, "team", {"team_id": "nobody"})
 until((200, 200), lambda: (ask(key, "gpt-4o")[0], ask(key, "other")[0]))
 for name in (key, made["token"], "robot"):
     info = done("/key/info", named=name)["info"]
-check(info["rpm_limit"] == 7 and info["max_budget"] == 1 and info["budget_duration"] is None, f"{info}")
+check(info["rpm_limit"] == 700 and info["max_budget"] == 1 and info["budget_duration"] is None, f"{info}")
 updated = done("/key/update", {"key": key, "models": ["gpt-4o"], "max_budget": 2, "budget_duration": "1d"})
-check(updated["max_budget"] == 2 and updated["budget_duration"] == "24h" and updated["rpm_limit"] == 7, f"{updated}")
+check(updated["max_budget"] == 2 and updated["budget_duration"] == "24h" and updated["rpm_limit"] == 700, f"{updated}")
 until(403, lambda: ask(key, "other")[0])
 refused("/key/update", 400, "key_alias", {"key": key, "key_alias": "another"})
 done("/key/block", {"key": key})
