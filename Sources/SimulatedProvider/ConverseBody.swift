@@ -66,22 +66,12 @@ struct ConverseBody: Decodable, Sendable {
     private enum Key: String, CodingKey, CaseIterable {
         case messages, system, inferenceConfig, toolConfig, outputConfig, additionalModelRequestFields
     }
-    private struct AnyKey: CodingKey {
-        var stringValue: String
-        var intValue: Int? { nil }
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
 
     /// The same request as everything here understands it, but for model and stream, which the path names.
     var request: ChatRequest
 
     init(from decoder: any Decoder) throws {
-        let known = Set(Key.allCases.map(\.rawValue))
-        for key in try decoder.container(keyedBy: AnyKey.self).allKeys where !known.contains(key.stringValue) {
-            throw ChatRequest.Invalid(message: "Unknown field \(key.stringValue)")
-        }
-        let fields = try decoder.container(keyedBy: Key.self)
+        let fields = try decoder.fields(Key.self) { "Unknown field \($0)" }
         let system = try fields.decodeIfPresent([Block].self, forKey: .system) ?? []
         var messages = system.map { ChatRequest.Message(role: "system", content: $0.words) }
         var last = "assistant"

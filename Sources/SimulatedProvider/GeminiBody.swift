@@ -53,22 +53,12 @@ struct GeminiBody: Decodable, Sendable {
     private enum Key: String, CodingKey, CaseIterable {
         case contents, systemInstruction, tools, toolConfig, generationConfig
     }
-    private struct AnyKey: CodingKey {
-        var stringValue: String
-        var intValue: Int? { nil }
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
 
     /// The same request as everything here understands it, but for model and stream, which the path names.
     var request: ChatRequest
 
     init(from decoder: any Decoder) throws {
-        let known = Set(Key.allCases.map(\.rawValue))
-        for key in try decoder.container(keyedBy: AnyKey.self).allKeys where !known.contains(key.stringValue) {
-            throw ChatRequest.Invalid(message: "Invalid JSON payload received. Unknown name \"\(key.stringValue)\"")
-        }
-        let fields = try decoder.container(keyedBy: Key.self)
+        let fields = try decoder.fields(Key.self) { "Invalid JSON payload received. Unknown name \"\($0)\"" }
         var messages: [ChatRequest.Message] = []
         if let system = try fields.decodeIfPresent(Content.self, forKey: .systemInstruction) {
             messages.append(.init(role: "system", content: system.parts.compactMap(\.text).joined()))

@@ -64,22 +64,12 @@ struct MessagesBody: Decodable, Sendable {
         case tier = "service_tier"
         case cache = "cache_control"
     }
-    private struct AnyKey: CodingKey {
-        var stringValue: String
-        var intValue: Int? { nil }
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
 
     /// The same request as everything here understands it.
     var request: ChatRequest
 
     init(from decoder: any Decoder) throws {
-        let known = Set(Key.allCases.map(\.rawValue))
-        for key in try decoder.container(keyedBy: AnyKey.self).allKeys where !known.contains(key.stringValue) {
-            throw ChatRequest.Invalid(message: "\(key.stringValue): Extra inputs are not permitted")
-        }
-        let fields = try decoder.container(keyedBy: Key.self)
+        let fields = try decoder.fields(Key.self) { "\($0): Extra inputs are not permitted" }
         let system = try fields.decodeIfPresent(Content.self, forKey: .system)
         var messages: [ChatRequest.Message] = system.map { [.init(role: "system", content: $0.text)] } ?? []
         for message in try fields.decode([Message].self, forKey: .messages) {
