@@ -27,8 +27,7 @@ extension PostgresConnection {
         let error = PostgresError(.connection, "no connection within the connect timeout")
         connectFailure = connectFailure ?? error
         resolution.take()?.resume(returning: .failure(error))
-        let descriptor = PQsocket(handle.raw)
-        if descriptor >= 0 { readiness.cancel(descriptor) }
+        if let parked { readiness.cancel(parked) }
     }
 
     private func connect() async throws(PostgresError) {

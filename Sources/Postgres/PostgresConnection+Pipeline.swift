@@ -55,7 +55,7 @@ extension PostgresConnection {
         case 0: break
         case 1:
             // Wait for both: the server may have to get rid of results before it takes more.
-            if isParkedForReading { readiness.cancel(PQsocket(handle.raw), throwing: WaitAgain()) }
+            if isParkedForReading, let parked { readiness.cancel(parked, throwing: WaitAgain()) }
         default: lose(PostgresError(.connection, handle.message))
         }
     }
@@ -87,21 +87,32 @@ extension PostgresConnection {
     /// What is still to be sent is looked at by the one who parks, with nothing between: a statement that comes in
     /// between would otherwise wait for a reader that only waits for its answer.
     private func readyToRead() async throws {
-        defer { isParkedForReading = false }
+        defer {
+            isParkedForReading = false
+            parked = nil
+        }
         let _: EpollWait.Interest = try await withCheckedThrowingContinuation { continuation in
             let unflushed = PQflush(handle.raw)
             guard unflushed >= 0 else {
                 return continuation.resume(throwing: PostgresError(.connection, handle.message))
             }
             isParkedForReading = unflushed == 0
-            readiness.park(PQsocket(handle.raw), for: unflushed == 1 ? [.read, .write] : .read, continuation)
+            park(for: unflushed == 1 ? [.read, .write] : .read, continuation)
         }
     }
 
-    /// Waits for the socket, whichever it is at the moment.
+    /// Waits for the socket, whichever it is at the moment that the wait begins.
     func ready(for interest: EpollWait.Interest) async throws -> EpollWait.Interest {
+        defer { parked = nil }
+        return try await withCheckedThrowingContinuation { park(for: interest, $0) }
+    }
+
+    private func park(
+        for interest: EpollWait.Interest, _ continuation: CheckedContinuation<EpollWait.Interest, any Error>
+    ) {
         let descriptor = PQsocket(handle.raw)
-        return try await withCheckedThrowingContinuation { readiness.park(descriptor, for: interest, $0) }
+        parked = descriptor
+        readiness.park(descriptor, for: interest, continuation)
     }
 
     /// Takes every result that is complete.

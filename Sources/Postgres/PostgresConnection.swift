@@ -59,6 +59,9 @@ package actor PostgresConnection {
     /// A simple-protocol script is under way, outside of pipeline mode.
     var isScripting = false
     var isParkedForReading = false
+    /// The descriptor that is waited for. libpq closes its socket by itself when it finds it broken: only this tells then
+    /// which descriptor still has a waiter.
+    var parked: CInt?
     var watchdog: Task<Void, Never>?
     private var settledWaiters: [CheckedContinuation<Void, Never>] = []
     private var endWaiters: [CheckedContinuation<Void, Never>] = []
@@ -187,8 +190,7 @@ package actor PostgresConnection {
         phase = .closed(reason)
         connectFailure = connectFailure ?? reason
         resolution.take()?.resume(returning: .failure(reason))
-        let descriptor = PQsocket(handle.raw)
-        if descriptor >= 0 { readiness.forget(descriptor) }
+        if let descriptor = parked.take() { readiness.forget(descriptor) }
         handle.finish()
         isScripting = false
         while let entry = inFlight.popFirst() {

@@ -22,6 +22,9 @@ package final class EpollWait: ThreadWait {
     nonisolated(unsafe) private var ready = 0
     nonisolated(unsafe) private var events = [epoll_event](repeating: epoll_event(), count: eventsPerWait)
 
+    /// Descriptors that somebody waits for.
+    package var waiting: Int { waiters.count }
+
     package init() {
         epoll = epoll_create1(CInt(EPOLL_CLOEXEC))
         wakeup = eventfd(0, CInt(EFD_NONBLOCK) | CInt(EFD_CLOEXEC))
