@@ -116,7 +116,8 @@ let package = Package(
         .testTarget(
             name: "EmbeddedPostgresTests", dependencies: ["EmbeddedPostgres", "GatewayTesting"], swiftSettings: common),
         .testTarget(
-            name: "PostgresTests", dependencies: ["Postgres", "EmbeddedPostgres", "GatewayTesting", log],
+            name: "PostgresTests",
+            dependencies: ["Postgres", "EmbeddedPostgres", "GatewayTesting", log, "ThreadExecutor"],
             swiftSettings: common),
         .testTarget(name: "CurlTests", dependencies: ["Curl", "GatewayTesting"], swiftSettings: common),
         .testTarget(name: "WireFormatTests", dependencies: ["WireFormat"], swiftSettings: common),

@@ -59,8 +59,8 @@ package actor PostgresConnection {
     /// A simple-protocol script is under way, outside of pipeline mode.
     var isScripting = false
     var isParkedForReading = false
-    /// The descriptor that is waited for. libpq closes its socket by itself when it finds it broken: only this tells then
-    /// which descriptor still has a waiter.
+    /// The descriptor that is waited for. libpq closes a socket that it finds broken: only this tells then which
+    /// descriptor still has a waiter.
     var parked: CInt?
     var watchdog: Task<Void, Never>?
     private var settledWaiters: [CheckedContinuation<Void, Never>] = []
