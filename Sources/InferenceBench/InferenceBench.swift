@@ -70,6 +70,8 @@ struct BenchRequest: Decodable, Sendable {
     var n: Int?
     /// Whose prefixes may be found again.
     var tenant: Int64?
+    /// Draft it step by step, with the reward of a shared head for each, as a boosted route does.
+    var steps: Bool?
 }
 
 /// Answers one request: the text as it is drafted, then how many tokens it was.
@@ -87,19 +89,53 @@ struct BenchAnswer: Sendable {
         connection.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")
         do {
             var tokens = 0
-            if let count = request.n {
+            if request.steps == true {
+                tokens = try await steps(draft, engine)
+            } else if let count = request.n {
                 tokens = try await engine.drafts(draft, candidates: count).reduce(0) { $0 + $1.tokens.count }
             } else {
                 let connection = connection
-                let whole = try await engine.stream(draft) { text in
-                    let content = (try? String(decoding: JSONEncoder().encode(text), as: UTF8.self)) ?? "\"\""
-                    connection.write("data: {\"choices\":[{\"delta\":{\"content\":\(content)}}]}\n\n")
-                }
+                let whole = try await engine.stream(draft) { connection.write(Self.event($0)) }
                 tokens = whole.tokens.count
             }
             connection.write("data: {\"choices\":[],\"usage\":{\"completion_tokens\":\(tokens)}}\n\ndata: [DONE]\n\n")
         } catch {
             connection.write("data: {\"error\":\"failed\"}\n\n")
         }
+    }
+
+    /// Steps are sentences. Each is scored before it goes out, and the next one goes on from its tokens.
+    private func steps(_ whole: DraftRequest, _ engine: EngineModel) async throws -> Int {
+        let width = try await engine.info().embeddingLength
+        let sha256 = String(repeating: "0", count: 64)
+        let head = RewardHead(
+            baseSHA256: sha256, weights: Array(repeating: 0.01, count: width), bias: 0,
+            mean: Array(repeating: 0, count: width), scale: Array(repeating: 1, count: width),
+            calibration: .identity, metrics: [:], seed: 0)
+        let prm = try SharedHeadRewardModel(
+            head: head, name: "bench", baseSHA256: sha256, embeddingLength: width)
+        var request = whole
+        request.boundary = .pattern("[.!?]\\s")
+        request.wantsHidden = true
+        var texts: [String] = []
+        var count = 0
+        while count < whole.maxTokens {
+            request.maxTokens = whole.maxTokens - count
+            let draft = try await engine.draft(request)
+            _ = try await prm.score(
+                session: request.session, messages: request.messages, answer: texts, draft: draft)
+            connection.write(Self.event(draft.text))
+            count += draft.tokens.count
+            texts.append(draft.text)
+            request.answer.append(draft.segment)
+            if draft.end == .answer || draft.tokens.isEmpty { break }
+        }
+        await engine.end(session: request.session)
+        return count
+    }
+
+    private static func event(_ text: String) -> String {
+        let content = (try? String(decoding: JSONEncoder().encode(text), as: UTF8.self)) ?? "\"\""
+        return "data: {\"choices\":[{\"delta\":{\"content\":\(content)}}]}\n\n"
     }
 }

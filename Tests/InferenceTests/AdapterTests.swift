@@ -49,7 +49,7 @@ struct AdapterTurnTests {
     }
 }
 
-extension ModelTests {
+extension HostTests {
     @Suite("Adapters over one model")
     struct AdapterTests {
         private let files: TinyModels
@@ -66,8 +66,10 @@ extension ModelTests {
             return record
         }
 
-        private func text(_ model: any SmallLanguageModel, _ question: String = "abc") async throws -> [Int32] {
-            try await model.draft(DraftRequest(asking: question, maxTokens: 12)).tokens
+        private func text(
+            _ model: any SmallLanguageModel, _ question: String = "abc", maxTokens: Int = 12
+        ) async throws -> [Int32] {
+            try await model.draft(DraftRequest(asking: question, maxTokens: maxTokens)).tokens
         }
 
         @Test("Each adapter answers as it does alone, whatever else is asked at the same time")
@@ -178,7 +180,7 @@ extension ModelTests {
                 // Sixteen tenants without adapters: their keys and values fill the cells.
                 for tenant in 1...16 {
                     base.tenantID = Int64(tenant)
-                    _ = try await text(try await engine.slm(base), "Hi")
+                    _ = try await text(try await engine.slm(base), "Hi", maxTokens: 2)
                 }
                 let supervisor = try await engine.supervisor(file: base.file, sha256: base.sha256)
                 let pid = try #require(await supervisor.processID)
@@ -190,7 +192,7 @@ extension ModelTests {
                     var record = try files.record("a\(number)", file, id: Int64(number))
                     record.kind = .adapter
                     record.tenantID = Int64(number)
-                    _ = try await text(try await engine.slm(record, base: base), "Hi")
+                    _ = try await text(try await engine.slm(record, base: base), "Hi", maxTokens: 2)
                 }
                 let after = try #require(ProcessMemory.residentBytes(pid))
                 print(

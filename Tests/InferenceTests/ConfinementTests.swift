@@ -37,7 +37,7 @@ import Testing
     }
 }
 
-extension ModelTests {
+extension HostTests {
     @Suite("A confined host") struct ConfinedHostTests {
         @Test("a running host has no capabilities, cannot gain any, and is filtered")
         func status() async throws {

@@ -4,9 +4,12 @@ import Inference
 import Logging
 import Testing
 
-/// Everything that runs the model, one at a time: they would share the cores, and answers depend a little on what
-/// else is in a decode.
+/// Everything that asks the host that tests share, one at a time: answers depend a little on what else is in a decode.
 @Suite("With the demo model", .serialized) struct ModelTests {}
+
+/// What has hosts of its own, one test at a time, beside those that share one: a host works on one core, and what it
+/// answers does not depend on what another host does.
+@Suite("With hosts of their own", .serialized) struct HostTests {}
 
 /// The demo model and the executable that hosts it.
 enum EngineFixture {

@@ -120,7 +120,7 @@ struct GGUFFileTests {
     }
 }
 
-extension ModelTests {
+extension HostTests {
     @Suite("Damaged model files with real hosts")
     struct HostileFileTests {
         private static let count = Int(ProcessInfo.processInfo.environment["GBOOST_MUTANTS"] ?? "") ?? 100

@@ -38,7 +38,7 @@ struct TinyModels {
     }
 }
 
-extension ModelTests {
+extension HostTests {
     @Suite("The model store with real hosts")
     struct ModelStoreTests {
         private let files: TinyModels

@@ -29,7 +29,7 @@ import Testing
     }
 }
 
-extension ModelTests {
+extension HostTests {
     @Suite("Calls of tools by a real host") struct ToolCallHostTests {
         @Test("A host says how its template calls tools, renders them, and makes a call that must be made")
         func call() async throws {

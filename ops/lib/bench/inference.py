@@ -16,6 +16,7 @@ CONCURRENCY = [1, 4, 8, 16]
 TOKENS = 64
 CANDIDATES = 8
 CANDIDATE_TOKENS = 24
+STEPWISE_TOKENS = 96
 # Of one sentence; a prompt of some 90 tokens has five.
 WORDS = ("river stone lamp garden window thunder paper engine mirror copper bridge forest candle harbour silver "
          "morning letter pocket winter market").split()
@@ -167,12 +168,29 @@ def candidates(ours, options):
     return runs
 
 
+def stepwise(ours, options):
+    """An answer step by step with a reward for each, against the same answer in one go, greedy both."""
+    runs = []
+    for number in range(options.rounds):
+        text = prompt(f"steps {number}", 5)
+        found = {}
+        order = [False, True] if number % 2 == 0 else [True, False]
+        for steps in order:
+            answer = ours.ask(text, STEPWISE_TOKENS, steps=steps, tenant=9000 + 2 * number + steps)
+            found["stepwise" if steps else "plain"] = answer
+        run = {f"{name}_seconds": answer["seconds"] for name, answer in found.items()}
+        run |= {f"{name}_tokens": answer["tokens"] for name, answer in found.items()}
+        runs.append(run)
+        print("==> " + json.dumps({key: round(value, 3) for key, value in run.items()}), flush=True)
+    return runs
+
+
 def ratio(name, runs, value, target, better):
     return {"name": name, "value": round(statistics.median(value(run) for run in runs), 3), "target": target,
             "better": better}
 
 
-def ratios(runs, apart):
+def ratios(runs, apart, steps):
     found = []
     for at_once in CONCURRENCY:
         own = [run for run in runs if run["concurrent"] == at_once]
@@ -188,6 +206,10 @@ def ratios(runs, apart):
     found.append(ratio(
         f"{CANDIDATES} separate requests at once / {CANDIDATES} candidates, seconds", apart,
         lambda run: run["separate_at_once_seconds"] / run["candidates_seconds"], 1.0, "higher"))
+    found.append(ratio(
+        "step by step with a shared head / in one go, seconds a token", steps,
+        lambda run: run["stepwise_seconds"] / run["stepwise_tokens"] / (run["plain_seconds"] / run["plain_tokens"]),
+        1.05, "lower"))
     return found
 
 
@@ -214,10 +236,12 @@ def run(options, directory):
         ours, theirs = servers
         runs = compare(ours, theirs, options)
         apart = candidates(ours, options)
+        steps = stepwise(ours, options)
     finally:
         for server in servers:
             server.stop()
-    return {"name": "inference", "threads": int(threads), "ratios": ratios(runs, apart), "runs": runs + apart}
+    return {"name": "inference", "threads": int(threads), "ratios": ratios(runs, apart, steps),
+            "runs": runs + apart + steps}
 
 
 def free_port():
