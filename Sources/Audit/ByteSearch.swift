@@ -38,7 +38,21 @@ extension [UInt8] {
 
     /// Writes `length` into the four bytes before `end`, the highest first.
     mutating func store(length: Int, before end: Int) {
-        let length = UInt32(clamping: length).bigEndian
-        unsafe withUnsafeMutableBytes { unsafe $0.storeBytes(of: length, toByteOffset: end - 4, as: UInt32.self) }
+        unsafe withUnsafeMutableBytes { unsafe $0.store(length: length, before: end) }
+    }
+}
+
+extension UnsafeMutableRawBufferPointer {
+    /// Writes `length` into the four bytes before `end`, the highest first.
+    func store(length: Int, before end: Int) {
+        unsafe storeBytes(of: UInt32(clamping: length).bigEndian, toByteOffset: end - 4, as: UInt32.self)
+    }
+
+    /// Writes `source` at `position`, and goes past it.
+    func put(_ source: Slice<UnsafeRawBufferPointer>, at position: inout Int) {
+        let end = unsafe position + source.count
+        unsafe UnsafeMutableRawBufferPointer(rebasing: self[position..<end]).copyMemory(
+            from: UnsafeRawBufferPointer(rebasing: source))
+        position = end
     }
 }

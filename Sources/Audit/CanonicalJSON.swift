@@ -42,6 +42,7 @@ package enum CanonicalJSON {
             var name: Range<Int>
             var written: Range<Int>
         }
+        private static let fewMembers = 16
         private var position = 0
         private var members: [Member] = []
         private var names: [UInt8] = []
@@ -80,12 +81,28 @@ package enum CanonicalJSON {
             case UInt8(ascii: "["): return array(text, &out, depth: depth)
             case UInt8(ascii: "\""):
                 let start = names.count
-                guard JSONString.append(text, &position, to: &names) else { return false }
-                CanonicalJSON.append(string: names.span.extracting(start...), to: &out)
+                guard string(text, &out) else { return false }
                 names.removeSubrange(start...)
                 return true
             default: return word(text, &out)
             }
+        }
+
+        /// Adds the string at `position` to `out`, and what it says to `names`.
+        private mutating func string(_ text: Span<UInt8>, _ out: inout [UInt8]) -> Bool {
+            guard position < text.count, text[position] == UInt8(ascii: "\"") else { return false }
+            let end = ByteSearch.special(text, from: position + 1)
+            if end < text.count, text[end] == UInt8(ascii: "\"") {
+                // Without an escape it is its own form.
+                names.append(text.extracting((position + 1)..<end))
+                out.append(text.extracting(position...end))
+                position = end + 1
+                return true
+            }
+            let start = names.count
+            guard JSONString.append(text, &position, to: &names) else { return false }
+            CanonicalJSON.append(string: names.span.extracting(start...), to: &out)
+            return true
         }
 
         private mutating func object(_ text: Span<UInt8>, _ out: inout [UInt8], depth: Int) -> Bool {
@@ -97,10 +114,7 @@ package enum CanonicalJSON {
                     skipSpace(text)
                     if members.count > first { out.append(UInt8(ascii: ",")) }
                     let (name, written) = (names.count, out.count)
-                    guard JSONString.append(text, &position, to: &names), take(text, UInt8(ascii: ":")) else {
-                        return false
-                    }
-                    CanonicalJSON.append(string: names.span.extracting(name...), to: &out)
+                    guard string(text, &out), take(text, UInt8(ascii: ":")) else { return false }
                     let nameEnd = names.count
                     out.append(UInt8(ascii: ":"))
                     guard value(text, &out, depth: depth + 1) else { return false }
@@ -117,17 +131,40 @@ package enum CanonicalJSON {
         /// Puts the members from `first` on in order, of which `out` has the object from `start` on; false when two
         /// have the same name.
         private mutating func order(from first: Int, _ start: Int, _ out: inout [UInt8]) -> Bool {
-            if (first + 1..<members.count).allSatisfy({ precedes(members[$0 - 1], members[$0]) }) { return true }
-            let all = members[first...].sorted { precedes($0, $1) }
-            guard zip(all, all.dropFirst()).allSatisfy({ precedes($0, $1) }) else { return false }
+            guard let isMoved = sort(from: first) else { return false }
+            guard isMoved else { return true }
             spare.removeAll(keepingCapacity: true)
-            for member in all {
-                spare.append(UInt8(ascii: spare.isEmpty ? "{" : ","))
-                spare.append(out.span.extracting(member.written))
+            for index in first..<members.count {
+                spare.append(UInt8(ascii: index == first ? "{" : ","))
+                spare.append(out.span.extracting(members[index].written))
             }
             out.removeSubrange(start...)
-            out.append(contentsOf: spare)
+            out.append(spare.span)
             return true
+        }
+
+        /// Sorts the members from `first` on by their names, and says whether one moved; nil when two have the same
+        /// name. By insertion while they are few, as they nearly always are.
+        private mutating func sort(from first: Int) -> Bool? {
+            var isMoved = false
+            if members.count - first > Self.fewMembers {
+                members.replaceSubrange(first..., with: members[first...].sorted { precedes($0, $1) })
+                isMoved = true
+            }
+            for index in stride(from: first + 1, to: members.count, by: 1) {
+                let member = members[index]
+                var place = index
+                while place > first, !precedes(members[place - 1], member) {
+                    guard precedes(member, members[place - 1]) else { return nil }
+                    members[place] = members[place - 1]
+                    place -= 1
+                }
+                if place < index {
+                    members[place] = member
+                    isMoved = true
+                }
+            }
+            return isMoved
         }
 
         private func precedes(_ a: Member, _ b: Member) -> Bool {

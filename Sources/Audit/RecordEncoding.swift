@@ -38,24 +38,59 @@ package struct RecordEncoding: Sendable {
 
     /// Adds all members that have a value; false when one is no JSON, or JSON too deep.
     package mutating func append(_ values: borrowing RecordValues, _ layout: borrowing RecordLayout) -> Bool {
-        let (text, prefixes) = (values.bytes.span, layout.prefixes.span)
-        var (start, prefix) = (0, 0)
-        for index in 0..<layout.count {
-            let (end, prefixEnd) = (values.ends[index], layout.prefixEnds[index])
-            defer { prefix = prefixEnd }
-            guard end >= start else { continue }
-            bytes.append(prefixes.extracting(prefix..<prefixEnd))
-            let first = bytes.count
-            // Most often there is nothing in JSON: such a text is its own form.
-            if layout.isJSON[index], end - start != 2 {
-                guard json.append(text.extracting(start..<end), to: &bytes) else { return false }
+        var cursor = RecordCursor()
+        while cursor.index < layout.count {
+            if layout.isJSON[cursor.index] {
+                guard append(json: &cursor, values, layout) else { return false }
             } else {
-                bytes.append(text.extracting(start..<end))
+                append(texts: &cursor, values, layout)
             }
-            bytes.store(length: bytes.count - first, before: first)
-            start = end
         }
         return true
+    }
+
+    private mutating func append(
+        json cursor: inout RecordCursor, _ values: borrowing RecordValues, _ layout: borrowing RecordLayout
+    ) -> Bool {
+        let (prefix, value) = cursor.next(values, layout)
+        guard let value else { return true }
+        bytes.append(layout.prefixes.span.extracting(prefix))
+        let first = bytes.count
+        let text = values.bytes.span.extracting(value)
+        // Most often there is nothing in JSON: such a text is its own form.
+        if value.count == 2 {
+            bytes.append(text)
+        } else {
+            guard json.append(text, to: &bytes) else { return false }
+        }
+        bytes.store(length: bytes.count - first, before: first)
+        return true
+    }
+
+    /// Adds the members before the next one in JSON: room is made once for all of them.
+    private mutating func append(
+        texts cursor: inout RecordCursor, _ values: borrowing RecordValues, _ layout: borrowing RecordLayout
+    ) {
+        var ahead = cursor
+        var (count, position) = (0, bytes.count)
+        while ahead.index < layout.count, !layout.isJSON[ahead.index] {
+            let (prefix, value) = ahead.next(values, layout)
+            if let value { count += prefix.count + value.count }
+        }
+        bytes.append(contentsOf: repeatElement(0, count: count))
+        unsafe bytes.withUnsafeMutableBytes { bytes in
+            unsafe layout.prefixes.withUnsafeBytes { prefixes in
+                unsafe values.bytes.withUnsafeBytes { texts in
+                    while cursor.index < ahead.index {
+                        let (prefix, value) = cursor.next(values, layout)
+                        guard let value else { continue }
+                        unsafe bytes.put(prefixes[prefix], at: &position)
+                        unsafe bytes.store(length: value.count, before: position)
+                        unsafe bytes.put(texts[value], at: &position)
+                    }
+                }
+            }
+        }
     }
 
     /// The record's leaf in its log's tree.

@@ -26,10 +26,30 @@ package struct RecordLayout: Sendable {
 
 /// The values of one record in its layout's order, one after another: space that serves for all records.
 package struct RecordValues: Sendable {
-    /// The values' texts.
+    /// The values' texts, then perhaps room that an earlier record has needed.
     package var bytes: [UInt8] = []
     /// Where each value ends in `bytes`; below zero: the record has no such member.
     package var ends: [Int] = []
 
     package init() {}
+}
+
+/// Goes through the members of a record.
+struct RecordCursor {
+    /// The next member.
+    private(set) var index = 0
+    private var prefix = 0
+    private var text = 0
+
+    /// Where the next member's prefix stands in the layout, and its value in the values; nil when it has none.
+    mutating func next(
+        _ values: borrowing RecordValues, _ layout: borrowing RecordLayout
+    ) -> (prefix: Range<Int>, value: Range<Int>?) {
+        let (prefix, end) = (prefix..<layout.prefixEnds[index], values.ends[index])
+        self.prefix = prefix.upperBound
+        index += 1
+        guard end >= text else { return (prefix, nil) }
+        defer { text = end }
+        return (prefix, text..<end)
+    }
 }

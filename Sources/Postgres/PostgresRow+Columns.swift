@@ -43,20 +43,25 @@ extension PostgresRow {
     }
 
     /// Puts the values of the first columns into `bytes`, one after another, and into `ends` where each of them ends;
-    /// below zero: it is NULL.
+    /// below zero: it is NULL. What is in `bytes` after the last of them means nothing.
     package func copy(columns: Int, to bytes: inout [UInt8], ends: inout [Int]) {
         let raw = storage.handle.raw
-        bytes.removeAll(keepingCapacity: true)
-        ends.removeAll(keepingCapacity: true)
-        for column in 0..<CInt(min(columns, Int(PQnfields(raw)))) {
-            let count = Int(PQgetlength(raw, index, column))
-            // An empty text and NULL are both of no length; they are told apart only then.
-            guard count > 0 || PQgetisnull(raw, index, column) == 0, let start = PQgetvalue(raw, index, column) else {
-                ends.append(-1)
-                continue
+        let columns = min(columns, Int(PQnfields(raw)))
+        Self.resize(&bytes, to: max(bytes.count, clibpq_row_length(raw, index, CInt(columns))))
+        Self.resize(&ends, to: columns)
+        bytes.withUnsafeMutableBufferPointer { bytes in
+            ends.withUnsafeMutableBufferPointer { ends in
+                guard let bytes = bytes.baseAddress, let ends = ends.baseAddress else { return }
+                clibpq_copy_row(raw, index, CInt(columns), bytes, ends)
             }
-            bytes.append(contentsOf: UnsafeRawBufferPointer(start: start, count: count))
-            ends.append(bytes.count)
+        }
+    }
+
+    private static func resize<T: ExpressibleByIntegerLiteral>(_ array: inout [T], to count: Int) {
+        if array.count > count {
+            array.removeLast(array.count - count)
+        } else {
+            array.append(contentsOf: repeatElement(0, count: count - array.count))
         }
     }
 }

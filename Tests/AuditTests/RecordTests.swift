@@ -21,6 +21,60 @@ struct RecordTests {
         #expect(Self.canonical(String(repeating: "[", count: 100) + String(repeating: "]", count: 100)) == nil)
     }
 
+    @Test("whatever the order of an object's members, few or many, its form is that of their names in order")
+    func orders() {
+        var random = SystemRandomNumberGenerator()
+        for count in [1, 2, 3, 5, 16, 17, 18, 40] {
+            let names = (0..<count).map { "n\($0 * 7 % 10)\($0)" + ($0 % 3 == 0 ? "\\n" : "") }
+            let values = [#"{"z":[1,{"y":"é","b":"\"\\"}],"a":{}}"#, "-1.5e3", #""x\u0001""#]
+            let members = names.enumerated().map { "\"\($1)\" : \(values[$0 % values.count])" }
+            let plain = [#"{"a":{},"z":[1,{"b":"\"\\","y":"é"}]}"#, "-1.5e3", #""x\u0001""#]
+            let expected = names.enumerated().map { ($1.replacing("\\n", with: "\\u000a"), plain[$0 % plain.count]) }
+                .sorted {
+                    Array($0.0.replacing("\\u000a", with: "\n").utf8).lexicographicallyPrecedes(
+                        Array($1.0.replacing("\\u000a", with: "\n").utf8))
+                }
+            for _ in 0..<20 {
+                #expect(
+                    Self.canonical("{" + members.shuffled(using: &random).joined(separator: ", ") + "}")
+                        == "{" + expected.map { "\"\($0)\":\($1)" }.joined(separator: ",") + "}")
+                let twice = (members + [members[count / 2]]).shuffled(using: &random)
+                #expect(Self.canonical("{" + twice.joined(separator: ",") + "}") == nil)
+            }
+        }
+    }
+
+    @Test("records out of one space have the bytes that their members have one by one, whichever are missing")
+    func layouts() {
+        let members = [
+            ("actions", true), ("amount", false), ("at", false), ("seq", false), ("usage", true), ("z", false),
+        ]
+        let layout = RecordLayout(members.map { (name: $0.0, isJSON: $0.1) })
+        var (values, whole) = (RecordValues(), RecordEncoding())
+        for missing in 0..<64 {
+            var single = RecordEncoding()
+            var bytes: [UInt8] = []
+            values.ends = []
+            for (index, (name, isJSON)) in members.enumerated() {
+                guard missing >> index & 1 == 0 else {
+                    values.ends.append(-1)
+                    continue
+                }
+                let json = missing % 3 == 0 ? "[]" : #"{"bb": 1, "a": [\#(missing)]}"#
+                let text = isJSON ? json : String(repeating: "x", count: (missing * 5 + index) % 40)
+                bytes += Array(text.utf8)
+                values.ends.append(bytes.count)
+                let form = isJSON ? Self.canonical(json) ?? "" : text
+                single.append(prefix: RecordEncoding.prefix(name), value: Array(form.utf8))
+            }
+            // What an earlier record has left there means nothing.
+            values.bytes = bytes + Array("left".utf8)
+            whole.reset()
+            let isWritten = whole.append(values, layout)
+            #expect(isWritten && whole.encoded == single.encoded && whole.leaf == single.leaf)
+        }
+    }
+
     @Test("a record's bytes are its members' names and values with their lengths")
     func encoding() {
         var encoding = RecordEncoding()

@@ -116,6 +116,26 @@ struct AuditColumns: Sendable {
         return number
     }
 
+    /// Rows of one log by their number and moment. They come so: to ask the server for it would have it sort wide rows.
+    func ordered(_ rows: [PostgresRow]) throws(LedgerError) -> [PostgresRow] {
+        var last = Int64.min
+        for row in rows {
+            let number = try number(row)
+            guard number > last else { return try sorted(rows) }
+            last = number
+        }
+        return rows
+    }
+
+    private func sorted(_ rows: [PostgresRow]) throws(LedgerError) -> [PostgresRow] {
+        var all: [(number: Int64, at: String, row: PostgresRow)] = []
+        for row in rows {
+            // In UTC, the year first: the earlier one is the lesser text.
+            all.append((try number(row), String(decoding: row.bytes(at: at) ?? [], as: UTF8.self), row))
+        }
+        return all.sorted { ($0.number, $0.at) < ($1.number, $1.at) }.map(\.row)
+    }
+
     /// The record's members as texts.
     func texts(_ row: PostgresRow) throws(LedgerError) -> [String: String] {
         var texts: [String: String] = [:]

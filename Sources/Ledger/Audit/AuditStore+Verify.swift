@@ -180,15 +180,15 @@ extension AuditStore {
                 """
             ).rows
         }
-        return try await transaction.query(
+        let rows = try await transaction.query(
             """
             select \(unescaped: columns.list) from (select e.* from \(unescaped: source.table) e
               where e.tenant_id = \(log.tenant) and (e.seq, e.at) > (\(after.number), \(after.at)::timestamptz)
               order by e.seq, e.at limit \(recordsAPage)) e
             \(unescaped: source.join)
-            order by e.seq, e.at
             """
         ).rows
+        return try columns.ordered(rows)
     }
 
     /// A log's blocks, a page at a time.
