@@ -10,16 +10,18 @@ internal import Synchronization
 package final class CatalogStore: Catalog {
     /// How often the database is asked whether anything changed.
     package static let pollInterval = Duration.milliseconds(500)
-    /// An unknown key asks at once, but all of them together not more often than this.
+    /// An unknown key has the database asked at once, but all of them together not more often than this.
     private static let missInterval = Duration.milliseconds(250)
-    /// How long an unknown key waits for that answer.
-    private static let missTimeout = Duration.milliseconds(500)
+    /// How long an unknown key waits for its turn and that answer.
+    private static let missTimeout = Duration.seconds(2)
     private static let refreshTimeout = Duration.seconds(5)
 
     private struct Held: Sendable {
         var snapshot = CatalogSnapshot()
         var isLoaded = false
-        var checkedAt: ContinuousClock.Instant?
+        /// The look at the database that has not begun yet: unknown keys that come until then wait for it.
+        var nextLook: Task<Void, Never>?
+        var lookedAt: ContinuousClock.Instant?
     }
 
     private let pool: PostgresPool
@@ -73,7 +75,6 @@ package final class CatalogStore: Catalog {
                 logger.error("routes are left out: their settings cannot be read", metadata: ["routes": "\(names)"])
             }
             held.withLock { held in
-                held.checkedAt = .now
                 // Another refresh may have been quicker with something newer.
                 guard let fresh, !held.isLoaded || fresh.version > held.snapshot.version else { return }
                 held.snapshot = fresh
@@ -138,14 +139,23 @@ package final class CatalogStore: Catalog {
         return key.caller
     }
 
-    /// A key made a moment ago must work at once; someone who tries keys must not drive the database.
+    /// A key made a moment ago must work at once, in each of its first requests, however many come together; someone
+    /// who tries keys must not drive the database. A look that has begun may have missed a key: it is not waited for.
     private func refreshAfterMiss() async {
-        let isDue = held.withLock { held in
-            if let last = held.checkedAt, .now - last < Self.missInterval { return false }
-            held.checkedAt = .now
-            return true
+        let look = held.withLock { held in
+            if let next = held.nextLook { return next }
+            let start = max(.now, held.lookedAt.map { $0 + Self.missInterval } ?? .now)
+            let look = Task {
+                try? await Task.sleep(until: start)
+                self.held.withLock { held in
+                    held.nextLook = nil
+                    held.lookedAt = .now
+                }
+                try? await self.refresh()
+            }
+            held.nextLook = look
+            return look
         }
-        guard isDue else { return }
-        _ = await bounded(Self.missTimeout) { () async throws(PostgresError) in try? await self.refresh() }
+        _ = await bounded(Self.missTimeout) { () async throws(PostgresError) in await look.value }
     }
 }
