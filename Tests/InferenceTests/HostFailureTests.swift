@@ -24,6 +24,18 @@ extension HostTests {
             }
         }
 
+        /// As the gateway does it: what a host died with is asked again, once or twice: it may be sent before the
+        /// death is noticed.
+        private static func ask(_ model: EngineModel, _ request: DraftRequest) async throws {
+            for _ in 0..<2 {
+                do {
+                    #expect(try await !model.draft(request).tokens.isEmpty)
+                    return
+                } catch LocalModelError.interrupted {}
+            }
+            #expect(try await !model.draft(request).tokens.isEmpty)
+        }
+
         @Test("Under load: the requests of a killed host end clearly, another host's do not notice, and it is back")
         func killedUnderLoad() async throws {
             let copy = FileManager.default.temporaryDirectory.appending(path: "copy-\(UUID()).gguf").path
@@ -42,7 +54,6 @@ extension HostTests {
                 try await EngineFixture.waitUntil { try await victim.currentStatus().active > 0 }
                 kill(pid, SIGKILL)
                 let killed = ContinuousClock.now
-                // As the gateway does it: what the host died with is asked again.
                 let again = loads.map { load in
                     Task { () async throws -> (isAgain: Bool, told: Duration, done: Duration) in
                         do {
@@ -51,12 +62,12 @@ extension HostTests {
                         } catch {
                             #expect(error as? LocalModelError == .interrupted, "\(error)")
                             let told = killed.duration(to: .now)
-                            #expect(try await !its.draft(request).tokens.isEmpty)
+                            try await Self.ask(its, request)
                             return (true, told, killed.duration(to: .now))
                         }
                     }
                 }
-                #expect(try await !its.draft(DraftRequest(asking: "Say hi.", maxTokens: 4)).tokens.isEmpty)
+                try await Self.ask(its, DraftRequest(asking: "Say hi.", maxTokens: 4))
                 let back = killed.duration(to: .now)
                 var ends: [(isAgain: Bool, told: Duration, done: Duration)] = []
                 for task in again { ends.append(try await task.value) }

@@ -1,9 +1,12 @@
 """What a month's budget buys by each strategy: the demo's small model on generated sums, a simulated paid model.
 
 A reward head is made for the small model first, by the product's own commands, from sums of other seeds. Then every
-strategy answers the same sums through the gateway, each under a hard budget of its own of the same size. What a right
-answer is worth is tried at several values, and each strategy is credited with the best of them: the comparison is about
-strategies, not about how well a price was guessed.
+strategy answers the same sums through the gateway, each under a hard budget of its own of the same size; what that
+refuses is not answered, and not right. What a right answer is worth is tried at several values, and each strategy is
+credited with the best of them: the comparison is about strategies, not about how well a price was guessed.
+
+A hold is the most that a call can cost, here ten times what it does: a budget has to be many holds large, so that what
+is held and not spent decides nothing.
 """
 
 import http.client
@@ -23,7 +26,7 @@ ACCURACY = 0.95
 SHARE = 0.25
 # What a right answer is worth, in answers of the paid model.
 VALUES = [1.3, 2, 5]
-AT_ONCE = 4
+AT_ONCE = 2
 # Sums are short, and so is what the paid model writes of them.
 COMMON = {"max_steps": 8, "max_step_tokens": 24, "max_answer_tokens": 96, "expected_step_tokens": 4,
           "expected_rest_tokens": 16, "max_llm_step_tokens": 24, "max_llm_rest_tokens": 64, "shadow_price": 1,
@@ -152,6 +155,8 @@ audit:     {{ signing_key: "file:{directory}/signing.key" }}
         response = connection.getresponse()
         answer = json.loads(response.read())
         connection.close()
+        if response.status == 429 and answer["error"]["code"] == "budget_exceeded":
+            return {"right": False, "usd": 0.0, "text": "", "steps": 0, "refused": True}
         if response.status != 200:
             raise Failure(f"{route}: {response.status} {answer}")
         text = answer["choices"][0]["message"]["content"] or ""
@@ -193,7 +198,8 @@ def run_route(scene, route, problems, value, limit):
         raise Failure(f"{route}: {failures[0]}")
     found = {"strategy": route, "value_usd": value, "right": sum(answer["right"] for answer in answers.values()),
              "usd": sum(answer["usd"] for answer in answers.values()), "problems": len(problems),
-             "paid": sum(answer["usd"] > 0 for answer in answers.values())}
+             "paid": sum(answer["usd"] > 0 for answer in answers.values()),
+             "refused": sum("refused" in answer for answer in answers.values())}
     if scene.options.keep_answers:
         with open(scene.options.keep_answers, "a", encoding="utf-8") as file:
             for number, answer in sorted(answers.items()):
@@ -229,7 +235,8 @@ def run(options, directory):
     print(f"\n{len(problems)} sums, {everything['right']} right by the paid model for ${everything['usd']:.6f}; "
           f"a month's budget of ${limit:.6f} for each strategy:")
     for name, found in best.items():
-        print(f"  {name:10} {found['right']:4} right  ${found['usd']:.6f}  {found['paid']} answers paid for")
+        print(f"  {name:10} {found['right']:4} right  ${found['usd']:.6f}  {found['paid']} answers paid for, "
+              f"{found['refused']} refused")
     ours = max(best[name]["right"] for name in ("stepwise", "tree"))
     theirs = max(found["right"] for name, found in best.items() if name not in ("stepwise", "tree"))
     return {"name": "router", "problems": len(problems), "budget_usd": round(limit, 9), "runs": [
