@@ -47,7 +47,7 @@ extension PostgresRow {
     package func copy(columns: Int, to bytes: inout [UInt8], ends: inout [Int]) {
         let raw = storage.handle.raw
         let columns = min(columns, Int(PQnfields(raw)))
-        Self.resize(&bytes, to: max(bytes.count, clibpq_row_length(raw, index, CInt(columns))))
+        Self.resize(&bytes, to: max(bytes.count, clibpq_row_length(raw, index, CInt(columns)), 1))
         Self.resize(&ends, to: columns)
         bytes.withUnsafeMutableBufferPointer { bytes in
             ends.withUnsafeMutableBufferPointer { ends in
