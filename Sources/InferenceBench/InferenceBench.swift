@@ -100,6 +100,7 @@ struct BenchAnswer: Sendable {
             }
             connection.write("data: {\"choices\":[],\"usage\":{\"completion_tokens\":\(tokens)}}\n\ndata: [DONE]\n\n")
         } catch {
+            FileHandle.standardError.write(Data("a request failed: \(error)\n".utf8))
             connection.write("data: {\"error\":\"failed\"}\n\n")
         }
     }
@@ -122,13 +123,15 @@ struct BenchAnswer: Sendable {
         while count < whole.maxTokens {
             request.maxTokens = whole.maxTokens - count
             let draft = try await engine.draft(request)
+            // The answer was over already: there is no step to score.
+            if draft.tokens.isEmpty { break }
             _ = try await prm.score(
                 session: request.session, messages: request.messages, answer: texts, draft: draft)
             connection.write(Self.event(draft.text))
             count += draft.tokens.count
             texts.append(draft.text)
             request.answer.append(draft.segment)
-            if draft.end == .answer || draft.tokens.isEmpty { break }
+            if draft.end == .answer { break }
         }
         await engine.end(session: request.session)
         return count

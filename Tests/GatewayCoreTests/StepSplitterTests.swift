@@ -46,6 +46,14 @@ struct StepSplitterTests {
         #expect(try split([" ", " ", "a", ";", "b"], .pattern(";|\\s")) == .ends(.boundary, tokens: 4, text: "  a;"))
     }
 
+    @Test("A pattern is found in a long step as in a short one", arguments: ["[.!?]\\s", "(?:;|\\. )", "\\w+\\. "])
+    func longStep(_ pattern: String) throws {
+        let words = Array(repeating: "word ", count: 400)
+        #expect(
+            try split(words + ["end", ". ", "more"], .pattern(pattern), max: 1000)
+                == .ends(.boundary, tokens: 402, text: words.joined() + "end. "))
+    }
+
     @Test("A pattern that backtracks without end is refused in time")
     func endlessPattern() throws {
         let clock = ContinuousClock()

@@ -13,8 +13,8 @@ struct BoundaryMatcher {
     static let maxPatternLength = 512
     /// What a pattern is matched against at most: the end of the step.
     static let maxPatternWindow = 4096
-    /// One match may report progress so often, each time after thousands of steps: a pattern that backtracks without
-    /// end is refused, not waited for.
+    /// One search may report progress so often beyond once for each place that it tries, each time after thousands of
+    /// steps: a pattern that backtracks without end is refused, not waited for.
     static let maxPatternReports = 100
 
     let kind: Kind
@@ -71,6 +71,7 @@ struct BoundaryMatcher {
         let text = String(decoding: bytes, as: UTF8.self)
         let length = text.utf16.count
         let start = max(0, length - maxPatternWindow)
+        let most = length - start + maxPatternReports
         var reports = 0
         var found = false
         var late = false
@@ -83,7 +84,7 @@ struct BoundaryMatcher {
                 if found { unsafe stop.pointee = true }
             } else {
                 reports += 1
-                guard reports > maxPatternReports else { return }
+                guard reports > most else { return }
                 late = true
                 unsafe stop.pointee = true
             }
