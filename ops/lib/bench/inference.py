@@ -7,9 +7,9 @@ import random
 import socket
 import statistics
 import subprocess
-import threading
 import time
 
+from bench.concurrent_requests import ask_all
 from cluster import Failure
 
 CONCURRENCY = [1, 4, 8, 16]
@@ -84,33 +84,17 @@ class Server:
         connection.close()
         return {"tokens": count, "first": first, "seconds": time.perf_counter() - start}
 
-    def many(self, prompts, at_once, tokens, **more):
+    def many(self, prompts, count, tokens, **more):
         """All prompts, so many at a time; the answers, and the seconds that all took."""
-        answers, failures, waiting, lock = [], [], list(enumerate(prompts)), threading.Lock()
-
-        def work():
-            while True:
-                with lock:
-                    if not waiting or failures:
-                        return
-                    number, text = waiting.pop(0)
-                try:
-                    arguments = {key: value(number) if callable(value) else value for key, value in more.items()}
-                    answer = self.ask(text, tokens, **arguments)
-                except (OSError, http.client.HTTPException, ValueError, Failure) as error:
-                    failures.append(error)
-                    return
-                with lock:
-                    answers.append(answer)
+        def ask(number, text):
+            arguments = {key: value(number) if callable(value) else value for key, value in more.items()}
+            return self.ask(text, tokens, **arguments)
 
         start = time.perf_counter()
-        threads = [threading.Thread(target=work) for _ in range(at_once)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if failures:
-            raise Failure(f"{self.name}: {failures[0]}")
+        try:
+            answers = ask_all(count, ask, prompts)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise Failure(f"{self.name}: {error}") from error
         return answers, time.perf_counter() - start
 
     def stop(self):

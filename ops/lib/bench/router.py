@@ -14,8 +14,8 @@ import json
 import os
 import re
 import subprocess
-import threading
 
+from bench.concurrent_requests import ask_all
 from bench.ledger import SETTINGS
 from bench.proxy import Process
 from cluster import Cluster, Failure
@@ -173,36 +173,18 @@ def is_right(text, answer):
 
 def run_route(scene, route, problems, value, limit):
     key = scene.key(f"{route}-{value}", limit)
-    answers, failures, waiting, lock = {}, [], list(enumerate(problems)), threading.Lock()
-
-    def work():
-        while True:
-            with lock:
-                if not waiting or failures:
-                    return
-                number, problem = waiting.pop(0)
-            try:
-                answer = scene.ask(route, key, number, problem, value)
-            except (OSError, http.client.HTTPException, ValueError, KeyError, Failure) as error:
-                failures.append(error)
-                return
-            with lock:
-                answers[number] = answer
-
-    threads = [threading.Thread(target=work) for _ in range(AT_ONCE)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise Failure(f"{route}: {failures[0]}")
-    found = {"strategy": route, "value_usd": value, "right": sum(answer["right"] for answer in answers.values()),
-             "usd": sum(answer["usd"] for answer in answers.values()), "problems": len(problems),
-             "paid": sum(answer["usd"] > 0 for answer in answers.values()),
-             "refused": sum("refused" in answer for answer in answers.values())}
+    try:
+        answers = ask_all(
+            AT_ONCE, lambda number, problem: scene.ask(route, key, number, problem, value), problems)
+    except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+        raise Failure(f"{route}: {error}") from error
+    found = {"strategy": route, "value_usd": value, "right": sum(answer["right"] for answer in answers),
+             "usd": sum(answer["usd"] for answer in answers), "problems": len(problems),
+             "paid": sum(answer["usd"] > 0 for answer in answers),
+             "refused": sum("refused" in answer for answer in answers)}
     if scene.options.keep_answers:
         with open(scene.options.keep_answers, "a", encoding="utf-8") as file:
-            for number, answer in sorted(answers.items()):
+            for number, answer in enumerate(answers):
                 file.write(json.dumps({"route": route, "value": value, "number": number, **answer}) + "\n")
     if limit is not None and found["usd"] > limit:
         raise Failure(f"{route} spent {found['usd']} of {limit}")
