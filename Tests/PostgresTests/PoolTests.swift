@@ -72,13 +72,40 @@ struct PoolTests {
         }
     }
 
+    /// Keeps every statement that asks for the advisory lock 1 waiting while `body` runs, then lets them go on.
+    ///
+    /// A statement that sleeps instead may be over before a busy machine has seen it run.
+    /// - Parameter body: is given what waits until one statement runs, by the server's word for it.
+    private func locked<R: Sendable>(
+        _ pool: PostgresPool, _ body: (_ running: () async throws -> Void) async throws -> R
+    ) async throws -> R {
+        try await pool.withConnection { keeper in
+            _ = try await keeper.query("SELECT pg_advisory_lock(1)")
+            let result = try await body {
+                try await eventually("it runs") {
+                    let waiting = try await keeper.query(
+                        """
+                        SELECT count(*) AS n FROM pg_locks JOIN pg_database ON pg_database.oid = database
+                        WHERE datname = current_database() AND NOT granted
+                        """)
+                    return try waiting.rows[0].get("n", as: Int.self) == 1
+                }
+            }
+            _ = try await keeper.query("SELECT pg_advisory_unlock(1)")
+            return result
+        }
+    }
+
     @Test("a statement that was sent runs to its end although its task is cancelled, and its result is the true one")
     func cancelledInFlight() async throws {
         try await withPool(size: 2) { pool in
             _ = try await pool.query("CREATE TABLE t (v int8)")
-            let task = Task { try await pool.query("INSERT INTO t SELECT 1 FROM pg_sleep(0.3)").affected }
-            try await eventually("it runs") { await pool.statistics.inFlight == 1 }
-            task.cancel()
+            let task = try await locked(pool) { running in
+                let task = Task { try await pool.query("INSERT INTO t SELECT 1 FROM pg_advisory_lock(1)").affected }
+                try await running()
+                task.cancel()
+                return task
+            }
             #expect(try await task.value == 1)
             #expect(try await pool.query("SELECT count(*) AS n FROM t").rows[0].get("n") == 1)
         }
@@ -114,12 +141,17 @@ struct PoolTests {
     @Test("closing waits for what is under way, then refuses")
     func closing() async throws {
         try await withPool(size: 2) { pool in
-            let slow = Task {
-                try await pool.query("SELECT 5 AS v FROM pg_sleep(0.2)").rows[0].get("v", as: Int.self)
+            let (slow, closing) = try await locked(pool) { running in
+                let slow = Task {
+                    try await pool.query("SELECT 5 AS v FROM pg_advisory_lock(1)").rows[0].get("v", as: Int.self)
+                }
+                try await running()
+                let closing = Task { await pool.close(within: .seconds(60)) }
+                try await eventually("it refuses") { (try? await pool.listen(channel: "c")) == nil }
+                return (slow, closing)
             }
-            try await eventually("it runs") { await pool.statistics.inFlight == 1 }
-            await pool.close()
             #expect(try await slow.value == 5)
+            await closing.value
             #expect(try await failure { _ = try await pool.query("SELECT 1") }.isConnectionLoss)
             #expect(try await failure { _ = try await pool.listen(channel: "c") }.isConnectionLoss)
             await pool.close()
@@ -129,7 +161,7 @@ struct PoolTests {
     @Test("closing cuts what does not end in time")
     func closingByForce() async throws {
         try await withPool(size: 1) { pool in
-            let slow = Task { _ = try await pool.query("SELECT pg_sleep(5)") }
+            let slow = Task { _ = try await pool.query("SELECT pg_sleep(60)") }
             try await eventually("it runs") { await pool.statistics.inFlight == 1 }
             await pool.close(within: .milliseconds(50))
             let error = try await failure { try await slow.value }
