@@ -129,9 +129,12 @@ struct ReserveTests {
             let cancelled = try await f.pool.transaction { transaction in
                 _ = try await transaction.query("select 1 from budget_periods for update")
                 let task = Task { try await ledger.reserve(call) }
-                while try await f.number("select count(*) from pg_locks where not granted") == 0 {
+                var looks = 0
+                while try await f.number("select count(*) from pg_locks where not granted") == 0, looks < 4000 {
+                    looks += 1
                     try await Task.sleep(for: .milliseconds(5))
                 }
+                #expect(looks < 4000, "the reservation never waited for the lock")
                 task.cancel()
                 return task
             }
