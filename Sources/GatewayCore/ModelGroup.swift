@@ -22,6 +22,16 @@ package struct ModelGroup: Hashable, Sendable {
             self.weight = weight
         }
     }
+    /// Another model that is asked a share of the requests too, once they are answered: to see how it would do.
+    package struct Mirror: Hashable, Sendable {
+        package var model: ModelReference
+        /// Of the answered requests, above 0 and at most 1.
+        package var share: Double
+        package init(model: ModelReference, share: Double) {
+            self.model = model
+            self.share = share
+        }
+    }
     /// Deployments and fallbacks together; more would be more tries than a client waits for.
     package static let maxCandidates = 16
 
@@ -29,8 +39,13 @@ package struct ModelGroup: Hashable, Sendable {
     package var balance: Balance
     /// Other models, in the order in which they are tried once no deployment is left.
     package var fallbacks: [ModelReference]
+    /// nil: no request is sent twice.
+    package var mirror: Mirror?
 
-    package init(deployments: [Deployment], balance: Balance = .ordered, fallbacks: [ModelReference] = []) {
+    package init(
+        deployments: [Deployment], balance: Balance = .ordered, fallbacks: [ModelReference] = [], mirror: Mirror? = nil
+    ) {
+        self.mirror = mirror
         self.deployments = deployments
         self.balance = balance
         self.fallbacks = fallbacks

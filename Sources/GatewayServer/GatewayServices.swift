@@ -38,6 +38,8 @@ package struct GatewayServices: Sendable {
     package var guards = ProviderGuards()
     /// What serves a model besides the provider in its name.
     package var deployments = Deployments()
+    /// Copies of requests that are under way to other models.
+    package var mirrors = MirrorAllowance()
     package var limits: GatewayLimits
     /// Key of the hashes of prompts and answers in the audit.
     package var contentKey: SymmetricKey

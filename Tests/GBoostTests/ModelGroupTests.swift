@@ -33,11 +33,20 @@ struct ModelGroupTests {
         #expect(try ConfigurationTests.load(described).groups == configuration.groups)
     }
 
+    @Test("a mirror, and how many of a hundred requests are copied to it")
+    func mirror() throws {
+        let configuration = try Self.load("mirror: other/small, mirror_percent: 5")
+        let mirror = try #require(configuration.groups.first?.group.mirror)
+        #expect(mirror.model.description == "other/small" && mirror.share == 0.05)
+        #expect(try ConfigurationTests.load(configuration.describe()).groups == configuration.groups)
+    }
+
     @Test("silence means: the model alone, in order")
     func defaults() throws {
         let configuration = try Self.load("fallbacks: other/small")
         let group = try #require(configuration.groups.first?.group)
         #expect(group.deployments.map(\.model.description) == ["sim/large"] && group.balance == .ordered)
+        #expect(group.mirror == nil)
     }
 
     @Test(
@@ -46,6 +55,9 @@ struct ModelGroupTests {
             ("deployments: other/big", "deployments", "must hold"), ("fallbacks: nobody/x", "fallbacks", "no provider"),
             ("fallbacks: other", "fallbacks", "form"), ("fallbacks: sim/large", "deployments", "twice"),
             (#"weights: "1, 2""#, "weights", "2 weights"), ("weights: \"0\"", "weights", "above 0"),
+            ("mirror: other/small", "mirror_percent", "how many"), ("mirror_percent: 5", "mirror", "is missing"),
+            ("mirror: sim/large, mirror_percent: 5", "mirror", "same group"),
+            ("mirror: other/small, mirror_percent: 101", "mirror_percent", "not within"),
             ("balance: fastest", "balance", "not one of"), ("weight: 1", "weight", "no such key"),
         ])
     func refused(text: String, field: String, words: String) throws {

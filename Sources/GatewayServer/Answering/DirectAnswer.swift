@@ -32,6 +32,7 @@ struct DirectAnswer: Sendable {
             } else {
                 await deliver(opened.exchange, through: relay, held: opened.held, started: started)
             }
+            MirroredCall.begin(for: job, named: model, served: opened.held.plan.model)
         } catch let error as WireFormatError {
             await refuse(GatewayRefusal(error))
         } catch let refusal as PaidRefusal {
@@ -47,7 +48,7 @@ struct DirectAnswer: Sendable {
     private var caching: AnswerCaching? { AnswerCaching(job, model: model) }
 
     /// The call as a candidate would get it.
-    private func offer(_ candidate: ModelReference) throws -> PaidOffer {
+    func offer(_ candidate: ModelReference) throws -> PaidOffer {
         guard let provider = job.services.providers[candidate.provider] else {
             throw PaidRefusal.priceUnknown(candidate)
         }
@@ -84,7 +85,7 @@ struct DirectAnswer: Sendable {
             ceiling: job.options.maxCost, tags: job.options.tags)
     }
 
-    private func escalation(answerHash: String?) -> EscalationRecord {
+    func escalation(answerHash: String?) -> EscalationRecord {
         EscalationRecord(
             kind: .direct, reason: reason, promptHash: job.contentHash(job.request.body), answerHash: answerHash)
     }

@@ -33,6 +33,9 @@ package struct GatewayMetrics: Sendable {
         r.declare(
             "gboost_provider_fallbacks_total", .counter, help: "Calls that went on to another deployment or model.",
             labels: ["provider"])
+        r.declare(
+            "gboost_mirrored_calls_total", .counter, help: "Copies of answered requests, by what became of them.",
+            labels: ["provider", "outcome"])
         r.declare("gboost_provider_retries_total", .counter, help: "Paid calls tried again.", labels: ["provider"])
         r.declare(
             "gboost_provider_breaker_open", .gauge, help: "1 while a provider is left alone after failures.",

@@ -46,7 +46,8 @@ extension GatewayConfiguration {
         let group = ModelGroup(
             deployments: zip(deployments, weights).map { ModelGroup.Deployment(model: $0, weight: $1) },
             balance: try layers.choice("\(prefix).balance", default: .ordered),
-            fallbacks: try list("\(prefix).fallbacks", &layers, known: known))
+            fallbacks: try list("\(prefix).fallbacks", &layers, known: known),
+            mirror: try mirror(prefix, &layers, known: known))
         let all = deployments + group.fallbacks
         guard all.count <= ModelGroup.maxCandidates else {
             throw layers.failure("\(prefix).deployments", "more than \(ModelGroup.maxCandidates) with the fallbacks")
@@ -54,7 +55,27 @@ extension GatewayConfiguration {
         guard Set(all).count == all.count else {
             throw layers.failure("\(prefix).deployments", "names a model twice, fallbacks included")
         }
+        guard group.mirror.map({ !all.contains($0.model) }) ?? true else {
+            throw layers.failure("\(prefix).mirror", "is a deployment or a fallback of the same group")
+        }
         return Group(name: name, model: model, group: group)
+    }
+
+    /// Copies cost money: how many is never left to a default.
+    private static func mirror(
+        _ prefix: String, _ layers: inout ConfigurationLayers, known: Set<String>
+    ) throws(ConfigurationError) -> ModelGroup.Mirror? {
+        let text = try layers.text("\(prefix).mirror")
+        let percent = try layers.integer("\(prefix).mirror_percent", in: 0...100, default: 0)
+        guard let text else {
+            guard percent == 0 else { throw layers.failure("\(prefix).mirror", "is missing: mirror_percent is set") }
+            return nil
+        }
+        guard percent > 0 else {
+            throw layers.failure("\(prefix).mirror_percent", "must say how many of 100 requests are sent twice")
+        }
+        let model = try reference(text, "\(prefix).mirror", layers, known: known)
+        return ModelGroup.Mirror(model: model, share: Double(percent) / 100)
     }
 
     private static func reference(

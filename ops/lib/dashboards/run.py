@@ -20,7 +20,8 @@ from soak.programs import Program, free_port, wait_for_port
 WIDTH = 576
 # (tenant, dollars a month, dollars a month of a single key): the second one's money is gone at once.
 TENANTS = (("acme", "500", "50"), ("broke", "0.004", "0.004"))
-MODELS = (("sim/sim-large", "10", "30"), ("sim/sim-small", "0.15", "0.60"), ("spare/sim-small", "0.15", "0.60"))
+MODELS = (("sim/sim-large", "10", "30"), ("sim/sim-small", "0.15", "0.60"), ("spare/sim-small", "0.15", "0.60"),
+          ("spare/sim-large", "10", "30"))
 # Questions with these words are answered by an error 500.
 FAILING = "please fail"
 
@@ -76,7 +77,8 @@ providers:
   - {{ name: sim, kind: openai, base_url: "http://127.0.0.1:{self.provider_port}/v1" }}
   - {{ name: spare, kind: openai, base_url: "http://127.0.0.1:{self.provider_port}/v1" }}
 model_groups:
-  - {{ name: small, model: sim/sim-small, deployments: "sim/sim-small", fallbacks: "spare/sim-small" }}
+  - {{ name: small, model: sim/sim-small, deployments: "sim/sim-small", fallbacks: "spare/sim-small",
+      mirror: "spare/sim-large", mirror_percent: 20 }}
 """)
         self.provider = Program("provider", [
             options.gboost, "simulate-provider", "--port", str(self.provider_port), "--latency", "20", "--fault",
