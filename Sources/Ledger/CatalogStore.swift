@@ -10,10 +10,13 @@ internal import Synchronization
 package final class CatalogStore: Catalog {
     /// How often the database is asked whether anything changed.
     package static let pollInterval = Duration.milliseconds(500)
-    /// An unknown key has the database asked at once, but all of them together not more often than this.
+    /// What is not known has the database asked at once, but all of it together not more often than this.
     private static let missInterval = Duration.milliseconds(250)
-    /// How long an unknown key waits for its turn and that answer.
+    /// How long an unknown key or name waits for its turn and that answer.
     private static let missTimeout = Duration.seconds(2)
+    /// How long a model without a price is not asked for again: a route may go on without its LLM for months.
+    private static let unpricedInterval = Duration.seconds(5)
+    private static let maxUnpriced = 1000
     private static let refreshTimeout = Duration.seconds(5)
 
     private struct Held: Sendable {
@@ -22,6 +25,8 @@ package final class CatalogStore: Catalog {
         /// The look at the database that has not begun yet: unknown keys that come until then wait for it.
         var nextLook: Task<Void, Never>?
         var lookedAt: ContinuousClock.Instant?
+        /// Models that a look found no price for, and until when that is believed.
+        var unpriced: [ModelReference: ContinuousClock.Instant] = [:]
     }
 
     private let pool: PostgresPool
@@ -103,7 +108,12 @@ package final class CatalogStore: Catalog {
 
     /// The tenant's route of that name.
     package func route(_ name: String, tenantID: Int64) async -> RouteRecord? {
-        snapshot.routes[CatalogSnapshot.Name(tenantID: tenantID, name: name)]
+        let key = CatalogSnapshot.Name(tenantID: tenantID, name: name)
+        if let route = snapshot.routes[key] { return route }
+        // A provider's model, but for a few imported names: it must not wait for the database with each request.
+        guard !name.contains("/") else { return nil }
+        await refreshAfterMiss()
+        return snapshot.routes[key]
     }
 
     /// The tenant's routes by name.
@@ -118,7 +128,17 @@ package final class CatalogStore: Catalog {
 
     package func models() async -> [ModelRecord] { snapshot.models.values.sorted { $0.id < $1.id } }
 
-    package func price(_ model: ModelReference) async -> ModelPrice? { snapshot.price(model, at: now()) }
+    package func price(_ model: ModelReference) async -> ModelPrice? {
+        if let price = snapshot.price(model, at: now()) { return price }
+        guard held.withLock({ ($0.unpriced[model] ?? .now) <= .now }) else { return nil }
+        await refreshAfterMiss()
+        if let price = snapshot.price(model, at: now()) { return price }
+        held.withLock { held in
+            if held.unpriced.count >= Self.maxUnpriced { held.unpriced = [:] }
+            held.unpriced[model] = .now + Self.unpricedInterval
+        }
+        return nil
+    }
 
     package func pricedModels() async -> [ModelReference] {
         let snapshot = snapshot
@@ -139,7 +159,7 @@ package final class CatalogStore: Catalog {
         return key.caller
     }
 
-    /// A key made a moment ago must work at once, in each of its first requests, however many come together; someone
+    /// What was made a moment ago must work at once, in each of its first requests, however many come together; someone
     /// who tries keys must not drive the database. A look that has begun may have missed a key: it is not waited for.
     private func refreshAfterMiss() async {
         let look = held.withLock { held in

@@ -60,6 +60,29 @@ struct CatalogTests {
         }
     }
 
+    @Test("a route and a price made after the snapshot are known at once; a provider's model asks for no route")
+    func missingNames() async throws {
+        try await LedgerFixture.with { f in
+            let catalog = try await store(f)
+            let later = ModelReference(provider: "sim", model: "later")
+            var settings = RouteSettings()
+            settings.strategy = .direct
+            let draft = RouteDraft(tenant: "acme", name: "plain", slm: "", prm: nil, llm: later, settings: settings)
+            _ = try await f.admin.addRoute(draft)
+            #expect(await catalog.route("plain", tenantID: f.tenant.id)?.llm == later)
+            #expect(await catalog.route("sim/later", tenantID: f.tenant.id) == nil)
+            _ = try await f.admin.setPrice(
+                PriceDraft(model: later, inputUSDPerMtok: "1", outputUSDPerMtok: "2", effectiveAt: Date() - 60))
+            #expect(await catalog.price(later) != nil)
+            // What has no price is looked for once, not with every request.
+            let never = ModelReference(provider: "sim", model: "never")
+            #expect(await catalog.price(never) == nil)
+            let start = ContinuousClock.now
+            for _ in 0..<100 { #expect(await catalog.price(never) == nil) }
+            #expect(start.duration(to: .now) < .seconds(5))
+        }
+    }
+
     @Test("prices take effect on time without a new snapshot, and the snapshot outlives the database")
     func prices() async throws {
         try await LedgerFixture.with { f in
