@@ -54,13 +54,20 @@ extension EscalationPrompt {
 
     /// Drops the accepted steps that a reply repeats in order from the answer's start.
     private func withoutRestated(_ pieces: [String]) -> [String] {
-        guard let separator else { return pieces }
-        let accepted = Self.split(acceptedSteps.joined()[...], at: separator).map(Self.normalized)
+        let accepted = acceptedPieces
         let said = pieces.map(Self.normalized)
         if !accepted.isEmpty, said.starts(with: accepted) { return Array(pieces.dropFirst(accepted.count)) }
         // Or only the last one, as models do that go on from a quotation.
         if let last = accepted.last, said.first == last { return Array(pieces.dropFirst()) }
         return pieces
+    }
+
+    /// What a reply may restate, normalized: the accepted steps, as the separator divides them.
+    var acceptedPieces: [String] {
+        guard let separator, !separator.isEmpty else {
+            return acceptedSteps.map(Self.normalized).filter { !$0.isEmpty }
+        }
+        return Self.split(acceptedSteps.joined()[...], at: separator).map(Self.normalized)
     }
 
     private func isRepetition(_ text: Substring) -> Bool {
@@ -98,7 +105,7 @@ extension EscalationPrompt {
     }
 
     /// One space for any white space, so that layout does not hide a repetition.
-    private static func normalized(_ text: String) -> String {
+    static func normalized(_ text: String) -> String {
         text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
     }
 }

@@ -92,6 +92,53 @@ struct BoostedAnswerTests {
         #expect(try Self.content(plain) == Self.streamedContent(stream))
     }
 
+    /// The pieces of a stream's text.
+    private static func pieces(_ response: TestResponse) throws -> [String] {
+        try String(buffer: response.body).split(separator: "\n").filter { $0.hasPrefix("data: {") }.compactMap { line in
+            let object = try JSONSerialization.jsonObject(with: Data(line.dropFirst(6).utf8)) as? [String: Any]
+            let choice = (object?["choices"] as? [[String: Any]])?.first
+            return (choice?["delta"] as? [String: Any])?["content"] as? String
+        }.filter { !$0.isEmpty }
+    }
+
+    /// A rest in three pieces, of a route that escalates it after the first step.
+    private static func rest(_ error: ProviderError? = nil) -> Fixture {
+        var settings = RouteSettings()
+        settings.maxResamples = 0
+        settings.valueUSD = 0.05
+        settings.stepGainShare = 0
+        var script = completion("Two it is. Answer: 3 [END]")
+        script.chunks = ["Two", " it is. Ans", "wer: 3 [END]"].map { PaidChunk(bytes: Array($0.utf8), text: $0) }
+        script.streamError = error
+        return Fixture(scripts: [script], scores: [0.99, 0.05, 0.99], settings: settings)
+    }
+
+    @Test("The rest that an LLM writes reaches a streaming client as it comes, and is the same text in the end")
+    func readsAlong() async throws {
+        let fixture = Self.rest()
+        let response = try await Self.post(fixture, Self.streamed)
+        #expect(try Self.pieces(response) == ["One.\n", "Two", " it is. Ans", "wer: 3"])
+        #expect(fixture.provider.calls.map(\.isStream) == [true])
+        let body = String(decoding: try #require(fixture.provider.calls.first).body, as: UTF8.self)
+        #expect(body.contains(#""stream":true"#))
+        let end = String(buffer: response.body)
+        #expect(end.contains(#""cost_usd":"0.001300000""#) && end.contains(#""served_by":"mixed""#))
+        #expect(fixture.ledger.snapshot.held.isEmpty && fixture.ledger.snapshot.settlements.count == 1)
+        let whole = Self.rest()
+        #expect(try await Self.content(Self.post(whole)) == "One.\nTwo it is. Answer: 3")
+        #expect(whole.provider.calls.map(\.isStream) == [false])
+    }
+
+    @Test("Where the LLM breaks off, the SLM goes on from what the client has read; the call is paid for")
+    func breaksOff() async throws {
+        let fixture = Self.rest(ProviderError(code: .interrupted, message: "cut"))
+        let response = try await Self.post(fixture, Self.streamed)
+        #expect(try Self.streamedContent(response) == "One.\nTwo it is. Answer: 3Answer: 3")
+        #expect(String(buffer: response.body).contains(#""degraded":"provider_unavailable""#))
+        let state = fixture.ledger.snapshot
+        #expect(state.held.isEmpty && state.settlements.map(\.outcome) == [.completed])
+    }
+
     @Test("row 5: Without budget, ledger or provider the SLM answers all the same, and the header says why")
     func degrades() async throws {
         let poor = Fixture(limit: .zero, scores: [0.05])

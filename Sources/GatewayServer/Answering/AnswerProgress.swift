@@ -9,6 +9,8 @@ struct AnswerProgress {
     private(set) var text = ""
     private(set) var trace: [StepTrace] = []
     private(set) var hasBegun = false
+    /// The client has left.
+    private(set) var hasLeft = false
     /// What an escalation wrote, until its step is emitted.
     var pending: WrittenByLLM?
     /// What an LLM said in the place of the SLM's whole answer; nil: the SLM's is the answer.
@@ -34,23 +36,25 @@ struct AnswerProgress {
     }
 
     mutating func append(_ step: EmittedStep) {
+        guard step.source == .slm else { return appendWritten(step.text, index: step.index) }
         text += step.text
         var entry = StepTrace(index: step.index, source: .slm, text: step.text, reward: step.reward)
-        switch step.source {
-        case .slm:
-            entry.action = .accept
-            if case .tokens(let tokens) = step.segment { answerTokens += tokens.count }
-        case .llm:
-            llmSteps += 1
-            entry.source = .llm
-            entry.action = pending?.plan.kind == .step ? .llmStep : .llmRest
-            entry.reward = pending?.plan.reward
-            entry.reason = pending?.plan.decision.reason
-            entry.cost = pending?.cost
-            answerTokens += pending?.reply.tokens ?? 0
-            turn = pending?.turn
-            pending = nil
-        }
+        entry.action = .accept
+        if case .tokens(let tokens) = step.segment { answerTokens += tokens.count }
+        trace.append(entry)
+    }
+
+    /// What an LLM wrote, by what is pending.
+    mutating func appendWritten(_ written: String, index: Int) {
+        text += written
+        llmSteps += 1
+        var entry = StepTrace(index: index, source: .llm, text: written, reward: pending?.plan.reward)
+        entry.action = pending?.plan.kind == .step ? .llmStep : .llmRest
+        entry.reason = pending?.plan.decision.reason
+        entry.cost = pending?.cost
+        answerTokens += pending?.reply.tokens ?? 0
+        turn = pending?.turn
+        pending = nil
         trace.append(entry)
     }
 
@@ -59,8 +63,9 @@ struct AnswerProgress {
 
     var servedBy: ServedBy { llmSteps == 0 ? .slm : llmSteps == trace.count ? .llm : .mixed }
 
-    /// Sends a settled step to a streaming client. False: the client has left.
-    mutating func send(_ text: String) async -> Bool {
+    /// Sends settled text to a streaming client. False: the client has left.
+    /// - Parameter writer: whose text it is; nil: of what is settled already.
+    mutating func send(_ text: String, by writer: ServedBy? = nil) async -> Bool {
         guard job.request.isStream else { return true }
         var out: [UInt8] = []
         if !hasBegun {
@@ -68,11 +73,12 @@ struct AnswerProgress {
             job.writer.appendStart(to: &out)
             let elapsed = ContinuousClock.now - job.startedAt
             job.services.metrics.registry.observe(
-                "gboost_first_byte_seconds", elapsed / .seconds(1), [servedBy.rawValue])
+                "gboost_first_byte_seconds", elapsed / .seconds(1), [(writer ?? servedBy).rawValue])
             hasBegun = true
         }
         job.writer.appendText(text, to: &out)
-        return await job.stream.write(out)
+        hasLeft = await !job.stream.write(out)
+        return !hasLeft
     }
 
     func report(

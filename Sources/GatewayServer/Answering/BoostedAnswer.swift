@@ -56,6 +56,10 @@ struct BoostedAnswer: Sendable {
                 action = machine.next(await draft(plan, models: models, spending: spending, state: &state))
             case .escalate(let plan):
                 action = machine.next(await escalate(plan, models: models, spending: &spending, state: &state))
+                if state.hasLeft {
+                    await noteWithheld(machine.summary, models: models)
+                    return await leave(state, models: models)
+                }
             case .emit(let step):
                 guard await emit(step, state: &state) else {
                     await noteWithheld(machine.summary, models: models)
@@ -257,7 +261,7 @@ struct BoostedAnswer: Sendable {
             hashes: await models.hashes(), remaining: spending.outlook(inputTokens: 0).remaining)
         escalation.whole = form == nil ? nil : chat
         let clock = ContinuousClock.now
-        let outcome = await escalation.run(ceiling: spending.ceilingLeft)
+        let outcome = await escalation.run(ceiling: spending.ceilingLeft) { await state.send($0, by: .llm) }
         state.waited += ContinuousClock.now - clock
         switch outcome {
         case .written(let written):
@@ -265,6 +269,7 @@ struct BoostedAnswer: Sendable {
             state.learning?.wrote(plan, cost: written.cost)
             spending.spent(written.cost, budget: written.budget)
             state.cost = state.cost.adding(written.cost) ?? state.cost
+            if written.reply.wasStreamed { state.appendWritten(written.reply.text, index: plan.step) }
             return .wrote(written.reply)
         case .refused(let refusal, let cost):
             spending.spent(cost, budget: nil)

@@ -38,13 +38,17 @@ struct Escalation: Sendable {
     private static let patience = Duration.seconds(1)
 
     private var ask: EscalationPrompt.Ask { plan.kind == .step ? .step : .rest }
+    /// A step may still be of no use when it has come; a rest ends the answer, so the client may read along.
+    private var isStreamed: Bool { job.request.isStream && ask == .rest && whole == nil }
 
-    /// - Parameter ceiling: what the request may still spend by its own header.
-    func run(ceiling: NanoUSD?) async -> EscalationOutcome {
+    /// - Parameters:
+    ///   - ceiling: what the request may still spend by its own header.
+    ///   - send: takes pieces of a rest for a streaming client; false: the client has left.
+    func run(ceiling: NanoUSD?, send: (String) async -> Bool) async -> EscalationOutcome {
         guard !route.settings.escalationForbidden else { return .refused(.priceUnknown) }
         guard job.services.providers[route.llm.provider] != nil else { return unasked(.priceUnknown) }
         do {
-            return try await call(ceiling: ceiling)
+            return try await call(ceiling: ceiling, send: send)
         } catch is GatewayRefusal {
             return unasked(.notTranslatable)
         } catch {
@@ -73,7 +77,7 @@ struct Escalation: Sendable {
             // Newer models of that format take none; the client's own wish was for its answer, not for this question.
             prompt.temperature = nil
         }
-        return try WireRequest.chat(ChatCompletionRequest(prompt.body(for: ask, stream: false)))
+        return try WireRequest.chat(ChatCompletionRequest(prompt.body(for: ask, stream: isStreamed)))
             .translated(for: provider, model: model)
     }
 
@@ -100,50 +104,52 @@ struct Escalation: Sendable {
         ) { held throws(WireFormatError) in
             let body = try sent.escalationBody(
                 model: candidate.model, maxTokens: Int(held.maxOutputTokens), traits: traits)
-            var call = PaidCall(model: candidate, body: body, isStream: false, requestID: job.requestIDText)
+            var call = PaidCall(model: candidate, body: body, isStream: isStreamed, requestID: job.requestIDText)
             call.endpoint = sent.endpoint
             if whole != nil { call.headers = job.passedHeaders }
             return call
         }
     }
 
-    private func call(ceiling: NanoUSD?) async throws -> EscalationOutcome {
+    private func call(
+        ceiling: NanoUSD?, send: (String) async -> Bool
+    ) async throws -> EscalationOutcome {
         let started = ContinuousClock.now
         let opened = try await job.attempts.run(route.llm, isWanted: !job.stream.isAbandoned) {
             try offer($0, ceiling: ceiling)
         }
-        let (held, call, exchange) = (opened.held, opened.call, opened.exchange)
-        var text = ""
-        var body: [UInt8] = []
-        var failure: ProviderError?
-        do {
-            while failure == nil, let chunk = try await exchange.next() {
-                text += chunk.text
-                if whole != nil { body += chunk.bytes }
-                if max(text.utf8.count, body.count) > job.services.limits.maxEscalationBytes {
-                    failure = ProviderError(code: .interrupted, message: "the reply is too long")
-                }
-            }
-        } catch {
-            failure = PaidHop.providerError(error)
-        }
-        let result = await exchange.result
+        let (held, call) = (opened.held, opened.call)
+        var reading = EscalationReading(rest: isStreamed ? RestStream(prompt, stop: stop) : nil)
+        let result = await reading.read(
+            opened.exchange, keepsBytes: whole != nil, limits: job.services.limits, send: send)
         let cost = await job.hop.settle(
-            held, result: result, failure: failure,
-            escalation: record(job.contentHash(call.body), answer: text))
-        job.capture(held.plan.id, prompt: call.body, answer: Array(text.utf8))
+            held, result: result, failure: reading.failure,
+            escalation: record(job.contentHash(call.body), answer: reading.text))
+        job.capture(held.plan.id, prompt: call.body, answer: Array(reading.text.utf8))
         job.services.metrics.registry.observe(
             "gboost_provider_seconds", (ContinuousClock.now - started) / .seconds(1), [held.plan.model.provider])
-        if failure != nil { return .refused(.providerUnavailable, cost: cost) }
         var written = WrittenByLLM(
             plan: plan, reply: LLMReply(text: "", end: .answer, tokens: Int(result.usage?.output ?? 0)), cost: cost,
             budget: held.budget.after(hold: held.amount, cost: cost))
+        if let read = reading.rest, !read.text.isEmpty {
+            written.reply = reply(read, result: result, isBroken: reading.failure != nil)
+            return .written(written)
+        }
+        if reading.failure != nil { return .refused(.providerUnavailable, cost: cost) }
         if let whole {
-            take(body, of: opened.sent, for: whole, into: &written)
+            take(reading.body, of: opened.sent, for: whole, into: &written)
         } else {
-            written.reply = reply(text, result: result)
+            written.reply = reply(reading.text, result: result)
         }
         return .written(written)
+    }
+
+    /// What the client has read along.
+    private func reply(_ rest: RestStream, result: PaidResult, isBroken: Bool) -> LLMReply {
+        let isCut = EscalationPrompt.Finish(reason: result.finishReason) == .cut
+        return LLMReply(
+            text: rest.text, end: isBroken ? .interrupted : isCut && !rest.isStopped ? .length : .answer,
+            tokens: Int(result.usage?.output ?? 0), wasStreamed: true)
     }
 
     /// A whole answer, with its calls; one that cannot be read is empty, as if the LLM had said nothing.

@@ -1,0 +1,138 @@
+/// The rest of an answer while a general LLM writes it, cleaned so that the client can read along.
+///
+/// To a reply that is still coming this does what `EscalationPrompt.clean` does to a whole one: nothing is let out that
+/// might turn out to be a restated step, the mark of the end, white space around the answer or a stop string of the
+/// client's. What was let out is never taken back. Pure: no clock, no I/O.
+package struct RestStream: Sendable {
+    private let prompt: EscalationPrompt
+    private let stops: [[UInt8]]
+    /// Normalized; what the reply may begin by restating.
+    private let accepted: [String]
+    private let separator: [UInt8]
+    /// Came, and is not let out yet.
+    private var pending: [UInt8] = []
+    /// Whether it is known what the reply begins with.
+    private var hasBegun = false
+    /// Behind a restated step: blank lines there belong to nothing.
+    private var skipsBlank = false
+    /// A stop string of the client's was met: nothing after it counts.
+    package private(set) var isStopped = false
+    /// Everything that was let out.
+    package private(set) var text = ""
+
+    /// - Parameter stop: the client's stop strings.
+    package init(_ prompt: EscalationPrompt, stop: [String]) {
+        self.prompt = prompt
+        stops = stop.map { Array($0.utf8) }.filter { !$0.isEmpty }
+        separator = Array((prompt.separator ?? "").utf8)
+        accepted = prompt.acceptedPieces
+    }
+
+    /// Takes the next piece of the reply; gives what may go to the client now, which may be nothing.
+    package mutating func take(_ piece: String) -> String {
+        guard !isStopped else { return "" }
+        pending += piece.utf8
+        if !hasBegun {
+            pending.removeFirst(pending.prefix { Self.isSpace($0) }.count)
+            guard !pending.isEmpty, let restated = restatedBytes() else { return "" }
+            pending.removeFirst(restated)
+            hasBegun = true
+            skipsBlank = restated > 0
+        }
+        while skipsBlank, pending.starts(with: separator) { pending.removeFirst(separator.count) }
+        skipsBlank = skipsBlank && pending.isEmpty
+        return release(isLast: false)
+    }
+
+    /// The reply has ended properly; gives the last of it.
+    package mutating func finish(_ finish: EscalationPrompt.Finish) -> String {
+        guard !isStopped else { return "" }
+        if !hasBegun {
+            hasBegun = true
+            let whole = prompt.clean(String(decoding: pending, as: UTF8.self), ask: .rest, finish: finish)
+            guard case .rest(let rest) = whole else { return "" }
+            pending = Array(rest.utf8)
+        }
+        return release(isLast: true)
+    }
+
+    // MARK: The beginning
+
+    /// Bytes of accepted steps that the reply begins with; nil: it cannot be said yet.
+    private func restatedBytes() -> Int? {
+        guard !accepted.isEmpty else { return 0 }
+        guard !separator.isEmpty else {
+            let said = EscalationPrompt.normalized(String(decoding: pending[..<clearEnd(isLast: false)], as: UTF8.self))
+            return accepted.contains { $0.hasPrefix(said) } ? nil : 0
+        }
+        let (ends, rest) = completePieces()
+        let said = ends.map { EscalationPrompt.normalized(String(decoding: pending[$0], as: UTF8.self)) }
+        let end = max(rest, clearEnd(isLast: false))
+        let begun = EscalationPrompt.normalized(String(decoding: pending[rest..<end], as: UTF8.self))
+        if said.starts(with: accepted) { return ends[accepted.count - 1].upperBound + separator.count }
+        if accepted.starts(with: said), accepted[said.count].hasPrefix(begun) { return nil }
+        // Or only the last one, as models do that go on from a quotation.
+        if let first = said.first {
+            return first == accepted.last ? ends[0].upperBound + separator.count : 0
+        }
+        return accepted.last.map { $0.hasPrefix(begun) } ?? false ? nil : 0
+    }
+
+    /// Where the pieces stand that a separator ends, blank ones left out, and where the unfinished one begins.
+    private func completePieces() -> (pieces: [Range<Int>], rest: Int) {
+        var pieces: [Range<Int>] = []
+        var (start, index) = (0, 0)
+        while index + separator.count <= pending.count {
+            guard pending[index..<(index + separator.count)].elementsEqual(separator) else {
+                index += 1
+                continue
+            }
+            if !pending[start..<index].allSatisfy(Self.isSpace) { pieces.append(start..<index) }
+            index += separator.count
+            start = index
+        }
+        return (pieces, start)
+    }
+
+    // MARK: The end
+
+    private mutating func release(isLast: Bool) -> String {
+        var end = pending.count
+        if let cut = stops.compactMap({ pending.position(of: $0, from: 0) }).min() {
+            isStopped = true
+            end = cut
+        } else {
+            end = clearEnd(isLast: isLast)
+        }
+        let piece = String(decoding: pending[..<end], as: UTF8.self)
+        pending.removeFirst(end)
+        text += piece
+        return piece
+    }
+
+    /// Where that ends which may be let out: before white space, and what is or may become the mark of the end or a
+    /// stop string.
+    private func clearEnd(isLast: Bool) -> Int {
+        var end = pending.count
+        if !isLast { end -= stops.map { Self.overlap(pending[...], $0) }.max() ?? 0 }
+        end = trimmed(end)
+        let mark = Array(EscalationPrompt.endMark.utf8)
+        let isMarked = pending[..<end].suffix(mark.count).elementsEqual(mark)
+        let held = isMarked ? mark.count : isLast ? 0 : Self.overlap(pending[..<end], mark)
+        return held > 0 ? trimmed(end - held) : end
+    }
+
+    /// `end`, moved back over white space.
+    private func trimmed(_ end: Int) -> Int {
+        end - pending[..<end].reversed().prefix { Self.isSpace($0) }.count
+    }
+
+    /// How many bytes at the end of `bytes` may be the beginning of `text`.
+    private static func overlap(_ bytes: ArraySlice<UInt8>, _ text: [UInt8]) -> Int {
+        for count in stride(from: min(text.count - 1, bytes.count), to: 0, by: -1)
+        where bytes.suffix(count).elementsEqual(text.prefix(count)) { return count }
+        return 0
+    }
+
+    private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+}

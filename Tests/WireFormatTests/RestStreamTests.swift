@@ -1,0 +1,94 @@
+import Testing
+
+@testable import WireFormat
+
+@Suite("The rest of an answer, read along while it is written")
+struct RestStreamTests {
+    private static func prompt(_ accepted: [String], separator: String? = "\n") -> EscalationPrompt {
+        EscalationPrompt(
+            model: "m", messages: [.init(role: "user", content: "q")], acceptedSteps: accepted, separator: separator,
+            maxTokens: 100)
+    }
+
+    /// What goes out after each piece, and at the end.
+    private static func played(
+        _ pieces: [String], accepted: [String] = [], separator: String? = "\n", stop: [String] = []
+    ) -> [String] {
+        var stream = RestStream(prompt(accepted, separator: separator), stop: stop)
+        var out = pieces.map { stream.take($0) }
+        out.append(stream.finish(.stopped))
+        #expect(stream.text == out.joined())
+        return out
+    }
+
+    @Test("Text goes out as it comes; white space and what may be the mark of the end wait")
+    func passes() {
+        #expect(
+            Self.played(["  The", " sum is", " 3.\n", "Answer: 3\n"]) == ["The", " sum is", " 3.", "\nAnswer: 3", ""])
+        #expect(Self.played(["Answer: 3 ", "[E", "ND]", "\n"]) == ["Answer: 3", "", "", "", ""])
+        #expect(Self.played(["Answer: 3 ", "[E", "ven]"]) == ["Answer: 3", "", " [Even]", ""])
+        #expect(Self.played(["See [END] in", " it"]) == ["See [END] in", " it", ""])
+        #expect(Self.played(["", " \n", ""]) == ["", "", "", ""])
+    }
+
+    @Test("A stop string of the client's ends it, wherever the pieces part")
+    func stops() {
+        #expect(Self.played(["One. ST", "OP two"], stop: ["STOP"]) == ["One.", " ", ""])
+        #expect(Self.played(["One. ST", "ILL two"], stop: ["STOP"]) == ["One.", " STILL two", ""])
+        #expect(Self.played(["a", "b", "c"], stop: ["c", "bc"]) == ["a", "", "", ""])
+    }
+
+    @Test(
+        "Accepted steps that are restated first are left out; as soon as it is clear that they are not, nothing waits")
+    func restated() {
+        let accepted = ["One.\n", "Two.\n"]
+        #expect(
+            Self.played(["One.\nTw", "o.\n\nThree.", " Four."], accepted: accepted) == ["", "Three.", " Four.", ""])
+        #expect(Self.played(["Two.", "\n", "Three."], accepted: accepted) == ["", "", "Three.", ""])
+        #expect(Self.played(["On", "ly three."], accepted: accepted) == ["", "Only three.", ""])
+        #expect(Self.played(["One.\n", "Three."], accepted: accepted) == ["", "One.\nThree.", ""])
+        #expect(Self.played(["One.\nTwo.\n"], accepted: accepted) == ["", ""])
+        #expect(Self.played(["One", "."], accepted: ["One. "], separator: nil) == ["", "", ""])
+        #expect(Self.played(["One", ". Two."], accepted: ["One. "], separator: nil) == ["", "One. Two.", ""])
+    }
+
+    @Test(
+        "However a reply is cut to pieces, the client reads what the whole reply would have been",
+        arguments: UInt64(0)..<40)
+    func agrees(seed: UInt64) {
+        for number in UInt64(0)..<100 { agrees(SeededGenerator(seed: seed * 100 + number)) }
+    }
+
+    private func agrees(_ generator: SeededGenerator) {
+        var random = generator
+        let words = [
+            "One.", "Two.", "Three", "four", "Answer: 3", "[END]", "[EN", " ", "  ", "\n", "é", "🙂", "ST", "OP",
+        ]
+        let accepted = [["One.\n", "Two.\n"], ["One.\n"], [], ["Two.\n", "One.\n", "Two.\n"]][
+            Int.random(in: 0..<4, using: &random)]
+        let separator: String? = Bool.random(using: &random) ? "\n" : nil
+        let stop = Bool.random(using: &random) ? ["STOP", "STO"] : []
+        var reply = Bool.random(using: &random) ? accepted.joined() : ""
+        for _ in 0..<Int.random(in: 0..<12, using: &random) { reply += words.randomElement(using: &random) ?? "" }
+        var pieces: [String] = []
+        var rest = reply[...]
+        while !rest.isEmpty {
+            let count = Int.random(in: 1...5, using: &random)
+            pieces.append(String(rest.prefix(count)))
+            rest = rest.dropFirst(count)
+        }
+        let out = Self.played(pieces, accepted: accepted, separator: separator, stop: stop).joined()
+        var whole = ""
+        if case .rest(let text) = Self.prompt(accepted, separator: separator).clean(reply, ask: .rest, finish: .stopped)
+        {
+            let cuts = stop.compactMap { text.firstRange(of: $0)?.lowerBound }
+            whole = String(text[..<(cuts.min() ?? text.endIndex)])
+        }
+        #expect(Self.lines(out) == Self.lines(whole), "\(pieces), \(accepted), \(String(describing: separator))")
+    }
+
+    /// Blank lines behind restated steps are nobody's.
+    private static func lines(_ text: String) -> [String] {
+        text.split(separator: "\n").map(String.init).filter { !$0.allSatisfy(\.isWhitespace) }
+    }
+}
