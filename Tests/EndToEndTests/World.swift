@@ -5,6 +5,7 @@ import Inference
 import Logging
 import Postgres
 import SimulatedProvider
+import Synchronization
 import Testing
 
 /// A whole installation in a directory of its own: PostgreSQL, the simulated provider with its bill, and a tenant
@@ -16,6 +17,8 @@ final class World: Sendable {
     let provider: Program
     let providerPort: Int
     let curl: CurlClient
+    /// Gateways that were started; a test that fails leaves them running.
+    private let gateways = Mutex<[Program]>([])
     var configuration: String { directory + "/gboost.yaml" }
     var bill: String { directory + "/bill.jsonl" }
 
@@ -51,6 +54,7 @@ final class World: Sendable {
     }
 
     func destroy() async {
+        for program in gateways.withLock({ $0 }) where program.isRunning { await program.kill() }
         await provider.stop()
         await curl.shutdown()
         try? await cluster.destroy()
@@ -144,6 +148,7 @@ final class World: Sendable {
         let environment = failpoint.map { ["GBOOST_FAILPOINT": $0] } ?? [:]
         let program = try Program(
             ["serve", "--config", configuration] + arguments, in: directory, environment: environment)
+        gateways.withLock { $0.append(program) }
         let port = try await program.port(after: "listening on")
         return Gateway(program: program, port: port, world: self)
     }
