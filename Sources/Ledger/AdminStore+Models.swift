@@ -183,7 +183,7 @@ package enum FileDigest {
 
     /// Of a text that stands for a model which another server holds.
     static func of(text: String) -> (sha256: String, bytes: Int64) {
-        (hexadecimal(SHA256.hash(data: Array(text.utf8))), Int64(text.utf8.count))
+        (SHA256.hash(data: Array(text.utf8)).hexadecimal, Int64(text.utf8.count))
     }
 
     private static func read(_ path: String) -> Result<(sha256: String, bytes: Int64), LedgerError> {
@@ -202,6 +202,6 @@ package enum FileDigest {
             return .failure(LedgerError(.invalid, field: "file", "cannot read \(path)"))
         }
         guard bytes > 0 else { return .failure(LedgerError(.invalid, field: "file", "\(path) is empty")) }
-        return .success((hexadecimal(hash.finalize()), bytes))
+        return .success((hash.finalize().hexadecimal, bytes))
     }
 }

@@ -60,7 +60,7 @@ extension JournalRecord {
     }
 
     private static func checksum(_ json: [UInt8]) -> String {
-        String(hexadecimal(SHA256.hash(data: json)).prefix(checksumCharacters))
+        String(SHA256.hash(data: json).hexadecimal.prefix(checksumCharacters))
     }
 }
 

@@ -1,5 +1,6 @@
 internal import Crypto
 internal import Foundation
+internal import GatewayCore
 
 /// Makes and hashes API keys. What is stored is an HMAC-SHA256 keyed by a pepper that the database never sees, so
 /// that a stolen table neither yields keys nor lets anyone try them.
@@ -46,7 +47,7 @@ package struct KeyHasher: Sendable {
     }
 
     /// The plain SHA-256 of a key, hexadecimal, for `hash(sha256:)`. To be kept nowhere.
-    package static func plainDigest(_ key: String) -> String { hexadecimal(SHA256.hash(data: Array(key.utf8))) }
+    package static func plainDigest(_ key: String) -> String { SHA256.hash(data: Array(key.utf8)).hexadecimal }
 
     private func keyed(_ text: String) -> [UInt8] {
         Array(HMAC<SHA256>.authenticationCode(for: Array(text.utf8), using: pepper))
@@ -58,7 +59,7 @@ package struct KeyHasher: Sendable {
 
     /// A keyed hash of any text, lower-case hex: for prompts and answers in the audit.
     package func digest(_ text: String) -> String {
-        hexadecimal(HMAC<SHA256>.authenticationCode(for: Array(text.utf8), using: pepper))
+        HMAC<SHA256>.authenticationCode(for: Array(text.utf8), using: pepper).hexadecimal
     }
 
     /// A new secret: 256 random bits.
@@ -71,15 +72,4 @@ package struct KeyHasher: Sendable {
     }
 
     static func displayPrefix(of secret: String) -> String { String(secret.prefix(displayedCharacters)) }
-}
-
-/// Lower-case hex of a digest.
-func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-    let digits = Array("0123456789abcdef".utf8)
-    var text: [UInt8] = []
-    for byte in bytes {
-        text.append(digits[Int(byte >> 4)])
-        text.append(digits[Int(byte & 15)])
-    }
-    return String(decoding: text, as: UTF8.self)
 }

@@ -1,5 +1,6 @@
 internal import Crypto
 package import Foundation
+internal import GatewayCore
 
 /// One file of `migrations/`: `0001_catalog.sql`. Plain SQL, forward only, run in one transaction.
 package struct Migration: Hashable, Sendable {
@@ -14,7 +15,7 @@ package struct Migration: Hashable, Sendable {
         self.version = version
         self.name = name
         self.sql = sql
-        checksum = hexadecimal(SHA256.hash(data: Array(sql.utf8)))
+        checksum = SHA256.hash(data: Array(sql.utf8)).hexadecimal
     }
 
     /// Reads the directory's migrations in order. They count from 1 without gaps, so that no file can slip in

@@ -1,5 +1,6 @@
 internal import Crypto
 package import Foundation
+internal import GatewayCore
 
 /// How webhooks are signed: HMAC-SHA256 over the time, a dot and the body, so that neither can be changed, and an old
 /// call cannot be sent again later.
@@ -23,8 +24,6 @@ package enum WebhookSignature {
         var mac = HMAC<SHA256>(key: SymmetricKey(data: Data(secret.utf8)))
         mac.update(data: Data((time(date) + ".").utf8))
         mac.update(data: Data(body))
-        let digits = Array("0123456789abcdef".utf8)
-        return String(
-            decoding: mac.finalize().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        return mac.finalize().hexadecimal
     }
 }

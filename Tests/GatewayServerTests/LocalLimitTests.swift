@@ -53,7 +53,8 @@ struct LocalLimitTests {
         for _ in 0..<3 {
             let chat = try ChatCompletionRequest(Array(BoostedAnswerTests.streamed.utf8))
             let job = AnswerJob(
-                services: fixture.services, caller: Caller(tenant: FakeCatalog.tenant, teamID: nil, keyID: 7),
+                shared: SharedServices(fixture.services),
+                caller: Caller(tenant: FakeCatalog.tenant, teamID: nil, keyID: 7),
                 request: .chat(chat), options: try RequestOptions(HTTPFields()),
                 requestID: UUID(), startedAt: .now, startedOn: Date(), stream: AnswerStream())
             job.stream.abandon()

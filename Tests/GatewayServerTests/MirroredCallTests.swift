@@ -110,6 +110,10 @@ struct MirroredCallTests {
         for _ in 0..<MirrorAllowance.most { #expect(full.services.mirrors.take()) }
         #expect(try await DirectAnswerTests.post(full, Self.body).status == .ok)
         #expect(fourth.calls.isEmpty && Self.outcomes(full).first?.contains("dropped") == true)
+        let large = Self.body.replacing(#""x""#, with: "\"" + String(repeating: "x", count: 1 << 20) + "\"")
+        let (roomy, fifth) = Self.fixture(limit: NanoUSD(100 * NanoUSD.perDollar))
+        #expect(try await DirectAnswerTests.post(roomy, large).status == .ok)
+        #expect(fifth.calls.isEmpty && Self.outcomes(roomy).first?.contains("dropped") == true)
         full.services.mirrors.giveBack()
         #expect(full.services.mirrors.take() && !full.services.mirrors.take())
     }

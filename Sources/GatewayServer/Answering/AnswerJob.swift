@@ -13,7 +13,7 @@ struct AnswerHead: Sendable {
 
 /// One request that is being answered: who, what, and where the answer goes.
 struct AnswerJob: Sendable {
-    let services: GatewayServices
+    let shared: SharedServices
     let caller: Caller
     let request: WireRequest
     /// The client's headers that its provider may see.
@@ -26,6 +26,7 @@ struct AnswerJob: Sendable {
     /// What is recorded with the request.
     let refused = RefusedCalls()
 
+    var services: GatewayServices { shared.services }
     var requestIDText: String { requestID.uuidString.lowercased() }
     var hop: PaidHop {
         PaidHop(
@@ -37,7 +38,7 @@ struct AnswerJob: Sendable {
     var attempts: PaidAttempts { PaidAttempts(hop: hop, deployments: services.deployments) }
     /// Keyed hash for the audit: says whether two texts are the same, not what they are.
     func contentHash(_ bytes: some Sequence<UInt8>) -> String {
-        HMAC<SHA256>.authenticationCode(for: Array(bytes), using: services.contentKey).map(Self.hex).joined()
+        HMAC<SHA256>.authenticationCode(for: Array(bytes), using: services.contentKey).hexadecimal
     }
     /// Whether texts of this request's paid calls are kept.
     var capturesText: Bool { caller.tenant.capturesText && services.texts != nil }
@@ -46,11 +47,6 @@ struct AnswerJob: Sendable {
         guard capturesText else { return }
         services.texts?.keep(CapturedText(call: call, tenantID: caller.tenant.id, prompt: prompt, answer: answer))
     }
-    static func hex(_ byte: UInt8) -> String {
-        let text = String(byte, radix: 16)
-        return byte < 16 ? "0" + text : text
-    }
-
     var created: Int64 { Int64(startedOn.timeIntervalSince1970) }
 
     /// The writer of the gateway's own answers to this request.

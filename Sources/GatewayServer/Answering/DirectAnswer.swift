@@ -226,7 +226,7 @@ struct HashedAnswer {
         if isKept, text.count <= Self.maxBytes { text += bytes }
     }
 
-    var hash: String { code.finalize().map(AnswerJob.hex).joined() }
+    var hash: String { code.finalize().hexadecimal }
 }
 
 extension BudgetState {

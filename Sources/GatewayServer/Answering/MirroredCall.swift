@@ -7,6 +7,8 @@ internal import WireFormat
 package final class MirrorAllowance: Sendable {
     /// Each keeps a request in memory until its answer has ended.
     static let most = 32
+    /// A larger request is not copied, which bounds what all of them together keep.
+    static let maxBodyBytes = 1 << 20
     private let running = Mutex(0)
 
     package init() {}
@@ -39,7 +41,7 @@ struct MirroredCall: Sendable {
         case refused
         /// The model's format cannot say what the request says.
         case unsuitable
-        /// Too many others were under way.
+        /// Too many others were under way, or the request is too large.
         case dropped
     }
 
@@ -57,7 +59,9 @@ struct MirroredCall: Sendable {
         // A bound that the client has set is for what the client asked for.
         guard job.options.maxCost == nil else { return }
         let call = MirroredCall(job: job, served: served, model: mirror)
-        guard job.services.mirrors.take() else { return call.count(.dropped) }
+        guard job.request.body.count <= MirrorAllowance.maxBodyBytes, job.services.mirrors.take() else {
+            return call.count(.dropped)
+        }
         job.services.activity.trail {
             let outcome = await call.run()
             call.job.services.mirrors.giveBack()

@@ -9,7 +9,10 @@ internal import WireFormat
 struct AnswerEndpoints: Sendable {
     /// Longer headers of a client's do not go on to its provider.
     private static let maxPassedHeaderBytes = 2 * 1024
-    let services: GatewayServices
+    private let shared: SharedServices
+    private var services: GatewayServices { shared.services }
+
+    init(services: GatewayServices) { shared = SharedServices(services) }
 
     func register(on group: RouterGroup<GatewayContext>) {
         group.post("/chat/completions") { request, context in
@@ -40,7 +43,7 @@ struct AnswerEndpoints: Sendable {
         let wanted: WireRequest
         do throws(WireFormatError) { wanted = try reading(body) } catch { throw GatewayRefusal(error) }
         let job = AnswerJob(
-            services: services, caller: caller, request: wanted, passedHeaders: try Self.passedHeaders(request),
+            shared: shared, caller: caller, request: wanted, passedHeaders: try Self.passedHeaders(request),
             options: try RequestOptions(request.headers), requestID: context.requestID,
             startedAt: context.startedAt, startedOn: context.startedOn, stream: AnswerStream())
         guard let (key, fingerprint) = try IdempotencyKeys.key(of: request, body: body, caller: caller) else {

@@ -36,7 +36,7 @@ package final class IdempotencyKeys: Sendable {
         hash.update(data: Array(request.uri.path.utf8))
         hash.update(data: [0])
         hash.update(data: body)
-        let fingerprint = hash.finalize().map(AnswerJob.hex).joined()
+        let fingerprint = hash.finalize().hexadecimal
         let key = IdempotencyWindow.Key(tenantID: caller.tenant.id, keyID: caller.keyID, text: text)
         return (key, fingerprint)
     }

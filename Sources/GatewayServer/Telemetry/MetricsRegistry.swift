@@ -15,14 +15,44 @@ package final class MetricsRegistry: Sendable {
         var counts: [UInt64]
         var sum = 0.0
         var count: UInt64 = 0
+
+        mutating func add(_ value: Double, to bucket: Int?) {
+            if let bucket { counts[bucket] += 1 }
+            sum += value
+            count += 1
+        }
     }
-    private struct Family {
+    private struct Description {
         let kind: Kind
         let help: String
         let labels: [String]
         let bounds: [Double]
+    }
+    /// A reference, so that a figure is changed where it is.
+    private final class Family {
+        let description: Description
         var values: [Labels: Double] = [:]
         var histograms: [Labels: Histogram] = [:]
+
+        init(_ description: Description) { self.description = description }
+
+        /// Labels of the same length that there is room for.
+        private func fitting(_ labels: Labels) -> Labels {
+            let isFull = values.count + histograms.count >= MetricsRegistry.maxSeriesPerFamily
+            return isFull ? labels.map { _ in "other" } : labels
+        }
+
+        func change(_ labels: Labels, _ body: (inout Double) -> Void) {
+            if let known = values.index(forKey: labels) { return body(&values.values[known]) }
+            body(&values[fitting(labels), default: 0])
+        }
+
+        func observe(_ value: Double, _ labels: Labels) {
+            let bucket = description.bounds.firstIndex { value <= $0 }
+            if let known = histograms.index(forKey: labels) { return histograms.values[known].add(value, to: bucket) }
+            let fresh = Histogram(counts: Array(repeating: 0, count: description.bounds.count))
+            histograms[fitting(labels), default: fresh].add(value, to: bucket)
+        }
     }
 
     /// Label combinations of one family; further ones are counted under "other".
@@ -42,18 +72,18 @@ package final class MetricsRegistry: Sendable {
     ) {
         families.withLock { families in
             guard families[name] == nil else { return }
-            families[name] = Family(kind: kind, help: help, labels: labels, bounds: bounds)
+            families[name] = Family(Description(kind: kind, help: help, labels: labels, bounds: bounds))
         }
     }
 
     /// Adds to a counter or gauge.
     package func add(_ name: String, _ amount: Double = 1, _ labels: Labels = []) {
-        update(name, labels) { family, labels in family.values[labels, default: 0] += amount }
+        update(name, labels) { $0.change(labels) { $0 += amount } }
     }
 
     /// Sets a gauge.
     package func set(_ name: String, _ value: Double, _ labels: Labels = []) {
-        update(name, labels) { family, labels in family.values[labels] = value }
+        update(name, labels) { $0.change(labels) { $0 = value } }
     }
 
     /// Puts what is known now in place of everything that a family said before: a scrape beside it sees the one or the
@@ -64,7 +94,7 @@ package final class MetricsRegistry: Sendable {
     package func replace(_ name: String, _ samples: [(labels: Labels, value: Double)]) {
         families.withLock { families in
             guard let family = families[name] else { return }
-            let fitting = samples.filter { $0.labels.count == family.labels.count }
+            let fitting = samples.filter { $0.labels.count == family.description.labels.count }
             families[name]?.values = Dictionary(
                 fitting.prefix(Self.maxSeriesPerGauge).map { ($0.labels, $0.value) }, uniquingKeysWith: { $1 })
             let left = samples.count - min(fitting.count, Self.maxSeriesPerGauge)
@@ -74,19 +104,12 @@ package final class MetricsRegistry: Sendable {
 
     /// Puts one observation into a histogram.
     package func observe(_ name: String, _ value: Double, _ labels: Labels = []) {
-        update(name, labels) { family, labels in
-            let bounds = family.bounds
-            var histogram = family.histograms[labels] ?? Histogram(counts: Array(repeating: 0, count: bounds.count))
-            if let bucket = bounds.firstIndex(where: { value <= $0 }) { histogram.counts[bucket] += 1 }
-            histogram.sum += value
-            histogram.count += 1
-            family.histograms[labels] = histogram
-        }
+        update(name, labels) { $0.observe(value, labels) }
     }
 
     /// Every family with its label names: what a dashboard may ask for.
     package var declarations: [String: (kind: Kind, labels: [String])] {
-        families.withLock { $0.mapValues { ($0.kind, $0.labels) } }
+        families.withLock { $0.mapValues { ($0.description.kind, $0.description.labels) } }
     }
 
     /// The current value of a counter or gauge; for tests and health.
@@ -94,34 +117,35 @@ package final class MetricsRegistry: Sendable {
         families.withLock { $0[name]?.values[labels] }
     }
 
-    private func update(_ name: String, _ labels: Labels, _ body: (inout Family, Labels) -> Void) {
+    private func update(_ name: String, _ labels: Labels, _ body: (Family) -> Void) {
         families.withLock { families in
-            guard var family = families[name], family.labels.count == labels.count else { return }
-            families[name] = nil  // no copy of the dictionaries while they are changed
-            let isKnown = family.values[labels] != nil || family.histograms[labels] != nil
-            let isFull = family.values.count + family.histograms.count >= Self.maxSeriesPerFamily
-            body(&family, isKnown || !isFull ? labels : labels.map { _ in "other" })
-            families[name] = family
+            guard let family = families[name], family.description.labels.count == labels.count else { return }
+            body(family)
         }
     }
 
     /// The whole registry in the text exposition format, version 0.0.4.
     package func render() -> String {
-        let snapshot = families.withLock { $0 }
+        // Copies of the figures: what comes in meanwhile must not wait for the text.
+        let snapshot = families.withLock { families in
+            families.map { (name: $0, description: $1.description, values: $1.values, histograms: $1.histograms) }
+        }
         var text = ""
-        for (name, family) in snapshot.sorted(by: { $0.key < $1.key }) {
+        for (name, family, values, histograms) in snapshot.sorted(by: { $0.name < $1.name }) {
             text += "# HELP \(name) \(family.help)\n# TYPE \(name) \(family.kind.rawValue)\n"
-            for (labels, value) in family.values.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+            for (labels, value) in values.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
                 text += "\(name)\(Self.labelText(family.labels, labels)) \(Self.number(value))\n"
             }
-            for (labels, histogram) in family.histograms.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+            for (labels, histogram) in histograms.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
                 text += Self.lines(name, family, labels, histogram)
             }
         }
         return text
     }
 
-    private static func lines(_ name: String, _ family: Family, _ labels: Labels, _ histogram: Histogram) -> String {
+    private static func lines(
+        _ name: String, _ family: Description, _ labels: Labels, _ histogram: Histogram
+    ) -> String {
         var text = ""
         var cumulative: UInt64 = 0
         for (bound, count) in zip(family.bounds, histogram.counts) {

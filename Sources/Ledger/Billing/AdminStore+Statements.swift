@@ -35,7 +35,7 @@ extension AdminStore {
             statement.closedAt = Date()
             statement.closedBy = actor
             let document = try statement.jsonText()
-            let digest = hexadecimal(SHA256.hash(data: Array(document.utf8)))
+            let digest = SHA256.hash(data: Array(document.utf8)).hexadecimal
             _ = try await transaction.query(
                 """
                 insert into statements (tenant_id, month, closed_at, closed_by, opening, spend, chargeback, corrected,

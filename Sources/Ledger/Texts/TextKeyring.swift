@@ -61,7 +61,7 @@ package struct TextKeyring: Sendable, CustomStringConvertible, CustomReflectable
             throw LedgerError(.invalid, field: field, "is not \(keyBytes) bytes in hexadecimal or base64")
         }
         let digest = SHA256.hash(data: Array("gboost text key\n".utf8) + bytes)
-        return Key(id: String(hexadecimal(digest).prefix(16)), key: SymmetricKey(data: bytes))
+        return Key(id: String(digest.hexadecimal.prefix(16)), key: SymmetricKey(data: bytes))
     }
 
     private static func unhex(_ text: String) -> [UInt8]? {

@@ -1,5 +1,6 @@
 internal import Crypto
 package import Foundation
+internal import GatewayCore
 
 /// Amazon's signature, version 4, of a request without a query.
 ///
@@ -30,7 +31,7 @@ package struct RequestSignature: Sendable {
         host: String, path: String, contentType: String, body: [UInt8], at date: Date
     ) -> [(name: String, value: String)] {
         let time = Self.time(date)
-        let digest = Self.hexadecimal(SHA256.hash(data: body))
+        let digest = SHA256.hash(data: body).hexadecimal
         var signed = [
             ("content-type", contentType), ("host", host), ("x-amz-content-sha256", digest), ("x-amz-date", time),
         ]
@@ -42,12 +43,12 @@ package struct RequestSignature: Sendable {
         let day = String(time.prefix(8))
         let scope = "\(day)/\(region)/\(service)/aws4_request"
         let subject =
-            "AWS4-HMAC-SHA256\n\(time)\n\(scope)\n\(Self.hexadecimal(SHA256.hash(data: Array(canonical.utf8))))"
+            "AWS4-HMAC-SHA256\n\(time)\n\(scope)\n\(SHA256.hash(data: Array(canonical.utf8)).hexadecimal)"
         var key = SymmetricKey(data: Array("AWS4\(secretKey.revealed)".utf8))
         for part in [day, region, service, "aws4_request"] {
             key = SymmetricKey(data: HMAC<SHA256>.authenticationCode(for: Array(part.utf8), using: key))
         }
-        let signature = Self.hexadecimal(HMAC<SHA256>.authenticationCode(for: Array(subject.utf8), using: key))
+        let signature = HMAC<SHA256>.authenticationCode(for: Array(subject.utf8), using: key).hexadecimal
         var headers = [
             (
                 name: "Authorization",
@@ -67,7 +68,4 @@ package struct RequestSignature: Sendable {
                 timeZoneSeparator: .omitted, includingFractionalSeconds: false))
     }
 
-    private static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-    }
 }

@@ -2,6 +2,7 @@ internal import Audit
 internal import Crypto
 internal import Curl
 internal import Foundation
+internal import GatewayCore
 internal import Ledger
 internal import Providers
 
@@ -24,7 +25,7 @@ struct CheckpointBucket: CheckpointPublisher {
 
     func publish(_ checkpoint: SignedCheckpoint) async throws {
         let body = Array(checkpoint.note.utf8)
-        let digest = CheckpointCall.hexadecimal(SHA256.hash(data: body))
+        let digest = SHA256.hash(data: body).hexadecimal
         var request = CurlRequest(
             method: .put, url: "\(url)/\(Self.name(checkpoint))",
             headers: [

@@ -57,9 +57,4 @@ enum CheckpointCall {
         // Read to its end, so that the connection can be used again.
         while try await response.next() != nil {}
     }
-
-    static func hexadecimal(_ bytes: some Sequence<UInt8>) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-    }
 }

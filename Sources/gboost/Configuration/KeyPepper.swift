@@ -1,4 +1,5 @@
 internal import Foundation
+internal import GatewayCore
 internal import Providers
 
 /// The key under which API keys are hashed. Without it the hashes in the database are of no use to a thief, and
@@ -40,16 +41,14 @@ package struct KeyPepper: Sendable {
         let parent = URL(filePath: path).deletingLastPathComponent()
         let scratch = parent.appending(path: ".pepper-\(UUID().uuidString)")
         var random = SystemRandomNumberGenerator()
-        let digits = (0..<32).map { _ in UInt8.random(in: 0...255, using: &random) }.map { byte in
-            (byte < 16 ? "0" : "") + String(byte, radix: 16)
-        }
+        let digits = (0..<32).map { _ in UInt8.random(in: 0...255, using: &random) }.hexadecimal
         do {
             try files.createDirectory(at: parent, withIntermediateDirectories: true)
             try files.createDirectory(
                 at: scratch, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
             defer { try? files.removeItem(at: scratch) }
             let file = scratch.appending(path: "pepper")
-            try Data((digits.joined() + "\n").utf8).write(to: file)
+            try Data((digits + "\n").utf8).write(to: file)
             try files.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path())
             do {
                 try files.linkItem(at: file, to: URL(filePath: path))
