@@ -1,6 +1,7 @@
 import Curl
 import EmbeddedPostgres
 import Foundation
+import Postgres
 import Testing
 
 /// One test after the other, each with an installation of its own: together they would starve each other.
@@ -163,6 +164,34 @@ struct RealProcessTests {
             #expect(Set(statuses) == [200, 429])
             #expect(books.bill == books.settled)
             await gateway.stop()
+        }
+    }
+
+    @Test("A client that asks one question after the other never meets the hold of its last answer")
+    func inTurn() async throws {
+        try await Self.with { world in
+            let key = try await world.tenant("acme", limitUSD: "1")
+            let gateway = try await world.gateway()
+            func cost(_ number: Int) async throws -> Double {
+                let answer = try await gateway.ask("\(number)+1?", model: "sim/sim-large", key: key, maxTokens: 16)
+                #expect(answer.status == 200, "\(number): \(answer.body)")
+                return Double(answer.headers("x-gboost-cost-usd") ?? "") ?? 0
+            }
+            let first = try await cost(0)
+            let hold: Int64 = try await world.query("select amount from holds").rows[0].get("amount")
+            // From now on there is room for one hold, never for two.
+            let amount = Double(hold) / 1e9
+            let limit = String(format: "%.9f", first + 1.5 * amount)
+            try await world.gboost("budget", "set", "--tenant", "acme", "--limit-usd", limit)
+            let count = Int(amount / 2 / first)
+            #expect(count >= 3)
+            for number in 1..<count { _ = try await cost(number) }
+            let books = try await Books.read(world, tenant: "acme")
+            books.check()
+            #expect(books.held == 0)
+            let last = try await gateway.ask(String(repeating: "1+", count: 500), model: "sim/sim-large", key: key)
+            #expect(last.status == 429, "the budget is not tight")
+            #expect(await gateway.stop() == 0)
         }
     }
 

@@ -28,11 +28,8 @@ package final class Deployments: Sendable {
             using: &random)
     }
 
-    /// What a request for `model` is asked of as well, when it is its turn; nil: nothing.
-    func mirror(of model: ModelReference) -> ModelReference? {
-        guard let mirror = groups[model]?.mirror, Double.random(in: 0..<1) < mirror.share else { return nil }
-        return mirror.model
-    }
+    /// What a share of the requests for `model` is asked of as well; nil: nothing.
+    func mirror(of model: ModelReference) -> ModelGroup.Mirror? { groups[model]?.mirror }
 
     private func with(_ model: ModelReference, _ change: (inout DeploymentLoad, Duration) -> Void) {
         guard timed.contains(model) else { return }

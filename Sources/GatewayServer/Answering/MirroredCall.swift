@@ -55,10 +55,12 @@ struct MirroredCall: Sendable {
     ///   - named: the model that the request was for.
     ///   - served: the deployment that answered it.
     static func begin(for job: AnswerJob, named: ModelReference, served: ModelReference) {
-        guard let mirror = job.services.deployments.mirror(of: named), mirror != served else { return }
+        guard let mirror = job.services.deployments.mirror(of: named), mirror.model != served else { return }
+        let call = MirroredCall(job: job, served: served, model: mirror.model)
+        // So that the first copy is seen as such: a counter that begins with 1 did not rise.
+        call.count(.answered, 0)
         // A bound that the client has set is for what the client asked for.
-        guard job.options.maxCost == nil else { return }
-        let call = MirroredCall(job: job, served: served, model: mirror)
+        guard job.options.maxCost == nil, Double.random(in: 0..<1) < mirror.share else { return }
         guard job.request.body.count <= MirrorAllowance.maxBodyBytes, job.services.mirrors.take() else {
             return call.count(.dropped)
         }
@@ -69,9 +71,9 @@ struct MirroredCall: Sendable {
         }
     }
 
-    private func count(_ outcome: Outcome) {
+    private func count(_ outcome: Outcome, _ number: Double = 1) {
         job.services.metrics.registry.add(
-            "gboost_mirrored_calls_total", 1, [model.provider, outcome.rawValue])
+            "gboost_mirrored_calls_total", number, [model.provider, outcome.rawValue])
     }
 
     private func run() async -> Outcome {
