@@ -41,7 +41,7 @@ package final class Activity: Sendable {
     /// The same, begun before this returns: what the work does up to its first wait is done.
     func trailFromNow(_ work: @escaping @Sendable () async -> Void) {
         state.withLock { $0.trailing += 1 }
-        Task.immediate {
+        Task.immediate(executorPreference: EventLoopExecutor.current) {
             await work()
             end { $0.trailing -= 1 }
         }

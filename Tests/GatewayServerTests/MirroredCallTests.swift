@@ -96,6 +96,12 @@ struct MirroredCallTests {
         #expect(try await DirectAnswerTests.post(failing, Self.body).status != .ok)
         #expect(other.calls.isEmpty)
 
+        var cut = completion("Hi")
+        cut.streamError = ProviderError(code: .interrupted, message: "cut")
+        let (broken, also) = Self.fixture(cut)
+        #expect(try await DirectAnswerTests.post(broken, Self.body).status != .ok)
+        #expect(also.calls.isEmpty)
+
         let (bounded, second) = Self.fixture()
         var headers = DirectAnswerTests.headers
         headers[.maxCostUSD] = "0.9"

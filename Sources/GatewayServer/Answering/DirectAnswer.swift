@@ -27,12 +27,11 @@ struct DirectAnswer: Sendable {
         do {
             let opened = try await job.attempts.run(model, isWanted: !job.stream.isAbandoned, prepare: offer)
             let relay = job.request.relay(for: opened.sent, created: job.created)
-            if job.request.isStream {
-                await forward(opened.exchange, through: relay, held: opened.held, started: started)
-            } else {
-                await deliver(opened.exchange, through: relay, held: opened.held, started: started)
-            }
-            MirroredCall.begin(for: job, named: model, served: opened.held.plan.model)
+            let isAnswered =
+                job.request.isStream
+                ? await forward(opened.exchange, through: relay, held: opened.held, started: started)
+                : await deliver(opened.exchange, through: relay, held: opened.held, started: started)
+            if isAnswered { MirroredCall.begin(for: job, named: model, served: opened.held.plan.model) }
         } catch let error as WireFormatError {
             await refuse(GatewayRefusal(error))
         } catch let refusal as PaidRefusal {
@@ -92,9 +91,10 @@ struct DirectAnswer: Sendable {
 
     // MARK: Without a stream
 
+    /// False: it came to nothing, and the client has been told.
     private func deliver(
         _ exchange: any PaidExchange, through relay: any AnswerRelay, held: HeldCall, started: ContinuousClock.Instant
-    ) async {
+    ) async -> Bool {
         var body: [UInt8] = []
         var answer = HashedAnswer(job)
         var failure: ProviderError?
@@ -109,22 +109,27 @@ struct DirectAnswer: Sendable {
         let waited = ContinuousClock.now - started
         let result = await exchange.result
         let summary = settle(held, result: result, failure: failure, answer: answer, waited: waited)
-        if let failure { return await refuse(.upstream(failure)) }
         do throws(WireFormatError) {
-            body = try relay.whole(body, gboost: summary.json)
+            if failure == nil { body = try relay.whole(body, gboost: summary.json) }
         } catch {
-            return await refuse(.upstream(ProviderError(code: .interrupted, message: error.message)))
+            failure = ProviderError(code: .interrupted, message: error.message)
+        }
+        if let failure {
+            await refuse(.upstream(failure))
+            return false
         }
         caching?.keep(body, summary)
         await job.deliver(body, summary: summary)
         await job.record(summary, route: route, status: 200)
+        return true
     }
 
     // MARK: Streaming
 
+    /// False: the client did not get all of it.
     private func forward(
         _ exchange: any PaidExchange, through way: any AnswerRelay, held: HeldCall, started: ContinuousClock.Instant
-    ) async {
+    ) async -> Bool {
         var relay = way
         var answer = HashedAnswer(job)
         var failure: ProviderError?
@@ -155,7 +160,10 @@ struct DirectAnswer: Sendable {
         let waited = ContinuousClock.now - started
         let summary = settle(held, result: result, failure: failure, answer: answer, waited: waited)
         if let failure {
-            guard hasBegun else { return await refuse(.upstream(failure)) }
+            guard hasBegun else {
+                await refuse(.upstream(failure))
+                return false
+            }
             var out: [UInt8] = []
             job.request.wire.appendError(.upstream(failure), to: &out)
             _ = await job.stream.write(out)
@@ -167,6 +175,7 @@ struct DirectAnswer: Sendable {
         }
         job.stream.finish()
         await job.record(summary, route: route, status: failure == nil ? 200 : 502)
+        return failure == nil && hasClient
     }
 
     private func begin(_ held: HeldCall) {
