@@ -38,15 +38,6 @@ package final class Activity: Sendable {
         }
     }
 
-    /// The same, begun before this returns: what the work does up to its first wait is done.
-    func trailFromNow(_ work: @escaping @Sendable () async -> Void) {
-        state.withLock { $0.trailing += 1 }
-        Task.immediate(executorPreference: EventLoopExecutor.current) {
-            await work()
-            end { $0.trailing -= 1 }
-        }
-    }
-
     private func end(_ change: (inout State) -> Void) {
         let waiters = state.withLock { s in
             change(&s)

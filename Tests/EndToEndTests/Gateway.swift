@@ -84,18 +84,7 @@ struct Books: Sendable {
     /// Charged for requests whose hold was posted as unreconciled.
     var billOfUnreconciled: Int64
 
-    /// As they are when what is being settled has been, or after a moment: an answer does not wait for its settlement.
     static func read(_ world: World, tenant: String) async throws -> Books {
-        var books = try await now(world, tenant: tenant)
-        for _ in 0..<40 where books.held > 0 {
-            try await Task.sleep(for: .milliseconds(50))
-            books = try await now(world, tenant: tenant)
-        }
-        return books
-    }
-
-    /// As they are at this moment, calls that are under way included.
-    static func now(_ world: World, tenant: String) async throws -> Books {
         let period = try await world.query(
             """
             select coalesce(sum(p.settled), 0)::bigint settled, coalesce(sum(p.held), 0)::bigint held,

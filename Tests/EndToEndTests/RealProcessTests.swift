@@ -60,7 +60,7 @@ struct RealProcessTests {
                 try await gateway.ask("HANGS " + Self.question, model: "sim/sim-large", key: key, maxTokens: 50)
             }
             try await Self.eventually("a hold is open") {
-                try await Books.now(world, tenant: "acme").held > 0
+                try await Books.read(world, tenant: "acme").held > 0
             }
             await gateway.kill()
             _ = try? await asked.value
@@ -92,7 +92,7 @@ struct RealProcessTests {
                 try await gateway.ask("SLOWLY " + Self.question, model: "sim/sim-large", key: key, maxTokens: 50)
             }
             try await Self.eventually("the call is out") {
-                try await Books.now(world, tenant: "acme").held > 0
+                try await Books.read(world, tenant: "acme").held > 0
             }
             // No settlement gets in from here on: every row of the holds is locked by somebody else.
             let lock = try await HoldLock.take(world)

@@ -108,7 +108,7 @@ struct DirectAnswer: Sendable {
         }
         let waited = ContinuousClock.now - started
         let result = await exchange.result
-        let summary = settle(held, result: result, failure: failure, answer: answer, waited: waited)
+        let summary = await settle(held, result: result, failure: failure, answer: answer, waited: waited)
         do throws(WireFormatError) {
             if failure == nil { body = try relay.whole(body, gboost: summary.json) }
         } catch {
@@ -158,7 +158,7 @@ struct DirectAnswer: Sendable {
         let isOpen = !hasClient || isUnreadable
         let result = isOpen ? await exchange.drain(seconds: job.services.limits.drainSeconds) : await exchange.result
         let waited = ContinuousClock.now - started
-        let summary = settle(held, result: result, failure: failure, answer: answer, waited: waited)
+        let summary = await settle(held, result: result, failure: failure, answer: answer, waited: waited)
         if let failure {
             guard hasBegun else {
                 await refuse(.upstream(failure))
@@ -193,12 +193,10 @@ struct DirectAnswer: Sendable {
 
     private func settle(
         _ held: HeldCall, result: PaidResult, failure: ProviderError?, answer: HashedAnswer, waited: Duration
-    ) -> AnswerReport {
-        let end = PaidEnd(result: result, failure: failure, escalation: escalation(answerHash: answer.hash))
-        let (job, text) = (job, answer.text)
-        let cost = job.hop.settleBehind(held, end, activity: job.services.activity) {
-            job.capture(held.plan.id, prompt: job.request.body, answer: text)
-        }
+    ) async -> AnswerReport {
+        let cost = await job.hop.settle(
+            held, result: result, failure: failure, escalation: escalation(answerHash: answer.hash))
+        job.capture(held.plan.id, prompt: job.request.body, answer: answer.text)
         job.services.metrics.registry.observe(
             "gboost_provider_seconds", waited / .seconds(1), [held.plan.model.provider])
         var summary = AnswerReport(requestID: job.requestIDText, servedBy: .llm)

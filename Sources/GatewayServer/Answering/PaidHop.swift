@@ -75,14 +75,6 @@ enum PaidRefusal: Error, Sendable {
     }
 }
 
-/// How a paid call ended, and what is recorded of it.
-struct PaidEnd: Sendable {
-    var result: PaidResult
-    /// nil: properly.
-    var failure: ProviderError?
-    var escalation: EscalationRecord
-}
-
 /// The paid hop: hold, send, read usage, settle. The only place that calls a provider.
 struct PaidHop: Sendable {
     let catalog: any Catalog
@@ -226,23 +218,6 @@ struct PaidHop: Sendable {
         Failpoint.afterAnswer.hit()
         guards.finished(held.plan.model.provider, held.permit, failure: failure)
         return await post(held, result: result, failure: failure, escalation: escalation)
-    }
-
-    /// Posts the end of a call while its answer is on its way already.
-    ///
-    /// The settlement is queued before this returns, so that whatever asks the same ledger next finds the hold gone.
-    /// Until it is committed the hold stands, as it does when the gateway dies: the client's waiting would not change
-    /// that.
-    /// - Parameter activity: lets a shutdown wait for it.
-    /// - Returns: what is posted.
-    func settleBehind(
-        _ held: HeldCall, _ end: PaidEnd, activity: Activity, then: @escaping @Sendable () -> Void
-    ) -> NanoUSD {
-        activity.trailFromNow {
-            await settle(held, result: end.result, failure: end.failure, escalation: end.escalation)
-            then()
-        }
-        return Self.charge(held, result: end.result, failure: end.failure).1
     }
 
     private func post(
