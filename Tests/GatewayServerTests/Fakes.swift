@@ -228,6 +228,28 @@ struct Fixture {
     }
 }
 
+extension Fixture {
+    /// A model of a second provider's.
+    static let other = ModelReference(provider: "other", model: "big")
+
+    /// Adds the second provider, at twice the first one's price, and a group of `model` that knows of it.
+    mutating func addOther(
+        _ scripts: [FakeProvider.Script], isPriced: Bool = true, fallbacks: [ModelReference] = [],
+        mirror: ModelGroup.Mirror? = nil
+    ) -> FakeProvider {
+        let provider = FakeProvider(scripts)
+        services.providers["other"] = provider
+        if isPriced, var catalog = services.catalog as? FakeCatalog {
+            catalog.prices[Self.other] = ModelPrice(
+                id: 4, model: Self.other, inputPicoPerToken: 20_000_000, outputPicoPerToken: 60_000_000)
+            services.catalog = catalog
+        }
+        let group = ModelGroup(deployments: [.init(model: Self.model)], fallbacks: fallbacks, mirror: mirror)
+        services.deployments = Deployments([Self.model: group])
+        return provider
+    }
+}
+
 /// A non-streamed completion of the fake provider.
 func completion(_ text: String, prompt: Int64 = 100, completion: Int64 = 10) -> FakeProvider.Script {
     let body = """

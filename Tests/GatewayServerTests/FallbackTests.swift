@@ -9,14 +9,12 @@ import Testing
 @Suite("A model with several deployments: the next one answers where the first cannot have charged")
 struct FallbackTests {
     private static let body = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}],"max_tokens":50}"#
-    private static let other = ModelReference(provider: "other", model: "big")
 
     /// `sim/large` with `other/big` behind it, at twice the price.
     private static func fixture(
         _ scripts: [FakeProvider.Script], other: [FakeProvider.Script], isPriced: Bool = true, trips: Int = 5
     ) -> (Fixture, FakeProvider) {
         var fixture = Fixture(scripts: scripts, scores: [0.1])
-        let provider = FakeProvider(other)
         var policy = RetryPolicy()
         policy.baseDelay = .zero
         var breaker = CircuitBreaker.Settings()
@@ -24,14 +22,7 @@ struct FallbackTests {
         // Longer than any test, however busy the machine is.
         breaker.openDuration = .seconds(3600)
         fixture.services.guards = ProviderGuards(policy: policy, breaker: breaker)
-        fixture.services.providers["other"] = provider
-        if isPriced, var catalog = fixture.services.catalog as? FakeCatalog {
-            catalog.prices[Self.other] = ModelPrice(
-                id: 4, model: Self.other, inputPicoPerToken: 20_000_000, outputPicoPerToken: 60_000_000)
-            fixture.services.catalog = catalog
-        }
-        let group = ModelGroup(deployments: [.init(model: Fixture.model)], fallbacks: [Self.other])
-        fixture.services.deployments = Deployments([Fixture.model: group])
+        let provider = fixture.addOther(other, isPriced: isPriced, fallbacks: [Fixture.other])
         return (fixture, provider)
     }
 
@@ -45,11 +36,11 @@ struct FallbackTests {
         let (fixture, other) = Self.fixture([first], other: [completion("Hi")])
         #expect(try await DirectAnswerTests.post(fixture, Self.body).status == .ok)
         let state = fixture.ledger.snapshot
-        #expect(state.reservations.map(\.model) == [Fixture.model, Self.other])
+        #expect(state.reservations.map(\.model) == [Fixture.model, Fixture.other])
         #expect(state.reservations.map(\.id.attempt) == [0, 1])
         #expect(state.settlements.map(\.outcome) == [.failed, .completed])
         #expect(state.settled == 2_600_000 && state.held.isEmpty)
-        #expect(fixture.provider.calls.count == 1 && other.calls.map(\.model) == [Self.other])
+        #expect(fixture.provider.calls.count == 1 && other.calls.map(\.model) == [Fixture.other])
         let metrics = fixture.services.metrics.registry.render()
         #expect(metrics.contains("gboost_provider_fallbacks_total{provider=\"sim\"} 1"))
     }

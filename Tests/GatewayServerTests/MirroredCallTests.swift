@@ -8,7 +8,6 @@ import Testing
 @Suite("A request is asked of another model too, once it is answered")
 struct MirroredCallTests {
     private static let body = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}],"max_tokens":50}"#
-    private static let other = ModelReference(provider: "other", model: "big")
 
     /// `sim/large` whose requests are all copied to `other/big`, at twice the price.
     private static func fixture(
@@ -16,16 +15,7 @@ struct MirroredCallTests {
         share: Double = 1, limit: NanoUSD = NanoUSD(NanoUSD.perDollar)
     ) -> (Fixture, FakeProvider) {
         var fixture = Fixture(limit: limit, scripts: [script])
-        let provider = FakeProvider([other])
-        fixture.services.providers["other"] = provider
-        if var catalog = fixture.services.catalog as? FakeCatalog {
-            catalog.prices[Self.other] = ModelPrice(
-                id: 4, model: Self.other, inputPicoPerToken: 20_000_000, outputPicoPerToken: 60_000_000)
-            fixture.services.catalog = catalog
-        }
-        let group = ModelGroup(
-            deployments: [.init(model: Fixture.model)], mirror: .init(model: Self.other, share: share))
-        fixture.services.deployments = Deployments([Fixture.model: group])
+        let provider = fixture.addOther([other], mirror: .init(model: Fixture.other, share: share))
         return (fixture, provider)
     }
 
@@ -40,9 +30,9 @@ struct MirroredCallTests {
         let answer = try await DirectAnswerTests.post(fixture, Self.body)
         #expect(answer.status == .ok && answer.headers[.costUSD] == "0.001300000")
         #expect(DirectAnswerTests.text(answer).contains("Hi"))
-        #expect(other.calls.map(\.model) == [Self.other])
+        #expect(other.calls.map(\.model) == [Fixture.other])
         let state = fixture.ledger.snapshot
-        #expect(state.reservations.map(\.model) == [Fixture.model, Self.other])
+        #expect(state.reservations.map(\.model) == [Fixture.model, Fixture.other])
         #expect(state.reservations.map(\.id.step) == [0, 1])
         #expect(Set(state.reservations.map(\.id.request)).count == 1)
         #expect(state.settlements.map(\.outcome) == [.completed, .completed])
