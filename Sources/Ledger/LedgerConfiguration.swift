@@ -13,6 +13,8 @@ package struct LedgerConfiguration: Sendable {
     package var gatewayTTL = Duration.seconds(60)
     /// How often holds of dead gateways are looked for.
     package var sweepInterval = Duration.seconds(15)
+    /// How long a start waits for the end of its predecessors' holds; what is left then is ended while it serves.
+    package var recoveryPatience = Duration.seconds(5)
     /// How often the journal is tried again while the database is away.
     package var replayInterval = Duration.milliseconds(250)
     /// How many batches may be at the database at once; tenants are spread over them. One makes larger batches, which

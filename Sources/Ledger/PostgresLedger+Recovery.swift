@@ -5,7 +5,10 @@ internal import Synchronization
 
 extension PostgresLedger {
     private static let replayBatch = 64
-    private static let recoveryBatch = 500
+    /// Holds that one look at the table finds: it reads all that were taken since the first of them may have been.
+    private static let orphansALook = 20_000
+    /// Holds that end in one commit, and keep their tenants' other calls waiting meanwhile.
+    private static let orphansACommit = 64
     /// How much earlier than its last heartbeat knew an open hold of a dead gateway may have been taken. Its call's
     /// settlement may have been under way, or the database's clock was set back.
     private static let recoveryMargin = "1 hour"
@@ -35,8 +38,9 @@ extension PostgresLedger {
     }
 
     /// Registration, journal, predecessors' holds. True when all of it is done.
-    func catchUp() async -> Bool {
-        guard await beat(), await replay(), await recover() != nil else { return false }
+    /// - Parameter end: when to leave the rest of the holds for later; nil: never.
+    func catchUp(until end: ContinuousClock.Instant? = nil) async -> Bool {
+        guard await beat(), await replay(), await recover(until: end) != nil else { return false }
         await keepPartitions()
         isRecovered.withLock { $0 = true }
         return true
@@ -113,21 +117,30 @@ extension PostgresLedger {
     }
 
     /// Ends the holds of gateways that are gone: never dispatched → voided; dispatched → posted in full, marked
-    /// unreconciled and named. Nil when the database is away.
-    package func recover() async -> RecoverySummary? {
+    /// unreconciled and named.
+    /// - Parameter end: when to leave the rest for later; nil: never.
+    /// - Returns: nil when the database is away, or there is a rest.
+    package func recover(until end: ContinuousClock.Instant? = nil) async -> RecoverySummary? {
         var summary = RecoverySummary()
         let ttl = Int64(configuration.gatewayTTL / .milliseconds(1))
-        let interval: PostgresStatement =
+        let look: PostgresStatement =
             """
             select request_id, step, attempt from gboost_orphans(
               \(incarnation), \(journal.identity), \(ttl) * interval '1 ms', \(Self.recoveryMargin)::interval,
-              \(Int32(Self.recoveryBatch)))
+              \(Int32(Self.orphansALook)))
             """
         do {
             while true {
-                let orphans = try await pool.query(interval).rows
-                for row in orphans { try await recover(row, ttl: ttl, &summary) }
-                if orphans.count < Self.recoveryBatch { break }
+                let orphans = try await pool.query(look).rows.map { try Orphan($0) }
+                for start in stride(from: 0, to: orphans.count, by: Self.orphansACommit) {
+                    if let end, ContinuousClock.now >= end {
+                        logger.notice("dead gateways' holds are left for later", metadata: ["of": "\(orphans.count)"])
+                        return nil
+                    }
+                    let some = orphans[start..<min(start + Self.orphansACommit, orphans.count)]
+                    try await recover(Array(some), ttl: ttl, &summary)
+                }
+                if orphans.count < Self.orphansALook { break }
             }
             _ = try await pool.query(
                 """
@@ -141,25 +154,55 @@ extension PostgresLedger {
         return summary
     }
 
+    /// An open hold of a gateway that may be gone.
+    private struct Orphan {
+        var request: UUID
+        var step: Int16
+        var attempt: Int16
+
+        init(_ row: PostgresRow) throws(PostgresError) {
+            (request, step, attempt) = (try row.get("request_id"), try row.get("step"), try row.get("attempt"))
+        }
+
+        var name: String { "\(request.uuidString.lowercased())/\(step)/\(attempt)" }
+    }
+
+    /// Some in one commit; where the database refuses that for one of them, each by itself.
     private func recover(
-        _ row: PostgresRow, ttl: Int64, _ summary: inout RecoverySummary
+        _ orphans: [Orphan], ttl: Int64, _ summary: inout RecoverySummary
     ) async throws(PostgresError) {
-        let request = try row.get("request_id", as: UUID.self)
-        let (step, attempt) = (try row.get("step", as: Int16.self), try row.get("attempt", as: Int16.self))
-        let result = try await pool.query(
-            """
-            select gboost_recover(\(request), \(step), \(attempt), \(incarnation), \(journal.identity),
-              \(ttl) * interval '1 ms') as verdict
-            """)
-        let name = "\(request.uuidString.lowercased())/\(step)/\(attempt)"
-        switch try result.rows.first?.get("verdict", as: String.self) {
+        do throws(PostgresError) {
+            let row = try await pool.query(
+                """
+                select gboost_recover_many(\(orphans.map(\.request)), \(orphans.map(\.step)),
+                  \(orphans.map(\.attempt)), \(incarnation), \(journal.identity), \(ttl) * interval '1 ms') as verdicts
+                """
+            ).rows.first
+            let verdicts: [String] = try row?.get("verdicts") ?? []
+            for (orphan, verdict) in zip(orphans, verdicts) { note(verdict, orphan, &summary) }
+        } catch {
+            guard Self.isFinal(error) else { throw error }
+            guard orphans.count == 1 else {
+                for orphan in orphans { try await recover([orphan], ttl: ttl, &summary) }
+                return
+            }
+            // The others' money must not wait for it: it stays held until somebody has looked.
+            logger.critical(
+                "the database refuses to end a dead gateway's hold",
+                metadata: ["hold": "\(orphans[0].name)", "reason": "\(error)"])
+        }
+    }
+
+    private func note(_ verdict: String, _ orphan: Orphan, _ summary: inout RecoverySummary) {
+        switch verdict {
         case "voided":
-            summary.voided.append(name)
+            summary.voided.append(orphan.name)
             tally.withLock { $0.voided += 1 }
         case "unreconciled":
-            summary.unreconciled.append(name)
+            summary.unreconciled.append(orphan.name)
             tally.withLock { $0.unreconciled += 1 }
-            logger.warning("a dead gateway's call is posted in full, unreconciled", metadata: ["hold": "\(name)"])
+            logger.warning(
+                "a dead gateway's call is posted in full, unreconciled", metadata: ["hold": "\(orphan.name)"])
         default: break
         }
     }

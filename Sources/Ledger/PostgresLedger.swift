@@ -53,8 +53,9 @@ package final class PostgresLedger: SpendLedger {
     /// Registers this process, replays the journal, then recovers the holds of its predecessors, in that order: a
     /// settlement that waits in the journal knows better than recovery what a call cost.
     ///
-    /// With the database away it returns all the same, and `run()` does these things later: local models must answer
-    /// in the meantime.
+    /// With the database away, or more holds to recover than `recoveryPatience` is enough for, it returns all the
+    /// same, and `run()` does the rest: local models must answer in the meantime, and what a hold keeps from being
+    /// spent twice it keeps while others are taken.
     /// - Parameters:
     ///   - pool: its statement timeout should be that of `configuration.reserveTimeout`.
     ///   - lanePool: connections of the lanes' own, so that no report delays a reservation; nil shares `pool`.
@@ -68,7 +69,7 @@ package final class PostgresLedger: SpendLedger {
             logger.critical(
                 "lines of the journal are damaged and kept aside", metadata: ["lines": "\(journal.damagedLines)"])
         }
-        _ = await ledger.catchUp()
+        _ = await ledger.catchUp(until: .now + configuration.recoveryPatience)
         return ledger
     }
 

@@ -69,14 +69,15 @@ struct BenchWorld: Sendable {
     }
 
     /// A gateway's ledger with connections of its own, as `gboost serve` makes it.
-    func ledger(lanes: Int) async throws -> PostgresLedger {
+    /// - Parameter directory: its journal's; nil: one that nobody else has.
+    func ledger(lanes: Int, journal directory: String? = nil) async throws -> PostgresLedger {
         var configuration = LedgerConfiguration(instance: "bench")
         configuration.lanes = lanes
         configuration.reserveTimeout = .seconds(10)
-        let journal = FileManager.default.temporaryDirectory.appendingPathComponent("ledger-bench-\(UUID())").path
+        let own = FileManager.default.temporaryDirectory.appendingPathComponent("ledger-bench-\(UUID())").path
         return await PostgresLedger.start(
-            pool: pool, lanePool: try Self.pool(url, size: lanes), journal: try SettlementJournal(directory: journal),
-            configuration: configuration, logger: .silent)
+            pool: pool, lanePool: try Self.pool(url, size: lanes),
+            journal: try SettlementJournal(directory: directory ?? own), configuration: configuration, logger: .silent)
     }
 
     /// The audit over a connection of its own, as `gboost serve` makes it.

@@ -7,7 +7,7 @@ struct LedgerBench: AsyncParsableCommand {
         commandName: "ledger-bench", abstract: "Durable reservations and settlements, and reports over many rows.",
         subcommands: [
             PairsCommand.self, LoneCommand.self, LoadCommand.self, ReportsCommand.self, StatementsCommand.self,
-            RecordsCommand.self,
+            RecordsCommand.self, AbandonCommand.self, RecoverCommand.self,
         ])
 }
 

@@ -164,4 +164,59 @@ struct RecoveryTests {
             #expect(try await f.number("select settled from budget_periods") == 10)
         }
     }
+
+    @Test("many holds end together, each as it must; one that the database refuses keeps no other waiting")
+    func many() async throws {
+        try await LedgerFixture.with(limit: 10_000) { f in
+            let journal = try SettlementJournal(directory: temporaryDirectory())
+            let first = try await f.ledger(journal: journal)
+            let calls = (0..<150).map { f.reservation(10 + $0 % 7) }
+            for call in calls { #expect(try await first.reserve(call).isGranted) }
+            func requests(_ part: Range<Int>) -> String {
+                part.map { "'\(calls[$0].id.request)'" }.joined(separator: ", ")
+            }
+            try await f.run("update holds set state = 'r' where request_id in (\(requests(0..<20)))")
+            // Released, it would leave less than nothing held.
+            try await f.run("update holds set amount = 1000000 where request_id in (\(requests(77..<78)))")
+            let second = try await restart(f, journal)
+            #expect(second.counters.voided == 20 && second.counters.unreconciled == 129)
+            let open = try await f.admin.holds(.open)
+            #expect(open.map(\.name) == [calls[77].id.description])
+            let held = calls[77].amount.rawValue
+            #expect(try await f.number("select held from budget_periods") == held)
+            #expect(try await f.number("select count(*) from gateways where recovered_at is not null") == 0)
+            try await f.run("update holds set amount = \(held) where request_id in (\(requests(77..<78)))")
+            #expect(await second.recover()?.unreconciled == [calls[77].id.description])
+            let posted = calls[20...].reduce(0) { $0 + $1.amount.rawValue }
+            #expect(try await f.number("select settled from budget_periods") == posted)
+            #expect(try await f.number("select held from budget_periods") == 0)
+            #expect(try await f.violations() == 0)
+        }
+    }
+
+    @Test("a start does not wait for holds without end, and what is left ends while it serves")
+    func patience() async throws {
+        try await LedgerFixture.with { f in
+            let journal = try SettlementJournal(directory: temporaryDirectory())
+            let first = try await f.ledger(journal: journal)
+            for _ in 0..<3 { #expect(try await first.reserve(f.reservation(100)).isGranted) }
+            let second = try await f.ledger(
+                journal: journal,
+                configure: {
+                    $0.recoveryPatience = .zero
+                    $0.replayInterval = .milliseconds(10)
+                })
+            #expect(second.counters.unreconciled == 0)
+            // What is not recovered yet is still held.
+            let over = f.reservation(800)
+            #expect(try await !second.reserve(over).isGranted)
+            #expect(try await second.reserve(f.reservation(100)).isGranted)
+            let running = Task { await second.run() }
+            defer { running.cancel() }
+            for _ in 0..<6000 where second.counters.unreconciled < 3 { try await Task.sleep(for: .milliseconds(5)) }
+            #expect(try await f.number("select settled from budget_periods") == 300)
+            #expect(try await f.number("select held from budget_periods") == 100)
+            #expect(try await f.violations() == 0)
+        }
+    }
 }

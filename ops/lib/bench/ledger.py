@@ -12,6 +12,7 @@ from cluster import Cluster, Failure
 ROUNDS = 3
 SECONDS = 6
 TASKS = 64
+ABANDONED = 20_000
 SETTINGS = """
 wal_level = replica
 shared_buffers = '512MB'
@@ -93,8 +94,19 @@ def pairs(bench):
     return runs
 
 
+def recovery(bench, directory):
+    """A gateway that was killed with ABANDONED calls under way, and how soon its successor serves and is done."""
+    journal = os.path.join(directory, "abandoned")
+    bench.ledger("abandon", "--count", str(ABANDONED), "--journal", journal)
+    run = bench.ledger("recover", "--journal", journal)
+    if run["recovered"] != ABANDONED:
+        raise Failure(f"{run['recovered']} of {ABANDONED} holds were ended")
+    print("==> " + json.dumps(run), flush=True)
+    return run
+
+
 def median(runs, value):
-    return round(statistics.median(value(run) for run in runs), 3)
+    return round(statistics.median(value(run) for run in runs if "pgbench_tps" in run), 3)
 
 
 def run(options, directory):
@@ -103,6 +115,7 @@ def run(options, directory):
         bench.start()
         flush = fdatasync_milliseconds(directory)
         runs = pairs(bench)
+        runs.append(recovery(bench, directory))
         ratios = [
             {"name": "pairs over three scopes / pgbench -N -c 64", "target": 2.0, "better": "higher",
              "value": median(runs, lambda r: r["tenants_pairs_per_second"] / r["pgbench_tps"])},
