@@ -14,6 +14,10 @@
 /// A conversation that does not end with a user message gets a further user message with the same layout and an empty
 /// first part. What changes from call to call stands at the end: up to the last accepted step the messages are
 /// byte-identical from step to step, which is what providers discount as cached input.
+///
+/// The rest of an answer of which nothing is accepted yet is the whole answer: then the LLM is asked the client's own
+/// question, as if there were no SLM. It costs what a direct call costs; of a short question the headings and the
+/// instruction are more than the question itself.
 package struct EscalationPrompt: Hashable, Sendable {
     /// One message of the conversation as the client gave it.
     package struct Message: Hashable, Sendable {
@@ -38,12 +42,11 @@ package struct EscalationPrompt: Hashable, Sendable {
     package static let endMark = "[END]"
     /// Last part of the last message when one step is wanted.
     package static let nextStepInstruction =
-        "Continue the answer above. Write only the next single step, in the style of the steps so far: no heading, "
-        + "no repetition, nothing after that step. If that step completes the answer, put [END] directly behind it."
+        "Write only the next single step of the answer above, in the style of its steps, and nothing else. If it "
+        + "completes the answer, put [END] directly behind it."
     /// Last part of the last message when the rest is wanted.
     package static let restInstruction =
-        "Continue the answer above from where it stops. Write all remaining steps up to the final answer, in the "
-        + "style of the steps so far: no heading, no repetition of accepted steps."
+        "Write the rest of the answer above, up to the final answer, in the style of its steps and repeating none."
 
     /// The model's name at the provider.
     package var model: String
@@ -76,6 +79,7 @@ package struct EscalationPrompt: Hashable, Sendable {
     /// The messages as sent.
     package func messages(for ask: Ask) -> [Message] {
         var sent = messages
+        if ask == .rest, acceptedSteps.allSatisfy(\.isEmpty), sent.last?.role == "user" { return sent }
         if sent.last?.role != "user" { sent.append(Message(role: "user", content: "")) }
         let instruction = ask == .step ? Self.nextStepInstruction : Self.restInstruction
         sent[sent.count - 1].content +=

@@ -42,6 +42,16 @@ struct EscalationPromptTests {
         #expect(EscalationPrompt.parts(ofLastMessage: made[0].content)?.question == quoted)
     }
 
+    @Test("the rest of an answer that has no step yet is the client's own question, and costs no more")
+    func fromTheBeginning() {
+        for steps in [[], [""]] {
+            let prompt = prompt(steps: steps)
+            #expect(prompt.messages(for: .rest) == prompt.messages)
+            #expect(prompt.messages(for: .step) != prompt.messages)
+        }
+        #expect(prompt(steps: ["3*4 = 12\n"]).messages(for: .rest).last?.content.hasPrefix("2+3*4?\n\n###") == true)
+    }
+
     @Test("a conversation that ends with the assistant gets a user message")
     func endsWithAssistant() {
         let made = EscalationPrompt(
