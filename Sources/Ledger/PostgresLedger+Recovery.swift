@@ -132,6 +132,7 @@ extension PostgresLedger {
         do {
             while true {
                 let orphans = try await pool.query(look).rows.map { try Orphan($0) }
+                let before = summary
                 for start in stride(from: 0, to: orphans.count, by: Self.orphansACommit) {
                     if let end, ContinuousClock.now >= end {
                         logger.notice("dead gateways' holds are left for later", metadata: ["of": "\(orphans.count)"])
@@ -140,7 +141,8 @@ extension PostgresLedger {
                     let some = orphans[start..<min(start + Self.orphansACommit, orphans.count)]
                     try await recover(Array(some), ttl: ttl, &summary)
                 }
-                if orphans.count < Self.orphansALook { break }
+                // None of so many could be ended: the next look would find the same ones.
+                if orphans.count < Self.orphansALook || summary == before { break }
             }
             _ = try await pool.query(
                 """
@@ -167,7 +169,7 @@ extension PostgresLedger {
         var name: String { "\(request.uuidString.lowercased())/\(step)/\(attempt)" }
     }
 
-    /// Some in one commit; where the database refuses that for one of them, each by itself.
+    /// Some in one commit; where the database refuses that for one of them, or is too slow for so many, in halves.
     private func recover(
         _ orphans: [Orphan], ttl: Int64, _ summary: inout RecoverySummary
     ) async throws(PostgresError) {
@@ -181,10 +183,10 @@ extension PostgresLedger {
             let verdicts: [String] = try row?.get("verdicts") ?? []
             for (orphan, verdict) in zip(orphans, verdicts) { note(verdict, orphan, &summary) }
         } catch {
-            guard Self.isFinal(error) else { throw error }
+            guard Self.isFinal(error) || error.code == .timeout && orphans.count > 1 else { throw error }
             guard orphans.count == 1 else {
-                for orphan in orphans { try await recover([orphan], ttl: ttl, &summary) }
-                return
+                try await recover(Array(orphans[..<(orphans.count / 2)]), ttl: ttl, &summary)
+                return try await recover(Array(orphans[(orphans.count / 2)...]), ttl: ttl, &summary)
             }
             // The others' money must not wait for it: it stays held until somebody has looked.
             logger.critical(
