@@ -1,6 +1,6 @@
 extension Sequence<UInt8> {
-    /// Two lower-case hexadecimal digits a byte.
-    package var hexadecimal: String {
+    /// Two lower-case hexadecimal digits a byte. Inlinable: it is asked of several kinds of sequences for each call.
+    @inlinable package var hexadecimal: String {
         var digits: [UInt8] = []
         digits.reserveCapacity(2 * underestimatedCount)
         for byte in self {
@@ -10,7 +10,7 @@ extension Sequence<UInt8> {
         return String(decoding: digits, as: UTF8.self)
     }
 
-    private static func digit(_ value: UInt8) -> UInt8 {
+    @usableFromInline static func digit(_ value: UInt8) -> UInt8 {
         value < 10 ? UInt8(ascii: "0") + value : UInt8(ascii: "a") + value - 10
     }
 }

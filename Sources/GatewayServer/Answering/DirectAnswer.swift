@@ -12,6 +12,12 @@ struct DirectAnswer: Sendable {
     let route: String?
     /// Why the request came here, for the audit.
     let reason: String
+    private let promptHash: String
+
+    init(job: AnswerJob, model: ModelReference, route: String?, reason: String) {
+        (self.job, self.model, self.route, self.reason) = (job, model, route, reason)
+        promptHash = job.contentHash(job.request.body)
+    }
 
     /// Runs to the end: the client's answer and the money. Never throws; a refusal goes to the client.
     func run() async {
@@ -86,7 +92,7 @@ struct DirectAnswer: Sendable {
 
     func escalation(answerHash: String?) -> EscalationRecord {
         EscalationRecord(
-            kind: .direct, reason: reason, promptHash: job.contentHash(job.request.body), answerHash: answerHash)
+            kind: .direct, reason: reason, promptHash: promptHash, answerHash: answerHash)
     }
 
     // MARK: Without a stream
