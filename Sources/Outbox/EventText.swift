@@ -5,6 +5,8 @@ internal import GatewayCore
 enum EventText {
     /// What may stand in an event's data.
     private struct Facts: Decodable {
+        var reason: String?
+        var unit: String?
         var percent: Int64?
         var limit: Int64?
         var settled: Int64?
@@ -23,7 +25,8 @@ enum EventText {
         var limit_seconds: Double?
 
         enum CodingKeys: String, CodingKey {
-            case percent, limit, settled, cycle, team_id, key_id, model, tag, scope, provider, gateway, hold, amount
+            case reason, unit, percent, limit, settled, cycle, team_id, key_id, model, tag, scope, provider, gateway
+            case hold, amount
             case lag_seconds, limit_seconds
         }
     }
@@ -41,9 +44,7 @@ enum EventText {
         case .budgetThreshold:
             "\(facts.percent ?? 0) % of the \(facts.cycle ?? "")'s budget is spent (\(scope(facts))): "
                 + "\(usd(facts.settled)) of \(usd(facts.limit)) USD"
-        case .escalationRefused:
-            "a paid call was refused: the budget of \(facts.scope ?? "") is used up, "
-                + "\(usd(facts.settled)) of \(usd(facts.limit)) USD (further refusals of this period are not told)"
+        case .escalationRefused: "a paid call was refused: \(refusal(facts))"
         case .holdsUnreconciled:
             "a gateway was gone before it settled the call \(facts.hold ?? ""): \(usd(facts.amount)) USD are posted in "
                 + "full until reconciled; there may be more (gboost holds list --unreconciled)"
@@ -56,6 +57,27 @@ enum EventText {
         case .auditSealed: "records are sealed again"
         case .usage: "usage"
         case .test: "a test: this destination can be reached"
+        }
+    }
+
+    private static func refusal(_ facts: Facts) -> String {
+        switch facts.reason {
+        case "rate_limit":
+            "\(facts.scope ?? "") may have \(facts.limit ?? 0) \(limited(facts.unit)) "
+                + "(further refusals of today are not told)"
+        case "price_unknown":
+            "\(facts.model ?? "") has no price in force, or no provider (further ones of today are not told)"
+        case "no_budget": "no budget covers \(facts.model ?? "") (further refusals of today are not told)"
+        default:
+            "the budget of \(facts.scope ?? "") is used up, \(usd(facts.settled)) of \(usd(facts.limit)) USD "
+                + "(further refusals of this period are not told)"
+        }
+    }
+
+    private static func limited(_ unit: String?) -> String {
+        switch unit {
+        case "parallel": "calls at once"
+        case let unit: "\(unit ?? "calls") a minute"
         }
     }
 

@@ -1,3 +1,4 @@
+package import FoundationEssentials
 package import GatewayCore
 
 /// Something that a gateway noticed and that is to be told of.
@@ -29,12 +30,47 @@ package struct Notice: Hashable, Sendable {
         Notice(
             .escalationRefused, tenantID: tenantID, .once("refused:\(tenantID):\(state.scope):\(state.period)"),
             [
-                ("scope", .string(state.scope)), ("period", .string(state.period)),
+                ("reason", .string("budget")), ("scope", .string(state.scope)), ("period", .string(state.period)),
                 ("limit", .integer(state.limit.rawValue)), ("settled", .integer(state.settled.rawValue)),
                 ("held", .integer(state.held.rawValue)),
                 ("resets_at", .optional(state.resetsAt.map(EventTime.text))), ("model", .string(model.description)),
             ])
     }
+
+    /// A rate limit has no room for a paid call: told once a limit and day (UTC).
+    package static func refused(
+        by state: LimitState, model: ModelReference, tenantID: Int64, at moment: Date
+    ) -> Notice {
+        let unit = state.unit.rawValue
+        return Notice(
+            .escalationRefused, tenantID: tenantID,
+            .once("limited:\(tenantID):\(state.scope):\(unit):\(day(moment))"),
+            [
+                ("reason", .string("rate_limit")), ("scope", .string(state.scope)), ("unit", .string(unit)),
+                ("limit", .integer(state.limit)), ("used", .integer(state.used)),
+                ("resets_at", .optional(state.resetsAt.map(EventTime.text))), ("model", .string(model.description)),
+            ])
+    }
+
+    /// What a call cannot be paid without.
+    package enum Requirement: String, Hashable, Sendable {
+        /// A price in force, or the provider's configuration.
+        case price = "price_unknown"
+        /// A budget of the tenant's that covers the call.
+        case budget = "no_budget"
+    }
+
+    /// A paid call that no price or no budget is there for: told once a tenant and day (UTC), whatever models clients
+    /// may name.
+    package static func refused(
+        without missing: Requirement, model: ModelReference, tenantID: Int64, at moment: Date
+    ) -> Notice {
+        Notice(
+            .escalationRefused, tenantID: tenantID, .once("\(missing.rawValue):\(tenantID):\(day(moment))"),
+            [("reason", .string(missing.rawValue)), ("model", .string(model.description))])
+    }
+
+    private static func day(_ moment: Date) -> String { String(EventTime.text(moment).prefix("2026-11-29".count)) }
 
     /// A provider fails so often that it is left alone, or answers again.
     package static func provider(_ name: String, isDown: Bool, gateway: String) -> Notice {

@@ -51,9 +51,12 @@ final class FakeLedger: SpendLedger {
         var reservations: [Reservation] = []
         var requests: [RequestRecord] = []
         var isAway = false
+        /// What every reservation comes to; nil: what the limit says.
+        var outcome: ReservationOutcome?
     }
     let state: Mutex<State>
     init(limit: NanoUSD) { state = Mutex(State(limit: limit.rawValue)) }
+    init(outcome: ReservationOutcome) { state = Mutex(State(limit: 0, outcome: outcome)) }
 
     private static func budget(_ s: State) -> BudgetState {
         BudgetState(
@@ -63,6 +66,7 @@ final class FakeLedger: SpendLedger {
     func reserve(_ reservation: Reservation) async throws(LedgerUnavailable) -> ReservationOutcome {
         let outcome: ReservationOutcome? = state.withLock { s in
             guard !s.isAway else { return nil }
+            if let outcome = s.outcome { return outcome }
             let used = s.settled + s.held.values.reduce(0, +)
             guard used + reservation.amount.rawValue <= s.limit else { return .refused(Self.budget(s)) }
             s.held[reservation.id] = reservation.amount.rawValue

@@ -55,6 +55,31 @@ struct FormatTests {
         #expect(parts.count == 2 && parts.allSatisfy { $0.hasPrefix("v1=") && $0.count == 67 })
     }
 
+    @Test(
+        "a refused call's line says what it was refused by",
+        arguments: [
+            (
+                #"{"reason": "budget", "scope": "key:7", "limit": 2000000000, "settled": 2000000000}"#,
+                "the budget of key:7 is used up, 2.000000000 of 2.000000000 USD (further refusals of this period"
+            ),
+            // As gateways of earlier versions have it.
+            (#"{"scope": "key:7", "limit": 2000000000, "settled": 1}"#, "the budget of key:7 is used up"),
+            (
+                #"{"reason": "rate_limit", "scope": "team:ops", "unit": "tokens", "limit": 900, "used": 880}"#,
+                "team:ops may have 900 tokens a minute (further refusals of today are not told)"
+            ),
+            (
+                #"{"reason": "rate_limit", "scope": "key:7", "unit": "parallel", "limit": 4, "used": 4}"#,
+                "key:7 may have 4 calls at once"
+            ),
+            (#"{"reason": "price_unknown", "model": "openai/new"}"#, "openai/new has no price in force"),
+            (#"{"reason": "no_budget", "model": "openai/new"}"#, "no budget covers openai/new"),
+        ])
+    func refusedLine(data: String, says: String) {
+        let event = OutboxEvent(id: "event-8", kind: .escalationRefused, at: Self.time, tenant: "acme", data: data)
+        #expect(body(Self.destination(.slack), .event(event)).contains("acme: a paid call was refused: \(says)"))
+    }
+
     @Test("the signature is what another program computes, with one secret and with two")
     func signature() {
         // By Python's hmac and hashlib.

@@ -1,3 +1,4 @@
+internal import FoundationEssentials
 internal import GatewayCore
 internal import Ledger
 internal import Logging
@@ -116,7 +117,7 @@ struct PaidHop: Sendable {
     /// Takes a hold for the plan's highest possible cost, smaller where the budget is short and the plan allows it.
     func hold(_ plan: PaidPlan) async throws(PaidRefusal) -> HeldCall {
         guard let price = await catalog.price(plan.model), providers[plan.model.provider] != nil else {
-            count(plan, denied: "price_unknown")
+            tell(plan, missing: .price)
             throw .priceUnknown(plan.model)
         }
         let provider = plan.model.provider
@@ -163,18 +164,26 @@ struct PaidHop: Sendable {
                 output = fitting
             case .limited(let state):
                 count(plan, denied: "rate_limit")
+                notices.tell(
+                    .refused(by: state, model: plan.model, tenantID: plan.caller.tenant.id, at: Date()))
                 throw .limited(state)
             case .noBudget:
-                count(plan, denied: "no_budget")
+                tell(plan, missing: .budget)
                 throw .noBudget
             case .priceUnknown:
-                count(plan, denied: "price_unknown")
+                tell(plan, missing: .price)
                 throw .priceUnknown(plan.model)
             case .callerRejected:
                 count(plan, denied: "caller")
                 throw .callerRejected
             }
         }
+    }
+
+    private func tell(_ plan: PaidPlan, missing: Notice.Requirement) {
+        count(plan, denied: missing.rawValue)
+        notices.tell(
+            .refused(without: missing, model: plan.model, tenantID: plan.caller.tenant.id, at: Date()))
     }
 
     private func reserve(_ reservation: Reservation) async throws(PaidRefusal) -> ReservationOutcome {
