@@ -52,6 +52,8 @@ struct DemoTenant: Sendable {
         settings.boundary = .newline
         // So that one can watch single steps being paid for: taken to be nearly as good as a rest, and cheaper.
         settings.stepGainShare = 0.95
+        // Its answers are some four lines of a dozen tokens: a second step would cost more than the rest.
+        (settings.expectedStepTokens, settings.expectedRestTokens) = (12, 45)
         _ = try await admin.addRoute(
             RouteDraft(
                 tenant: name, name: route, slm: "smollm2", prm: "math-steps", llm: upstream.llm, settings: settings))
