@@ -128,7 +128,7 @@ let package = Package(
         .testTarget(name: "RouterTests", dependencies: ["Router", "GatewayCore"], swiftSettings: common),
         .testTarget(
             name: "InferenceTests",
-            dependencies: ["Inference", "GatewayCore", "GatewayTesting", "gboost", log, crypto],
+            dependencies: ["Inference", "CLlama", "GatewayCore", "GatewayTesting", "gboost", log, crypto],
             exclude: ["Scripts"], swiftSettings: common),
         .testTarget(
             name: "ProvidersTests",

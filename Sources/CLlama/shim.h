@@ -2,4 +2,5 @@
 #define CLLAMA_SHIM_H
 #include <llama.h>
 #include <gboost_chat.h>
+#include <gboost_matmul.h>
 #endif

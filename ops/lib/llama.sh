@@ -65,7 +65,7 @@ install_shim() {
     has_shim || return 0
     prefix="$(chat_prefix)"
     [ ! -d "$prefix" ] || return 0
-    phase "building the shim over llama.cpp's chat templates"
+    phase "building the shim over llama.cpp"
     source="$(llama_prefix)/source"
     log="$cache/log/shim.log"
     work="$(mktemp -d "$cache/tmp/shim.XXXXXX")"
@@ -77,10 +77,23 @@ install_shim() {
             -isystem "$source/vendor" -c "$file" -o "$work/$(basename "$file" .cpp).o" >>"$log" 2>&1 ||
             failed "compiling ${file##*/}" "$log"
     done
+    add_kernel "$work" >>"$log" 2>&1 || failed "adding gboost_matmul.cpp to ggml" "$log"
     ar rcs "$work/stage/lib/libgboost_chat.a" "$work"/*.o >>"$log" 2>&1 || failed "archiving the shim" "$log"
     cp "$checkout"/ops/llama/*.h "$work/stage/include/"
     mv -T -- "$work/stage" "$prefix"
     rm -rf -- "$work"
+}
+
+# add_kernel WORK: a copy of ggml's library that asks our kernel of matrix products first, which hands on what it does
+# not do. It lies in the shim's directory, which the linker searches before llama.cpp's own.
+add_kernel() {
+    local library="$1/stage/lib/libggml-cpu.a"
+    cp "$(llama_prefix)/lib/libggml-cpu.a" "$library" || return 1
+    (cd "$1" && ar x "$library" sgemm.cpp.o) || return 1
+    objcopy --redefine-sym llamafile_sgemm=ggml_llamafile_sgemm "$1/sgemm.cpp.o" || return 1
+    nm "$1/sgemm.cpp.o" | grep -q ' T ggml_llamafile_sgemm$' || { echo "ggml has no llamafile_sgemm"; return 1; }
+    ar rs "$library" "$1/sgemm.cpp.o" "$1/gboost_matmul.o" || return 1
+    rm -- "$1/sgemm.cpp.o" "$1/gboost_matmul.o"
 }
 
 # The file by which SwiftPM finds the library, rewritten only when it says something else.
