@@ -161,6 +161,27 @@ package protocol StreamingLanguageModel: Sendable {
     func stream(
         _ request: DraftRequest, tenant: Int64, onText: @escaping @Sendable (String) -> Void
     ) async throws -> StepDraft
+    /// Writes a step together with a tenant's SLM.
+    func write(_ step: FusedStep, tenant: Int64) async throws -> StepDraft
+}
+
+extension StreamingLanguageModel {
+    package func write(_ step: FusedStep, tenant: Int64) async throws -> StepDraft {
+        throw LocalModelError.invalid("fusion_weight: this model shares no logits")
+    }
+}
+
+/// A step that a general LLM writes together with the tenant's SLM, token by token: logit fusion.
+package struct FusedStep: Sendable {
+    package var request: DraftRequest
+    package var partner: any SmallLanguageModel
+    /// α: how much the SLM counts beside the LLM.
+    package var weight: Double
+    package init(request: DraftRequest, partner: any SmallLanguageModel, weight: Double) {
+        self.request = request
+        self.partner = partner
+        self.weight = weight
+    }
 }
 
 /// The reward of one step: the model's raw score and, after calibration, the probability p that the SLM going on

@@ -18,6 +18,8 @@ package struct ProviderTraits: Hashable, Sendable {
     package var takesStreamOptions = true
     /// Chats may carry Anthropic's thinking, with its signatures, as it came.
     package var takesThinkingBlocks = false
+    /// Steps may be written together with an SLM: `PaidCall.fusion`.
+    package var takesFusion = false
     package init() {}
 }
 
@@ -37,6 +39,8 @@ package struct PaidCall: Sendable {
     package var tenantID: Int64 = 0
     /// Tokens of the prompt that the hold was taken for: a model that is served at home counts no more than these.
     package var maxInputTokens = Int64.max
+    /// Asked instead of the body, which says the same in words, where the provider takes it.
+    package var fusion: FusedStep?
     package init(model: ModelReference, body: [UInt8], isStream: Bool, requestID: String) {
         self.model = model
         self.body = body
@@ -60,7 +64,7 @@ package struct PaidChunk: Sendable {
 /// How a paid exchange ended, known once `next()` gave nil or threw, or after `drain`.
 package struct PaidResult: Hashable, Sendable {
     package var usage: TokenUsage?
-    /// In OpenAI's words: "stop", "length", "tool_calls", …
+    /// In OpenAI's words: "stop", "length", "tool_calls", …; "boundary" where a fused step ended at one.
     package var finishReason: String?
     package var providerRequestID: String?
     package init(usage: TokenUsage? = nil, finishReason: String? = nil, providerRequestID: String? = nil) {

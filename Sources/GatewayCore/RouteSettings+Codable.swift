@@ -37,6 +37,7 @@ extension RouteSettings {
         case expectedRestTokens = "expected_rest_tokens"
         case maxLLMStepTokens = "max_llm_step_tokens"
         case maxLLMRestTokens = "max_llm_rest_tokens"
+        case fusionWeight = "fusion_weight"
         case escalationForbidden = "escalation_forbidden"
     }
 
@@ -66,6 +67,7 @@ extension RouteSettings {
         (.resampleGainShare, \.resampleGainShare, 0...1), (.resampleSeconds, \.resampleSeconds, 0...3600),
         (.llmStepSeconds, \.llmStepSeconds, 0...3600), (.llmRestSeconds, \.llmRestSeconds, 0...3600),
         (.qualityFloor, \.qualityFloor, 0...1), (.exploration, \.exploration, 0...0.1),
+        (.fusionWeight, \.fusionWeight, 0...10),
     ]
 
     /// Checks every number against its range. Decoding does so too; values made in code may not have been.

@@ -74,6 +74,9 @@ package struct RouteSettings: Hashable, Sendable, Codable {
     /// Held for: the most that an LLM step or rest may produce.
     package var maxLLMStepTokens = 128
     package var maxLLMRestTokens = 512
+    /// α of logit fusion: how much the SLM counts beside an LLM that is served at home and has its vocabulary, where
+    /// that LLM writes a step. 0: it writes its steps alone.
+    package var fusionWeight = 0.0
     /// Never escalates: for tenants whose data must not leave.
     package var escalationForbidden = false
     package init() {}

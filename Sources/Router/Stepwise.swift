@@ -227,6 +227,6 @@ extension Stepwise {
     }
 
     private func closed(_ reply: LLMReply, _ kind: EscalationKind) -> String {
-        kind == .step && reply.end != .answer ? answer.closed(reply.text) : reply.text
+        kind == .step && reply.end == .step ? answer.closed(reply.text) : reply.text
     }
 }

@@ -235,7 +235,7 @@ extension Tree {
             answer.degrade(.providerUnavailable)
             barred = .refusedEarlier
         }
-        let text = kind == .step && reply.end != .answer ? answer.closed(reply.text) : reply.text
+        let text = kind == .step && reply.end == .step ? answer.closed(reply.text) : reply.text
         let isUseless = reply.text.allSatisfy(\.isWhitespace) || answer.repetitions(of: text) > 2
         if !reply.wasStreamed || reply.text.isEmpty, isUseless || isInterrupted {
             // The same step is not asked for twice, and the search may come back to it.

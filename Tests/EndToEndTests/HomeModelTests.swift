@@ -60,6 +60,55 @@ extension RealProcessTests {
         }
     }
 
+    @Test("steps that SLM and LLM write together are held for, settled and recorded like any, and are both models' own")
+    func fusion() async throws {
+        try await Self.with { world in
+            try await world.serveAtHome()
+            try await world.gboost(
+                "price", "set", "home/demo", "--input-usd-per-mtok", "2", "--output-usd-per-mtok", "4")
+            let key = try await world.tenant("acme", limitUSD: "1")
+            let gateway = try await world.gateway()
+            // Steps, never the rest, and every one of them.
+            let settings = [
+                "value_usd=0.5", "max_resamples=0", "max_step_tokens=12", "max_llm_step_tokens=12",
+                "max_answer_tokens=30", "step_gain_share=1", "expected_step_tokens=4", "expected_rest_tokens=4000",
+                "llm_rest_seconds=1000", "llm_step_seconds=0", "latency_usd_per_second=0.01",
+            ]
+            for (name, more) in [("fused", "fusion_weight=1"), ("alone", "escalation_forbidden=true")] {
+                let models = ["--slm", "slm", "--prm", "unsure", "--llm", "home/demo"]
+                _ = try await Program.run(
+                    ["route", "add", name, "--tenant", "acme"] + models
+                        + (settings + [more]).flatMap { ["--set", $0] } + ["--config", world.configuration],
+                    in: world.directory)
+            }
+            var fused: Gateway.Answer?
+            try await Self.eventually("the routes are known") {
+                fused = try await gateway.ask("Count from one to nine.", model: "fused", key: key, maxTokens: 30)
+                return fused?.status == 200
+            }
+            let alone = try await gateway.ask("Count from one to nine.", model: "alone", key: key, maxTokens: 30)
+            // The same model twice: together it says what it says alone, where asked in words it would not.
+            #expect(fused?.content?.isEmpty == false && fused?.content == alone.content, "\(alone.body)")
+            #expect(fused?.headers("x-gboost-served-by") == "llm")
+
+            let rows = try await world.query(
+                """
+                select e.kind, l.amount, l.input_tokens as input, l.cached_input_tokens as cached,
+                  l.output_tokens as output
+                from escalations e join ledger_entries l on l.id = e.entry_id order by e.step
+                """
+            ).rows
+            #expect(rows.count > 1)
+            for row in rows {
+                #expect(try row.get("kind", as: String.self) == "step")
+                let (input, output): (Int64, Int64) = (try row.get("input"), try row.get("output"))
+                #expect(input > 0 && output > 0 && output <= 12 + 8)
+                #expect(try row.get("amount", as: Int64.self) == input * 2000 + output * 4000)
+            }
+            #expect(await gateway.stop() == 0)
+        }
+    }
+
     private static func settled(_ world: World) async throws -> Int64 {
         try await world.query("select sum(settled)::bigint as n from budget_periods").rows[0].get("n")
     }

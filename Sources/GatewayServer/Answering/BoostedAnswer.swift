@@ -260,6 +260,7 @@ struct BoostedAnswer: Sendable {
             job: job, stop: chat.stop, route: route, plan: plan, prompt: prompt(plan.texts, maxTokens: plan.maxTokens),
             hashes: await models.hashes(), remaining: spending.outlook(inputTokens: 0).remaining)
         escalation.whole = form == nil ? nil : chat
+        escalation.fusion = await fusion(plan, models: models)
         let clock = ContinuousClock.now
         let outcome = await escalation.run(ceiling: spending.ceilingLeft) { await state.send($0, by: .llm) }
         state.waited += ContinuousClock.now - clock
@@ -276,6 +277,17 @@ struct BoostedAnswer: Sendable {
             state.cost = state.cost.adding(cost) ?? state.cost
             return .refused(refusal)
         }
+    }
+
+    /// The step as SLM and LLM would write it together; nil where the LLM is asked alone.
+    private func fusion(_ plan: EscalationPlan, models: RouteModels) async -> FusedStep? {
+        guard plan.kind == .step, form == nil, route.settings.fusionWeight > 0, let slm = try? await models.slm() else {
+            return nil
+        }
+        let request = DraftRequest(
+            session: job.requestID, messages: messages, answer: plan.texts.map { .text($0) }, sampling: sampling,
+            maxTokens: plan.maxTokens, boundary: route.settings.boundary, stop: chat.stop, wantsHidden: false)
+        return FusedStep(request: request, partner: slm, weight: route.settings.fusionWeight)
     }
 
     // MARK: The client

@@ -34,6 +34,8 @@ struct Escalation: Sendable {
     let remaining: NanoUSD?
     /// An answer with tools or by a schema: the LLM gets the client's own request instead of the question.
     var whole: ChatCompletionRequest?
+    /// A step that the LLM may write together with the SLM.
+    var fusion: FusedStep?
     /// The SLM goes on instead of waiting any longer for another try.
     private static let patience = Duration.seconds(1)
 
@@ -107,6 +109,10 @@ struct Escalation: Sendable {
             var call = PaidCall(model: candidate, body: body, isStream: isStreamed, requestID: job.requestIDText)
             call.endpoint = sent.endpoint
             if whole != nil { call.headers = job.passedHeaders }
+            if traits.takesFusion, var fusion {
+                fusion.request.maxTokens = Int(clamping: held.maxOutputTokens)
+                call.fusion = fusion
+            }
             return call
         }
     }
@@ -138,6 +144,8 @@ struct Escalation: Sendable {
         if reading.failure != nil { return .refused(.providerUnavailable, cost: cost) }
         if let whole {
             take(reading.body, of: opened.sent, for: whole, into: &written)
+        } else if call.fusion != nil {
+            written.reply = fused(reading.text, result: result)
         } else {
             written.reply = reply(reading.text, result: result)
         }
@@ -150,6 +158,17 @@ struct Escalation: Sendable {
         return LLMReply(
             text: rest.text, end: isBroken ? .interrupted : isCut && !rest.isStopped ? .length : .answer,
             tokens: Int(result.usage?.output ?? 0), wasStreamed: true)
+    }
+
+    /// A step of both models: it is one as it stands, cut where the SLM's are.
+    private func fused(_ text: String, result: PaidResult) -> LLMReply {
+        let end: LLMReplyEnd =
+            switch result.finishReason {
+            case "boundary": .step
+            case "length": .length
+            default: .answer
+            }
+        return LLMReply(text: text, end: end, tokens: Int(result.usage?.output ?? 0))
     }
 
     /// A whole answer, with its calls; one that cannot be read is empty, as if the LLM had said nothing.

@@ -46,6 +46,27 @@ package struct EngineModel: SmallLanguageModel {
         try await one(request, DraftOptions(raw: prompt))
     }
 
+    /// What a model makes of a step whose tokens are chosen elsewhere.
+    enum Dictation: Sendable {
+        /// The natural logarithm of the probability of every token to come next.
+        case goesOn([Float])
+        /// The step ended with the last token.
+        case ended(StepDraft)
+    }
+
+    /// Evaluates the step's tokens so far; what was evaluated for it before is found again.
+    func dictate(_ request: DraftRequest, _ tokens: [Int32]) async throws -> Dictation {
+        let reply = try await supervisor.call(.draft(request, DraftOptions(dictated: tokens)), scope: scope)
+        switch reply.body {
+        case .logits where !reply.floats.isEmpty: return .goesOn(reply.floats)
+        case .drafts(let drafts):
+            guard var draft = drafts.first else { throw LocalModelError.interrupted }
+            if request.wantsHidden { draft.hidden = reply.floats }
+            return .ended(draft)
+        default: throw LocalModelError.interrupted
+        }
+    }
+
     package func end(session: UUID) async { await supervisor.end(session: session) }
 
     /// What the model is; loads it if need be.

@@ -1,3 +1,4 @@
+internal import Foundation
 package import GatewayCore
 
 /// A general LLM that is served at home: a model file behind an engine host, for every tenant who pays for it.
@@ -16,14 +17,29 @@ package struct HomeModel: StreamingLanguageModel {
     package func stream(
         _ request: DraftRequest, tenant: Int64, onText: @escaping @Sendable (String) -> Void
     ) async throws -> StepDraft {
+        try await use(request.session, tenant: tenant) { try await $0.stream(request, onText: onText) }
+    }
+
+    package func write(_ step: FusedStep, tenant: Int64) async throws -> StepDraft {
+        guard let slm = step.partner as? EngineModel else {
+            throw LocalModelError.invalid("fusion_weight: the SLM is not served by an engine host of this gateway")
+        }
+        return try await use(step.request.session, tenant: tenant) { llm in
+            try await FusedModel(llm: llm, slm: slm, fusion: LogitFusion(weight: Float(step.weight)))
+                .draft(step.request)
+        }
+    }
+
+    private func use(
+        _ session: UUID, tenant: Int64, _ body: (EngineModel) async throws -> StepDraft
+    ) async throws -> StepDraft {
         let supervisor = try await models.supervisor(file: file)
         do {
-            let model = EngineModel(supervisor: supervisor, scope: await models.scope(tenant: tenant))
-            let draft = try await model.stream(request, onText: onText)
-            await supervisor.end(session: request.session)
+            let draft = try await body(EngineModel(supervisor: supervisor, scope: await models.scope(tenant: tenant)))
+            await supervisor.end(session: session)
             return draft
         } catch {
-            await supervisor.end(session: request.session)
+            await supervisor.end(session: session)
             throw error
         }
     }

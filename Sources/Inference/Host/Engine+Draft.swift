@@ -27,6 +27,7 @@ extension Engine {
 
     /// Chooses the next token, and sees whether the step ends with it.
     func advance(_ lane: EngineLane, of work: EngineWork, _ draft: Drafting, _ row: Row) {
+        if let verdict = draft.dictation { return answer(lane, of: work, draft, verdict, row) }
         guard let token = context.sample(row.logits, best: row.scan.best, with: draft.sampler) else {
             return end(work, .failed(.broken("\(options.model): no token can be chosen")))
         }
@@ -63,7 +64,7 @@ extension Engine {
     }
 
     /// Puts the step together; where its hidden state is still missing, its last token is evaluated first.
-    private func conclude(
+    func conclude(
         _ lane: EngineLane, of work: EngineWork, _ draft: Drafting, _ verdict: StepSplitter.Verdict
     ) {
         guard case .ends(let end, let kept, let text) = verdict, let slot = lane.slot else { return }

@@ -20,7 +20,9 @@ extension Engine {
         guard (1...options.sequences).contains(draft.candidates) else {
             throw .invalid("candidates must be between 1 and \(options.sequences)")
         }
-        guard draft.candidates == 1 || !draft.isStreamed else { throw .invalid("one candidate can be streamed") }
+        guard draft.candidates == 1 || !draft.isStreamed && draft.dictated == nil else {
+            throw .invalid("one candidate can be streamed, or dictated")
+        }
         let prompt: [Int32]
         if let raw = draft.raw {
             prompt = model.tokenize(raw, addSpecial: true, parseSpecial: true)
@@ -36,6 +38,12 @@ extension Engine {
             boundary: request.boundary, stops: request.stop, maxTokens: limit,
             answerBytes: request.stop.isEmpty
                 ? [] : answer.suffix(StepSplitter.maxStopBytes).flatMap { model.piece($0) })
+        if let dictated = draft.dictated {
+            let drafting = Drafting(
+                sampler: try TokenSampler(request.sampling, answer: [], model: model),
+                wantsHidden: request.wantsHidden, isStreamed: false, splitter: splitter)
+            return [try dictatedLane(drafting, prompt: tokens, dictated, limit: limit)]
+        }
         var lanes: [EngineLane] = []
         for index in 0..<draft.candidates {
             var sampling = request.sampling

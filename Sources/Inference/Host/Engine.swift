@@ -42,6 +42,7 @@ final class Engine {
         try context.prove()
         inbox.info = HostInfo(
             embeddingLength: model.embeddingLength, vocabularySize: model.vocabularySize,
+            vocabularyDigest: model.vocabularyDigest,
             contextTokens: maxSequence, totalCells: context.totalCells, hasOwnTemplate: template.isOwn,
             toolCalls: template.toolCalls, modelBytes: model.bytes, confinement: confinement.inForce,
             unconfined: confinement.missing)
@@ -180,6 +181,7 @@ final class Engine {
             case .draft(let draft, let vector):
                 drafts.append(draft)
                 hidden += vector
+            case .logits(let row): return end(work, .logits, hidden: row)
             case .score(let score): scores.append(score)
             case .hidden(let vectors): hidden += vectors
             case .reading(let likelihoods, let vectors):

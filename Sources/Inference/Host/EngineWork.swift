@@ -53,6 +53,8 @@ final class EngineLane {
 
     enum Result {
         case draft(StepDraft, hidden: [Float])
+        /// What is thought of the next token of a dictated draft.
+        case logits([Float])
         case score(TokenScore)
         case hidden([Float])
         case reading([TokenLikelihoods], hidden: [Float])
@@ -76,11 +78,12 @@ final class EngineLane {
     /// Tokens in the current batch.
     var inBatch = 0
 
-    init(kind: Kind, tokens: [Int32], reservation: Int) {
+    /// - Parameter promptCount: nil: all tokens are the prompt's.
+    init(kind: Kind, tokens: [Int32], reservation: Int, promptCount: Int? = nil) {
         self.kind = kind
         self.tokens = tokens
         self.reservation = reservation
-        promptCount = tokens.count
+        self.promptCount = promptCount ?? tokens.count
     }
 
     var pending: Int { slot.map { tokens.count - $0.tokens.count } ?? 0 }
@@ -110,6 +113,8 @@ final class Drafting {
     var sent = (drafted: 0, text: 0)
     /// Set when the step has ended and only its hidden state is missing.
     var result: StepDraft?
+    /// What the tokens that were chosen elsewhere make of the step; nil where the engine chooses.
+    var dictation: StepSplitter.Verdict?
 
     init(sampler: TokenSampler, wantsHidden: Bool, isStreamed: Bool, splitter: StepSplitter) {
         self.sampler = sampler

@@ -94,5 +94,19 @@ package final class GGUFModel {
     /// llama.cpp aborts the process on an id out of range.
     package func isToken(_ token: Int32) -> Bool { token >= 0 && Int(token) < vocabularySize }
 
+    /// FNV-1a over the names of all tokens.
+    var vocabularyDigest: UInt64 {
+        var digest: UInt64 = 0xCBF2_9CE4_8422_2325
+        for token in 0..<Int32(clamping: vocabularySize) {
+            var name = llama_vocab_get_text(vocabulary, token)
+            while let byte = name?.pointee, byte != 0 {
+                digest = (digest ^ UInt64(UInt8(bitPattern: byte))) &* 0x100_0000_01B3
+                name = name?.successor()
+            }
+            digest = (digest ^ 0xFF) &* 0x100_0000_01B3
+        }
+        return digest
+    }
+
     func endsAnswer(_ token: Int32) -> Bool { llama_vocab_is_eog(vocabulary, token) }
 }

@@ -45,6 +45,9 @@ struct DraftOptions: Codable, Sendable, Hashable {
     var isStreamed = false
     /// Replaces the messages by a prompt that is taken as it stands, special tokens included.
     var raw: String?
+    /// The step's tokens so far, which somebody else chooses: the answer is what the model thinks of the next one, or
+    /// the draft that ends with them.
+    var dictated: [Int32]?
 }
 
 /// Asks for the probabilities of two tokens after each of several prompts, in one go.
@@ -95,6 +98,8 @@ struct HostReply: Codable, Sendable {
         case text(String)
         /// As many as candidates; their hidden states follow as binary.
         case drafts([StepDraft])
+        /// Of a dictated draft that goes on: the logarithm of every token's probability follows as binary.
+        case logits
         /// As many as prompts.
         case scores([TokenScore])
         /// As many vectors as steps follow as binary.
@@ -155,6 +160,8 @@ package struct HostInfo: Codable, Sendable, Hashable {
     /// Length of a hidden state.
     package var embeddingLength: Int
     package var vocabularySize: Int
+    /// Two models of the same one have the same vocabulary.
+    package var vocabularyDigest: UInt64
     /// The most tokens that one prompt with its answer may have.
     package var contextTokens: Int
     /// Cells shared by all sequences.

@@ -20,7 +20,11 @@ actor EngineExchange: PaidExchange {
     private var hasEnded = false
     private var known = PaidResult()
 
-    init(call: PaidCall, request: DraftRequest, model: any StreamingLanguageModel) {
+    /// - Parameter write: answers, and hands out the text as it comes.
+    init(
+        call: PaidCall,
+        write: @escaping @Sendable (_ onText: @escaping @Sendable (String) -> Void) async throws -> StepDraft
+    ) {
         self.call = call
         let id = "chatcmpl-\(call.requestID)"
         writer = ChatCompletionWriter(
@@ -31,7 +35,7 @@ actor EngineExchange: PaidExchange {
         self.pieces = pieces
         work = Task {
             do {
-                let draft = try await model.stream(request, tenant: call.tenantID) { continuation.yield(.text($0)) }
+                let draft = try await write { continuation.yield(.text($0)) }
                 continuation.yield(.end(draft))
                 continuation.finish()
             } catch {
@@ -94,7 +98,12 @@ actor EngineExchange: PaidExchange {
         let input = min(Int64(draft.promptTokens), call.maxInputTokens)
         known.usage = TokenUsage(
             input: input, cachedInput: min(Int64(draft.reusedTokens), input), output: Int64(draft.tokens.count))
-        known.finishReason = draft.end == .length ? "length" : "stop"
+        known.finishReason =
+            switch draft.end {
+            case .answer: "stop"
+            case .length: "length"
+            case .boundary: "boundary"
+            }
     }
 
     private func chunk(_ piece: String) -> PaidChunk {

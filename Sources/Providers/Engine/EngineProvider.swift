@@ -20,9 +20,20 @@ package struct EngineProvider: PaidProvider {
         self.models = models
     }
 
+    package var traits: ProviderTraits {
+        var traits = ProviderTraits()
+        traits.takesFusion = true
+        return traits
+    }
+
     package func open(_ call: PaidCall) async throws -> any PaidExchange {
         guard let model = models[call.model.model] else {
             throw ProviderError(code: .status, status: 404, message: "\(name) serves no model \(call.model.model)")
+        }
+        if let fusion = call.fusion {
+            let exchange = EngineExchange(call: call) { _ in try await model.write(fusion, tenant: call.tenantID) }
+            try await exchange.begin()
+            return exchange
         }
         let request: DraftRequest
         do throws(WireFormatError) {
@@ -30,7 +41,9 @@ package struct EngineProvider: PaidProvider {
         } catch {
             throw ProviderError(code: .status, status: 400, message: error.message)
         }
-        let exchange = EngineExchange(call: call, request: request, model: model)
+        let exchange = EngineExchange(call: call) {
+            try await model.stream(request, tenant: call.tenantID, onText: $0)
+        }
         // The head of an answer is its first piece: until then a busy or broken engine is a refusal.
         try await exchange.begin()
         return exchange

@@ -62,6 +62,7 @@ enum RouteSettingsParsing {
             number("resample_gain_share", 0...1, \.resampleGainShare),
             number("resample_temperature", 0...2, \.resampleTemperature),
             number("quality_floor", 0...1, \.qualityFloor), number("exploration", 0...0.1, \.exploration),
+            number("fusion_weight", 0...10, \.fusionWeight),
         ]
     }
 
