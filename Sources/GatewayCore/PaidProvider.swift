@@ -39,6 +39,9 @@ package struct PaidCall: Sendable {
     package var tenantID: Int64 = 0
     /// Tokens of the prompt that the hold was taken for: a model that is served at home counts no more than these.
     package var maxInputTokens = Int64.max
+    /// Tokens of the answer that the hold was taken for: such a model may end a character a few tokens later, and
+    /// counts these no more.
+    package var maxOutputTokens = Int64.max
     /// Asked instead of the body, which says the same in words, where the provider takes it.
     package var fusion: FusedStep?
     package init(model: ModelReference, body: [UInt8], isStream: Bool, requestID: String) {

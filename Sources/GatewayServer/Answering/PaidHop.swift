@@ -208,6 +208,7 @@ struct PaidHop: Sendable {
         var call = call
         call.tenantID = held.plan.caller.tenant.id
         call.maxInputTokens = held.plan.inputTokens
+        call.maxOutputTokens = held.maxOutputTokens
         do {
             return try await provider.open(call)
         } catch {

@@ -97,7 +97,8 @@ actor EngineExchange: PaidExchange {
         // for no more than was held.
         let input = min(Int64(draft.promptTokens), call.maxInputTokens)
         known.usage = TokenUsage(
-            input: input, cachedInput: min(Int64(draft.reusedTokens), input), output: Int64(draft.tokens.count))
+            input: input, cachedInput: min(Int64(draft.reusedTokens), input),
+            output: min(Int64(draft.tokens.count), call.maxOutputTokens))
         known.finishReason =
             switch draft.end {
             case .answer: "stop"
