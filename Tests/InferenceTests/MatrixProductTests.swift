@@ -10,6 +10,11 @@ struct MatrixProductTests {
         var rows, columns, width: Int
     }
 
+    init() {
+        // The tables that ggml's own kernel reads halves by: else the first computation of the process makes them.
+        ggml_cpu_init()
+    }
+
     @Test("The kernel is there where the processor has what it needs")
     func kernelIsThere() throws {
         let needed = ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "f16c", "fma"]
