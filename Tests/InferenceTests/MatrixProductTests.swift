@@ -17,7 +17,7 @@ struct MatrixProductTests {
 
     @Test("The kernel is there where the processor has what it needs")
     func kernelIsThere() throws {
-        let needed = ["avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512_vnni", "f16c", "fma"]
+        let needed = ["avx2", "f16c", "fma"]
         let cpu = try String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)
         let flags = cpu.split(separator: "\n").first { $0.hasPrefix("flags") }?.split(separator: " ") ?? []
         let isAble = needed.allSatisfy { flags.contains(Substring($0)) }

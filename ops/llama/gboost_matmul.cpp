@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <ggml.h>
 
+#include "gboost_lanes.h"
 #include "gboost_matmul.h"
 
 // What a kernel may know of a computation: which thread of how many it is. The rest is ggml's.
@@ -20,20 +21,14 @@ extern "C" bool ggml_llamafile_sgemm(
     const ggml_compute_params *, int64_t, int64_t, int64_t, const void *, int64_t, const void *, int64_t, void *,
     int64_t, int, int, int);
 
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__) && \
-    defined(__AVX512VNNI__) && defined(__F16C__) && defined(__FMA__)
+#ifdef GBOOST_PARTS
 
 #include <cstring>
 #include <vector>
 
-// GCC 12 takes the undefined registers of its own header for mistakes.
-#pragma GCC diagnostic ignored "-Wuninitialized"
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-#include <immintrin.h>
-
 namespace {
 
-constexpr int blockSize = 32;
+using lanes::blockSize;
 
 struct WeightBlock { // Q4_1: weight = scale * nibble + minimum
     uint16_t scale, minimum;
@@ -60,13 +55,19 @@ struct Product {
     const ActivationBlock *column(int64_t index) const { return activations + index * activationStride; }
 };
 
-// Scales as floats: the low half of `pair` first.
-inline __m128 floats(uint32_t pair) { return _mm_cvtph_ps(_mm_cvtsi32_si128(static_cast<int>(pair))); }
+constexpr int rowsAtOnce = 4;
 
-inline uint32_t pair(const void *block) {
-    uint32_t value;
+inline int pair(const void *block) {
+    int value;
     std::memcpy(&value, block, sizeof value);
     return value;
+}
+
+// Scale and minimum of a block of weights, or scale and sum of one of activations.
+inline void read(const void *block, float &scale, float &other) {
+    const __m128 both = _mm_cvtph_ps(_mm_cvtsi32_si128(pair(block)));
+    scale = _mm_cvtss_f32(both);
+    other = _mm_cvtss_f32(_mm_movehdup_ps(both));
 }
 
 // The order in which ggml adds up the eight partial sums of an element.
@@ -77,29 +78,24 @@ inline float total(__m256 sums, float minima) {
     return _mm_cvtss_f32(four) + minima;
 }
 
-// Many columns: two of them in a register, word by word in turn.
+// Many columns: where there are two in a register, word by word in turn.
 
-constexpr int rowsAtOnce = 4, pairsAtOnce = 4, columnsAtOnce = 2 * pairsAtOnce;
+constexpr int registersAtOnce = 2 * lanes::parts, columnsAtOnce = registersAtOnce * lanes::parts;
 // Columns that are laid out together: what they take stays in the second-level cache.
 constexpr int64_t panelColumns = 64;
 
 // Columns of a panel, laid out for the kernel: by groups of `columnsAtOnce`, then by block.
 struct ActivationGroup {
-    int8_t values[pairsAtOnce][2 * blockSize];
-    float scales[pairsAtOnce][2];
+    int8_t values[registersAtOnce][lanes::parts * blockSize];
+    float scales[registersAtOnce][lanes::parts];
     float sums[columnsAtOnce];
 };
 
 // Rows, unpacked: by block.
 struct WeightGroup {
-    uint8_t values[rowsAtOnce][2 * blockSize];
+    uint8_t values[rowsAtOnce][lanes::parts * blockSize];
     float scales[rowsAtOnce];
     float minima[rowsAtOnce];
-};
-
-struct Scratch {
-    std::vector<ActivationGroup> activations;
-    std::vector<WeightGroup> weights;
 };
 
 void layOut(const Product &product, int64_t first, int64_t count, std::vector<ActivationGroup> &groups) {
@@ -107,19 +103,18 @@ void layOut(const Product &product, int64_t first, int64_t count, std::vector<Ac
     if (groups.size() < static_cast<size_t>(groupCount * product.blocks)) groups.resize(groupCount * product.blocks);
     for (int64_t group = 0; group < groupCount; group++) {
         ActivationGroup *target = &groups[group * product.blocks];
-        for (int lane = 0; lane < columnsAtOnce; lane++) {
-            const int64_t index = group * columnsAtOnce + lane;
+        for (int column = 0; column < columnsAtOnce; column++) {
+            const int64_t index = group * columnsAtOnce + column;
+            const int place = column / lanes::parts, part = column % lanes::parts;
             // Columns that are not there repeat the last one; nobody reads what comes of them.
             const ActivationBlock *source = product.column(first + (index < count ? index : count - 1));
             for (int64_t block = 0; block < product.blocks; block++) {
                 ActivationGroup &to = target[block];
                 int32_t words[blockSize / 4];
                 std::memcpy(words, source[block].values, sizeof words);
-                auto *interleaved = reinterpret_cast<int32_t *>(to.values[lane / 2]) + lane % 2;
-                for (int word = 0; word < blockSize / 4; word++) interleaved[2 * word] = words[word];
-                const __m128 both = floats(pair(&source[block]));
-                to.scales[lane / 2][lane % 2] = _mm_cvtss_f32(both);
-                to.sums[lane] = _mm_cvtss_f32(_mm_movehdup_ps(both));
+                auto *alternating = reinterpret_cast<int32_t *>(to.values[place]) + part;
+                for (int word = 0; word < blockSize / 4; word++) alternating[lanes::parts * word] = words[word];
+                read(&source[block], to.scales[place][part], to.sums[column]);
             }
         }
     }
@@ -127,85 +122,81 @@ void layOut(const Product &product, int64_t first, int64_t count, std::vector<Ac
 
 void unpack(const Product &product, int64_t first, int64_t count, std::vector<WeightGroup> &groups) {
     if (groups.size() < static_cast<size_t>(product.blocks)) groups.resize(product.blocks);
-    const __m512i twice = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
     for (int row = 0; row < rowsAtOnce; row++) {
         const WeightBlock *source = product.row(first + (row < count ? row : count - 1));
         for (int64_t block = 0; block < product.blocks; block++) {
             WeightGroup &to = groups[block];
-            const __m128i packed = _mm_loadu_si128(reinterpret_cast<const __m128i *>(source[block].nibbles));
-            const __m256i bytes = _mm256_and_si256(
-                _mm256_inserti128_si256(_mm256_castsi128_si256(packed), _mm_srli_epi16(packed, 4), 1),
-                _mm256_set1_epi8(15));
-            _mm512_storeu_si512(to.values[row], _mm512_permutexvar_epi32(twice, _mm512_castsi256_si512(bytes)));
-            const __m128 both = floats(pair(&source[block]));
-            to.scales[row] = _mm_cvtss_f32(both);
-            to.minima[row] = _mm_cvtss_f32(_mm_movehdup_ps(both));
+            lanes::store(to.values[row], lanes::alternating(lanes::bytes(source[block].nibbles)));
+            read(&source[block], to.scales[row], to.minima[row]);
         }
     }
 }
 
-// One group of rows with `pairs` pairs of one group of columns.
-template <int pairs>
+// One group of rows with so many registers of one group of columns.
+template <int registers>
 void multiply(
     const WeightGroup *weights, const ActivationGroup *activations, int64_t blocks,
     float (&result)[rowsAtOnce][columnsAtOnce]) {
-    __m512 sums[rowsAtOnce][pairs];
-    __m256 minima[rowsAtOnce];
+    lanes::Floats sums[rowsAtOnce][registers];
+    lanes::Minima minima[rowsAtOnce];
     for (int row = 0; row < rowsAtOnce; row++) {
-        minima[row] = _mm256_setzero_ps();
-        for (int pair = 0; pair < pairs; pair++) sums[row][pair] = _mm512_setzero_ps();
+        minima[row] = lanes::noMinima();
+        for (int index = 0; index < registers; index++) sums[row][index] = lanes::zero();
     }
     for (int64_t block = 0; block < blocks; block++) {
         const WeightGroup &weight = weights[block];
         const ActivationGroup &activation = activations[block];
-        __m512i values[rowsAtOnce];
-        for (int row = 0; row < rowsAtOnce; row++) values[row] = _mm512_loadu_si512(weight.values[row]);
-        for (int pair = 0; pair < pairs; pair++) {
-            const __m512i column = _mm512_loadu_si512(activation.values[pair]);
-            double both;
-            std::memcpy(&both, activation.scales[pair], sizeof both);
-            const __m512 scale = _mm512_castpd_ps(_mm512_set1_pd(both));
-            for (int row = 0; row < rowsAtOnce; row++) {
-                const __m512i dots = _mm512_dpbusd_epi32(_mm512_setzero_si512(), values[row], column);
-                const __m512 scales = _mm512_mul_ps(_mm512_set1_ps(weight.scales[row]), scale);
-                sums[row][pair] = _mm512_fmadd_ps(scales, _mm512_cvtepi32_ps(dots), sums[row][pair]);
-            }
+        lanes::Bytes values[rowsAtOnce];
+        for (int row = 0; row < rowsAtOnce; row++) values[row] = lanes::load(weight.values[row]);
+        for (int index = 0; index < registers; index++) {
+            const lanes::Bytes columns = lanes::load(activation.values[index]);
+            const lanes::Floats scales = lanes::alternating(activation.scales[index]);
+            for (int row = 0; row < rowsAtOnce; row++)
+                sums[row][index] = lanes::add(
+                    lanes::times(weight.scales[row], scales), lanes::dots(values[row], columns), sums[row][index]);
         }
-        const __m256 columnSums = _mm256_loadu_ps(activation.sums);
         for (int row = 0; row < rowsAtOnce; row++)
-            minima[row] = _mm256_fmadd_ps(_mm256_set1_ps(weight.minima[row]), columnSums, minima[row]);
+            minima[row] = lanes::add(weight.minima[row], activation.sums, minima[row]);
     }
-    const __m512i apart = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
     for (int row = 0; row < rowsAtOnce; row++) {
         float minimum[columnsAtOnce];
-        _mm256_storeu_ps(minimum, minima[row]);
-        for (int pair = 0; pair < pairs; pair++) {
-            const __m512 split = _mm512_permutexvar_ps(apart, sums[row][pair]);
-            result[row][2 * pair] = total(_mm512_castps512_ps256(split), minimum[2 * pair]);
-            result[row][2 * pair + 1] = total(_mm512_extractf32x8_ps(split, 1), minimum[2 * pair + 1]);
+        lanes::store(minimum, minima[row]);
+        for (int index = 0; index < registers; index++) {
+            __m256 apart[lanes::parts];
+            lanes::split(sums[row][index], apart);
+            for (int part = 0; part < lanes::parts; part++) {
+                const int column = lanes::parts * index + part;
+                result[row][column] = total(apart[part], minimum[column]);
+            }
         }
     }
 }
 
-// Threads share the rows.
+// As few registers as the columns need.
+template <int registers>
+void multiply(
+    int needed, const WeightGroup *weights, const ActivationGroup *activations, int64_t blocks,
+    float (&result)[rowsAtOnce][columnsAtOnce]) {
+    if constexpr (registers > 1)
+        if (needed < registers) return multiply<registers - 1>(needed, weights, activations, blocks, result);
+    multiply<registers>(weights, activations, blocks, result);
+}
+
 void multiplyMany(const Product &product, int64_t firstRow, int64_t endRow) {
-    static thread_local Scratch scratch;
+    static thread_local std::vector<ActivationGroup> activations;
+    static thread_local std::vector<WeightGroup> weights;
     for (int64_t first = 0; first < product.columns; first += panelColumns) {
         const int64_t count = product.columns - first < panelColumns ? product.columns - first : panelColumns;
-        layOut(product, first, count, scratch.activations);
+        layOut(product, first, count, activations);
         for (int64_t row = firstRow; row < endRow; row += rowsAtOnce) {
             const int64_t rows = endRow - row < rowsAtOnce ? endRow - row : rowsAtOnce;
-            unpack(product, row, rows, scratch.weights);
+            unpack(product, row, rows, weights);
             for (int64_t column = 0; column < count; column += columnsAtOnce) {
                 const int64_t columns = count - column < columnsAtOnce ? count - column : columnsAtOnce;
-                const ActivationGroup *group = &scratch.activations[column / columnsAtOnce * product.blocks];
                 float result[rowsAtOnce][columnsAtOnce];
-                switch ((columns + 1) / 2) {
-                case 1: multiply<1>(scratch.weights.data(), group, product.blocks, result); break;
-                case 2: multiply<2>(scratch.weights.data(), group, product.blocks, result); break;
-                case 3: multiply<3>(scratch.weights.data(), group, product.blocks, result); break;
-                default: multiply<4>(scratch.weights.data(), group, product.blocks, result);
-                }
+                multiply<registersAtOnce>(
+                    static_cast<int>((columns + lanes::parts - 1) / lanes::parts), weights.data(),
+                    &activations[column / columnsAtOnce * product.blocks], product.blocks, result);
                 for (int64_t c = 0; c < columns; c++) {
                     float *target = product.result + (first + column + c) * product.resultStride + row;
                     for (int64_t r = 0; r < rows; r++) target[r] = result[r][c];
@@ -215,17 +206,10 @@ void multiplyMany(const Product &product, int64_t firstRow, int64_t endRow) {
     }
 }
 
-// Few columns: two rows in a register, one in each half.
+// Few columns: where there are two rows in a register, one in each half.
 
 constexpr int fewColumns = 4;
-
-inline __m512i unpacked(const WeightBlock &low, const WeightBlock &high) {
-    const __m512i both = _mm512_mask_broadcast_i32x4(
-        _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i *>(low.nibbles))), 0xFF00,
-        _mm_loadu_si128(reinterpret_cast<const __m128i *>(high.nibbles)));
-    const __m512i shifts = _mm512_setr_epi64(0, 0, 4, 4, 0, 0, 4, 4);
-    return _mm512_and_si512(_mm512_srlv_epi64(both, shifts), _mm512_set1_epi8(15));
-}
+constexpr int rowRegisters = rowsAtOnce / lanes::parts;
 
 // Four rows, from `row` on, with all `columns`, whose scales and sums are floats already: pairs of them, by block.
 template <int columns>
@@ -235,41 +219,46 @@ void fourRows(
     const WeightBlock *rows[rowsAtOnce];
     for (int index = 0; index < rowsAtOnce; index++)
         rows[index] = product.row(row + index < last ? row + index : last);
-    const __m512i firstTwo = _mm512_setr_epi32(0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 2, 2, 2, 2, 2, 2);
-    const __m512i lastTwo = _mm512_setr_epi32(4, 4, 4, 4, 4, 4, 4, 4, 6, 6, 6, 6, 6, 6, 6, 6);
-    __m512 low[columns], high[columns];
+    lanes::Floats sums[columns][rowRegisters];
     __m256 minima[columns]; // of row r in lane 2r + 1
     for (int column = 0; column < columns; column++) {
-        low[column] = high[column] = _mm512_setzero_ps();
+        for (int index = 0; index < rowRegisters; index++) sums[column][index] = lanes::zero();
         minima[column] = _mm256_setzero_ps();
     }
     for (int64_t block = 0; block < product.blocks; block++) {
-        const __m512i lowValues = unpacked(rows[0][block], rows[1][block]);
-        const __m512i highValues = unpacked(rows[2][block], rows[3][block]);
+        lanes::Bytes weights[rowRegisters];
+        for (int index = 0; index < rowRegisters; index++) {
+            const uint8_t *nibbles[lanes::parts];
+            for (int part = 0; part < lanes::parts; part++)
+                nibbles[part] = rows[lanes::parts * index + part][block].nibbles;
+            weights[index] = lanes::halves(nibbles);
+        }
         const __m256 own = _mm256_cvtph_ps(_mm_setr_epi32(
-            static_cast<int>(pair(rows[0] + block)), static_cast<int>(pair(rows[1] + block)),
-            static_cast<int>(pair(rows[2] + block)), static_cast<int>(pair(rows[3] + block))));
+            pair(rows[0] + block), pair(rows[1] + block), pair(rows[2] + block), pair(rows[3] + block)));
         for (int column = 0; column < columns; column++) {
-            const __m512i values = _mm512_broadcast_i64x4(
+            const lanes::Bytes values = lanes::halves(
                 _mm256_loadu_si256(reinterpret_cast<const __m256i *>(product.column(column)[block].values)));
             const __m256 others =
                 _mm256_castpd_ps(_mm256_broadcast_sd(columnScales + column * product.blocks + block));
-            const __m512 scales = _mm512_castps256_ps512(_mm256_mul_ps(own, others));
+            const __m256 scales = _mm256_mul_ps(own, others);
             minima[column] = _mm256_fmadd_ps(own, others, minima[column]);
-            const __m512i zero = _mm512_setzero_si512();
-            const __m512 lowDots = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(zero, lowValues, values));
-            const __m512 highDots = _mm512_cvtepi32_ps(_mm512_dpbusd_epi32(zero, highValues, values));
-            low[column] = _mm512_fmadd_ps(_mm512_permutexvar_ps(firstTwo, scales), lowDots, low[column]);
-            high[column] = _mm512_fmadd_ps(_mm512_permutexvar_ps(lastTwo, scales), highDots, high[column]);
+            for (int index = 0; index < rowRegisters; index++)
+                sums[column][index] = lanes::add(
+                    lanes::halves(scales, lanes::parts * index), lanes::dots(weights[index], values),
+                    sums[column][index]);
         }
     }
     for (int column = 0; column < columns; column++) {
         float minimum[2 * rowsAtOnce];
         _mm256_storeu_ps(minimum, minima[column]);
-        result[0][column] = total(_mm512_castps512_ps256(low[column]), minimum[1]);
-        result[1][column] = total(_mm512_extractf32x8_ps(low[column], 1), minimum[3]);
-        result[2][column] = total(_mm512_castps512_ps256(high[column]), minimum[5]);
-        result[3][column] = total(_mm512_extractf32x8_ps(high[column], 1), minimum[7]);
+        for (int index = 0; index < rowRegisters; index++) {
+            __m256 apart[lanes::parts];
+            lanes::halved(sums[column][index], apart);
+            for (int part = 0; part < lanes::parts; part++) {
+                const int r = lanes::parts * index + part;
+                result[r][column] = total(apart[part], minimum[2 * r + 1]);
+            }
+        }
     }
 }
 
@@ -279,8 +268,8 @@ void multiplyFew(const Product &product, int64_t firstRow, int64_t endRow) {
     if (scales.size() < needed) scales.resize(needed);
     for (int64_t column = 0; column < product.columns; column++)
         for (int64_t block = 0; block < product.blocks; block++)
-            scales[column * product.blocks + block] =
-                _mm_cvtsd_f64(_mm_castps_pd(floats(pair(product.column(column) + block))));
+            scales[column * product.blocks + block] = _mm_cvtsd_f64(
+                _mm_castps_pd(_mm_cvtph_ps(_mm_cvtsi32_si128(pair(product.column(column) + block)))));
     for (int64_t row = firstRow; row < endRow; row += rowsAtOnce) {
         float result[rowsAtOnce][fewColumns];
         switch (product.columns) {

@@ -6,7 +6,7 @@
 extern "C" {
 #endif
 
-/* 1 where Q4_1 weights are multiplied by the kernel: with AVX-512 and its VNNI. */
+/* 1 where Q4_1 weights are multiplied by the kernel: with AVX2, FMA and F16C. */
 int gboost_multiplies_q4_1(void);
 
 #ifdef __cplusplus
