@@ -94,13 +94,14 @@ extension RealProcessTests {
             let rows = try await world.query(
                 """
                 select e.kind, l.amount, l.input_tokens as input, l.cached_input_tokens as cached,
-                  l.output_tokens as output
+                  l.output_tokens as output, l.provider_request_id as written
                 from escalations e join ledger_entries l on l.id = e.entry_id order by e.step
                 """
             ).rows
             #expect(rows.count > 1)
             for row in rows {
                 #expect(try row.get("kind", as: String.self) == "step")
+                #expect(try row.get("written", as: String.self).hasPrefix("fusion-"))
                 let (input, output): (Int64, Int64) = (try row.get("input"), try row.get("output"))
                 #expect(input > 0 && output > 0 && output <= 12 + 8)
                 #expect(try row.get("amount", as: Int64.self) == input * 2000 + output * 4000)

@@ -71,6 +71,7 @@ struct EngineProviderTests {
         fused.fusion = FusedStep(request: request, partner: model, weight: 2)
         let (text, result) = try await read(try await provider.open(fused))
         #expect(text == "tenant 7, weight 2.0, at most 9\n" && result.finishReason == "boundary")
+        #expect(result.providerRequestID == "fusion-r")
     }
 
     @Test("A model without logits to share refuses by the setting's name; an unknown one is not found")

@@ -26,14 +26,17 @@ struct FusedModel: Sendable {
         var logProbabilities: [Float] = []
         // Every token is one, and the answer's end another: the engine ends a step at its limit.
         while tokens.count <= request.maxTokens + StepSplitter.maxExtraTokens + 1 {
-            guard let scores = try await scores(request, tokens) else {
-                return try await ended(request, tokens, logProbabilities)
+            switch try await opinion(request, tokens) {
+            case .ended(var draft):
+                draft.logProbabilities = Array(logProbabilities.prefix(draft.tokens.count))
+                return draft
+            case .goesOn(let scores):
+                guard let next = LogitFusion.choose(scores, request.sampling, position: tokens.count) else {
+                    throw LocalModelError.unavailable("the models have no token in common that may come next")
+                }
+                tokens.append(next.token)
+                logProbabilities.append(min(0, next.logProbability))
             }
-            guard let next = LogitFusion.choose(scores, request.sampling, position: tokens.count) else {
-                throw LocalModelError.unavailable("the models have no token in common that may come next")
-            }
-            tokens.append(next.token)
-            logProbabilities.append(min(0, next.logProbability))
         }
         throw LocalModelError.interrupted
     }
@@ -45,25 +48,23 @@ struct FusedModel: Sendable {
         }
     }
 
-    /// What all think of the next token; nil where the step has ended.
-    private func scores(_ request: DraftRequest, _ tokens: [Int32]) async throws -> [Float]? {
+    /// What all think of the next token together, or the step that has ended.
+    private func opinion(_ request: DraftRequest, _ tokens: [Int32]) async throws -> EngineModel.Dictation {
         async let theirs = llm.dictate(request, tokens)
         async let own = slm.dictate(request, tokens)
         async let below = base?.dictate(request, tokens)
         let (llm, slm, base) = try await (theirs, own, below)
-        guard case .goesOn(let llmRow) = llm, case .goesOn(let slmRow) = slm else { return nil }
-        guard let base else { return fusion.joined(llm: llmRow, slm: slmRow, base: nil) }
-        guard case .goesOn(let baseRow) = base else { return nil }
-        return fusion.joined(llm: llmRow, slm: slmRow, base: baseRow)
+        guard case .goesOn(let llmRow) = llm else { return llm }
+        guard case .goesOn(let slmRow) = slm else { return try await cut(request, tokens) }
+        guard let base else { return .goesOn(fusion.joined(llm: llmRow, slm: slmRow, base: nil)) }
+        guard case .goesOn(let baseRow) = base else { return try await cut(request, tokens) }
+        return .goesOn(fusion.joined(llm: llmRow, slm: slmRow, base: baseRow))
     }
 
-    private func ended(
-        _ request: DraftRequest, _ tokens: [Int32], _ logProbabilities: [Float]
-    ) async throws -> StepDraft {
-        guard case .ended(var draft) = try await llm.dictate(request, tokens) else {
-            throw LocalModelError.interrupted
-        }
-        draft.logProbabilities = Array(logProbabilities.prefix(draft.tokens.count))
-        return draft
+    /// The SLM's context is full where the LLM's is not: the step ends here, by its length.
+    private func cut(_ request: DraftRequest, _ tokens: [Int32]) async throws -> EngineModel.Dictation {
+        var request = request
+        request.maxTokens = max(1, tokens.count)
+        return try await llm.dictate(request, tokens)
     }
 }

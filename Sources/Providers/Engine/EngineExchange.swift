@@ -26,7 +26,8 @@ actor EngineExchange: PaidExchange {
         write: @escaping @Sendable (_ onText: @escaping @Sendable (String) -> Void) async throws -> StepDraft
     ) {
         self.call = call
-        let id = "chatcmpl-\(call.requestID)"
+        // The ledger's entry has it: that is where an auditor sees who wrote a step.
+        let id = "\(call.fusion == nil ? "chatcmpl" : "fusion")-\(call.requestID)"
         writer = ChatCompletionWriter(
             id: id, created: Int64(Date().timeIntervalSince1970), model: call.model.model)
         known.providerRequestID = id
