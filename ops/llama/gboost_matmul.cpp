@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <ggml.h>
 
-#include "gboost_lanes.h"
+#include "gboost_simd.h"
 #include "gboost_matmul.h"
 
 // What a kernel may know of a computation: which thread of how many it is. The rest is ggml's.
@@ -28,7 +28,7 @@ extern "C" bool ggml_llamafile_sgemm(
 
 namespace {
 
-using lanes::blockSize;
+using simd::blockSize;
 
 struct WeightBlock { // Q4_1: weight = scale * nibble + minimum
     uint16_t scale, minimum;
@@ -80,20 +80,20 @@ inline float total(__m256 sums, float minima) {
 
 // Many columns: where there are two in a register, word by word in turn.
 
-constexpr int registersAtOnce = 2 * lanes::parts, columnsAtOnce = registersAtOnce * lanes::parts;
+constexpr int registersAtOnce = 2 * simd::parts, columnsAtOnce = registersAtOnce * simd::parts;
 // Columns that are laid out together: what they take stays in the second-level cache.
 constexpr int64_t panelColumns = 64;
 
 // Columns of a panel, laid out for the kernel: by groups of `columnsAtOnce`, then by block.
 struct ActivationGroup {
-    int8_t values[registersAtOnce][lanes::parts * blockSize];
-    float scales[registersAtOnce][lanes::parts];
+    int8_t values[registersAtOnce][simd::parts * blockSize];
+    float scales[registersAtOnce][simd::parts];
     float sums[columnsAtOnce];
 };
 
 // Rows, unpacked: by block.
 struct WeightGroup {
-    uint8_t values[rowsAtOnce][lanes::parts * blockSize];
+    uint8_t values[rowsAtOnce][simd::parts * blockSize];
     float scales[rowsAtOnce];
     float minima[rowsAtOnce];
 };
@@ -105,7 +105,7 @@ void layOut(const Product &product, int64_t first, int64_t count, std::vector<Ac
         ActivationGroup *target = &groups[group * product.blocks];
         for (int column = 0; column < columnsAtOnce; column++) {
             const int64_t index = group * columnsAtOnce + column;
-            const int place = column / lanes::parts, part = column % lanes::parts;
+            const int place = column / simd::parts, part = column % simd::parts;
             // Columns that are not there repeat the last one; nobody reads what comes of them.
             const ActivationBlock *source = product.column(first + (index < count ? index : count - 1));
             for (int64_t block = 0; block < product.blocks; block++) {
@@ -113,7 +113,7 @@ void layOut(const Product &product, int64_t first, int64_t count, std::vector<Ac
                 int32_t words[blockSize / 4];
                 std::memcpy(words, source[block].values, sizeof words);
                 auto *alternating = reinterpret_cast<int32_t *>(to.values[place]) + part;
-                for (int word = 0; word < blockSize / 4; word++) alternating[lanes::parts * word] = words[word];
+                for (int word = 0; word < blockSize / 4; word++) alternating[simd::parts * word] = words[word];
                 read(&source[block], to.scales[place][part], to.sums[column]);
             }
         }
@@ -126,7 +126,7 @@ void unpack(const Product &product, int64_t first, int64_t count, std::vector<We
         const WeightBlock *source = product.row(first + (row < count ? row : count - 1));
         for (int64_t block = 0; block < product.blocks; block++) {
             WeightGroup &to = groups[block];
-            lanes::store(to.values[row], lanes::alternating(lanes::bytes(source[block].nibbles)));
+            simd::store(to.values[row], simd::alternating(simd::bytes(source[block].nibbles)));
             read(&source[block], to.scales[row], to.minima[row]);
         }
     }
@@ -137,35 +137,35 @@ template <int registers>
 void multiply(
     const WeightGroup *weights, const ActivationGroup *activations, int64_t blocks,
     float (&result)[rowsAtOnce][columnsAtOnce]) {
-    lanes::Floats sums[rowsAtOnce][registers];
-    lanes::Minima minima[rowsAtOnce];
+    simd::Floats sums[rowsAtOnce][registers];
+    simd::Minima minima[rowsAtOnce];
     for (int row = 0; row < rowsAtOnce; row++) {
-        minima[row] = lanes::noMinima();
-        for (int index = 0; index < registers; index++) sums[row][index] = lanes::zero();
+        minima[row] = simd::noMinima();
+        for (int index = 0; index < registers; index++) sums[row][index] = simd::zero();
     }
     for (int64_t block = 0; block < blocks; block++) {
         const WeightGroup &weight = weights[block];
         const ActivationGroup &activation = activations[block];
-        lanes::Bytes values[rowsAtOnce];
-        for (int row = 0; row < rowsAtOnce; row++) values[row] = lanes::load(weight.values[row]);
+        simd::Bytes values[rowsAtOnce];
+        for (int row = 0; row < rowsAtOnce; row++) values[row] = simd::load(weight.values[row]);
         for (int index = 0; index < registers; index++) {
-            const lanes::Bytes columns = lanes::load(activation.values[index]);
-            const lanes::Floats scales = lanes::alternating(activation.scales[index]);
+            const simd::Bytes columns = simd::load(activation.values[index]);
+            const simd::Floats scales = simd::alternating(activation.scales[index]);
             for (int row = 0; row < rowsAtOnce; row++)
-                sums[row][index] = lanes::add(
-                    lanes::times(weight.scales[row], scales), lanes::dots(values[row], columns), sums[row][index]);
+                sums[row][index] = simd::add(
+                    simd::times(weight.scales[row], scales), simd::dots(values[row], columns), sums[row][index]);
         }
         for (int row = 0; row < rowsAtOnce; row++)
-            minima[row] = lanes::add(weight.minima[row], activation.sums, minima[row]);
+            minima[row] = simd::add(weight.minima[row], activation.sums, minima[row]);
     }
     for (int row = 0; row < rowsAtOnce; row++) {
         float minimum[columnsAtOnce];
-        lanes::store(minimum, minima[row]);
+        simd::store(minimum, minima[row]);
         for (int index = 0; index < registers; index++) {
-            __m256 apart[lanes::parts];
-            lanes::split(sums[row][index], apart);
-            for (int part = 0; part < lanes::parts; part++) {
-                const int column = lanes::parts * index + part;
+            __m256 apart[simd::parts];
+            simd::split(sums[row][index], apart);
+            for (int part = 0; part < simd::parts; part++) {
+                const int column = simd::parts * index + part;
                 result[row][column] = total(apart[part], minimum[column]);
             }
         }
@@ -195,7 +195,7 @@ void multiplyMany(const Product &product, int64_t firstRow, int64_t endRow) {
                 const int64_t columns = count - column < columnsAtOnce ? count - column : columnsAtOnce;
                 float result[rowsAtOnce][columnsAtOnce];
                 multiply<registersAtOnce>(
-                    static_cast<int>((columns + lanes::parts - 1) / lanes::parts), weights.data(),
+                    static_cast<int>((columns + simd::parts - 1) / simd::parts), weights.data(),
                     &activations[column / columnsAtOnce * product.blocks], product.blocks, result);
                 for (int64_t c = 0; c < columns; c++) {
                     float *target = product.result + (first + column + c) * product.resultStride + row;
@@ -209,7 +209,7 @@ void multiplyMany(const Product &product, int64_t firstRow, int64_t endRow) {
 // Few columns: where there are two rows in a register, one in each half.
 
 constexpr int fewColumns = 4;
-constexpr int rowRegisters = rowsAtOnce / lanes::parts;
+constexpr int rowRegisters = rowsAtOnce / simd::parts;
 
 // Four rows, from `row` on, with all `columns`, whose scales and sums are floats already: pairs of them, by block.
 template <int columns>
@@ -219,32 +219,32 @@ void fourRows(
     const WeightBlock *rows[rowsAtOnce];
     for (int index = 0; index < rowsAtOnce; index++)
         rows[index] = product.row(row + index < last ? row + index : last);
-    lanes::Floats sums[columns][rowRegisters];
+    simd::Floats sums[columns][rowRegisters];
     __m256 minima[columns]; // of row r in lane 2r + 1
     for (int column = 0; column < columns; column++) {
-        for (int index = 0; index < rowRegisters; index++) sums[column][index] = lanes::zero();
+        for (int index = 0; index < rowRegisters; index++) sums[column][index] = simd::zero();
         minima[column] = _mm256_setzero_ps();
     }
     for (int64_t block = 0; block < product.blocks; block++) {
-        lanes::Bytes weights[rowRegisters];
+        simd::Bytes weights[rowRegisters];
         for (int index = 0; index < rowRegisters; index++) {
-            const uint8_t *nibbles[lanes::parts];
-            for (int part = 0; part < lanes::parts; part++)
-                nibbles[part] = rows[lanes::parts * index + part][block].nibbles;
-            weights[index] = lanes::halves(nibbles);
+            const uint8_t *nibbles[simd::parts];
+            for (int part = 0; part < simd::parts; part++)
+                nibbles[part] = rows[simd::parts * index + part][block].nibbles;
+            weights[index] = simd::halves(nibbles);
         }
         const __m256 own = _mm256_cvtph_ps(_mm_setr_epi32(
             pair(rows[0] + block), pair(rows[1] + block), pair(rows[2] + block), pair(rows[3] + block)));
         for (int column = 0; column < columns; column++) {
-            const lanes::Bytes values = lanes::halves(
+            const simd::Bytes values = simd::halves(
                 _mm256_loadu_si256(reinterpret_cast<const __m256i *>(product.column(column)[block].values)));
             const __m256 others =
                 _mm256_castpd_ps(_mm256_broadcast_sd(columnScales + column * product.blocks + block));
             const __m256 scales = _mm256_mul_ps(own, others);
             minima[column] = _mm256_fmadd_ps(own, others, minima[column]);
             for (int index = 0; index < rowRegisters; index++)
-                sums[column][index] = lanes::add(
-                    lanes::halves(scales, lanes::parts * index), lanes::dots(weights[index], values),
+                sums[column][index] = simd::add(
+                    simd::halves(scales, simd::parts * index), simd::dots(weights[index], values),
                     sums[column][index]);
         }
     }
@@ -252,10 +252,10 @@ void fourRows(
         float minimum[2 * rowsAtOnce];
         _mm256_storeu_ps(minimum, minima[column]);
         for (int index = 0; index < rowRegisters; index++) {
-            __m256 apart[lanes::parts];
-            lanes::halved(sums[column][index], apart);
-            for (int part = 0; part < lanes::parts; part++) {
-                const int r = lanes::parts * index + part;
+            __m256 apart[simd::parts];
+            simd::halved(sums[column][index], apart);
+            for (int part = 0; part < simd::parts; part++) {
+                const int r = simd::parts * index + part;
                 result[r][column] = total(apart[part], minimum[2 * r + 1]);
             }
         }

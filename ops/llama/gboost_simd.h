@@ -1,8 +1,8 @@
 // Registers for the matrix kernel (gboost_matmul.cpp): as wide as the processor has them, in parts of 256 bits. ggml
 // forms each sum in the eight floats of one part, and so does every part here: two of them in a register with AVX-512,
 // one with AVX2. Not part of the shim's interface.
-#ifndef GBOOST_LANES_H
-#define GBOOST_LANES_H
+#ifndef GBOOST_SIMD_H
+#define GBOOST_SIMD_H
 
 #include <cstdint>
 #include <cstring>
@@ -21,7 +21,7 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
 
-namespace lanes {
+namespace simd {
 
 constexpr int blockSize = 32;
 constexpr int parts = GBOOST_PARTS;
@@ -133,7 +133,7 @@ inline void halved(Floats value, __m256 (&apart)[parts]) { apart[0] = value; }
 
 #endif
 
-} // namespace lanes
+} // namespace simd
 
 #endif
 #endif
