@@ -91,7 +91,7 @@ add_kernel() {
     cp "$(llama_prefix)/lib/libggml-cpu.a" "$library" || return 1
     (cd "$1" && ar x "$library" sgemm.cpp.o) || return 1
     objcopy --redefine-sym llamafile_sgemm=ggml_llamafile_sgemm "$1/sgemm.cpp.o" || return 1
-    nm "$1/sgemm.cpp.o" | grep -q ' T ggml_llamafile_sgemm$' || { echo "ggml has no llamafile_sgemm"; return 1; }
+    nm "$1/sgemm.cpp.o" | grep ' T ggml_llamafile_sgemm$' || { echo "ggml has no llamafile_sgemm"; return 1; }
     ar rs "$library" "$1/sgemm.cpp.o" "$1/gboost_matmul.o" || return 1
     rm -- "$1/sgemm.cpp.o" "$1/gboost_matmul.o"
 }
