@@ -6,12 +6,7 @@ import Testing
 extension RealProcessTests {
     @Test("a model that is served at home is held for, settled by its own counts, recorded and refused at the cap")
     func homeModel() async throws {
-        try await Self.with { world in
-            try await world.serveAtHome()
-            try await world.gboost(
-                "price", "set", "home/demo", "--input-usd-per-mtok", "2", "--output-usd-per-mtok", "4")
-            let key = try await world.tenant("acme", limitUSD: "1")
-            let gateway = try await world.gateway()
+        try await Self.withHomeModel { world, gateway, key in
 
             let whole = try await gateway.ask("Say hello.", model: "home/demo", key: key, maxTokens: 12)
             #expect(whole.status == 200 && whole.headers("x-gboost-served-by") == "llm", "\(whole.body)")
@@ -56,18 +51,12 @@ extension RealProcessTests {
             try await Self.eventually("the cap holds") {
                 try await gateway.ask("Say hello.", model: "home/demo", key: key, maxTokens: 12).status == 429
             }
-            #expect(await gateway.stop() == 0)
         }
     }
 
     @Test("steps that SLM and LLM write together are held for, settled and recorded like any, and are both models' own")
     func fusion() async throws {
-        try await Self.with { world in
-            try await world.serveAtHome()
-            try await world.gboost(
-                "price", "set", "home/demo", "--input-usd-per-mtok", "2", "--output-usd-per-mtok", "4")
-            let key = try await world.tenant("acme", limitUSD: "1")
-            let gateway = try await world.gateway()
+        try await Self.withHomeModel { world, gateway, key in
             // Steps, never the rest, and every one of them.
             let settings = [
                 "value_usd=0.5", "max_resamples=0", "max_step_tokens=12", "max_llm_step_tokens=12",
@@ -106,6 +95,20 @@ extension RealProcessTests {
                 #expect(input > 0 && output > 0 && output <= 12 + 8)
                 #expect(try row.get("amount", as: Int64.self) == input * 2000 + output * 4000)
             }
+        }
+    }
+
+    /// A gateway with the priced model `home/demo`, and the key of a tenant with a dollar.
+    private static func withHomeModel(
+        _ body: @Sendable (World, Gateway, String) async throws -> Void
+    ) async throws {
+        try await with { world in
+            try await world.serveAtHome()
+            try await world.gboost(
+                "price", "set", "home/demo", "--input-usd-per-mtok", "2", "--output-usd-per-mtok", "4")
+            let key = try await world.tenant("acme", limitUSD: "1")
+            let gateway = try await world.gateway()
+            try await body(world, gateway, key)
             #expect(await gateway.stop() == 0)
         }
     }
