@@ -81,6 +81,22 @@ extension AdminStore {
         }
     }
 
+    /// Locks the latest periods of some tenants' budgets, for several changes of budgets in one transaction: in the
+    /// order in which batches lock them, which is not that of the changes.
+    package func lockPeriods(of tenants: [String]) async throws(LedgerError) {
+        try await changing { transaction in
+            _ = try await transaction.query(
+                """
+                select p.id from budget_periods p where p.id in (
+                  select q.id from tenants t join budgets b on b.tenant_id = t.id cross join lateral (
+                    select x.id from budget_periods x where x.id >= b.id * 100000000 and x.id < (b.id + 1) * 100000000
+                    order by x.id desc limit 3) q
+                  where t.name = any(\(tenants)))
+                order by p.id for no key update
+                """)
+        }
+    }
+
     // MARK: - For the other files
 
     /// A change: one transaction, errors told apart.

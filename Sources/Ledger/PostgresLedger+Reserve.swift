@@ -58,6 +58,9 @@ extension PostgresLedger {
                 let hold = OpenHold(hold: isReplay ? nil : planned, takenAt: takenAt)
                 open.withLock { $0[reservation.id] = hold }
                 return .success(.granted(tightest: state))
+            // An earlier try may still be on its way to a hold: that must not stay open.
+            case .refused where mayHaveCommitted, .limited where mayHaveCommitted:
+                return await giveUp(reservation, last, mayHaveCommitted)
             case .refused(let state): return .success(.refused(state))
             case .limited(let state): return .success(.limited(state))
             case .conflict: return .failure(LedgerUnavailable(reason: "hold \(reservation.id) was used before"))

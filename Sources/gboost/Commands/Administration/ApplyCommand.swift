@@ -39,6 +39,7 @@ struct ApplyCommand: AsyncParsableCommand {
         do {
             result = try await options.administer(needsPepper: makesKeys) { store in
                 try await store.inOneTransaction { store in
+                    try await store.lockPeriods(of: declared.tenants)
                     let current = try await CurrentState(of: declared.tenants, store)
                     let plan = try ApplyPlan(declared: declared, current: current, prunes: prunes)
                     var execution = ApplyExecution(store, keys: current.keys)
