@@ -16,7 +16,7 @@ package struct AuditFinding: Error, Hashable, Sendable, Codable, CustomStringCon
         case rewritten
         /// A checkpoint that none of the known keys has signed.
         case forged
-        /// The ledger's count of a tenant's records is another one.
+        /// The ledger's count of a tenant's records, or its number of entries, is another one.
         case count
         /// An export that is not one, or is cut.
         case malformed

@@ -88,10 +88,13 @@ private struct ExportReader {
 
     private mutating func members(_ text: Span<UInt8>) -> [String: String]? {
         var members: [String: String] = [:]
+        var last: String?
         repeat {
-            guard let name = string(text), skip(text, ":"), let value = string(text),
-                members.updateValue(value, forKey: name) == nil
-            else { return nil }
+            guard let name = string(text), skip(text, ":"), let value = string(text) else { return nil }
+            // As in a record: one that comes twice could be read as either.
+            if let last, !last.utf8.lexicographicallyPrecedes(name.utf8) { return nil }
+            members[name] = value
+            last = name
         } while skip(text, ",")
         return skip(text, "}") ? members : nil
     }

@@ -3,6 +3,8 @@ package struct ExportVerifier: Sendable {
     private var shelf: CheckpointShelf
     /// The log whose line came last, until its first block or the next log: its checkpoints are still coming.
     private var pending: AuditLog?
+    /// Whether the line before was a log's: only there may stand what retention has dropped.
+    private var isAfterLog = false
     private var expired: Int64 = 0
     private var current: LogVerifier?
     private var seen: Set<AuditLog> = []
@@ -26,21 +28,22 @@ package struct ExportVerifier: Sendable {
     }
 
     private mutating func add(_ line: ExportLine) {
+        // What stands in a wrong place is named, and counts for nothing.
+        if let wrong = wrongPlace(line) { return malformed(wrong) }
+        isAfterLog = false
         switch line {
         case .export(let version):
-            if isBegun || version != ExportWriter.version { malformed("it is of version \(version)") }
+            if version != ExportWriter.version { malformed("it is of version \(version)") }
             isBegun = true
         case .log(let log):
             endLog()
-            current = nil
+            isAfterLog = true
             guard seen.insert(log).inserted else { return malformed("\(log) comes twice") }
             pending = log
             expired = 0
-        case .expired(let last):
-            if pending == nil { malformed("what expired stands outside a log's head") }
-            expired = last
+        case .expired(let last): expired = last
         case .checkpoint(let note):
-            if checkpoints.insert(note).inserted { shelf.add(note, expected: pending ?? current?.log) }
+            if checkpoints.insert(note).inserted { shelf.add(note, expected: pending) }
         case .block(let block):
             counts.blocks += 1
             startIfNeeded()
@@ -49,16 +52,29 @@ package struct ExportVerifier: Sendable {
         case .record(let log, let number, let leaf):
             counts.records += 1
             startIfNeeded()
-            guard let verifier = current else { return malformed("a record stands outside a log") }
+            guard let own = current?.log else { return malformed("a record stands outside a log") }
             // A record of another log is none of this one's, whatever its number.
-            current?.record(number ?? 0, leaf: log == verifier.log ? leaf : .empty)
+            current?.record(number, leaf: log == own ? leaf : nil)
         case .end(let records, let blocks):
             endLog()
             if (records, blocks) != (counts.records, counts.blocks) {
                 malformed("its last line counts \(records) records, but there are \(counts.records)")
             }
             isEnded = true
-        case .malformed(let text): malformed("not a line of an export: \(text)")
+        case .malformed: break
+        }
+    }
+
+    /// What is wrong with a line, or with a line at this place.
+    private func wrongPlace(_ line: ExportLine) -> String? {
+        switch line {
+        case .malformed(let text): "not a line of an export: \(text)"
+        case _ where isEnded: "a line stands after the last one"
+        case .export: isBegun ? "its first line comes twice" : nil
+        case _ where !isBegun: "a line stands before the first one"
+        case .expired: isAfterLog && pending != nil ? nil : "what expired does not stand directly after a log's line"
+        case .checkpoint: pending == nil ? "a checkpoint does not stand before its log's blocks" : nil
+        case .log, .block, .record, .end: nil
         }
     }
 
@@ -86,13 +102,7 @@ package struct ExportVerifier: Sendable {
     package mutating func end(isComplete: Bool = true) -> AuditReport {
         endLog()
         if !isBegun || !isEnded { malformed("the export is cut: its first or last line is missing") }
-        if isComplete {
-            let missing = shelf.byLog.filter { log, all in !seen.contains(log) && all.contains { $0.size > 0 } }
-            for log in missing.keys {
-                report.findings.append(
-                    AuditFinding(.truncated, log, record: 1, "a signed checkpoint knows it, but it is not there"))
-            }
-        }
+        if isComplete { report.findings += shelf.absent(from: seen) }
         report.findings += shelf.findings
         report.findings.sort { ($0.log, $0.record ?? 0, $0.message) < ($1.log, $1.record ?? 0, $1.message) }
         return report

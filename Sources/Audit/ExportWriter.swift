@@ -49,8 +49,9 @@ package struct ExportWriter: Sendable {
             ])
     }
 
-    /// A record of the latest block; false when a value is no JSON, or JSON too deep.
-    package mutating func record(_ values: borrowing RecordValues, _ layout: borrowing RecordLayout) -> Bool {
+    /// A record of the latest block. A value that has no canonical form stands there as it is: no such record can have
+    /// been sealed, and who reads the export is to see what has become of it.
+    package mutating func record(_ values: borrowing RecordValues, _ layout: borrowing RecordLayout) {
         records += 1
         var out: [UInt8] = []
         swap(&out, &bytes)
@@ -65,9 +66,8 @@ package struct ExportWriter: Sendable {
             out.append(separator)
             separator = UInt8(ascii: ",")
             out.append(keys.extracting(key..<keyEnd))
-            if layout.isJSON[index], end - start != 2 {
-                canonical.removeAll(keepingCapacity: true)
-                guard json.append(text.extracting(start..<end), to: &canonical) else { return false }
+            canonical.removeAll(keepingCapacity: true)
+            if layout.isJSON[index], end - start != 2, json.append(text.extracting(start..<end), to: &canonical) {
                 CanonicalJSON.append(string: canonical.span, to: &out)
             } else {
                 CanonicalJSON.append(string: text.extracting(start..<end), to: &out)
@@ -75,7 +75,6 @@ package struct ExportWriter: Sendable {
             start = end
         }
         out.append(contentsOf: Array("}}\n".utf8))
-        return true
     }
 
     /// The last line: without it an export is cut.

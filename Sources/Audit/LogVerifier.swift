@@ -14,6 +14,9 @@ package struct LogVerifier: Sendable {
     private var agreed: (count: Int, size: Int64) = (0, 0)
     /// The last record that retention has dropped: of it and those before it only the hashes are left.
     private let expired: Int64
+    /// How many of them are not there. A record's moment is its transaction's start and its number the order of
+    /// commits, so that one which stands before the last dropped one may be in a later month, and still be there.
+    private var dropped: Int64 = 0
     /// The first thing that is wrong.
     package private(set) var finding: AuditFinding?
 
@@ -26,9 +29,6 @@ package struct LogVerifier: Sendable {
         self.checkpoints = checkpoints.sorted { ($0.size, $0.origin) < ($1.size, $1.origin) }
         if let first = self.checkpoints.first, first.size == 0 { compareCheckpoints() }
     }
-
-    /// The latest record that was as sealed, or has been dropped.
-    package var last: Int64 { tree.size }
 
     /// The tree of the records so far.
     package var frontier: MerkleFrontier { tree }
@@ -54,23 +54,34 @@ package struct LogVerifier: Sendable {
             block = next
             range = (next.first, next.last)
             leaves = next.leaves
-            while finding == nil, tree.size < min(expired, next.last) {
-                add(leaves[Int(tree.size + 1 - next.first)])
-            }
         }
     }
 
     /// The next record of the block.
-    package mutating func record(_ number: Int64, leaf: AuditHash) {
+    /// - Parameters:
+    ///   - number: nil: it does not say which one it is.
+    ///   - leaf: nil: it is none that can have been sealed in this log.
+    package mutating func record(_ number: Int64?, leaf: AuditHash?) {
+        guard finding == nil else { return }
+        if let number, tree.size < expired { drop(before: number) }
         guard finding == nil else { return }
         let expected = tree.size + 1
-        guard expected <= range.last else { return fail(.inserted, number, "it is in no block") }
+        guard expected <= range.last else { return fail(.inserted, number ?? expected, "it is in no block") }
+        guard let number else { return fail(.changed, expected, "its number cannot be read") }
         if number < expected { return fail(.inserted, number, "there is more than one with this number") }
         if number > expected { return fail(.missing, expected, "it is not there: \(number) follows") }
-        guard leaf == leaves[Int(number - range.first)] else {
+        guard let leaf, leaf == leaves[Int(number - range.first)] else {
             return fail(.changed, number, "its members are not those that were sealed")
         }
         add(leaf)
+    }
+
+    /// Takes the block's hashes for records that retention has dropped.
+    private mutating func drop(before number: Int64) {
+        while finding == nil, tree.size < min(expired, range.last), tree.size + 1 < number {
+            dropped += 1
+            add(leaves[Int(tree.size + 1 - range.first)])
+        }
     }
 
     private mutating func add(_ leaf: AuditHash) {
@@ -94,14 +105,16 @@ package struct LogVerifier: Sendable {
         report.findings = finding.map { [$0] } ?? []
         report.logs = 1
         report.blocks = blocks
-        report.expired = min(expired, tree.size)
-        report.records = tree.size - report.expired
+        report.expired = dropped
+        report.records = tree.size - dropped
         report.checkpoints = agreed.count
         return report
     }
 
     private mutating func endBlock() {
         guard finding == nil, let block, tree.size < block.last else { return }
+        drop(before: .max)
+        guard finding == nil, tree.size < block.last else { return }
         fail(.missing, tree.size + 1, "it is not there: block \(block.number) ends with \(block.last)")
     }
 
@@ -149,6 +162,18 @@ package struct CheckpointShelf: Sendable {
             byLog[log, default: []].append(checkpoint)
         } catch {
             findings.append(AuditFinding(.forged, expected, "a checkpoint \(error)"))
+        }
+    }
+
+    /// A finding for each log of which a checkpoint knows records, and which is none of `logs`.
+    /// - Parameter tenant: only this tenant's logs were looked for; nil: all.
+    package func absent(from logs: Set<AuditLog>, tenant: Int64? = nil) -> [AuditFinding] {
+        let absent = byLog.keys.filter { log in
+            let isWanted = tenant == nil || log.kind != .events && log.tenant == tenant
+            return isWanted && !logs.contains(log) && byLog[log]?.contains { $0.size > 0 } == true
+        }
+        return absent.map {
+            AuditFinding(.truncated, $0, record: 1, "a signed checkpoint knows it, but it is not there")
         }
     }
 }

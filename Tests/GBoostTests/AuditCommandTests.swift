@@ -23,7 +23,7 @@ struct AuditCommandTests {
             await shell.run("migrate")
             await shell.run("tenant create acme")
             await shell.run("team create research --tenant acme")
-            #expect(await shell.run("audit verify --json").json("unsealed") == "0")
+            #expect(await shell.run("audit verify --json").json("unsealed") == "2")
             let sealed = await shell.run("audit seal --json")
             #expect(sealed.json("records") == "2" && sealed.json("blocks") == "1", "\(sealed.errors)")
             let signed = await shell.run("audit checkpoint")

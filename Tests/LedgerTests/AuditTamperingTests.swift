@@ -31,6 +31,16 @@ struct AuditTamperingTests {
                 + "where \(isT) and seq = 3)",
             database: "3 changed"),
         Case(
+            name: "of two tags one is made that has a comma",
+            sql: "update ledger_entries set tags = '{\"a,b\"}' where id = (select entry_id from escalations "
+                + "where \(isT) and seq = 5)",
+            database: "5 changed"),
+        Case(
+            name: "a value is nested deeper than canonical JSON can be",
+            sql: "update escalations set actions = (repeat('[', 70) || repeat(']', 70))::jsonb "
+                + "where \(isT) and seq = 7",
+            database: "7 changed"),
+        Case(
             name: "escalation and entry are changed alike",
             sql: "update escalations set amount = 1 where \(isT) and seq = 9; update ledger_entries set amount = 1 "
                 + "where id = (select entry_id from escalations where \(isT) and seq = 9)",

@@ -34,9 +34,17 @@ struct AuditColumns: Sendable {
             Member(name: "batch", sql: "l.is_batch::text"),
             Member(name: "provider_request", sql: "l.provider_request_id"),
             Member(name: "usage", sql: "l.usage::text", isJSON: true),
-            Member(name: "tags", sql: "nullif(array_to_string(l.tags, ','), '')"),
+            Member(name: "tags", sql: tags),
             Member(name: "periods", sql: "array_to_string(l.periods, ',')"),
         ])
+
+    /// No tag has a comma or is empty, so that commas between them tell everything. An array that does not come back
+    /// out of that text (an element with a comma, without a value) was never written by a gateway: its own form is
+    /// another one, and it is not taken for the one that was sealed.
+    private static let tags = """
+        nullif(case when l.tags = string_to_array(array_to_string(l.tags, ','), ',') then array_to_string(l.tags, ',')
+          else l.tags::text end, '')
+        """
 
     /// A refusal `e`.
     static let refusals = AuditColumns(
@@ -137,18 +145,14 @@ struct AuditColumns: Sendable {
     }
 
     /// The record's members as texts.
-    func texts(_ row: PostgresRow) throws(LedgerError) -> [String: String] {
+    func texts(_ row: PostgresRow) -> [String: String] {
         var texts: [String: String] = [:]
         for (index, member) in members.enumerated() {
             guard let value = row.bytes(at: index) else { continue }
-            guard let text = member.isJSON ? CanonicalJSON.of(value) : value else { throw Self.tooDeep }
+            let text = member.isJSON ? CanonicalJSON.of(value) ?? value : value
             texts[member.name] = String(decoding: text, as: UTF8.self)
         }
         return texts
-    }
-
-    fileprivate static var tooDeep: LedgerError {
-        LedgerError(.database, "a record's JSON is deeper than \(CanonicalJSON.maxDepth)")
     }
 }
 
@@ -160,17 +164,17 @@ struct AuditReader: Sendable {
 
     init(_ columns: AuditColumns) { layout = columns.layout }
 
-    /// The record's leaf hash.
-    mutating func leaf(_ row: PostgresRow) throws(LedgerError) -> AuditHash {
+    /// The record's leaf hash; nil when a value is nested deeper than JSON in canonical form can be: such a record
+    /// cannot be sealed, and one that was sealed was another.
+    mutating func leaf(_ row: PostgresRow) -> AuditHash? {
         row.copy(columns: layout.count, to: &values.bytes, ends: &values.ends)
         encoding.reset()
-        guard encoding.append(values, layout) else { throw AuditColumns.tooDeep }
-        return encoding.leaf
+        return encoding.append(values, layout) ? encoding.leaf : nil
     }
 
     /// Adds the record to an export.
-    mutating func write(_ row: PostgresRow, to writer: inout ExportWriter) throws(LedgerError) {
+    mutating func write(_ row: PostgresRow, to writer: inout ExportWriter) {
         row.copy(columns: layout.count, to: &values.bytes, ends: &values.ends)
-        guard writer.record(values, layout) else { throw AuditColumns.tooDeep }
+        writer.record(values, layout)
     }
 }

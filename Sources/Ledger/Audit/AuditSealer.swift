@@ -32,7 +32,11 @@ package final class AuditSealer: Sendable {
     private let logger: Logger
     private let state = Mutex(State())
 
+    /// Time between two rounds that look for events however late they were committed: those read all events.
+    private static let eventInterval = Duration.seconds(60)
+
     private struct State {
+        var nextEvents = ContinuousClock.now
         var lag = 0.0
         var records: Int64 = 0
         var failures = 0
@@ -96,7 +100,10 @@ package final class AuditSealer: Sendable {
 
     /// One round.
     package func round() async throws(LedgerError) -> SealSummary {
-        let summary = try await store.seal()
+        let now = ContinuousClock.now
+        let isDue = state.withLock { $0.nextEvents <= now }
+        let summary = try await store.seal(allEvents: isDue)
+        if isDue, summary.isMine { state.withLock { $0.nextEvents = now + Self.eventInterval } }
         if !summary.damaged.isEmpty {
             logger.critical("the audit is damaged: run gboost audit verify", metadata: ["logs": "\(summary.damaged)"])
         }

@@ -31,7 +31,7 @@ extension AuditStore {
                 case .block(let block): own.block(block)
                 case .records(let rows):
                     for row in rows {
-                        try reader.write(row, to: &own)
+                        reader.write(row, to: &own)
                         if own.bytes.count >= Self.chunkBytes { try await sink(own.take()) }
                     }
                 case .unsealed: break

@@ -124,6 +124,6 @@ extension AuditStore {
                 """
             }
         guard let row = try await transaction.query(statement).rows.first else { return [:] }
-        return try columns.texts(row)
+        return columns.texts(row)
     }
 }

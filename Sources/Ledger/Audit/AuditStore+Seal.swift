@@ -10,7 +10,7 @@ package struct SealSummary: Sendable, Hashable {
     package var blocks = 0
     /// How long the oldest record that was sealed had waited, in seconds.
     package var lag = 0.0
-    /// Logs whose last block cannot be gone on from.
+    /// Logs that cannot be gone on with: for their last block, or for the next record.
     package var damaged: [AuditLog] = []
     /// Whether more are waiting.
     package var isFull = false
@@ -21,11 +21,14 @@ extension AuditStore {
     static let recordsPerRound = 16_384
     /// Most logs of one round.
     static let logsPerRound = 1024
-    /// How far before the newest sealed event one may still be that committed late.
+
+    /// How far back a round that looks at recent events only looks for those that were committed late.
     private static let eventWindow: Int64 = 1000
 
     /// Seals what has been recorded since: one gateway at a time, records of a log in their order.
-    package func seal() async throws(LedgerError) -> SealSummary {
+    /// - Parameter allEvents: looks for events however late they were committed, which reads all there are; else for
+    ///   recent ones.
+    package func seal(allEvents: Bool = true) async throws(LedgerError) -> SealSummary {
         try await translated {
             try await pool.transaction { transaction in
                 guard try await Self.isMine(transaction) else { return SealSummary(isMine: false) }
@@ -35,7 +38,7 @@ extension AuditStore {
                 try await Self.sealTenants(.escalations, &summary, transaction)
                 _ = try await transaction.query("select gboost_number_refusals(\(Int32(Self.recordsPerRound)))")
                 try await Self.sealTenants(.refusals, &summary, transaction)
-                try await Self.sealEvents(&summary, transaction)
+                try await Self.sealEvents(all: allEvents, &summary, transaction)
                 return summary
             }
         }
@@ -82,7 +85,9 @@ extension AuditStore {
         summary.isFull = summary.isFull || heads.count == logsPerRound || largest >= each
     }
 
-    private static func sealEvents(_ summary: inout SealSummary, _ transaction: PostgresTransaction) async throws {
+    private static func sealEvents(
+        all: Bool, _ summary: inout SealSummary, _ transaction: PostgresTransaction
+    ) async throws {
         let log = AuditLog(.events)
         let last = try await transaction.query(
             """
@@ -90,14 +95,19 @@ extension AuditStore {
             order by b.number desc limit 1
             """
         ).rows.first
-        let head = try last.map { try Self.head(log, $0) } ?? Head(log: log, number: 0, frontier: MerkleFrontier())
+        // As with a tenant's log: one that somebody has damaged must not keep the others from being sealed.
+        let beginning = Head(log: log, number: 0, frontier: MerkleFrontier())
+        guard let head = try? last.map({ try Self.head(log, $0) }) ?? beginning else {
+            summary.damaged.append(log)
+            return
+        }
+        let recent = "e.id > coalesce((select max(a.event_id) from audit_events a), 0) - \(eventWindow) and"
         _ = try await transaction.query(
             """
             insert into audit_events (seq, event_id)
             select coalesce((select max(a.seq) from audit_events a), 0) + row_number() over (order by e.id), e.id
             from events e
-            where e.id > coalesce((select max(a.event_id) from audit_events a), 0) - \(eventWindow)
-              and not exists (select from audit_events a where a.event_id = e.id)
+            where \(unescaped: all ? "" : recent) not exists (select from audit_events a where a.event_id = e.id)
             order by e.id limit \(Int64(AuditBlock.maxRecords))
             """)
         let columns = AuditColumns.events
@@ -124,29 +134,7 @@ extension AuditStore {
         _ rows: [PostgresRow], _ heads: [Head], _ columns: AuditColumns, _ summary: inout SealSummary,
         _ transaction: PostgresTransaction
     ) async throws -> Int {
-        var leaves: [Int64: [AuditHash]] = [:]
-        let sizes = Dictionary(uniqueKeysWithValues: heads.map { ($0.log.tenant, $0.frontier.size) })
-        var reader = AuditReader(columns)
-        var oldest: String?
-        var rest = try ordered(rows, columns)[...]
-        while let first = rest.first {
-            var own: [AuditHash] = []
-            var next = (sizes[first.tenant] ?? 0) + 1
-            // A number that is missing or doubled stays unsealed, and all after it: that is for a person to look at.
-            for record in rest {
-                guard record.tenant == first.tenant else { break }
-                rest.removeFirst()
-                guard record.number == next else { continue }
-                next += 1
-                if own.isEmpty {
-                    // A log's records wait in their order. In UTC, the year first: the earlier one is the lesser text.
-                    let at = String(decoding: record.row.bytes(at: columns.at) ?? [], as: UTF8.self)
-                    oldest = min(oldest ?? at, at)
-                }
-                own.append(try reader.leaf(record.row))
-            }
-            if !own.isEmpty { leaves[first.tenant] = own }
-        }
+        let (leaves, oldest) = try Self.leaves(rows, heads, columns, &summary)
         let sealed = heads.compactMap { head -> (block: AuditBlock, frontier: MerkleFrontier)? in
             guard let leaves = leaves[head.log.tenant] else { return nil }
             return AuditBlock.sealing(leaves, log: head.log, number: head.number + 1, after: head.frontier)
@@ -167,5 +155,38 @@ extension AuditStore {
         summary.blocks += blocks.count
         summary.records += blocks.reduce(0) { $0 + Int64($1.leaves.count) }
         return leaves.values.reduce(0) { max($0, $1.count) }
+    }
+
+    /// The leaf hashes that come after each head, by tenant, and the moment of the oldest of these records.
+    private static func leaves(
+        _ rows: [PostgresRow], _ heads: [Head], _ columns: AuditColumns, _ summary: inout SealSummary
+    ) throws -> (byTenant: [Int64: [AuditHash]], oldest: String?) {
+        var leaves: [Int64: [AuditHash]] = [:]
+        let heads = Dictionary(uniqueKeysWithValues: heads.map { ($0.log.tenant, $0) })
+        var reader = AuditReader(columns)
+        var oldest: String?
+        var rest = try ordered(rows, columns)[...]
+        while let first = rest.first {
+            let records = rest.prefix { $0.tenant == first.tenant }
+            rest = rest[records.endIndex...]
+            guard let head = heads[first.tenant] else { continue }
+            var own: [AuditHash] = []
+            // A number that is missing or doubled stays unsealed, and all after it: that is for a person to look at.
+            for record in records where record.number == head.frontier.size + Int64(own.count) + 1 {
+                guard let leaf = reader.leaf(record.row) else {
+                    // So does one that has no canonical form; the other logs are sealed.
+                    summary.damaged.append(head.log)
+                    break
+                }
+                if own.isEmpty {
+                    // A log's records wait in their order. In UTC, the year first: the earlier one is the lesser text.
+                    let at = String(decoding: record.row.bytes(at: columns.at) ?? [], as: UTF8.self)
+                    oldest = min(oldest ?? at, at)
+                }
+                own.append(leaf)
+            }
+            if !own.isEmpty { leaves[first.tenant] = own }
+        }
+        return (leaves, oldest)
     }
 }

@@ -16,6 +16,8 @@ extension AuditStore {
                 """
                 select u.log, u.id, coalesce((select t.name from tenants t where t.id = u.id), '') as name from (
                   select 'escalations' as log, tenant_id as id from escalation_counters
+                  union select 'escalations', t.id from tenants t
+                    where exists (select from ledger_entries l where l.tenant_id = t.id)
                   union select 'refusals', tenant_id from refusal_counters
                   union select log, tenant_id from audit_blocks
                   union select log, tenant_id from audit_checkpoints
@@ -35,8 +37,10 @@ extension AuditStore {
     /// - Parameters:
     ///   - keys: none: checkpoints are not looked at.
     ///   - published: checkpoints from elsewhere, beside those in the database.
+    ///   - tenant: `logs` are all of this tenant's, so that one of its that a published checkpoint knows must be among
+    ///     them; nil: they are all that there are.
     package func verify(
-        _ logs: [AuditLog], keys: [NoteVerifier], published: [String] = []
+        _ logs: [AuditLog], keys: [NoteVerifier], published: [String] = [], tenant: Int64? = nil
     ) async throws(LedgerError) -> AuditReport {
         try await translated {
             var shelf = CheckpointShelf(keys: keys)
@@ -49,7 +53,7 @@ extension AuditStore {
                     group.addTask { try await verify(log, given) }
                 }
                 while let next = try await group.next() { report.add(next) }
-                report.findings += given.findings
+                report.findings += given.findings + given.absent(from: Set(logs), tenant: tenant)
                 report.findings.sort { ($0.log, $0.record ?? 0, $0.message) < ($1.log, $1.record ?? 0, $1.message) }
                 return report
             }
@@ -64,6 +68,7 @@ extension AuditStore {
             let expired = try await Self.expired(log, transaction)
             var verifier = LogVerifier(log: log, checkpoints: shelf.byLog[log] ?? [], expired: expired)
             var unsealed: Int64 = 0
+            var unreadable: Int64?
             let columns = AuditColumns.of(log.kind)
             var reader = AuditReader(columns)
             try await Self.walk(log, transaction) { step in
@@ -71,30 +76,53 @@ extension AuditStore {
                 case .block(let block): verifier.begin(block)
                 case .records(let rows):
                     for row in rows where verifier.finding == nil {
-                        verifier.record(try columns.number(row), leaf: try reader.leaf(row))
+                        verifier.record(try columns.number(row), leaf: reader.leaf(row))
                     }
-                case .unsealed(let count): unsealed += count
+                case .unsealed(let rows):
+                    unsealed += Int64(rows.count)
+                    for row in rows where unreadable == nil {
+                        if reader.leaf(row) == nil { unreadable = try columns.number(row) }
+                    }
                 }
                 return verifier.finding == nil
             }
-            let records = verifier.last
             var report = verifier.end()
             report.unsealed = unsealed
-            if report.isClean, let finding = try await Self.count(log, records + unsealed, transaction) {
+            if report.isClean, let unreadable {
+                let message = "its JSON is too deep: neither it nor what follows can be sealed"
+                report.findings.append(AuditFinding(.changed, log, record: unreadable, message))
+            }
+            let records = report.records + report.expired + unsealed
+            if report.isClean, let finding = try await Self.count(log, records, transaction) {
                 report.findings.append(finding)
             }
+            if log.kind == .events { report.unsealed += try await Self.eventsOfNoLog(transaction) }
             report.findings += shelf.findings.dropFirst(given.findings.count)
             return report
         }
     }
 
-    /// The last record that retention has dropped, by its own event.
+    /// Events that the sealer has not put into their log yet.
+    private static func eventsOfNoLog(_ transaction: PostgresTransaction) async throws -> Int64 {
+        let row = try await transaction.query(
+            """
+            select count(*) as count from events e
+            where not exists (select from audit_events a where a.event_id = e.id)
+            """
+        ).rows.first
+        return try row?.get("count", as: Int64.self) ?? 0
+    }
+
+    /// The last record that retention has dropped, by its own event. Only by one that is sealed: anybody who may add a
+    /// row to the table could otherwise explain what he has removed.
     static func expired(_ log: AuditLog, _ transaction: PostgresTransaction) async throws -> Int64 {
         guard let source = TenantRecords(log.kind) else { return 0 }
         let row = try await transaction.query(
             """
-            select max((e.after->\(source.expired)->>\(String(log.tenant)))::bigint) as last from events e
-            where e.action = 'partition.drop' and e.tenant_id is null
+            select max((e.after->\(source.expired)->>\(String(log.tenant)))::bigint) as last
+            from audit_events a join events e on e.id = a.event_id
+            where e.action = 'partition.drop' and e.tenant_id is null and a.seq <= (select b.last_seq
+              from audit_blocks b where b.log = 'events' and b.tenant_id = 0 order by b.number desc limit 1)
             """
         ).rows.first
         return try row?.getOptional("last") ?? 0
@@ -118,19 +146,30 @@ extension AuditStore {
             "select seq from \(unescaped: source.counters) where tenant_id = \(log.tenant)"
         ).rows.first
         let counted = try row?.get("seq", as: Int64.self) ?? 0
-        guard counted != records else { return nil }
+        guard counted == records else {
+            return AuditFinding(
+                .count, log, record: min(counted, records) + 1,
+                "the ledger has counted \(counted), but there are \(records)")
+        }
+        guard log.kind == .escalations else { return nil }
+        // Entries stay for ever, and are what is billed: each has a record, even if retention has dropped that.
+        let billed = try await transaction.query(
+            "select count(*) as entries from ledger_entries where tenant_id = \(log.tenant)"
+        ).rows.first
+        let entries = try billed?.get("entries", as: Int64.self) ?? 0
+        guard entries != counted else { return nil }
         return AuditFinding(
-            .count, log, record: min(counted, records) + 1,
-            "the ledger has counted \(counted), but there are \(records)")
+            .count, log,
+            "the ledger has \(entries) entries, but has counted \(counted): what is billed is not what is recorded")
     }
 
     enum Step {
         case block(AuditBlock)
         case records(ArraySlice<PostgresRow>)
-        case unsealed(Int64)
+        case unsealed(ArraySlice<PostgresRow>)
     }
 
-    /// A log's blocks, each before its records, then how many records are in none. `body` says whether to go on.
+    /// A log's blocks, each before its records, then the records that are in none. `body` says whether to go on.
     ///
     /// While `body` works on a page the next one is on its way: server and reader each have a processor.
     static func walk(
@@ -139,7 +178,6 @@ extension AuditStore {
         var blocks = BlockPages(log: log)
         let columns = AuditColumns.of(log.kind)
         var last: Int64 = 0
-        var unsealed: Int64 = 0
         var rows = try await page(log, after: (0, "-infinity"), transaction)
         while let end = rows.last {
             let isOver = Int64(rows.count) < recordsAPage
@@ -153,7 +191,7 @@ extension AuditStore {
                     guard try await body(.block(block)) else { return }
                 }
                 guard number <= last else {
-                    unsealed += Int64(rest.count)
+                    guard try await body(.unsealed(rest)) else { return }
                     break
                 }
                 let own = try rest.prefix { try columns.number($0) <= last }
@@ -165,7 +203,6 @@ extension AuditStore {
         while let block = try await blocks.next(transaction) {
             guard try await body(.block(block)) else { return }
         }
-        _ = try await body(.unsealed(unsealed))
     }
 
     private static func page(

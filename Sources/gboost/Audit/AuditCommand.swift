@@ -39,8 +39,10 @@ struct AuditCommand: AsyncParsableCommand {
                 if keys.isEmpty { keys = try options.configuration.load().auditSigners().map(\.verifier) }
                 let (tenant, known) = (tenant, keys)
                 report = try await options.audit { store, admin in
-                    let logs = try await store.logs(tenant: try await admin.number(ofTenant: tenant))
-                    return try await store.verify(logs.map(\.log), keys: known, published: published)
+                    let number = try await admin.number(ofTenant: tenant)
+                    let logs = try await store.logs(tenant: number)
+                    return try await store.verify(
+                        logs.map(\.log), keys: known, published: published, tenant: number)
                 }
             }
             if keys.isEmpty, !published.isEmpty {
