@@ -59,8 +59,18 @@ enum SlackText {
         return JSONText.object([("text", .string(escaped(EventText.line(event))))]).text
     }
 
-    /// Slack reads three characters as the beginning of something.
+    /// Slack reads three characters as the beginning of something. By scalars, as Slack does: a combining mark beside
+    /// one of them makes another `Character` of it.
     private static func escaped(_ text: String) -> String {
-        text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
+        var out = ""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "&": out += "&amp;"
+            case "<": out += "&lt;"
+            case ">": out += "&gt;"
+            default: out.unicodeScalars.append(scalar)
+            }
+        }
+        return out
     }
 }

@@ -88,10 +88,10 @@ struct AdminEventTests {
             line: "destination remove hook \(t)", action: "destination.remove", subject: "hook", hasBefore: true,
             hasAfter: false),
         Change(line: "apply DIR/state.yaml", action: "team.create", subject: "blue"),
+        Change(line: "statement close \(t) --month 2020-01", action: "statement.close", subject: "acme"),
         Change(
             line: "statement enter credit \(t) --amount-usd 1 --reason goodwill", action: "statement.credit",
             subject: "acme"),
-        Change(line: "statement close \(t) --month 2020-01", action: "statement.close", subject: "acme"),
         Change(
             line: "retention set requests --months 13", action: "retention.set", subject: "requests", hasBefore: true),
         Change(

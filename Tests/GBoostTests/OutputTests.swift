@@ -29,6 +29,18 @@ import Testing
         #expect(text == "\"a,b\",\"say \"\"x\"\"\",'=1+1,-1.5,plain\r\n")
     }
 
+    @Test("a mark that joins a comma, a quote or a formula's first character hides it from nobody who reads CSV")
+    func marksInCSV() {
+        let cells = [
+            "\u{600},b": "\"\u{600},b\"", "a,\u{301}b": "\"a,\u{301}b\"",
+            "\u{600}\"\u{301}": "\"\u{600}\"\"\u{301}\"", "=\u{301}1+1": "'=\u{301}1+1", "@\u{301}x": "'@\u{301}x",
+            "-\u{301}1": "'-\u{301}1", "\r\n=1": "\"'\r\n=1\"", "-1.5": "-1.5",
+        ]
+        for (cell, written) in cells {
+            #expect(Array(CSVText.render([[cell]]).utf8) == Array("\(written)\r\n".utf8), "\(written)")
+        }
+    }
+
     @Test("a listening port is found in the kernel's table, a merely connected one is not")
     func listening() {
         let table = """

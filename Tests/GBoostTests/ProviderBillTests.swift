@@ -1,7 +1,9 @@
 import Foundation
-import Ledger
+import Logging
+import Postgres
 import Testing
 
+@testable import Ledger
 @testable import gboost
 
 @Suite("Providers' bills are read in their own forms")
@@ -41,6 +43,77 @@ struct ProviderBillTests {
             {"object":"organization.costs.result","amount":{"value":0.000000001,"currency":"usd"}}]}]}
             """)
         #expect(costs.buckets.map(\.nanoUSD) == [60_000_001] && costs.buckets.first?.model == nil)
+    }
+
+    @Test("an amount is read from a number or from text, to the nano-dollar, without floating point")
+    func amounts() throws {
+        func costs(_ value: String) throws -> [Int64?] {
+            try Self.read(
+                """
+                {"object":"page","data":[{"start_time":1730419200,"end_time":1730505600,"results":[
+                {"object":"organization.costs.result","amount":{"value":\(value),"currency":"usd"}}]}]}
+                """
+            ).buckets.map(\.nanoUSD)
+        }
+        let read: [(String, Int64)] = [
+            ("\"0.0\"", 0), ("\"12.50\"", 12_500_000_000), ("0.06", 60_000_000), ("\"0.06\"", 60_000_000),
+            // No `Double` is any of these.
+            ("\"9007199.254740993\"", 9_007_199_254_740_993), ("9007199.254740993", 9_007_199_254_740_993),
+            ("\"9223372036.854775807\"", .max), ("\"-9223372036.854775807\"", -Int64.max),
+            ("\"0.0000000005\"", 1), ("\"0.00000000049999999999999999999999999999999999999999999\"", 0),
+            ("\"-0.0000000015\"", -2), ("\"0E-6176\"", 0), ("\"1.5E-7\"", 150), ("\"1e+1\"", 10_000_000_000),
+            ("\"00012\"", 12_000_000_000), ("\".5\"", 500_000_000), ("7", 7_000_000_000),
+        ]
+        for (text, amount) in read { #expect(try costs(text) == [amount], "\(text)") }
+        let others = ["\"\"", "\"12abc\"", "\"1.2.3\"", "\"0x10\"", "\"1e\"", "\"-\"", "\"1e99999\"", "\"1,5\""]
+        for text in others + ["\"9223372036.854775808\"", "1e30", "true", "null", "\"1\u{301}\""] {
+            #expect(throws: CommandFailure.self, "\(text)") { try costs(text) }
+        }
+    }
+
+    @Test("a span without results is one of zeros, in what the export counts")
+    func emptySpans() throws {
+        let usage = try Self.read(
+            """
+            {"data":[{"start_time":0,"end_time":86400,"results":[{"input_tokens":1,"output_tokens":2,"model":"m"}]},
+            {"start_time":86400,"end_time":172800,"results":[]}]}
+            """)
+        #expect(usage.buckets.map(\.inputTokens) == [1, 0] && usage.buckets.map(\.nanoUSD) == [nil, nil])
+        #expect(usage.buckets.map(\.isEmpty) == [false, true])
+        let costs = try Self.read("{\"data\":[{\"start_time\":0,\"end_time\":86400,\"results\":[]}]}")
+        #expect(costs.buckets.map(\.nanoUSD) == [0] && costs.buckets.map(\.inputTokens) == [nil])
+        let other = try Self.read(
+            """
+            {"data":[{"starting_at":"2026-08-01T00:00:00Z","ending_at":"2026-08-02T00:00:00Z","results":[]}]}
+            """)
+        #expect(other.buckets.map(\.isEmpty) == [true] && other.buckets.map(\.nanoUSD) == [0])
+    }
+
+    @Test("models that a span of a bill does not name are missing there, each with its sum; the sum of all names all")
+    func unnamed() {
+        typealias Bucket = ProviderBill.Bucket
+        let day = Date(timeIntervalSince1970: 0)..<Date(timeIntervalSince1970: 86_400)
+        let usage = [
+            LedgerUsage(model: "free", nanoUSD: 0, inputTokens: 3, outputTokens: 1, calls: 1),
+            LedgerUsage(model: "m", nanoUSD: 500, inputTokens: 5, outputTokens: 2, calls: 1),
+            LedgerUsage(model: "n", nanoUSD: 300, inputTokens: 7, outputTokens: 4, calls: 2),
+            LedgerUsage(model: "refused", nanoUSD: 0, inputTokens: 0, outputTokens: 0, calls: 9),
+        ]
+        func verdicts(_ buckets: [Bucket], _ usage: [LedgerUsage]) -> [String] {
+            ReconcileCommand.Sum.of(buckets, usage).map { "\($0.model ?? "all") \($0.verdict.rawValue)" }
+        }
+        let tokens = Bucket(span: day, model: "m", inputTokens: 5, outputTokens: 2, calls: 1)
+        #expect(verdicts([tokens], usage) == ["m matched", "free missing_there", "n missing_there"])
+        let missing = ReconcileCommand.Sum.of([tokens], usage).last
+        #expect(missing?.ledgerNanoUsd == 300 && missing?.ledgerInputTokens == 7 && missing?.billNanoUsd == nil)
+        #expect(missing?.from == day.lowerBound && missing?.until == day.upperBound)
+        // A bill of dollars does not name what is free.
+        #expect(verdicts([Bucket(span: day, model: "m", nanoUSD: 500)], usage) == ["m matched", "n missing_there"])
+        #expect(verdicts([Bucket(span: day, nanoUSD: 800)], usage) == ["all matched"])
+        #expect(verdicts([Bucket(span: day, nanoUSD: 799)], usage) == ["all differing"])
+        let empty = Bucket(span: day, nanoUSD: 0, isEmpty: true)
+        #expect(verdicts([empty], usage) == ["m missing_there", "n missing_there"])
+        #expect(verdicts([empty], [usage[0], usage[3]]) == ["all matched"] && verdicts([empty], []) == ["all matched"])
     }
 
     @Test("Anthropic's usage counts what was cached, its costs are cents in text")
@@ -84,5 +157,71 @@ struct ProviderBillTests {
             #expect(missing.status == .failed && missing.output.contains("sim-1"), "\(missing.errors)")
             #expect(await shell.run("reconcile \(path)/none --provider sim").status == .usage)
         }
+    }
+
+    @Test("charges of a model, and of a day, that the provider's usage does not have are told, and fail the command")
+    func missingThere() async throws {
+        try await AdministrationTests.Shell.with { shell in
+            await shell.run("migrate")
+            await shell.run("tenant create acme")
+            await shell.run("key create --tenant acme --name first")
+            for model in ["m", "n"] {
+                await shell.run("price set sim/\(model) --input-usd-per-mtok 1 --output-usd-per-mtok 2")
+            }
+            try await Self.charge(shell, "m", 500, at: "2026-03-10 12:00Z")
+            try await Self.charge(shell, "n", 300, at: "2026-03-10 13:00Z")
+            try await Self.charge(shell, "n", 7, at: "2026-03-11 12:00Z")
+            let path = shell.directory.appending(path: "usage.json")
+            func bill(_ days: String) throws -> String {
+                let first = """
+                    {"start_time":1773100800,"end_time":1773187200,"results":[
+                    {"input_tokens":5,"output_tokens":2,"num_model_requests":1,"model":"m"}\(days)
+                    """
+                try Data("{\"object\":\"page\",\"data\":[\(first)]}".utf8).write(to: path)
+                return "reconcile \(path.path()) --provider sim"
+            }
+            let line = try bill(
+                """
+                ]},{"start_time":1773187200,"end_time":1773273600,"results":[]},
+                {"start_time":1773273600,"end_time":1773360000,"results":[]}
+                """)
+            let found = await shell.run(line + " --json")
+            #expect(found.status == .failed, "\(found.errors)")
+            let rows = (0..<4).map { row in
+                ["verdict", "model", "ledger_nano_usd"].map { found.json("sums", "\(row)", $0) ?? "-" }
+            }
+            #expect(
+                rows == [
+                    ["matched", "m", "500"], ["missing_there", "n", "300"], ["missing_there", "n", "7"],
+                    ["matched", "-", "0"],
+                ])
+            #expect(found.json("sums", "4", "verdict") == nil)
+            let text = await shell.run(line)
+            #expect(text.status == .failed && text.output.contains("missing_there"))
+            let even = await shell.run(
+                try bill(",{\"input_tokens\":5,\"output_tokens\":2,\"num_model_requests\":1,\"model\":\"n\"}]}"))
+            #expect(even.status == .done, "\(even.output)\(even.errors)")
+        }
+    }
+
+    private static func charge(
+        _ shell: AdministrationTests.Shell, _ model: String, _ amount: Int64, at moment: String
+    ) async throws {
+        let pool = PostgresPool(
+            configuration: try PostgresConfiguration(url: shell.url), size: 1, maxWaiting: 1,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let statement = PostgresStatement(
+            trusted: """
+                insert into ledger_entries (at, taken_at, tenant_id, key_id, request_id, step, attempt, kind, held,
+                  amount, price_id, input_tokens, output_tokens, periods)
+                select now(), '\(moment)', k.tenant_id, k.id, gen_random_uuid(), 0, 0, 'charge', 0, \(amount), p.id,
+                  5, 2, '{}'
+                from api_keys k, prices p where p.model = '\(model)' returning id
+                """)
+        do { #expect(try await pool.query(statement).rows.count == 1) } catch {
+            await pool.close(within: .seconds(1))
+            throw error
+        }
+        await pool.close(within: .seconds(1))
     }
 }

@@ -58,6 +58,34 @@ struct StatementCommandTests {
         #expect(text.contains("slm chargeback") && text.contains("LOCAL MODELS BY MODEL") && text.contains("2050"))
     }
 
+    @Test("a mark that joins a character does not hide it from being escaped")
+    func marks() {
+        let hostile = "\u{600}<b>\u{301}\u{600}&\u{301}\u{600}\"\u{301}\u{600}'\u{301}"
+        let shown = "\u{600}&lt;b&gt;\u{301}\u{600}&amp;\u{301}\u{600}&quot;\u{301}\u{600}&#39;\u{301}"
+        #expect(Array(StatementPage.escaped(hostile).utf8) == Array(shown.utf8))
+    }
+
+    @Test("a correction has FOCUS' class of that name only in a billing period after the one that it corrects")
+    func focusCorrections() throws {
+        let (march, april) = (Date(timeIntervalSince1970: 1_772_323_200), Date(timeIntervalSince1970: 1_775_001_600))
+        let may = Date(timeIntervalSince1970: 1_777_593_600)
+        func fields(_ billing: Range<Date>, isCorrection: Bool) throws -> [String: String] {
+            let row = FocusRow(
+                tenantID: 1, tenant: "t", billing: billing, charge: march..<march.addingTimeInterval(86_400),
+                nanoUSD: -12, calls: 0, inputTokens: 5, outputTokens: 6, provider: "sim", model: "m", priceID: 9,
+                keyID: 3, isCorrection: isCorrection)
+            let line = try #require(FocusText.csv([row]).split(separator: "\r\n").last)
+            // The tags are last, and have commas.
+            return Dictionary(
+                zip(FocusText.columns, line.split(separator: ",", omittingEmptySubsequences: false).map(String.init)),
+                uniquingKeysWith: { first, _ in first })
+        }
+        let same = try fields(march..<april, isCorrection: true)
+        #expect(same["ChargeClass"] == "" && same["ChargeDescription"] == "Correction of calls of sim/m")
+        #expect(try fields(april..<may, isCorrection: true)["ChargeClass"] == "Correction")
+        #expect(try fields(april..<may, isCorrection: false)["ChargeClass"] == "")
+    }
+
     @Test("the report has what providers charge and what is charged inside, each as its own lines")
     func report() {
         let report = SpendReport(

@@ -18,6 +18,16 @@ struct MetricsRegistryTests {
             text.contains("h_bucket{le=\"1\"} 0\nh_bucket{le=\"2\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 10.5\nh_count 2"))
     }
 
+    @Test("A mark that joins a quote, and CR LF, cannot end a label or a line")
+    func marks() {
+        let registry = MetricsRegistry()
+        registry.declare("a_total", .counter, help: "A.", labels: ["who"])
+        registry.add("a_total", 2, ["\u{600}\"x\"\u{301}\\\u{301}\r\nb_total 7"])
+        let line = "a_total{who=\"\u{600}\\\"x\\\"\u{301}\\\\\u{301}\r\\nb_total 7\"} 2"
+        let lines = registry.render().utf8.split(separator: UInt8(ascii: "\n")).map { Array($0) }
+        #expect(lines.contains(Array(line.utf8)) && !lines.contains(Array("b_total 7\"} 2".utf8)))
+    }
+
     @Test("A gauge is replaced as a whole, and what has no room is counted, not added up")
     func replace() {
         let registry = MetricsRegistry()

@@ -97,6 +97,55 @@ struct StatementTests {
         }
     }
 
+    @Test("a payment of a month before the first call is in the balance: its month is the first to be closed")
+    func paidBefore() async throws {
+        try await LedgerFixture.with(limit: nil, timeZone: "Europe/Berlin") { f in
+            try await Self.entry(f, "2026-04-10 12:00Z", 500)
+            _ = try await f.admin.enter(.payment, NanoUSD(300), tenant: "acme", reason: "ahead", month: "2026-02")
+            let skipping = await #expect(throws: LedgerError.self) {
+                try await f.admin.closeStatement(tenant: "acme", month: "2026-04")
+            }
+            #expect(skipping?.code == .conflict && skipping?.description.contains("close 2026-02 first") == true)
+            let february = try await f.admin.closeStatement(tenant: "acme", month: "2026-02")
+            #expect(february.enteredNanoUSD == -300 && february.closingNanoUSD == -300)
+            #expect(try await f.admin.closeStatement(tenant: "acme", month: "2026-03").closingNanoUSD == -300)
+            let april = try await f.admin.closeStatement(tenant: "acme", month: "2026-04")
+            #expect(april.openingNanoUSD == -300 && april.closingNanoUSD == 200)
+        }
+    }
+
+    @Test("no month is closed out of order, also not an earlier one, and none before the first takes an entry")
+    func order() async throws {
+        try await LedgerFixture.with(limit: nil) { f in
+            try await Self.entry(f, "2026-04-10 12:00Z", 500)
+            func refusal(_ month: String) async -> LedgerError? {
+                await #expect(throws: LedgerError.self) {
+                    try await f.admin.closeStatement(tenant: "acme", month: month)
+                }
+            }
+            let early = await refusal("2026-03")
+            #expect(early?.code == .conflict && early?.field == "month")
+            #expect(early?.description.contains("2026-03 is before 2026-04, the month to close next") == true)
+            _ = try await f.admin.closeStatement(tenant: "acme", month: "2026-04")
+            #expect(await refusal("2026-03")?.description.contains("before 2026-05") == true)
+            #expect(await refusal("2026-06")?.description.contains("close 2026-05 first") == true)
+            #expect(try await f.admin.statements(tenant: "acme").map(\.month) == ["2026-04"])
+            for month in ["2025-12", "2026-03"] {
+                let late = await #expect(throws: LedgerError.self) {
+                    try await f.admin.enter(.payment, NanoUSD(1), tenant: "acme", reason: "late", month: month)
+                }
+                #expect(late?.code == .conflict && late?.field == "month")
+                await #expect(throws: (any Error).self) {
+                    try await f.run(
+                        """
+                        insert into statement_entries (tenant_id, month, kind, amount, author, reason)
+                        values (\(f.tenant.id), '\(month)', 'payment', -1, 'me', 'behind its back')
+                        """)
+                }
+            }
+        }
+    }
+
     @Test("a closed month takes nothing and cannot be changed; a running one, or one with open calls, is not closed")
     func closed() async throws {
         try await LedgerFixture.with { f in

@@ -132,6 +132,18 @@ struct FormatTests {
                 + #"0.000000001 of 0.000000001 USD"}"#)
     }
 
+    @Test("a mark that joins a character does not hide it from being escaped")
+    func slackMarks() {
+        var hostile = Self.event
+        hostile.data =
+            #"{"percent":5,"limit":1,"settled":1,"cycle":"day","tag":"\#u{600}<!channel>\#u{301}\#u{600}&\#u{301}"}"#
+        #expect(
+            body(Self.destination(.slack), .event(hostile))
+                == #"{"text":"acme: 5 % of the day's budget is spent (the tenant, tag "#
+                + #"\#u{600}&lt;!channel&gt;\#u{301}\#u{600}&amp;\#u{301}): "#
+                + #"0.000000001 of 0.000000001 USD"}"#)
+    }
+
     @Test("every kind has a line that a person can read, also where its data says nothing")
     func lines() {
         for kind in EventKind.allCases {

@@ -168,14 +168,15 @@ package final class MetricsRegistry: Sendable {
         return "{" + pairs.joined(separator: ",") + "}"
     }
 
+    /// By scalars, as scrapers read: CR LF is one `Character`, and so is a quote with a combining mark.
     private static func escape(_ value: String) -> String {
         var text = ""
-        for character in value {
-            switch character {
+        for scalar in value.unicodeScalars {
+            switch scalar {
             case "\\": text += "\\\\"
             case "\"": text += "\\\""
             case "\n": text += "\\n"
-            default: text.append(character)
+            default: text.unicodeScalars.append(scalar)
             }
         }
         return text

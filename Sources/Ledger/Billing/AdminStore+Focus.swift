@@ -22,7 +22,7 @@ package struct FocusRow: Sendable, Hashable {
     package var route: String?
     /// Charged inside the company for a local model, not by a provider.
     package var isChargeback = false
-    /// An entry that corrects others, and is no call.
+    /// An entry that corrects others, and is no call; those of the same month, unless `charge` is before `billing`.
     package var isCorrection: Bool
 }
 

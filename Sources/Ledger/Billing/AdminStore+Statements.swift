@@ -23,7 +23,8 @@ extension AdminStore {
         }
     }
 
-    /// Closes a month for good. Months are closed in order, each after its end and when no call of it is under way.
+    /// Closes a month for good. Months are closed in order from the first that has a call or an entry, each after its
+    /// end and when no call of it is under way: what is in a month that is left out would be in no balance.
     package func closeStatement(tenant name: String, month: String) async throws(LedgerError) -> Statement {
         try Self.checkMonth(month)
         return try await changing { transaction in
@@ -221,18 +222,25 @@ extension AdminStore {
                 as is_closed,
               to_char(coalesce((select to_timestamp(max(s.month), 'YYYY-MM')::timestamp + interval '1 month'
                   from statements s where s.tenant_id = \(tenant.id)),
-                (select date_trunc('month', least(
-                  (select min(e.taken_at) from ledger_entries e where e.tenant_id = \(tenant.id)),
-                  (select min(l.started_at) from slm_charges l where l.tenant_id = \(tenant.id)))
-                  at time zone \(tenant.timeZone)))), 'YYYY-MM') as next
+                least(date_trunc('month', least(
+                    (select min(e.taken_at) from ledger_entries e where e.tenant_id = \(tenant.id)),
+                    (select min(l.started_at) from slm_charges l where l.tenant_id = \(tenant.id)))
+                    at time zone \(tenant.timeZone)),
+                  (select to_timestamp(min(n.month), 'YYYY-MM')::timestamp from statement_entries n
+                    where n.tenant_id = \(tenant.id)))), 'YYYY-MM') as next
             """
         ).rows.first
         guard let row else { return }
         if try row.get("is_closed") { throw LedgerError(.conflict, field: "month", "\(span.name) is closed already") }
         if try row.get("is_running") { throw LedgerError(.conflict, field: "month", "\(span.name) is not over yet") }
         let next: String? = try row.getOptional("next")
-        if let next, next < span.name {
-            throw LedgerError(.conflict, field: "month", "close \(next) first: months are closed in order")
+        // An earlier month's closing would be the opening of none.
+        if let next, next != span.name {
+            throw LedgerError(
+                .conflict, field: "month",
+                next < span.name
+                    ? "close \(next) first: months are closed in order"
+                    : "\(span.name) is before \(next), the month to close next: months are closed in order")
         }
         let open: Int64 = try row.get("open")
         if open > 0 {

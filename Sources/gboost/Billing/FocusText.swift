@@ -25,8 +25,7 @@ enum FocusText {
             "BilledCost": cost, "BillingAccountId": String(row.tenantID), "BillingAccountName": row.tenant,
             "BillingCurrency": "USD", "BillingPeriodEnd": time(row.billing.upperBound),
             "BillingPeriodStart": time(row.billing.lowerBound), "ChargeCategory": "Usage",
-            "ChargeClass": row.isCorrection ? "Correction" : "",
-            "ChargeDescription": description(row, model),
+            "ChargeClass": chargeClass(row), "ChargeDescription": description(row, model),
             "ChargeFrequency": "Usage-Based", "ChargePeriodEnd": time(row.charge.upperBound),
             "ChargePeriodStart": time(row.charge.lowerBound), "ConsumedQuantity": tokens, "ConsumedUnit": "Tokens",
             "ContractedCost": cost, "EffectiveCost": cost, "InvoiceIssuerName": row.provider, "ListCost": cost,
@@ -37,6 +36,12 @@ enum FocusText {
             "SubAccountName": row.team ?? "", "Tags": (try? CommandOutput.json(tags)) ?? "",
         ]
         return columns.map { values[$0] ?? "" }
+    }
+
+    /// FOCUS has a correction only where charges of an earlier billing period are corrected, which are on an invoice.
+    /// What corrects calls of the same period is a charge of it like any other. Nothing stands for null.
+    private static func chargeClass(_ row: FocusRow) -> String {
+        row.isCorrection && row.charge.upperBound <= row.billing.lowerBound ? "Correction" : ""
     }
 
     private static func description(_ row: FocusRow, _ model: String) -> String {

@@ -151,16 +151,17 @@ enum StatementPage {
 
     static func cell(_ nanoUSD: Int64) -> String { "<td class=\"n\">\(money(nanoUSD))</td>" }
 
+    /// By scalars, as browsers read: a combining mark beside one of the five makes another `Character` of it.
     static func escaped(_ text: String) -> String {
         var out = ""
-        for character in text {
-            switch character {
+        for scalar in text.unicodeScalars {
+            switch scalar {
             case "&": out += "&amp;"
             case "<": out += "&lt;"
             case ">": out += "&gt;"
             case "\"": out += "&quot;"
             case "'": out += "&#39;"
-            default: out.append(character)
+            default: out.unicodeScalars.append(scalar)
             }
         }
         return out

@@ -3,7 +3,7 @@ internal import Ledger
 
 /// What a provider says that it charged, from one of its exports.
 struct ProviderBill {
-    /// A sum over a span of time, of one model or of all.
+    /// A sum over a span of time, of one model or of all; nil: the bill does not say.
     struct Bucket: Hashable {
         var span: Range<Date>
         var model: String?
@@ -11,6 +11,8 @@ struct ProviderBill {
         var inputTokens: Int64?
         var outputTokens: Int64?
         var calls: Int64?
+        /// The bill has the span, and nothing in it.
+        var isEmpty = false
     }
 
     /// Largest file that is read.
@@ -32,7 +34,7 @@ struct ProviderBill {
             throw CommandFailure(
                 "the file is none of: simulated bill, OpenAI usage or costs, Anthropic usage or cost report")
         }
-        buckets = Self.merged(buckets)
+        buckets = Self.merged(Self.filled(buckets))
     }
 
     private static var decoder: JSONDecoder {
@@ -42,11 +44,17 @@ struct ProviderBill {
         return decoder
     }
 
-    /// Dollars as the export writes them, to whole nano-dollars, half up.
-    static func nanoUSD(_ dollars: Decimal) -> Int64? {
-        var (value, rounded) = (dollars * 1_000_000_000, Decimal())
-        unsafe NSDecimalRound(&rounded, &value, 0, .plain)
-        return Int64("\(rounded)")
+    /// An empty span is one of zeros, in what the export's other spans count; where there are none, in dollars.
+    private static func filled(_ all: [Bucket]) -> [Bucket] {
+        let stated = all.filter { !$0.isEmpty }
+        let spans = Set(stated.map(\.span))
+        let tokens: Int64? = stated.contains { $0.inputTokens != nil } ? 0 : nil
+        let empty = all.filter { $0.isEmpty && !spans.contains($0.span) }.map { bucket in
+            Bucket(
+                span: bucket.span, nanoUSD: tokens == nil ? 0 : nil, inputTokens: tokens, outputTokens: tokens,
+                isEmpty: true)
+        }
+        return stated + empty
     }
 
     /// One bucket a span and model.
@@ -66,7 +74,8 @@ struct ProviderBill {
             sums[key] = Bucket(
                 span: bucket.span, model: bucket.model, nanoUSD: sum(old.nanoUSD, bucket.nanoUSD),
                 inputTokens: sum(old.inputTokens, bucket.inputTokens),
-                outputTokens: sum(old.outputTokens, bucket.outputTokens), calls: sum(old.calls, bucket.calls))
+                outputTokens: sum(old.outputTokens, bucket.outputTokens), calls: sum(old.calls, bucket.calls),
+                isEmpty: old.isEmpty && bucket.isEmpty)
         }
         return sums.values.sorted {
             ($0.span.lowerBound, $0.span.upperBound, $0.model ?? "")
@@ -111,9 +120,10 @@ private struct OpenAIPage: Decodable {
 
         var buckets: [ProviderBill.Bucket] {
             let span = Date(timeIntervalSince1970: startTime)..<Date(timeIntervalSince1970: max(startTime, endTime))
+            if results.isEmpty { return [ProviderBill.Bucket(span: span, isEmpty: true)] }
             return results.map { result in
                 ProviderBill.Bucket(
-                    span: span, model: result.model, nanoUSD: result.amount.flatMap { ProviderBill.nanoUSD($0.value) },
+                    span: span, model: result.model, nanoUSD: result.amount?.value.nanoUSD(.dollars),
                     inputTokens: result.inputTokens, outputTokens: result.outputTokens,
                     calls: result.numModelRequests)
             }
@@ -126,7 +136,7 @@ private struct OpenAIPage: Decodable {
         var numModelRequests: Int64?
         var amount: Amount?
     }
-    struct Amount: Decodable { var value: Decimal }
+    struct Amount: Decodable { var value: BilledAmount }
     var data: [Bucket]
 }
 
@@ -140,9 +150,11 @@ private struct AnthropicPage: Decodable {
         var results: [Result]
 
         var buckets: [ProviderBill.Bucket] {
-            results.map { result in
+            let span = startingAt..<max(startingAt, endingAt)
+            if results.isEmpty { return [ProviderBill.Bucket(span: span, isEmpty: true)] }
+            return results.map { result in
                 ProviderBill.Bucket(
-                    span: startingAt..<max(startingAt, endingAt), model: result.model, nanoUSD: result.nanoUSD,
+                    span: span, model: result.model, nanoUSD: result.amount?.nanoUSD(.cents),
                     inputTokens: result.allInput, outputTokens: result.outputTokens)
             }
         }
@@ -154,17 +166,13 @@ private struct AnthropicPage: Decodable {
         /// By how long it is kept.
         var cacheCreation: [String: Int64]?
         var outputTokens: Int64?
-        var amount: String?
+        var amount: BilledAmount?
 
         /// All that was read, as the ledger counts it.
         var allInput: Int64? {
             uncachedInputTokens.map { uncached in
                 uncached + (cacheReadInputTokens ?? 0) + (cacheCreation?.values.reduce(0, +) ?? 0)
             }
-        }
-        var nanoUSD: Int64? {
-            amount.flatMap { Decimal(string: $0, locale: Locale(identifier: "en_US_POSIX")) }
-                .flatMap { ProviderBill.nanoUSD($0 / 100) }
         }
     }
     var data: [Bucket]

@@ -9,7 +9,8 @@ struct ReconcileCommand: AsyncParsableCommand {
         commandName: "reconcile", abstract: "Lay a provider's bill beside the ledger.",
         discussion: """
             FILE is the simulated provider's bill, or an export of OpenAI's usage or costs, or of Anthropic's usage or \
-            cost report. Exit status 1 when ledger and bill are not the same.
+            cost report; of these, each span is compared, and what the ledger has of a model that the bill does not \
+            name in it is missing there. Exit status 1 when ledger and bill are not the same.
             """)
     @OptionGroup var options: AdminOptions
     @Argument(help: "The export.") var file: String
@@ -97,6 +98,7 @@ extension ReconcileCommand {
         enum Verdict: String, Encodable {
             case matched, differing
             case missingHere = "missing_here"
+            case missingThere = "missing_there"
         }
         var from: Date
         var until: Date
@@ -127,14 +129,42 @@ extension ReconcileCommand {
             let isSame = pairs.allSatisfy { billed, own in billed == nil || billed == own }
             verdict = isSame ? .matched : mine.isEmpty ? .missingHere : .differing
         }
+
+        /// All that a bill has of one span, and what only the ledger has of it.
+        static func of(_ buckets: [ProviderBill.Bucket], _ usage: [LedgerUsage]) -> [Sum] {
+            guard let span = buckets.first?.span else { return [] }
+            let missing = unnamed(buckets, usage).map { own in
+                var sum = Sum(ProviderBill.Bucket(span: span, model: own.model), usage)
+                sum.verdict = .missingThere
+                return sum
+            }
+            // Zeros beside charges: each of the charges says so.
+            let stated = missing.isEmpty ? buckets : buckets.filter { !$0.isEmpty }
+            return stated.map { Sum($0, usage) } + missing
+        }
+
+        /// What was charged of models that the bill does not name. A call that came to nothing is no charge.
+        private static func unnamed(_ buckets: [ProviderBill.Bucket], _ usage: [LedgerUsage]) -> [LedgerUsage] {
+            // The sum of all models is the sum of each, and an empty span names none.
+            if buckets.count == 1, buckets[0].model == nil, !buckets[0].isEmpty { return [] }
+            let named = Set(buckets.compactMap(\.model))
+            let hasTokens = buckets.contains { $0.inputTokens != nil }
+            return usage.filter { own in
+                let isCharged = own.nanoUSD != 0 || hasTokens && (own.inputTokens != 0 || own.outputTokens != 0)
+                return isCharged && !named.contains(own.model)
+            }
+        }
     }
 
     private func compare(_ buckets: [ProviderBill.Bucket]) async throws {
         let provider = provider
         let sums = try await options.administer { admin in
             var sums: [Sum] = []
-            for bucket in buckets {
-                sums.append(Sum(bucket, try await admin.usage(ofProvider: provider, in: bucket.span)))
+            var rest = buckets[...]
+            while let span = rest.first?.span {
+                let same = Array(rest.prefix { $0.span == span })
+                rest = rest.dropFirst(same.count)
+                sums += Sum.of(same, try await admin.usage(ofProvider: provider, in: span))
             }
             return sums
         }
