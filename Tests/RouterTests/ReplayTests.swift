@@ -64,6 +64,22 @@ private func report(
         #expect(report.violations == 0)
     }
 
+    @Test("a calibration set of other requests is one with rows of its own to fit on, too")
+    func calibrationOfFitRows() throws {
+        func tuned(_ perturbation: ReplayPerturbation) throws -> Double {
+            var options = ReplayOptions()
+            options.perturbation = perturbation
+            options.seeds = 3
+            options.budgets = [0.6]
+            let fit = recorded(1000, seed: 12)
+            let report = try ReplayExperiment(recorded(1000, seed: 11), fit: fit, options: options).run()
+            return try #require(report.baselines["tuned"]?.spendShare["0.6"])
+        }
+        // A threshold for three fifths of the cost of hard requests takes far fewer of those that come.
+        let (fair, hard) = (try tuned(.none), try tuned(.hardCalibration))
+        #expect(hard < fair * 0.9, "fitted on hard requests \(hard), on a fair sample \(fair)")
+    }
+
     @Test("hard requests that come first, easy ones that do, and days are paid for as they should be")
     func orders() throws {
         for (order, least) in [(ReplayOrder.hardFirst, 0.7), (.easyFirst, 0.6), (.diurnal, 0.95)] {

@@ -21,6 +21,8 @@ package struct CalibrationTable: Hashable, Sendable, Codable {
         /// [raw, calibrated, low]; `low` is the quantile that accepting a step should go by.
         package var knots: [[Double]]
         package var rows: Int
+        /// Which quantile `low` is, where it is another than the table's.
+        package var lowQuantile: Double?
     }
 
     package var entries: [Entry] = []
@@ -82,6 +84,20 @@ package struct CalibrationTable: Hashable, Sendable, Codable {
         return table
     }
 
+    /// This table and, of the buckets that it lacks, the entries of an older one: whoever calibrates by other clusters
+    /// or fewer steps does not forget what was known of the rest.
+    package func keeping(_ old: CalibrationTable) -> CalibrationTable {
+        var table = self
+        for entry in old.entries where table.entries.count < Self.maxEntries {
+            guard !entries.contains(where: { $0.cluster == entry.cluster && $0.depth == entry.depth }) else { continue }
+            var kept = entry
+            let quantile = entry.lowQuantile ?? old.lowQuantile
+            kept.lowQuantile = quantile == lowQuantile ? nil : quantile
+            table.entries.append(kept)
+        }
+        return table
+    }
+
     private static func entry(
         _ samples: [Sample], cluster: String?, _ depth: Depth, _ quantile: Double, _ random: inout SplitMix
     ) -> Entry {
@@ -116,7 +132,8 @@ package struct CalibrationTable: Hashable, Sendable, Codable {
         guard entries.allSatisfy({ $0.curve(1) != nil && $0.curve(2) != nil }) else {
             return "has knots that are not ascending within 0…1"
         }
-        return (0...1).contains(lowQuantile) ? nil : "has a quantile outside 0…1"
+        let quantiles = [lowQuantile] + entries.compactMap(\.lowQuantile)
+        return quantiles.allSatisfy { (0...1).contains($0) } ? nil : "has a quantile outside 0…1"
     }
 }
 

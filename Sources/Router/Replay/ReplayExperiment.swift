@@ -109,15 +109,12 @@ package struct ReplayExperiment: Sendable {
     }
 
     private func prepare(_ random: inout RouterRandom) -> (ReplayFit, [PreparedRequest]) {
-        let fitted: [ReplayRequest]
-        let others: [ReplayRequest]
-        if let fitRows {
-            (fitted, others) = (fitRows, rows)
-        } else {
+        var (fitted, others) = (fitRows ?? [], rows)
+        if fitRows == nil {
             let mixed = rows.shuffled(using: &random)
-            fitted = options.perturbation.calibration(Array(mixed.prefix(mixed.count / 2)), &random)
-            others = Array(mixed.dropFirst(mixed.count / 2))
+            (fitted, others) = (Array(mixed.prefix(mixed.count / 2)), Array(mixed.dropFirst(mixed.count / 2)))
         }
+        fitted = options.perturbation.calibration(fitted, &random)
         let (signals, successes) = read(fitted, &random)
         let fit = ReplayFit(fitted, signals: signals, successes: successes, mostCost: mostCost)
         let (testSignals, testSuccesses) = read(others, &random)

@@ -26,14 +26,16 @@ struct AnswerDataset {
         var dataset = AnswerDataset()
         dataset.modelSHA256 = try await FileDigest.of(options.slm).sha256
         for path in options.data { dataset.requests += try LabelledRow.read(path) }
-        let cache = try ReadingCache(directory: options.cache, modelSHA256: dataset.modelSHA256)
+        var cache: ReadingCache?
         if !options.textOnly {
-            _ = try await AnswerReadings(model: options.slm, cache: cache).read(
+            let opened = try await ReadingCache.opened(directory: options.cache, modelSHA256: dataset.modelSHA256)
+            cache = opened
+            _ = try await AnswerReadings(model: options.slm, cache: opened).read(
                 dataset.requests.map { .init(messages: $0.messages, steps: $0.slm.lines) })
         }
         let others = try options.extra.flatMap(LabelledRow.read)
         for (index, request) in dataset.requests.enumerated() {
-            try dataset.add(request, cache: options.textOnly ? nil : cache)
+            try dataset.add(request, cache: cache)
             CommandOutput.progress("preparing answers", index + 1, of: dataset.requests.count)
         }
         for other in others {

@@ -10,7 +10,8 @@ struct PRMCalibrateCommand: AsyncParsableCommand {
             "Maps a head's rewards to probabilities, by task cluster and depth, on labelled answers it has not seen.",
         discussion: """
             Isotonic regression in every bucket of at least \(CalibrationTable.leastRows) rows; smaller ones take the \
-            one of all clusters. Beside the probability each bucket gets a low quantile, for accepting steps by.
+            one of all clusters. Beside the probability each bucket gets a low quantile, for accepting steps by. What \
+            the head knows of buckets that get none here stays as it is.
             """)
 
     @OptionGroup var reading: ReadingOptions
@@ -29,6 +30,8 @@ struct PRMCalibrateCommand: AsyncParsableCommand {
     struct Report: Codable {
         var steps: Int
         var buckets: [Bucket]
+        /// Those that the data say too little of, as the head had them.
+        var kept: [Bucket] = []
         struct Bucket: Codable {
             var cluster: String?
             var depth: String
@@ -48,10 +51,12 @@ struct PRMCalibrateCommand: AsyncParsableCommand {
         let data: Data
         switch try RewardHeadFile(contentsOf: head) {
         case .answer(var head):
-            head.calibration = CalibrationTable.fit(samples, lowQuantile: quantile, seed: seed)
-            report.buckets = head.calibration.entries.map {
-                .init(cluster: $0.cluster, depth: $0.depth.rawValue, rows: $0.rows, knots: $0.knots.count)
-            }
+            let fitted = CalibrationTable.fit(samples, lowQuantile: quantile, seed: seed)
+            guard !fitted.entries.isEmpty else { throw Self.tooFew(samples) }
+            head.calibration = fitted.keeping(head.calibration)
+            let buckets = head.calibration.entries.map(Report.Bucket.init(entry:))
+            report.buckets = Array(buckets.prefix(fitted.entries.count))
+            report.kept = Array(buckets.dropFirst(fitted.entries.count))
             data = try head.encoded()
         case .state(var head):
             head.calibration = Calibration.fit(scores: samples.map(\.raw), labels: samples.map(\.label))
@@ -62,7 +67,26 @@ struct PRMCalibrateCommand: AsyncParsableCommand {
         }
         try data.write(to: URL(filePath: out), options: .atomic)
         if json { return try CommandOutput.print(json: report) }
-        let buckets = report.buckets.map { "\($0.cluster ?? "all clusters") \($0.depth) (\($0.rows) steps)" }
-        CommandOutput.print("\(report.steps) steps, calibrated: \(buckets.joined(separator: ", "))\n")
+        let kept = report.kept.isEmpty ? "" : "; kept: \(Self.text(report.kept))"
+        CommandOutput.print("\(report.steps) steps, calibrated: \(Self.text(report.buckets))\(kept)\n")
+    }
+
+    private static func text(_ buckets: [Report.Bucket]) -> String {
+        buckets.map { "\($0.cluster ?? "all clusters") \($0.depth) (\($0.rows) steps)" }.joined(separator: ", ")
+    }
+
+    private static func tooFew(_ samples: [CalibrationTable.Sample]) -> LabelledRowFailure {
+        let counts = CalibrationTable.Depth.allCases.map { depth in
+            "\(depth.rawValue) \(samples.count { $0.depth == depth })"
+        }
+        return LabelledRowFailure(
+            "too few labelled steps to calibrate by: no depth has \(CalibrationTable.leastRows) of them "
+                + "(\(counts.joined(separator: ", "))); nothing was written")
+    }
+}
+
+extension PRMCalibrateCommand.Report.Bucket {
+    init(entry: CalibrationTable.Entry) {
+        self.init(cluster: entry.cluster, depth: entry.depth.rawValue, rows: entry.rows, knots: entry.knots.count)
     }
 }

@@ -11,7 +11,8 @@ struct PRMLabelCommand: AsyncParsableCommand {
         abstract: "Labels the steps of answers by how often the SLM, going on from there, reaches the known answer.",
         discussion: """
             Lines are {"id", "question", "answer", "slm": {"steps"}}; where the steps are missing, the SLM drafts \
-            them. Lines that the output has already are not labelled again: interrupt it and go on.
+            them. Lines that the output has already are not labelled again: interrupt it and go on. Lines are told \
+            apart by their id, and those that share one by their order: each of them is labelled.
             """)
 
     @Option(name: [.customLong("slm"), .customLong("model-file")], help: "GGUF file of the SLM.") var slm: String
@@ -41,7 +42,7 @@ struct PRMLabelCommand: AsyncParsableCommand {
             throw LabelledRowFailure("\(out) cannot be opened for writing")
         }
         try file.seekToEnd()
-        let missing = rows.enumerated().filter { !done.contains($0.element.id) }
+        let missing = Self.missing(of: rows, done: done)
         try await AnswerReadings.withModel(slm) { model in
             for (count, item) in missing.enumerated() {
                 let labelled = try await labelling.label(item.element, number: item.offset, model: model)
@@ -51,7 +52,21 @@ struct PRMLabelCommand: AsyncParsableCommand {
                 CommandOutput.progress("labelling answers", count + 1, of: missing.count)
             }
         }
-        CommandOutput.print("\(missing.count) answers labelled, \(rows.count - missing.count) had been\n")
+        let repeated = rows.count - Set(rows.map(\.id)).count
+        let note = repeated == 0 ? "" : "; \(repeated) lines repeat an id, and each counts as a line of its own"
+        CommandOutput.print("\(missing.count) answers labelled, \(rows.count - missing.count) had been\(note)\n")
+    }
+
+    /// The rows to be labelled yet, with their places. The output is in the order of the data, so of rows that share an
+    /// id the first are done: an interruption changes nothing about which rows get a label.
+    static func missing(of rows: [UnlabelledRow], done: [String]) -> [(offset: Int, element: UnlabelledRow)] {
+        var left: [String: Int] = [:]
+        for id in done { left[id, default: 0] += 1 }
+        return rows.enumerated().filter { row in
+            guard let count = left[row.element.id], count > 0 else { return true }
+            left[row.element.id] = count - 1
+            return false
+        }
     }
 
     private var labelling: StepLabelling {
@@ -61,7 +76,7 @@ struct PRMLabelCommand: AsyncParsableCommand {
     }
 
     /// Ids of the lines that the output has; a line that was cut short is dropped.
-    private func finished() throws -> Set<String> {
+    private func finished() throws -> [String] {
         let url = URL(filePath: out)
         guard let data = try? Data(contentsOf: url) else {
             try Data().write(to: url)
@@ -69,6 +84,6 @@ struct PRMLabelCommand: AsyncParsableCommand {
         }
         if let last = data.lastIndex(of: 0x0a), last + 1 < data.endIndex { try data[...last].write(to: url) }
         if !data.contains(0x0a) { try Data().write(to: url) }
-        return Set(try LabelledRow.read(out).map(\.id))
+        return try LabelledRow.read(out).map(\.id)
     }
 }

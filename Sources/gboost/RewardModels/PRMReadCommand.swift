@@ -12,7 +12,7 @@ struct PRMReadCommand: AsyncParsableCommand {
     @OptionGroup var reading: ReadingOptions
 
     func run() async throws {
-        let cache = try ReadingCache(
+        let cache = try await ReadingCache.opened(
             directory: reading.cache, modelSHA256: try await FileDigest.of(reading.slm).sha256)
         let readings = AnswerReadings(model: reading.slm, cache: cache)
         var answers: [AnswerReadings.Wanted] = []
