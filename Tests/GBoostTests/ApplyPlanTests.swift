@@ -63,6 +63,86 @@ struct ApplyPlanTests {
         #expect(plan.changes.map(\.name.kind) == [.route, .key] && plan.changes.allSatisfy { $0.action == .remove })
     }
 
+    private static let old = ModelPrice(
+        model: ModelReference(provider: "sim", model: "m"),
+        rates: TokenRates(
+            input: 1_000_000, cachedInput: 100_000, cacheWrite5m: 1_250_000, cacheWrite1h: 2_000_000,
+            output: 2_000_000, reasoning: 3_000_000),
+        tiers: [PriceTier(aboveInputTokens: 200_000, rates: TokenRates(input: 5_000_000, output: 9_000_000))],
+        perCall: NanoUSD(7), perImage: NanoUSD(8), batchPercent: 50)
+
+    /// What a file's price comes to where `old` is in force; nil: there is nothing to change.
+    private func price(_ more: String, input: String = "1") throws -> ModelPrice? {
+        let file = try declared(
+            "prices: [{ model: sim/m, input_usd_per_mtok: \(input), output_usd_per_mtok: 2\(more) }]")
+        let there = current([
+            CurrentResource(name: name(.price, "sim/m"), fields: ResourceText.price(Self.old), price: Self.old)
+        ])
+        let plan = try ApplyPlan(declared: file, current: there, prunes: true)
+        guard let change = plan.changes.first else { return nil }
+        #expect(plan.changes.count == 1 && change.action == .change)
+        guard case .price(let price) = change.declared?.draft else { return nil }
+        return price.draft.price
+    }
+
+    @Test("a price that leaves out tiers, discounts, fees and rates keeps those of the version in force")
+    func keepsPrice() throws {
+        #expect(try price("") == nil)
+        var dearer = Self.old
+        dearer.rates.input = 1_500_000
+        #expect(try price("", input: "1.5") == dearer)
+        #expect(
+            try price(", batch_percent: 50, tiers: [{ above: 200000, input_usd_per_mtok: 5, output_usd_per_mtok: 9 }]")
+                == nil)
+    }
+
+    @Test("what a price names is as it says, and none takes it away")
+    func namesPrice() throws {
+        var wanted = Self.old
+        wanted.batchPercent = 100
+        #expect(try price(", batch_percent: 100") == wanted)
+        wanted = Self.old
+        wanted.tiers = []
+        #expect(try price(", tiers: []") == wanted)
+        wanted.tiers = [
+            PriceTier(
+                aboveInputTokens: 1000, rates: TokenRates(input: 2_000_000, cachedInput: 500_000, output: 3_000_000)),
+            PriceTier(aboveInputTokens: 300_000, rates: TokenRates(input: 4_000_000, output: 5_000_000)),
+        ]
+        let tiers = """
+            , tiers: [{ above: 300000, input_usd_per_mtok: 4, output_usd_per_mtok: 5 },
+              { above: 1000, input_usd_per_mtok: 2, output_usd_per_mtok: 3, cached_input_usd_per_mtok: 0.5 }]
+            """
+        #expect(try price(tiers) == wanted)
+        wanted = Self.old
+        wanted.rates = TokenRates(input: 1_000_000, output: 2_000_000)
+        (wanted.perCall, wanted.perImage) = (.zero, .zero)
+        let none = ["cached_input", "cache_write_5m", "cache_write_1h", "reasoning"].map {
+            ", \($0)_usd_per_mtok: none"
+        }
+        #expect(try price(none.joined() + ", per_call_usd: none, per_image_usd: 0") == wanted)
+    }
+
+    @Test("a key that leaves out team and end has neither to change, and none takes them away")
+    func keepsKey() throws {
+        let there = current([
+            CurrentResource(
+                name: name(.key, "app"), fields: ["team": "research", "expires": "2100-01-01T00:00:00Z"],
+                removal: .key(7))
+        ])
+        func fields(_ key: String) throws -> [ApplyPlan.Field] {
+            let file = try declared("tenants: [{ name: acme, keys: [{ name: app\(key) }] }]")
+            let plan = try ApplyPlan(declared: file, current: there, prunes: true)
+            return plan.changes.filter { $0.name.kind == .key }.flatMap(\.fields)
+        }
+        #expect(try fields("").isEmpty)
+        #expect(try fields(", team: research, expires: 2100-01-01").isEmpty)
+        #expect(try fields(", team: ops") == [.init(name: "team", before: "research", after: "ops")])
+        #expect(try fields(", team: none") == [.init(name: "team", before: "research", after: "none")])
+        #expect(
+            try fields(", expires: none") == [.init(name: "expires", before: "2100-01-01T00:00:00Z", after: "none")])
+    }
+
     @Test("a name that several keys have is refused")
     func ambiguous() throws {
         let file = try declared("tenants: [{ name: acme, keys: [{ name: app }] }]")
@@ -98,6 +178,19 @@ struct ApplyPlanTests {
             (
                 "prices:\n  - { model: a/m, input_usd_per_mtok: z, output_usd_per_mtok: 1 }",
                 "input_usd_per_mtok: z is not"
+            ),
+            (
+                "prices:\n  - { model: a/m, input_usd_per_mtok: 1, output_usd_per_mtok: 1, batch_percent: 101 }",
+                "prices[0].batch_percent: 101 is not a percentage"
+            ),
+            (
+                """
+                prices:
+                  - model: a/m
+                    input_usd_per_mtok: 1
+                    output_usd_per_mtok: 1
+                    tiers: [{ above: 5, input_usd_per_mtok: 1 }]
+                """, "state.yaml:5: prices[0].tiers[0].output_usd_per_mtok: is missing"
             ),
             ("tenants: [", "state.yaml:"), ("", "declares nothing"), ("tenants: acme", "tenants: a list is expected"),
         ])

@@ -103,6 +103,47 @@ struct ApplyTests {
         }
     }
 
+    @Test("a file that leaves out a price's tiers and discount, and a key's team and end, takes none of them away")
+    func leavesOut() async throws {
+        try await Shell.with { shell in
+            let file = try await prepare(shell)
+            await shell.run("team create research --tenant acme")
+            await shell.run("team create ops --tenant acme")
+            await shell.run("key create --tenant acme --team research --name app --expires 2100-01-01")
+            let set = await shell.run(
+                "price set sim/m --input-usd-per-mtok 2.5 --output-usd-per-mtok 10 --cached-input-usd-per-mtok 1 "
+                    + "--per-call-usd 0.5 --batch-percent 50 --tier 200000:input=5,output=20")
+            #expect(set.status == .done, "\(set.errors)")
+            let state = """
+                prices: [{ model: sim/m, input_usd_per_mtok: 2.5, output_usd_per_mtok: 10 }]
+                tenants: [{ name: acme, keys: [{ name: app }] }]
+                """
+            try write(state, file)
+            let first = await shell.run("apply \(file)")
+            #expect(first.output == "nothing to change\n", "\(first.output)\(first.errors)")
+            try write(
+                state.replacing("mtok: 10", with: "mtok: 12").replacing("name: app", with: "name: app, team: ops"), file
+            )
+            let second = await shell.run("apply \(file)")
+            #expect(second.output.contains("~ price sim/m  rates.output 10000000 → 12000000\n"), "\(second.output)")
+            #expect(second.output.contains("~ key acme app  team research → ops\n"), "\(second.output)")
+            let price = await shell.run("price list sim/m --json")
+            #expect(price.json("prices", "0", "output_usd_per_mtok") == "12")
+            #expect(price.json("prices", "0", "cached_input_usd_per_mtok") == "1")
+            #expect(price.json("prices", "0", "batch_percent") == "50")
+            #expect(price.json("prices", "0", "per_call_usd") == "0.500000000")
+            #expect(price.json("prices", "0", "tiers", "0", "above_input_tokens") == "200000")
+            #expect(price.json("prices", "0", "tiers", "0", "output_usd_per_mtok") == "20")
+            let moved = await shell.run("key list --tenant acme --json")
+            #expect(moved.json("keys", "0", "team") == "ops")
+            #expect(moved.json("keys", "0", "expires_at") == "2100-01-01T00:00:00Z", "\(moved.output)")
+            try write(state.replacing("name: app", with: "name: app, expires: none"), file)
+            #expect(await shell.run("apply \(file)").status == .done)
+            let freed = await shell.run("key list --tenant acme --json")
+            #expect(freed.json("keys", "0", "team") == "ops" && freed.json("keys", "0", "expires_at") == nil)
+        }
+    }
+
     @Test("an error in the last line changes nothing of the first, and names its place")
     func allOrNothing() async throws {
         try await Shell.with { shell in

@@ -12,7 +12,7 @@ enum LiteLLMBudgets {
         let tenant = try call.tenant(&record)
         let id = try record.text("budget_id") ?? "tenant"
         let scope = try scope(id)
-        let limits = try LiteLLMLimits(&record)
+        let limits = try LiteLLMLimits(changing: &record)
         let notKept = try LiteLLMCall.finish(record)
         let target = LiteLLMScope(tenant: tenant, scope: scope)
         try await call.store.inOneTransaction { try await target.set(limits, by: $0) }

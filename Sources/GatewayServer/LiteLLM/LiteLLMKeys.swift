@@ -58,7 +58,7 @@ struct LiteLLMKeys: Sendable {
         let setsModels = record.has("models")
         let models = try record.models()
         let isBlocked = try record.flag("blocked")
-        let limits = try LiteLLMLimits(&record)
+        let limits = try LiteLLMLimits(changing: &record)
         let notKept = try LiteLLMCall.finish(record)
         let wanted = draft
         let after = try await call.store.inOneTransaction { store in

@@ -5,6 +5,8 @@ package import Ledger
 package struct LiteLLMLimits: Sendable, Hashable {
     package var maxBudget: NanoUSD?
     package var window: BudgetWindow = .total
+    /// Whether a duration was given: where none was, a budget that is there keeps its window.
+    package var namesWindow = false
     /// Percent of the budget at which to alert: what `soft_budget` is.
     package var alertAt: Int?
     package var requestsPerMinute: Int64?
@@ -13,7 +15,20 @@ package struct LiteLLMLimits: Sendable, Hashable {
     /// Fields, each with what is not the same here.
     package var remarks: [LiteLLMRecord.Failure] = []
 
+    private static let fields = [
+        "max_budget", "soft_budget", "budget_duration", "rpm_limit", "tpm_limit", "max_parallel_requests",
+    ]
+
     package init() {}
+
+    /// Takes the fields out of `record`, for somebody who may have limits already. LiteLLM's null takes a limit away,
+    /// which is not done here: to pass over it would look like consent.
+    package init(changing record: inout LiteLLMRecord) throws(LiteLLMRecord.Failure) {
+        for name in Self.fields where record.isNull(name) {
+            throw LiteLLMRecord.Failure(field: name, message: "cannot be null: no limit is taken away by this path")
+        }
+        try self.init(&record)
+    }
 
     /// Takes the fields out of `record`.
     package init(_ record: inout LiteLLMRecord) throws(LiteLLMRecord.Failure) {
@@ -24,7 +39,7 @@ package struct LiteLLMLimits: Sendable, Hashable {
                 throw LiteLLMRecord.Failure(
                     field: "budget_duration", message: "'\(duration)' is not a duration like 30d")
             }
-            self.window = window
+            (self.window, namesWindow) = (window, true)
             if maxBudget == nil {
                 remark("budget_duration", "says nothing without max_budget")
             } else if !isSame {
@@ -79,7 +94,10 @@ package struct LiteLLMLimits: Sendable, Hashable {
 
     /// Takes from others what is not set here.
     package mutating func fill(from others: LiteLLMLimits) {
-        if maxBudget == nil { (maxBudget, window, alertAt) = (others.maxBudget, others.window, others.alertAt) }
+        if maxBudget == nil {
+            (maxBudget, alertAt) = (others.maxBudget, others.alertAt)
+            (window, namesWindow) = (others.window, others.namesWindow)
+        }
         requestsPerMinute = requestsPerMinute ?? others.requestsPerMinute
         tokensPerMinute = tokensPerMinute ?? others.tokensPerMinute
         parallel = parallel ?? others.parallel

@@ -24,6 +24,9 @@ package struct LiteLLMRecord: Sendable {
     /// Whether the field is there, null or not.
     package func has(_ name: String) -> Bool { fields[name] != nil }
 
+    /// Whether the field is there and null.
+    package func isNull(_ name: String) -> Bool { fields[name] == .null }
+
     /// The value; nil where the field is absent or null.
     package mutating func take(_ name: String) -> LiteLLMValue? {
         guard let value = fields.removeValue(forKey: name), value != .null else { return nil }

@@ -9,19 +9,31 @@ struct LiteLLMScope: Sendable {
 
     /// Budget, alert and rate limits; a field that is not given stays as it is.
     func set(_ limits: LiteLLMLimits, by store: AdminStore) async throws {
-        if let limit = limits.maxBudget {
-            // LiteLLM knows one budget of each: another window takes its place.
-            for budget in try await budgets(store) where budget.window != limits.window {
-                _ = try await store.removeBudget(
-                    BudgetDraft(tenant: tenant, scope: scope, window: budget.window, limit: .zero))
-            }
-            var draft = BudgetDraft(tenant: tenant, scope: scope, window: limits.window, limit: limit)
-            draft.alertAt = limits.alertAt.map { [$0] }
-            _ = try await store.setBudget(draft)
-        }
+        if let limit = limits.maxBudget { try await setBudget(limit, limits, by: store) }
         for (unit, limit) in limits.rates {
             _ = try await store.setLimit(LimitDraft(tenant: tenant, scope: scope, unit: unit, limit: limit))
         }
+    }
+
+    private func setBudget(_ limit: NanoUSD, _ limits: LiteLLMLimits, by store: AdminStore) async throws {
+        let known = try await budgets(store)
+        let window = limits.namesWindow ? limits.window : known.first?.window ?? limits.window
+        var draft = BudgetDraft(tenant: tenant, scope: scope, window: window, limit: limit)
+        draft.alertAt = limits.alertAt.map { [$0] }
+        if limits.namesWindow {
+            // LiteLLM knows one budget of each: another window takes its place, and all else of it stays.
+            if let old = known.first, !known.contains(where: { $0.window == window }) {
+                draft.alertAt = draft.alertAt ?? old.alertAt
+                (draft.timeZone, draft.weekStart) = (old.timeZone, old.weekStart)
+                // What never ends has no next period to pass anything on to.
+                draft.rollover = window == .total ? nil : old.rolloverUpTo.map { BudgetRollover.upTo($0) }
+            }
+            for budget in known where budget.window != window {
+                _ = try await store.removeBudget(
+                    BudgetDraft(tenant: tenant, scope: scope, window: budget.window, limit: .zero))
+            }
+        }
+        _ = try await store.setBudget(draft)
     }
 
     /// What is set now, and the budget's period.

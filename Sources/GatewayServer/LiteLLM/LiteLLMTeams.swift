@@ -39,7 +39,7 @@ enum LiteLLMTeams {
         let isBlocked = try record.flag("blocked")
         let setsModels = record.has("models")
         let models = try record.models()
-        let limits = try LiteLLMLimits(&record)
+        let limits = try LiteLLMLimits(changing: &record)
         let notKept = try LiteLLMCall.finish(record)
         try await call.store.inOneTransaction { store in
             if setsModels { _ = try await store.setTeamModels(models, team: name, tenant: tenant) }

@@ -37,7 +37,7 @@ struct ApplyExecution {
         let tenant = declared.name.tenant ?? ""
         let isNew = change.action == .create
         switch declared.draft {
-        case .price(let draft): _ = try await store.setPrice(draft)
+        case .price(let price): _ = try await store.setPrice(price.draft)
         case .tenant: try await changeTenant(declared, change)
         case .team(let isSuspended, let models):
             if isNew { _ = try await store.createTeam(name: declared.name.text, tenant: tenant) }
@@ -80,7 +80,14 @@ struct ApplyExecution {
     ) async throws -> Int64 {
         if let id = keys[declared.name] {
             let names = Set(change.fields.map(\.name))
-            if !names.isDisjoint(with: ["team", "expires"]) { try await store.changeKey(id, to: draft) }
+            if !names.isDisjoint(with: ["team", "expires"]) {
+                // Both are set at once: the one that stays is taken from the key itself.
+                let now = try await store.key(named: "key:\(id)").info
+                var wanted = draft
+                if !names.contains("team") { wanted.team = now.team }
+                if !names.contains("expires") { wanted.expiresAt = now.expiresAt }
+                try await store.changeKey(id, to: wanted)
+            }
             if names.contains("models") { try await store.setKeyModels(draft.models, key: id) }
             return id
         }

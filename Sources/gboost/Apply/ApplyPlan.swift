@@ -38,8 +38,9 @@ struct ApplyPlan: Sendable {
                     Change(action: .create, name: resource.name, fields: Self.sorted(fields), declared: resource))
                 continue
             }
-            var wanted = resource.fields
-            // A new version of a price replaces all of it: what the file leaves out is not in it.
+            let merged = resource.keeping(old)
+            var wanted = merged.fields
+            // All of a price is in its fields now: a part that is not, such as a tier, is taken away.
             if resource.name.kind == .price {
                 wanted.merge(old.fields.mapValues { _ in ResourceText.none }) { new, _ in new }
             }
@@ -47,7 +48,7 @@ struct ApplyPlan: Sendable {
                 .map { Field(name: $0.key, before: old.fields[$0.key] ?? ResourceText.none, after: $0.value) }
             if !fields.isEmpty {
                 changes.append(
-                    Change(action: .change, name: resource.name, fields: Self.sorted(fields), declared: resource))
+                    Change(action: .change, name: resource.name, fields: Self.sorted(fields), declared: merged))
             }
         }
         let order = ResourceName.Kind.allCases

@@ -18,7 +18,7 @@ struct CurrentState: Sendable {
             resources.append(
                 CurrentResource(
                     name: ResourceName(kind: .price, tenant: nil, text: price.price.model.description),
-                    fields: ResourceText.price(price.price)))
+                    fields: ResourceText.price(price.price), price: price.price))
         }
         for info in try await store.destinations() { add(info) }
         let known = try await store.tenants()

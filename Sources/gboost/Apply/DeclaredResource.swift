@@ -26,7 +26,7 @@ struct DeclaredResource: Sendable {
         case budget(BudgetDraft, key: String?)
         case limit(LimitDraft, key: String?)
         case route(RouteDraft)
-        case price(PriceDraft)
+        case price(DeclaredPrice)
         case destination(DestinationDraft)
     }
     var name: ResourceName
@@ -34,6 +34,15 @@ struct DeclaredResource: Sendable {
     var fields: [String: String]
     var draft: Draft
     var place: DeclaredPlace
+
+    /// With what the file leaves out of something that is only ever replaced as a whole, as it is now.
+    func keeping(_ current: CurrentResource) -> DeclaredResource {
+        guard case .price(let declared) = draft, let old = current.price else { return self }
+        let price = declared.keeping(old)
+        var resource = self
+        (resource.draft, resource.fields) = (.price(price), ResourceText.price(price.draft.price))
+        return resource
+    }
 }
 
 /// A resource as it is in the database.
@@ -49,6 +58,8 @@ struct CurrentResource: Sendable {
     var name: ResourceName
     var fields: [String: String]
     var removal: Removal?
+    /// Set for prices.
+    var price: ModelPrice?
 }
 
 /// How values are written, the same for both sides.

@@ -37,7 +37,7 @@ struct DeclaredState: Sendable {
         guard let root else { throw place.failure(nil, "declares nothing") }
         let file = try DeclaredMapping(root, place, known: ["prices", "destinations", "tenants"])
         for (node, place) in try file.list("prices", atMost: Self.maxEntries) {
-            try add(try Self.price(node, place))
+            try add(try DeclaredPrice.resource(node, place))
         }
         for (node, place) in try file.list("destinations", atMost: Self.maxEntries) {
             try add(try DeclaredDestination.resource(node, place, tenant: nil))
@@ -56,44 +56,6 @@ struct DeclaredState: Sendable {
         resources.append(resource)
     }
     private var known: Set<ResourceName> = []
-
-    private static func price(_ node: Node, _ place: DeclaredPlace) throws(CommandFailure) -> DeclaredResource {
-        let fields = try DeclaredMapping(
-            node, place,
-            known: [
-                "model", "input_usd_per_mtok", "output_usd_per_mtok", "cached_input_usd_per_mtok",
-                "cache_write_5m_usd_per_mtok", "cache_write_1h_usd_per_mtok", "reasoning_usd_per_mtok", "per_call_usd",
-                "per_image_usd",
-            ])
-        _ = try fields.required("model")
-        guard let model = try fields.parsed("model", ArgumentParsing.modelReference) else {
-            throw fields.failure("model", "is missing")
-        }
-        do throws(LedgerError) {
-            let draft = try PriceDraft(
-                model: model, inputUSDPerMtok: try required(fields, "input_usd_per_mtok"),
-                outputUSDPerMtok: try required(fields, "output_usd_per_mtok"),
-                cachedInputUSDPerMtok: try text(fields, "cached_input_usd_per_mtok"),
-                cacheWrite5mUSDPerMtok: try text(fields, "cache_write_5m_usd_per_mtok"),
-                cacheWrite1hUSDPerMtok: try text(fields, "cache_write_1h_usd_per_mtok"),
-                reasoningUSDPerMtok: try text(fields, "reasoning_usd_per_mtok"),
-                perCallUSD: try text(fields, "per_call_usd"), perImageUSD: try text(fields, "per_image_usd"))
-            return DeclaredResource(
-                name: ResourceName(kind: .price, tenant: nil, text: model.description),
-                fields: ResourceText.price(draft.price), draft: .price(draft), place: place)
-        } catch { throw place.failure(error) }
-    }
-
-    private static func required(_ fields: DeclaredMapping, _ name: String) throws(LedgerError) -> String {
-        guard let text = try text(fields, name) else { throw LedgerError(.invalid, field: name, "is missing") }
-        return text
-    }
-
-    private static func text(_ fields: DeclaredMapping, _ name: String) throws(LedgerError) -> String? {
-        do throws(CommandFailure) { return try fields.text(name) } catch {
-            throw LedgerError(.invalid, field: name, "a single value is expected")
-        }
-    }
 
     private static func syntaxError(_ error: any Error, _ place: DeclaredPlace) -> CommandFailure {
         var place = place

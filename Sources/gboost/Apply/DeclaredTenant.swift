@@ -76,12 +76,18 @@ struct DeclaredTenant {
 
     private mutating func addKey(_ node: Node, _ place: DeclaredPlace) throws(CommandFailure) {
         let fields = try DeclaredMapping(node, place, known: ["name", "team", "expires", "suspended", "models"])
-        var draft = KeyDraft(
-            tenant: tenant, team: try fields.text("team"), name: try fields.required("name"),
-            expiresAt: try fields.parsed("expires", ArgumentParsing.instant))
+        var draft = KeyDraft(tenant: tenant, name: try fields.required("name"))
+        var shown: [String: String] = [:]
+        if let team = try fields.text("team") {
+            draft.team = team == ResourceText.none ? nil : team
+            shown["team"] = team
+        }
+        if let end = try fields.text("expires") {
+            if end != ResourceText.none { draft.expiresAt = try fields.parsed("expires", ArgumentParsing.instant) }
+            shown["expires"] = ResourceText.time(draft.expiresAt)
+        }
         draft.models = try Self.models(fields)
         let isSuspended = try fields.flag("suspended")
-        var shown = ["team": draft.team ?? ResourceText.none, "expires": ResourceText.time(draft.expiresAt)]
         shown["suspended"] = isSuspended.map(ResourceText.flag)
         shown["models"] = draft.models.map(ResourceText.models)
         add(.key, draft.name, shown, .key(draft, suspended: isSuspended), place)

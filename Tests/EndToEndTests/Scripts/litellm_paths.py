@@ -111,6 +111,14 @@ for name in (key, made["token"], "robot"):
 check(info["rpm_limit"] == 700 and info["max_budget"] == 1 and info["budget_duration"] is None, f"{info}")
 updated = done("/key/update", {"key": key, "models": ["gpt-4o"], "max_budget": 2, "budget_duration": "1d"})
 check(updated["max_budget"] == 2 and updated["budget_duration"] == "24h" and updated["rpm_limit"] == 700, f"{updated}")
+# What is not named stays, and null is no way to take a limit away.
+budget = done("/budget/info", {"budgets": [made["token"]]})[0]
+check(budget["soft_budget"] == 1, f"half of two: {budget}")
+updated = done("/key/update", {"key": key, "max_budget": 3})
+check(updated["max_budget"] == 3 and updated["budget_duration"] == "24h", f"{updated}")
+refused("/key/update", 400, "max_budget", {"key": key, "max_budget": None})
+refused("/team/update", 400, "budget_duration", {"team_id": "night", "max_budget": 9, "budget_duration": None})
+refused("/budget/new", 400, "rpm_limit", {"budget_id": "team:night", "rpm_limit": None})
 until(403, lambda: ask(key, "other")[0])
 refused("/key/update", 400, "key_alias", {"key": key, "key_alias": "another"})
 done("/key/block", {"key": key})
@@ -118,7 +126,7 @@ until(401, lambda: ask(key, "gpt-4o")[0])
 done("/key/unblock", {"key": made["token"]})
 until(200, lambda: ask(key, "gpt-4o")[0])
 own = "sk-made-up-by-its-owner-0001"
-check(done("/key/generate", {"key": own, "key_alias": "own"})["key"] == own, "a key of one's own")
+check(done("/key/generate", {"key": own, "key_alias": "own", "max_budget": None})["key"] == own, "a key of one's own")
 until(200, lambda: ask(own, "gpt-4o")[0])
 check(done("/key/delete", {"keys": [own], "key_aliases": ["robot"]})["deleted_keys"] == [own, "robot"], "deleted")
 until((401, 401), lambda: (ask(own, "gpt-4o")[0], ask(key, "gpt-4o")[0]))
@@ -127,6 +135,13 @@ done("/team/update", {"team_id": "night", "max_budget": 30, "budget_duration": "
 team = done("/team/info", team_id="night")
 check(team["team_info"]["max_budget"] == 30 and team["team_info"]["models"] == ["other"], f"{team}")
 check(team["keys"] == [], f"{team}")
+team = done("/team/update", {"team_id": "night", "max_budget": 31})
+check(team["max_budget"] == 31 and team["budget_duration"] == "7d", f"{team}")
+before = done("/budget/info", {"budgets": ["tenant"]})[0]
+for amount in (60, 50):
+    budget = done("/budget/new", {"budget_id": "tenant", "max_budget": amount})
+    check(budget["max_budget"] == amount and budget["budget_duration"] == "1mo", f"{budget}")
+    check(budget["spend"] >= before["spend"] > 0, f"{budget} {before}")
 budget = done("/budget/new", {"budget_id": "team:research", "max_budget": 40, "budget_duration": "1mo"})
 check(budget["max_budget"] == 40 and budget["budget_duration"] == "1mo", f"{budget}")
 refused("/budget/new", 400, "budget_id", {"budget_id": "free-tier", "max_budget": 1})

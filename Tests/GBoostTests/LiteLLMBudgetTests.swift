@@ -1,0 +1,118 @@
+import GatewayCore
+import Ledger
+import Logging
+import Postgres
+import Testing
+
+@testable import GatewayServer
+@testable import gboost
+
+@Suite("LiteLLM's limit fields, on what has a budget already: what is not named stays")
+struct LiteLLMBudgetTests {
+    typealias Shell = AdministrationTests.Shell
+
+    private func with(_ body: (_ store: AdminStore, _ key: Int64) async throws -> Void) async throws {
+        try await Shell.with { shell in
+            await shell.run("migrate")
+            let pool = PostgresPool(
+                configuration: try PostgresConfiguration(url: shell.url), size: 1, maxWaiting: 8,
+                logger: Logger(label: "test"))
+            let hasher = try KeyHasher(pepper: Array(String(repeating: "p", count: 40).utf8))
+            let store = AdminStore(pool: pool, hasher: hasher, actor: "test")
+            _ = try await store.createTenant(name: "acme", timeZone: "UTC")
+            _ = try await store.createTeam(name: "research", tenant: "acme")
+            let key = try await store.createKey(KeyDraft(tenant: "acme", name: "app"))
+            try await body(store, key.info.id)
+            await pool.close()
+        }
+    }
+
+    private static func limits(_ fields: [String: LiteLLMValue]) throws -> LiteLLMLimits {
+        var record = LiteLLMRecord(fields)
+        return try LiteLLMLimits(changing: &record)
+    }
+
+    @Test(
+        "a cap without a duration changes the budget that is there, with what was spent and alerted of it",
+        arguments: ["tenant", "team", "key"])
+    func keepsWindow(owner: String) async throws {
+        try await with { store, key in
+            let scopes: [String: BudgetScope] = ["tenant": .tenant, "team": .team("research"), "key": .key(key)]
+            let scope = try #require(scopes[owner])
+            let target = LiteLLMScope(tenant: "acme", scope: scope)
+            let before = try await store.setBudget(
+                BudgetDraft(
+                    tenant: "acme", scope: scope, window: .month, limit: NanoUSD(10_000_000_000), alertAt: [50, 80]))
+            try await target.set(try Self.limits(["max_budget": .number("25")]), by: store)
+            let budgets = try await store.budgets(tenant: "acme")
+            #expect(budgets.map(\.id) == [before.id] && budgets.first?.window == .month)
+            #expect(budgets.first?.limit == NanoUSD(25_000_000_000) && budgets.first?.alertAt == [50, 80])
+            try await target.set(
+                try Self.limits(["max_budget": .number("20"), "soft_budget": .number("5")]), by: store)
+            let after = try await target.read(store)
+            #expect(after.budget?.id == before.id && after.budget?.alertAt == [25])
+            #expect(after.limits.maxBudget == NanoUSD(20_000_000_000) && after.limits.window == .month)
+        }
+    }
+
+    @Test("a cap without a duration is for all time only where there is no budget yet")
+    func firstBudget() async throws {
+        try await with { store, key in
+            try await LiteLLMScope(tenant: "acme", scope: .key(key)).set(
+                try Self.limits(["max_budget": .number("1")]), by: store)
+            #expect(try await store.budgets(tenant: "acme").map(\.window) == [.total])
+        }
+    }
+
+    @Test("of several budgets a cap without a duration takes none away")
+    func severalBudgets() async throws {
+        try await with { store, _ in
+            for window in [BudgetWindow.month, .day] {
+                _ = try await store.setBudget(BudgetDraft(tenant: "acme", window: window, limit: NanoUSD(9)))
+            }
+            try await LiteLLMScope(tenant: "acme", scope: .tenant).set(
+                try Self.limits(["max_budget": .number("1")]), by: store)
+            let budgets = try await store.budgets(tenant: "acme")
+            #expect(budgets.map(\.window) == [.month, .day])
+            #expect(budgets.map(\.limit) == [NanoUSD(1_000_000_000), NanoUSD(9)])
+        }
+    }
+
+    @Test("another duration keeps alerts, time zone and what is passed on, but for what is named")
+    func changesWindow() async throws {
+        try await with { store, key in
+            let target = LiteLLMScope(tenant: "acme", scope: .key(key))
+            _ = try await store.setBudget(
+                BudgetDraft(
+                    tenant: "acme", scope: .key(key), window: .month, limit: NanoUSD(9), alertAt: [50, 80],
+                    timeZone: "Europe/Berlin", weekStart: 7, rollover: .upTo(NanoUSD(3))))
+            try await target.set(
+                try Self.limits(["max_budget": .number("1"), "budget_duration": .text("7d")]), by: store)
+            var budgets = try await store.budgets(tenant: "acme")
+            var budget = try #require(budgets.first)
+            #expect(budgets.count == 1 && budget.window == .week && budget.alertAt == [50, 80])
+            #expect(budget.timeZone == "Europe/Berlin" && budget.weekStart == 7 && budget.rolloverUpTo == NanoUSD(3))
+            try await target.set(
+                try Self.limits([
+                    "max_budget": .number("2"), "budget_duration": .text("1000d"), "soft_budget": .number("1"),
+                ]), by: store)
+            budgets = try await store.budgets(tenant: "acme")
+            budget = try #require(budgets.first)
+            #expect(budgets.count == 1 && budget.window == .total && budget.alertAt == [50])
+            #expect(budget.rolloverUpTo == nil)
+        }
+    }
+
+    @Test(
+        "null for a limit that may be there is refused by name, and is as good as nothing for what is made",
+        arguments: [
+            "max_budget", "soft_budget", "budget_duration", "rpm_limit", "tpm_limit", "max_parallel_requests",
+        ])
+    func null(field: String) throws {
+        let error = #expect(throws: LiteLLMRecord.Failure.self) { try Self.limits([field: .null]) }
+        #expect(error?.field == field)
+        var record = LiteLLMRecord([field: .null])
+        let made = try LiteLLMLimits(&record)
+        #expect(made == LiteLLMLimits())
+    }
+}
