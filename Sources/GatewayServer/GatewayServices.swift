@@ -13,6 +13,10 @@ package struct GatewayLimits: Sendable {
     package var maxRequests = 512
     /// Output tokens held for when a direct call names no `max_tokens`.
     package var defaultMaxTokens: Int64 = 4096
+    /// The largest bound on an answer that a request may name.
+    package var maxMaxTokens = 131_072
+    /// The most messages that a request may have.
+    package var maxMessages = 2048
     /// A direct call without `max_tokens` is made smaller to fit a short budget, down to this.
     package var leastDirectTokens: Int64 = 256
     /// An escalation is made smaller to fit a short budget, down to this.

@@ -76,8 +76,13 @@ package final class PostgresLedger: SpendLedger {
     package var counters: LedgerCounters { tally.withLock { $0 } }
     /// Batches of all lanes since the start.
     package var batches: BatchTally { lanes.reduce(into: BatchTally()) { $0.add($1.tally) } }
-    /// What waits in the journal.
-    package var journalDepth: JournalDepth { journal.depth }
+    /// What waits in the journal, and in memory where the journal could not take it: a disk that is full must not look
+    /// like one that is not needed.
+    package var journalDepth: JournalDepth {
+        var depth = journal.depth
+        depth.records += homeless.withLock(\.count)
+        return depth
+    }
 
     // MARK: - Settling
 

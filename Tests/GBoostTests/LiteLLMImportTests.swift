@@ -5,6 +5,7 @@ import GatewayServer
 import Ledger
 import Logging
 import Postgres
+import Providers
 import Testing
 
 @testable import gboost
@@ -192,6 +193,24 @@ struct LiteLLMImportTests {
     }
 
     private static func digest(_ key: String) -> String { KeyHasher.plainDigest(key) }
+
+    @Test("what is written for a literal master key loads with that variable set, and finds the key")
+    func writtenConfigurationLoads() async throws {
+        try await with { shell, run in
+            let literal = Self.config.replacing("os.environ/MASTER", with: "sk-literal-master-key")
+            try Data(literal.utf8).write(to: shell.directory.appending(path: "litellm.yaml"))
+            let written = shell.directory.appending(path: "written.yaml").path()
+            let done = await run("--json --write \(written)")
+            #expect(done.status == .done, "\(done.errors)")
+            let reference = try #require(done.json("admin_key"))
+            let variable = String(reference.dropFirst("env:".count))
+            #expect(done.output.contains("put it into the variable \(variable)"), "\(done.output)")
+            let environment = [variable: "sk-literal-master-key", "GBOOST_DATABASE_URL": shell.url]
+            let configuration = try GatewayConfiguration.load(file: written, environment: environment)
+            #expect(configuration.administration.key?.description == reference)
+            #expect(!configuration.unusableSecrets(environment: environment).contains { $0.field == "admin.key" })
+        }
+    }
 
     @Test(
         "durations become windows, the next longer one where there is none",

@@ -1,6 +1,8 @@
 import Foundation
 import HTTPTypes
 import Hummingbird
+import NIOCore
+import NIOEmbedded
 import Testing
 
 @testable import GatewayServer
@@ -21,9 +23,36 @@ struct EndpointTests {
         let missing = try await Self.get(fixture, "/health/ready")
         #expect(missing.status == .serviceUnavailable && String(buffer: missing.body).contains("database"))
         fixture.services.notReady = { [] }
-        #expect(try await Self.get(fixture, "/health/drain", method: .post).status == .ok)
+        #expect(try await Self.drain(fixture.services, from: "127.0.0.1") == .ok)
         #expect(try await Self.get(fixture, "/health/ready").status == .serviceUnavailable)
         #expect(try await Self.get(fixture, "/health/live").status == .ok)
+    }
+
+    private static func drain(
+        _ services: GatewayServices, from peer: String?
+    ) async throws -> HTTPResponse.Status {
+        let channel = EmbeddedChannel()
+        if let peer { channel.remoteAddress = try SocketAddress(ipAddress: peer, port: 5000) }
+        let context = GatewayContext(source: .init(channel: channel, logger: services.logger))
+        let request = Request(
+            head: HTTPRequest(method: .post, scheme: "http", authority: "localhost", path: "/health/drain"),
+            body: RequestBody(buffer: ByteBuffer()))
+        return try await GatewayApplication.router(services).buildResponder().respond(to: request, context: context)
+            .status
+    }
+
+    @Test("Without an administrator's key only the gateway's own machine may have it drained")
+    func drainedFromHere() async throws {
+        for peer in ["10.0.0.7", "2001:db8::1", "::ffff:10.0.0.7", nil] {
+            let fixture = Fixture()
+            #expect(try await Self.drain(fixture.services, from: peer) == .forbidden, "\(peer ?? "nobody")")
+            #expect(!fixture.services.activity.isDraining)
+        }
+        for peer in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
+            let fixture = Fixture()
+            #expect(try await Self.drain(fixture.services, from: peer) == .ok, "\(peer)")
+            #expect(fixture.services.activity.isDraining)
+        }
     }
 
     @Test("row 5: Models list the caller's routes and the priced models of configured providers, and need a key")

@@ -42,6 +42,7 @@ struct AnswerEndpoints: Sendable {
         let body = try await request.wholeBody(services.limits)
         let wanted: WireRequest
         do throws(WireFormatError) { wanted = try reading(body) } catch { throw GatewayRefusal(error) }
+        try wanted.refuseBeyond(services.limits)
         let job = AnswerJob(
             shared: shared, caller: caller, request: wanted, passedHeaders: try Self.passedHeaders(request),
             options: try RequestOptions(request.headers), requestID: context.requestID,
@@ -189,7 +190,12 @@ extension Request {
         let most = min(most, limits.maxBodyBytes)
         let deadline = ContinuousClock.now + .seconds(limits.requestSeconds)
         var bytes: [UInt8] = []
-        for try await piece in body {
+        var pieces = body.makeAsyncIterator()
+        while true {
+            let next: ByteBuffer?
+            // All that a stream throws is of the connection's: not a failure of the gateway.
+            do { next = try await pieces.next() } catch { throw GatewayRefusal.unfinishedRequest }
+            guard let piece = next else { return bytes }
             guard bytes.count + piece.readableBytes <= most else {
                 throw GatewayRefusal.invalidRequest(
                     "The body is larger than \(most) bytes.", parameter: nil, status: 413)
@@ -200,6 +206,37 @@ extension Request {
             }
             bytes.append(contentsOf: piece.readableBytesView)
         }
-        return bytes
+    }
+}
+
+extension WireRequest {
+    /// Refuses what is over the configured bounds, naming the parameter as the client spelled it.
+    fileprivate func refuseBeyond(_ limits: GatewayLimits) throws {
+        if let named = outputLimit, named > limits.maxMaxTokens {
+            throw GatewayRefusal.invalidRequest(
+                "'\(limitName)' is \(named), and at most \(limits.maxMaxTokens) is let through.", parameter: limitName)
+        }
+        guard messageCount <= limits.maxMessages else {
+            throw GatewayRefusal.invalidRequest(
+                "There are \(messageCount) messages, and at most \(limits.maxMessages) are let through.",
+                parameter: "messages")
+        }
+    }
+
+    private var limitName: String {
+        switch self {
+        case .chat(let chat): chat.maxCompletionTokens == nil ? "max_tokens" : "max_completion_tokens"
+        case .messages: "max_tokens"
+        case .plain(let plain): plain.kind == .responses ? "max_output_tokens" : "max_tokens"
+        }
+    }
+
+    private var messageCount: Int {
+        switch self {
+        case .chat(let chat): chat.messages.count
+        // Its own count has the system prompt's blocks too.
+        case .messages(let messages): messages.document.root["messages"]?.elements.count ?? 0
+        case .plain: 0
+        }
     }
 }

@@ -3,15 +3,16 @@ internal import Hummingbird
 internal import NIOCore
 internal import WireFormat
 
-/// `/health/live`, `/health/ready`, `POST /health/drain`, `/metrics`, `/openapi.json`: no key needed, no tenant's data
-/// shown.
+/// `/health/live`, `/health/ready`, `/metrics`, `/openapi.json`: no key needed, no tenant's data shown. And
+/// `POST /health/drain`, which cannot be undone and is for the operator alone.
 struct HealthEndpoints: Sendable {
     let services: GatewayServices
 
     func register(on router: Router<GatewayContext>) {
         router.get("/health/live") { _, _ in Self.json(["status": "live"]) }
         router.get("/health/ready") { _, _ in await ready() }
-        router.post("/health/drain") { _, _ in
+        router.post("/health/drain") { request, context in
+            try requireOperator(request, context)
             services.activity.startDraining()
             return Self.json(["status": "draining"])
         }
@@ -23,6 +24,17 @@ struct HealthEndpoints: Sendable {
             return Response(
                 status: .ok, headers: [.contentType: "application/json"],
                 body: .init(byteBuffer: ByteBuffer(bytes: document)))
+        }
+    }
+
+    /// The tenants' port is also the operator's: its key tells them apart, or, where there is none, the machine.
+    private func requireOperator(_ request: Request, _ context: GatewayContext) throws {
+        if let administration = services.administration {
+            guard administration.isOperator(request) else { throw GatewayRefusal.notAdministrator }
+        } else if context.peer?.isLoopback != true {
+            throw GatewayRefusal(
+                status: 403, type: "permission_error", code: "loopback_only",
+                message: "Without an admin.key in the configuration this path is for the gateway's own machine only.")
         }
     }
 

@@ -17,7 +17,6 @@ struct AuthenticationMiddleware: RouterMiddleware {
         next: @concurrent (Request, GatewayContext) async throws -> Response
     ) async throws -> Response {
         guard let key = Self.key(in: request.headers) else { throw GatewayRefusal.invalidKey }
-        var context = context
         do {
             context.caller = try await catalog.authenticate(key)
         } catch {

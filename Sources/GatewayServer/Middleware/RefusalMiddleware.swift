@@ -55,6 +55,14 @@ struct RefusalMiddleware: RouterMiddleware {
     }
 }
 
+extension GatewayRefusal {
+    /// The request's stream broke before its end: the client has gone, or its framing is no HTTP. No fault of ours, and
+    /// nothing for the log.
+    static let unfinishedRequest = GatewayRefusal(
+        status: 400, type: "invalid_request_error", code: "request_unfinished",
+        message: "The request ended before its body did.")
+}
+
 extension ClientWire {
     /// The format of whoever sent this: by its path, or by the header that Anthropic's clients always send.
     init(_ request: Request) {

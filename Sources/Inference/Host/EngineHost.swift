@@ -47,8 +47,9 @@ package enum EngineHost {
         // Nor shall Swift's runtime print a backtrace, which takes seconds: requests wait for the next host.
         for crash in [SIGABRT, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP] { signal(crash, SIG_DFL) }
         signal(SIGPIPE, SIG_IGN)
-        // A terminal's interrupt goes to the gateway, which ends its hosts in order.
+        // A terminal's interrupt or hang-up goes to the gateway, which ends its hosts in order.
         signal(SIGINT, SIG_IGN)
+        signal(SIGHUP, SIG_IGN)
         _ = clinux_die_with_parent(SIGKILL)
         // Work space of every size comes and goes with adapters and contexts: what is free shall be the machine's.
         _ = clinux_map_large_blocks(256 << 10)

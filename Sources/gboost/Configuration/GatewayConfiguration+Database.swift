@@ -1,6 +1,11 @@
 internal import Foundation
 internal import Providers
 
+extension GatewayConfiguration.Database {
+    /// Whether the gateway has the cluster to itself, and may change its schema.
+    var isEmbedded: Bool { if case .embedded = location { true } else { false } }
+}
+
 extension GatewayConfiguration {
     /// Exactly one of `url` and `embedded`; given on two layers, the upper one wins, so that a variable can point a
     /// file's gateway at another database.

@@ -144,6 +144,17 @@ extension GatewayConfiguration {
         return configuration
     }
 
+    /// The same from the text of a file that is yet to be written.
+    static func load(
+        yaml: String, path: String, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws(ConfigurationError) -> GatewayConfiguration {
+        let file = try ConfigurationFile(yaml: yaml, path: path)
+        var layers = try ConfigurationLayers(file: file, sets: [], environment: environment)
+        var configuration = try GatewayConfiguration(&layers)
+        configuration.path = path
+        return configuration
+    }
+
     init(_ layers: inout ConfigurationLayers) throws(ConfigurationError) {
         server = try Self.server(&layers)
         database = try Self.database(&layers)

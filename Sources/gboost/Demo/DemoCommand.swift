@@ -45,11 +45,13 @@ struct Demo: Sendable {
         let upstream = DemoUpstream(
             simulatedPort: try await provider.boundPort(), environment: ProcessInfo.processInfo.environment,
             isCheck: isCheck)
-        try place.writeConfiguration(upstream: upstream, port: port)
+        let text = place.configurationText(upstream: upstream, port: port)
         CommandOutput.print("\(upstream.notice)\n")
         CommandOutput.print("==> starting PostgreSQL and the gateway\n")
         let process = try await GatewayProcess.start(
-            try GatewayConfiguration.load(file: place.configuration), logger: logger)
+            try GatewayConfiguration.load(yaml: text, path: place.configuration), logger: logger)
+        // Only now: until its journal was locked for this one, the file may have been a running demo's.
+        try text.write(toFile: place.configuration, atomically: true, encoding: .utf8)
         let tenant = try await DemoTenant.make(admin: process.admin, place: place, head: head, upstream: upstream)
         try await process.catalog.refresh()
         let (ports, announced) = AsyncStream.makeStream(of: Int.self)

@@ -59,17 +59,17 @@ struct DemoPlace: Sendable {
         return path
     }
 
-    /// Writes the gateway's configuration, for this process and for the commands that people try next.
-    func writeConfiguration(upstream: DemoUpstream, port: Int) throws {
+    /// The gateway's configuration as YAML, for this process and for the commands that people try next.
+    func configurationText(upstream: DemoUpstream, port: Int) -> String {
         let migrations = ProcessInfo.processInfo.environment["GBOOST_MIGRATIONS"] ?? "migrations"
-        let text = """
+        return """
             # Written by `gboost demo`; try: gboost spend --tenant demo --config \(configuration)
             server:    { host: 127.0.0.1, port: \(port), instance: demo }
             database:  { embedded: \(database) }
             ledger:    { journal: \(root)/journal, migrations: \(migrations) }
             providers:
             \(upstream.providers)
+
             """
-        try (text + "\n").write(toFile: configuration, atomically: true, encoding: .utf8)
     }
 }

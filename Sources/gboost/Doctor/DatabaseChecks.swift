@@ -17,11 +17,18 @@ struct DatabaseChecks {
         do {
             return try await DatabaseSession.run(configuration) { try await look($0) }
         } catch {
-            return [
-                .problem(
-                    "database", CommandRun.outcome(error).text,
-                    remedy: "start PostgreSQL, or mend database.url; the gateway answers from SLMs alone meanwhile")
-            ]
+            return [.problem("database", CommandRun.outcome(error).text, remedy: remedy(for: error))]
+        }
+    }
+
+    private func remedy(for error: any Error) -> String {
+        if let error = error as? LedgerError, error.code != .unavailable {
+            return "run, as the schema's owner: gboost migrate"
+        }
+        switch configuration.database.location {
+        case .embedded(let path): return "look at PostgreSQL's log in \(path)"
+        case .url, .reference:
+            return "start PostgreSQL, or mend database.url; the gateway answers from SLMs alone meanwhile"
         }
     }
 
@@ -30,8 +37,16 @@ struct DatabaseChecks {
     }
 
     private func look(_ pool: PostgresPool) async throws -> [Finding] {
-        let schema = await schema(pool)
+        let directory = configuration.ledger.migrations
+        let migrations = try? Migration.load(directory: directory)
+        // Throws where the server is away: only then is it known to be reached.
+        let statuses = try await Migrator(pool: pool, migrations: migrations ?? []).status()
         let reached = Finding.ok("database", "reached")
+        let schema =
+            migrations == nil
+            ? Finding.problem(
+                "schema", "is not looked at: the files in \(directory) cannot be read",
+                remedy: "set ledger.migrations to the directory 'migrations'") : Self.schema(statuses)
         guard schema.state == .ok else { return [reached, schema] }
         let unused = [UInt8](repeating: 0, count: KeyPepper.minBytes)  // nothing is hashed here
         let store = AdminStore(pool: pool, hasher: try KeyHasher(pepper: unused), actor: "doctor")
@@ -54,14 +69,21 @@ struct DatabaseChecks {
         return findings
     }
 
-    private func schema(_ pool: PostgresPool) async -> Finding {
-        do {
-            let migrations = try Migration.load(directory: configuration.ledger.migrations)
-            try await Migrator(pool: pool, migrations: migrations).requireCurrent()
-            return .ok("schema", "all \(migrations.count) migrations are applied")
-        } catch {
-            return .problem("schema", error.message, remedy: "run: gboost migrate")
+    static func schema(_ all: [MigrationStatus]) -> Finding {
+        if let changed = all.first(where: { $0.state == .changed }) {
+            return .problem(
+                "schema", "\(changed.name) was changed after it was applied",
+                remedy: "restore the file, and write a new one for the change")
         }
+        if let newer = all.last(where: { $0.state == .missing }) {
+            return .problem(
+                "schema", "is newer than this gateway: \(newer.name) was applied and is not among its files",
+                remedy: "use a gateway that is as new as the database")
+        }
+        if let next = all.first(where: { $0.state == .pending }) {
+            return .problem("schema", "\(next.name) is not applied yet", remedy: "run: gboost migrate")
+        }
+        return .ok("schema", "all \(all.count) migrations are applied")
     }
 
     private func look(

@@ -10,7 +10,9 @@ struct MachineChecks {
     static let lowDiskBytes: Int64 = 2 << 30
     static let leastDiskBytes: Int64 = 200 << 20
 
-    func run() -> [Finding] { secrets() + providers() + disk() + [port(), engine(), memory(), migrations()] }
+    func run() -> [Finding] {
+        secrets() + references() + providers() + disk() + [port(), engine(), memory(), migrations()]
+    }
 
     func secrets() -> [Finding] {
         let path = configuration.secrets.pepperPath
@@ -39,6 +41,20 @@ struct MachineChecks {
         return .warning("key pepper", "\(path) can be read by others", remedy: "chmod 600 \(path)")
     }
 
+    /// The other secrets, and the TLS files. Those of providers and of the database are looked at with them.
+    func references() -> [Finding] {
+        let problems = configuration.unusableSecrets(environment: environment).filter { problem in
+            !["secrets.", "providers.", "database."].contains { problem.field.hasPrefix($0) }
+        }
+        let remedy = "put it there, readable by the gateway alone, or name its place"
+        let secrets = problems.map { Finding.problem($0.field, $0.message, remedy: remedy) }
+        return secrets
+            + configuration.unusableTLS().map { problem in
+                Finding.problem(
+                    problem.field, problem.message, remedy: "name PEM files of one pair that the gateway can read")
+            }
+    }
+
     func providers() -> [Finding] {
         guard !configuration.providers.isEmpty else {
             return [
@@ -54,24 +70,25 @@ struct MachineChecks {
                     ? .ok(check, "serves \(home.file) as \(provider.name)/\(home.model)")
                     : .problem(check, "\(home.file) cannot be read", remedy: "name a GGUF file under 'file'")
             }
+            let references = provider.secretReferences
             let isLocal = ["127.0.0.1", "localhost", "::1"].contains(URL(string: provider.baseURL)?.host() ?? "")
-            if provider.baseURL.hasPrefix("http:"), !isLocal, provider.apiKey != nil {
+            if provider.baseURL.hasPrefix("http:"), !isLocal, !references.isEmpty {
                 return .warning(
                     check, "its key would travel unencrypted to \(provider.baseURL)", remedy: "use an https base_url")
             }
-            guard let reference = provider.apiKey else {
+            guard !references.isEmpty else {
                 return isLocal
                     ? .ok(check, "\(provider.baseURL), no key")
                     : .warning(check, "has no api_key", remedy: "set api_key to env:NAME or file:/path")
             }
-            do {
-                _ = try reference.resolve(environment: environment)
-            } catch {
+            let problems = references.compactMap { $0.problem(in: environment) }
+            guard problems.isEmpty else {
+                let text = problems.map { "\($0.field.split(separator: ".").last ?? "key"): \($0.message)" }
                 return .problem(
-                    check, "its key: \(error)",
-                    remedy: "put the key there, readable by the gateway alone")
+                    check, text.joined(separator: " "), remedy: "put the key there, readable by the gateway alone")
             }
-            return .ok(check, "\(provider.baseURL), key at \(reference)")
+            let places = references.map { "\($0.reference)" }.joined(separator: ", ")
+            return .ok(check, "\(provider.baseURL), key at \(places)")
         }
     }
 

@@ -30,10 +30,11 @@ extension LiteLLMPlan {
             switch LiteLLMReference(key) {
             case .environment(let name): adminKey = "env:\(name)"
             case .literal:
-                adminKey = "env:GBOOST_ADMIN_KEY"
+                // Without our prefix, by which the variable would be the value of admin.key itself.
+                adminKey = "env:ADMIN_KEY"
                 remark(
                     "general_settings.master_key",
-                    "a secret is given by reference only: put it into the variable GBOOST_ADMIN_KEY")
+                    "a secret is given by reference only: put it into the variable ADMIN_KEY")
             }
         }
         if record.take("database_url") != nil, source.rows.isEmpty {

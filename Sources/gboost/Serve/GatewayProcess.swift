@@ -15,6 +15,8 @@ internal import UnixSignals
 /// One gateway: every part made from the configuration, and run as services that stop in the right order.
 struct GatewayProcess: Sendable {
     let configuration: GatewayConfiguration
+    /// The embedded database. The journal's lock is this process's, so no other gateway works with it: one that was
+    /// found running was left behind by a gateway that was killed.
     let cluster: EmbeddedCluster?
     let pool: PostgresPool
     let ledger: PostgresLedger
@@ -44,9 +46,11 @@ struct GatewayProcess: Sendable {
         let logger = given ?? Self.logger(configuration)
         let tls = try configuration.tlsFiles(logger)
         var cluster: EmbeddedCluster?
+        var wasRunning = false
         let url: String
         if case .embedded(let path) = configuration.database.location {
             let embedded = EmbeddedCluster(directory: path)
+            wasRunning = embedded.isRunning
             url = try await embedded.start()
             cluster = embedded
         } else {
@@ -55,7 +59,8 @@ struct GatewayProcess: Sendable {
         do {
             return try await connect(configuration, url: url, cluster: cluster, tls: tls, logger: logger)
         } catch {
-            try? await cluster?.stop()
+            // One that ran may be another gateway's, which must outlive a start that fails on its journal's lock.
+            if !wasRunning { try? await cluster?.stop() }
             throw error
         }
     }
@@ -70,11 +75,12 @@ struct GatewayProcess: Sendable {
         settings.statementTimeout = ledgerConfiguration.reserveTimeout
         let migrations = try Migration.load(directory: configuration.ledger.migrations)
         // An embedded database belongs to this gateway alone; any other one is changed by its operator.
-        if cluster != nil { try await Self.migrate(migrations, settings, logger: logger) }
+        let isEmbedded = configuration.database.isEmbedded
+        if isEmbedded { try await Self.migrate(migrations, settings, logger: logger) }
         settings.role = DatabaseRole.app
         let pool = PostgresPool(
             configuration: settings, size: configuration.database.pool, maxWaiting: maxWaiting, logger: logger)
-        if cluster == nil { try await Migrator(pool: pool, migrations: migrations).requireCurrent() }
+        if !isEmbedded { try await Migrator(pool: pool, migrations: migrations).requireCurrent() }
         let pepper = try KeyPepper(configuration.secrets)
         let hasher = try KeyHasher(pepper: pepper.bytes)
         let journal = try SettlementJournal(directory: configuration.ledger.journal)
@@ -163,12 +169,14 @@ struct GatewayProcess: Sendable {
         return settings
     }
 
-    private static func limits(_ configuration: GatewayConfiguration) -> GatewayLimits {
+    static func limits(_ configuration: GatewayConfiguration) -> GatewayLimits {
         var limits = GatewayLimits()
         limits.maxBodyBytes = configuration.server.maxBodyBytes
         limits.maxRequests = configuration.server.maxRequests
         limits.requestSeconds = configuration.server.requestSeconds
-        limits.defaultMaxTokens = Int64(configuration.limits.defaultMaxTokens)
+        limits.defaultMaxTokens = Int64(min(configuration.limits.defaultMaxTokens, configuration.limits.maxMaxTokens))
+        limits.maxMaxTokens = configuration.limits.maxMaxTokens
+        limits.maxMessages = configuration.limits.maxMessages
         return limits
     }
 
@@ -215,8 +223,8 @@ struct GatewayProcess: Sendable {
 }
 
 extension GatewayProcess {
-    /// Serves until SIGTERM, SIGINT or cancellation. In-flight answers finish first, then the ledger is flushed, then
-    /// the engines and the database go.
+    /// Serves until SIGTERM, SIGINT, SIGHUP or cancellation. In-flight answers finish first, then the ledger is
+    /// flushed, then the engines and the database go.
     /// - Parameters:
     ///   - others: services that start after the gateway and stop before it.
     ///   - announce: called with the port once the gateway listens.
@@ -229,7 +237,7 @@ extension GatewayProcess {
         // Services stop in reverse order: the server first, the background work last.
         var group = ServiceGroupConfiguration(
             services: [.init(service: background), .init(service: drain), .init(service: server)] + others,
-            gracefulShutdownSignals: [.sigterm, .sigint],
+            gracefulShutdownSignals: Self.stopSignals(),
             logger: logger)
         group.maximumGracefulShutdownDuration = .seconds(configuration.server.drainSeconds + 30)
         do {
@@ -239,6 +247,18 @@ extension GatewayProcess {
             await close()
             throw error
         }
+    }
+
+    /// What ends it gracefully. A SIGHUP that was ignored when it started, as under `nohup`, stays ignored.
+    /// - Parameter status: the process's, in the form of /proc/self/status.
+    static func stopSignals(
+        status: String? = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+    ) -> [UnixSignal] {
+        let line = status?.split(separator: "\n").first { $0.hasPrefix("SigIgn:") }
+        let digits = line?.split(whereSeparator: \.isWhitespace).last ?? ""
+        let ignored = UInt64(digits, radix: 16) ?? 0
+        let hangUp = UInt64(1) << UInt64(UnixSignal.sighup.rawValue - 1)
+        return ignored & hangUp == 0 ? [.sigterm, .sigint, .sighup] : [.sigterm, .sigint]
     }
 
     private var address: GatewayAddress {

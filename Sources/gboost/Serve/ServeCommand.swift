@@ -1,20 +1,22 @@
 internal import ArgumentParser
-internal import Logging
 
 /// `gboost serve`: the gateway.
 struct ServeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "serve", abstract: "Runs the gateway until SIGTERM or SIGINT.")
+        commandName: "serve", abstract: "Runs the gateway until SIGTERM, SIGINT or SIGHUP.",
+        discussion: "Each of them lets running answers end, settles them, and stops an embedded database.")
 
     @OptionGroup var options: ConfigurationOptions
-    @Flag(help: "Check the configuration, print what is in force, and stop.")
+    @Flag(help: "Check the configuration and the secrets that it names, print what is in force, and stop.")
     var check = false
 
     func run() async throws {
         let configuration = try options.load()
         guard !check else {
-            _ = try configuration.tlsFiles(Logger(label: "gboost"))
-            return CommandOutput.print(configuration.describe())
+            let problems = configuration.unusableSecrets() + configuration.unusableTLS()
+            guard !problems.isEmpty else { return CommandOutput.print(configuration.describe()) }
+            let text = problems.map(\.description).joined(separator: "; ")
+            throw CommandFailure("configuration: \(text)", status: .configuration)
         }
         let process = try await GatewayProcess.start(configuration)
         let scheme = configuration.server.tls == nil ? "http" : "https"

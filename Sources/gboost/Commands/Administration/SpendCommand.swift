@@ -18,6 +18,11 @@ struct SpendCommand: AsyncParsableCommand {
     @Option(help: "table, json, csv, or focus: FOCUS columns as CSV, by day.") var format = Format.table
     @Flag(help: "The same as --format json.") var json = false
 
+    func validate() throws {
+        // FOCUS is columns; a script that asked for JSON must not be given CSV.
+        guard format != .focus || !json else { throw ValidationError("--json: --format focus is CSV only") }
+    }
+
     mutating func run() async throws {
         let options = AdminOptions(configuration: configuration, json: json || format == .json)
         let (tenant, by) = (tenant, by)
