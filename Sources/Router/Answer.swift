@@ -75,7 +75,8 @@ struct Answer: Sendable {
     private mutating func settle(
         _ segment: AnswerSegment, _ text: String, count: Int, reward: ProcessReward?, source: StepSource
     ) -> EmittedStep {
-        let step = EmittedStep(index: depth, segment: segment, text: text, source: source, reward: reward)
+        let step = EmittedStep(
+            index: depth, segment: segment, text: text, source: source, reward: reward, tokens: count)
         segments.append(segment)
         texts.append(text)
         // A provider's count may be missing or absurd: a step costs at least one token and never gives any back.

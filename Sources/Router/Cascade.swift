@@ -91,7 +91,7 @@ package struct Cascade: Strategy {
         if steps.isEmpty, attempt == 0 { promptTokens = draft.promptTokens }
         let goesRound = drafted.repetitions(of: draft.text) >= Stepwise.fatalRepetitions
         if !draft.text.isEmpty, !goesRound { steps.append(drafted.settle(draft, reward: reward)) }
-        let isStuck = draft.text.isEmpty || goesRound || draft.end == .length && draft.tokens.count < maxTokens
+        let isStuck = draft.text.isEmpty || goesRound || draft.end == .length && draft.tokenCount < maxTokens
         switch draft.end {
         case .answer: draftEnding = .stop
         case .length, .boundary:
@@ -167,6 +167,7 @@ package struct Cascade: Strategy {
         answer.summary.escalations += 1
         let isInterrupted = reply.end == .interrupted
         if isInterrupted { answer.degrade(.providerUnavailable) }
+        if reply.isStoppedAtOnce { return finish(.stop) }
         if reply.text.isEmpty || isInterrupted && !reply.wasStreamed { return emitDraft(from: 0) }
         let step = answer.settle(reply, text: reply.text)
         if isInterrupted {

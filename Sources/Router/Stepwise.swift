@@ -67,7 +67,7 @@ package struct Stepwise: Strategy {
         case (.ready, .start): return goOn()
         case (.drafting(_, let maxTokens), .drafted(let draft, let reward, let outlook)):
             self.outlook = outlook
-            return weigh(draft, reward, filled: draft.end == .length && draft.tokens.count < maxTokens)
+            return weigh(draft, reward, filled: draft.end == .length && draft.tokenCount < maxTokens)
         case (.drafting(let attempt, _), .draftFailed(let error)): return handle(error, attempt: attempt)
         case (.escalating(let kind), .wrote(let reply)):
             answer.summary.escalations += 1
@@ -204,6 +204,7 @@ extension Stepwise {
             answer.degrade(.providerUnavailable)
             barred = .refusedEarlier
         }
+        if reply.isStoppedAtOnce { return finish(.stop) }
         // A broken piece that the client has not seen is dropped: it may end in the middle of a number.
         let isUseless = reply.text.allSatisfy(\.isWhitespace) || answer.repetitions(of: closed(reply, kind)) > 2
         if !reply.wasStreamed || reply.text.isEmpty, isUseless || isInterrupted {

@@ -145,11 +145,20 @@ package struct LLMReply: Hashable, Sendable {
     /// The text was sent to the client while it came, so that it is not to be emitted again. Only for `.rest` and
     /// `.direct`.
     package var wasStreamed: Bool
+    /// The client's stop string that it ended before: the answer is over, also where nothing stands before it.
+    package var stop: String?
     package init(text: String, end: LLMReplyEnd, tokens: Int, wasStreamed: Bool = false) {
         self.text = text
         self.end = end
         self.tokens = tokens
         self.wasStreamed = wasStreamed
+    }
+}
+
+extension LLMReply {
+    /// Has nothing to show, since the client's stop string came first: unlike an empty one, it ends the answer.
+    var isStoppedAtOnce: Bool {
+        stop != nil && text.allSatisfy(\.isWhitespace) && !(wasStreamed && !text.isEmpty)
     }
 }
 
@@ -183,6 +192,8 @@ package struct EmittedStep: Hashable, Sendable {
     package var text: String
     package var source: StepSource
     package var reward: ProcessReward?
+    /// As whoever wrote it counts them.
+    package var tokens: Int
 }
 
 /// How an answer ended.

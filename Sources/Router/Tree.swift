@@ -235,6 +235,7 @@ extension Tree {
             answer.degrade(.providerUnavailable)
             barred = .refusedEarlier
         }
+        if reply.isStoppedAtOnce { return finish(.stop) }
         let text = kind == .step && reply.end == .step ? answer.closed(reply.text) : reply.text
         let isUseless = reply.text.allSatisfy(\.isWhitespace) || answer.repetitions(of: text) > 2
         if !reply.wasStreamed || reply.text.isEmpty, isUseless || isInterrupted {

@@ -10,6 +10,8 @@ package enum EscalationReply: Hashable, Sendable {
 
     /// One step, with the separator behind it, so that it can be appended as it is.
     case step(String)
+    /// A step that was cut off before its end: it stays open, and whoever goes on finishes it.
+    case cut(String)
     /// The end of the answer: the rest as asked, or a step that completes it, or a whole solution given for a step.
     case rest(String)
     case refused(Refusal)
@@ -27,11 +29,14 @@ extension EscalationPrompt {
 
     /// Checks a reply against what was asked.
     ///
-    /// White space around it and accepted steps restated at its start are dropped. Asked for a step, it is cut at the
-    /// first separator; several steps that the provider ended by itself are a whole solution, taken as the rest, since
-    /// it is paid for. A step followed by `endMark` ends the answer.
+    /// White space around it and accepted steps restated at its start are dropped, but for what parts it from the
+    /// accepted steps. Asked for a step, it is cut at the first separator; several steps that the provider ended by
+    /// itself are a whole solution, taken as the rest, since it is paid for. A step followed by `endMark` ends the
+    /// answer.
     package func clean(_ reply: String, ask: Ask, finish: Finish) -> EscalationReply {
         var text = Self.trimmed(reply[...])
+        let leading = String(reply[..<text.startIndex])
+        let trailing = String(reply[text.endIndex...])
         var isEnd = false
         if text.hasSuffix(Self.endMark) {
             isEnd = true
@@ -40,16 +45,74 @@ extension EscalationPrompt {
         guard !text.isEmpty else { return .refused(.empty) }
         guard let separator, !separator.isEmpty else {
             if isRepetition(text) { return .refused(.repetition) }
-            return isEnd || ask == .rest ? .rest(String(text)) : .step(String(text))
+            let whole = seam(leading, before: String(text), isRestated: false) + String(text)
+            if isEnd || ask == .rest { return .rest(whole) }
+            return finish == .cut ? .cut(whole + trailing) : .step(whole)
         }
         let said = Self.split(text, at: separator)
         let pieces = withoutRestated(said)
         guard let first = pieces.first else { return .refused(.repetition) }
         // Untouched where nothing was restated: its blank lines are its own.
-        let whole = pieces.count == said.count ? String(text) : pieces.joined(separator: separator)
-        if ask == .rest || isEnd || (pieces.count > 1 && finish == .stopped) { return .rest(whole) }
+        let isRestated = pieces.count < said.count
+        let whole = isRestated ? pieces.joined(separator: separator) : String(text)
+        let gap = seam(leading, before: first, isRestated: isRestated)
+        if ask == .rest || isEnd || (pieces.count > 1 && finish == .stopped) { return .rest(gap + whole) }
         if isRepetition(first[...]) { return .refused(.repetition) }
-        return .step(first + separator)
+        // A separator would close what the provider did not: the SLM would reason on from half a sentence.
+        let isClosed = Array(trailing.utf8).position(of: Array(separator.utf8), from: 0) != nil
+        guard finish == .cut, pieces.count == 1, !isClosed else { return .step(gap + first + separator) }
+        return .cut(gap + first + trailing)
+    }
+
+    /// White space between the accepted steps and what a reply adds to them.
+    ///
+    /// Where the steps end in white space, that parts them. Else the reply's own stays. Where it has none either, a
+    /// step that was cut at its bound of tokens meets a model that begins afresh: tokens end with words far more often
+    /// than within them, and two words glued together read worse than one word in two, so words get a space. Two digits
+    /// may be one number, and scripts from Thai eastwards put no spaces between words: they get none.
+    /// - Parameter leading: white space that the reply begins with.
+    func seam(_ leading: String, before text: String, isRestated: Bool) -> String {
+        guard let last = acceptedSteps.last(where: { !$0.isEmpty })?.unicodeScalars.last,
+            !last.properties.isWhitespace
+        else { return "" }
+        if isRestated { return separator ?? "" }
+        guard leading.isEmpty, let first = text.unicodeScalars.first else { return leading }
+        let digits: ClosedRange<Unicode.Scalar> = "0"..."9"
+        func isWord(_ scalar: Unicode.Scalar) -> Bool {
+            scalar.value < 0x0E00 && (scalar.properties.isAlphabetic || digits.contains(scalar))
+        }
+        let isNumber = digits.contains(last) && digits.contains(first)
+        return isWord(last) && isWord(first) && !isNumber ? " " : ""
+    }
+
+    /// Cuts `text`, which goes on from the accepted steps, at the first of the client's stop strings; nil: none is in
+    /// it. One that begins in the steps counts: the client reads both as one text.
+    package func cut(_ text: String, at stops: [String]) -> (text: String, stop: String)? {
+        let stops = stops.filter { !$0.isEmpty }
+        let marks = stops.map { Array($0.utf8) }
+        let bytes = Array(text.utf8)
+        guard let found = Self.firstStop(marks, in: bytes, after: endOfSteps(for: marks)) else { return nil }
+        return (String(decoding: bytes[..<found.at], as: UTF8.self), stops[found.index])
+    }
+
+    /// The end of the accepted steps in which one of `stops` may have begun.
+    func endOfSteps(for stops: [[UInt8]]) -> [UInt8] {
+        Array(acceptedSteps.joined().utf8.suffix(max(0, (stops.map(\.count).max() ?? 0) - 1)))
+    }
+
+    /// Which of `stops` stands first in `bytes`, and where. One that has begun in `before` cuts at 0; one that lies
+    /// there as a whole was let pass.
+    static func firstStop(
+        _ stops: [[UInt8]], in bytes: [UInt8], after before: [UInt8]
+    ) -> (index: Int, at: Int)? {
+        let text = before + bytes
+        var first: (index: Int, start: Int)?
+        for (index, stop) in stops.enumerated() {
+            let from = max(0, before.count - stop.count + 1)
+            guard let start = text.position(of: stop, from: from), start < (first?.start ?? .max) else { continue }
+            first = (index, start)
+        }
+        return first.map { ($0.index, max(0, $0.start - before.count)) }
     }
 
     /// Drops the accepted steps that a reply repeats in order from the answer's start.

@@ -5,53 +5,76 @@
 /// client's. What was let out is never taken back. Pure: no clock, no I/O.
 package struct RestStream: Sendable {
     private let prompt: EscalationPrompt
+    private let stopStrings: [String]
     private let stops: [[UInt8]]
     /// Normalized; what the reply may begin by restating.
     private let accepted: [String]
     private let separator: [UInt8]
+    /// The end of the answer so far: a stop string may have begun there.
+    private var before: [UInt8]
+    /// White space that the reply begins with.
+    private var leading: [UInt8] = []
+    /// What parts the reply from the accepted steps, until there is something to part.
+    private var seam: [UInt8] = []
     /// Came, and is not let out yet.
     private var pending: [UInt8] = []
     /// Whether it is known what the reply begins with.
     private var hasBegun = false
     /// Behind a restated step: blank lines there belong to nothing.
     private var skipsBlank = false
-    /// A stop string of the client's was met: nothing after it counts.
-    package private(set) var isStopped = false
+    /// The stop string of the client's that was met: nothing after it counts.
+    package private(set) var stop: String?
     /// Everything that was let out.
     package private(set) var text = ""
 
     /// - Parameter stop: the client's stop strings.
     package init(_ prompt: EscalationPrompt, stop: [String]) {
         self.prompt = prompt
-        stops = stop.map { Array($0.utf8) }.filter { !$0.isEmpty }
+        stopStrings = stop.filter { !$0.isEmpty }
+        stops = stopStrings.map { Array($0.utf8) }
+        before = prompt.endOfSteps(for: stops)
         separator = Array((prompt.separator ?? "").utf8)
         accepted = prompt.acceptedPieces
     }
 
     /// Takes the next piece of the reply; gives what may go to the client now, which may be nothing.
     package mutating func take(_ piece: String) -> String {
-        guard !isStopped else { return "" }
+        guard stop == nil else { return "" }
         pending += piece.utf8
         if !hasBegun {
-            pending.removeFirst(pending.prefix { Self.isSpace($0) }.count)
+            let blank = pending.prefix { Self.isSpace($0) }
+            leading += blank
+            pending.removeFirst(blank.count)
             guard !pending.isEmpty, let restated = restatedBytes() else { return "" }
+            let begun = String(decoding: pending, as: UTF8.self)
+            let white = String(decoding: leading, as: UTF8.self)
+            seam = Array(prompt.seam(white, before: begun, isRestated: restated > 0).utf8)
             pending.removeFirst(restated)
             hasBegun = true
             skipsBlank = restated > 0
         }
         while skipsBlank, pending.starts(with: separator) { pending.removeFirst(separator.count) }
         skipsBlank = skipsBlank && pending.isEmpty
+        if !pending.isEmpty {
+            pending = seam + pending
+            seam = []
+        }
         return release(isLast: false)
     }
 
     /// The reply has ended properly; gives the last of it.
     package mutating func finish(_ finish: EscalationPrompt.Finish) -> String {
-        guard !isStopped else { return "" }
+        guard stop == nil else { return "" }
         if !hasBegun {
             hasBegun = true
-            let whole = prompt.clean(String(decoding: pending, as: UTF8.self), ask: .rest, finish: finish)
+            let reply = String(decoding: leading + pending, as: UTF8.self)
+            let whole = prompt.clean(reply, ask: .rest, finish: finish)
+            pending = []
             guard case .rest(let rest) = whole else { return "" }
-            pending = Array(rest.utf8)
+            let cut = prompt.cut(rest, at: stopStrings)
+            stop = cut?.stop
+            text = cut?.text ?? rest
+            return text
         }
         return release(isLast: true)
     }
@@ -61,6 +84,8 @@ package struct RestStream: Sendable {
     /// Bytes of accepted steps that the reply begins with; nil: it cannot be said yet.
     private func restatedBytes() -> Int? {
         guard !accepted.isEmpty else { return 0 }
+        // Nothing but restated steps may stand before the mark, which belongs to none of them.
+        guard !isMarked(trimmed(pending.count)) else { return nil }
         guard !separator.isEmpty else {
             let said = EscalationPrompt.normalized(String(decoding: pending[..<clearEnd(isLast: false)], as: UTF8.self))
             return accepted.contains { $0.hasPrefix(said) } ? nil : 0
@@ -98,13 +123,15 @@ package struct RestStream: Sendable {
 
     private mutating func release(isLast: Bool) -> String {
         var end = pending.count
-        if let cut = stops.compactMap({ pending.position(of: $0, from: 0) }).min() {
-            isStopped = true
-            end = cut
+        if let found = EscalationPrompt.firstStop(stops, in: pending, after: before) {
+            stop = stopStrings[found.index]
+            end = found.at
         } else {
             end = clearEnd(isLast: isLast)
         }
         let piece = String(decoding: pending[..<end], as: UTF8.self)
+        before += pending[..<end]
+        before.removeFirst(max(0, before.count - (stops.map(\.count).max() ?? 0)))
         pending.removeFirst(end)
         text += piece
         return piece
@@ -114,12 +141,20 @@ package struct RestStream: Sendable {
     /// stop string.
     private func clearEnd(isLast: Bool) -> Int {
         var end = pending.count
-        if !isLast { end -= stops.map { Self.overlap(pending[...], $0) }.max() ?? 0 }
+        if !isLast {
+            let text = (before + pending)[...]
+            end = max(0, end - (stops.map { Self.overlap(text, $0) }.max() ?? 0))
+        }
         end = trimmed(end)
         let mark = Array(EscalationPrompt.endMark.utf8)
-        let isMarked = pending[..<end].suffix(mark.count).elementsEqual(mark)
-        let held = isMarked ? mark.count : isLast ? 0 : Self.overlap(pending[..<end], mark)
+        let held = isMarked(end) ? mark.count : isLast ? 0 : Self.overlap(pending[..<end], mark)
         return held > 0 ? trimmed(end - held) : end
+    }
+
+    /// Whether the mark of the end stands before `end`.
+    private func isMarked(_ end: Int) -> Bool {
+        let mark = EscalationPrompt.endMark.utf8
+        return pending[..<end].suffix(mark.count).elementsEqual(mark)
     }
 
     /// `end`, moved back over white space.

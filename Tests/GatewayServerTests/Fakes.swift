@@ -147,11 +147,16 @@ final class FakeSLM: SmallLanguageModel {
     let steps: [String]
     /// How it calls tools.
     let format: ToolCallFormat?
+    /// Another server's, which keeps its tokens to itself.
+    let isRemote: Bool
     private let failure: Mutex<LocalModelError?>
     private let seen = Mutex<[DraftRequest]>([])
-    init(_ steps: [String], failure: LocalModelError? = nil, format: ToolCallFormat? = nil) {
+    init(
+        _ steps: [String], failure: LocalModelError? = nil, format: ToolCallFormat? = nil, isRemote: Bool = false
+    ) {
         self.steps = steps
         self.format = format
+        self.isRemote = isRemote
         self.failure = Mutex(failure)
     }
     var requests: [DraftRequest] { seen.withLock { $0 } }
@@ -163,9 +168,12 @@ final class FakeSLM: SmallLanguageModel {
         seen.withLock { $0.append(request) }
         if let error = failure.withLock({ $0 }) { throw error }
         let index = min(request.answer.count, steps.count - 1)
-        return StepDraft(
-            text: steps[index], tokens: [Int32(index)], logProbabilities: [-0.5], hidden: [Float(index)],
-            end: index == steps.count - 1 ? .answer : .boundary, promptTokens: 10, reusedTokens: 0)
+        var draft = StepDraft(
+            text: steps[index], tokens: isRemote ? [] : [Int32(index)], logProbabilities: isRemote ? [] : [-0.5],
+            hidden: [Float(index)], end: index == steps.count - 1 ? .answer : .boundary, promptTokens: 10,
+            reusedTokens: 0)
+        draft.remoteTokens = isRemote ? 7 : nil
+        return draft
     }
     func end(session: UUID) async {}
 }

@@ -14,11 +14,13 @@ struct PaidHopTests {
         tiers: [PriceTier(aboveInputTokens: 200, rates: TokenRates(input: 5000, output: 20_000))],
         perCall: NanoUSD(7), batchPercent: 50)
 
-    private static func hop(_ ledger: FakeLedger, price: ModelPrice? = price) -> PaidHop {
+    private static func hop(
+        _ ledger: FakeLedger, price: ModelPrice? = price, scripts: [FakeProvider.Script] = []
+    ) -> PaidHop {
         var catalog = FakeCatalog()
         catalog.prices[Fixture.model] = price
         return PaidHop(
-            catalog: catalog, ledger: ledger, providers: ["sim": FakeProvider([])],
+            catalog: catalog, ledger: ledger, providers: ["sim": FakeProvider(scripts)],
             guards: ProviderGuards(), metrics: Fixture().services.metrics,
             logger: Logger(label: "test"))
     }
@@ -56,6 +58,25 @@ struct PaidHopTests {
             escalation: EscalationRecord(kind: .direct, reason: "asked for"))
         #expect(posted == held.amount && ledger.snapshot.settlements.first?.outcome == .estimated)
         await #expect(throws: PaidRefusal.self) { try await hop.hold(Self.plan(input: 300, output: 10, least: 5)) }
+    }
+
+    @Test("Whoever asked for a call that broke before its answer is told what was posted, and what is left after it")
+    func breaks() async throws {
+        let amount = NanoUSD(300 * 12_500 / 1000 + 10 * 40 + 7)
+        let cases: [(ProviderError.Code, NanoUSD)] = [(.interrupted, amount), (.status, .zero)]
+        for (code, posted) in cases {
+            let ledger = FakeLedger(limit: NanoUSD(NanoUSD.perDollar))
+            let error = ProviderError(code: code, status: code == .status ? 400 : nil, message: "broke")
+            let hop = Self.hop(ledger, scripts: [FakeProvider.Script(openError: error)])
+            let refusal = await #expect(throws: PaidRefusal.self) {
+                _ = try await hop.attempt(
+                    Self.plan(input: 300, output: 10), record: EscalationRecord(kind: .direct, reason: "asked for")
+                ) { PaidCall(model: $0.plan.model, body: [], isStream: false, requestID: "1") }
+            }
+            let charge = try #require(refusal?.charge)
+            #expect(charge.cost == posted && charge.budget.settled == posted && charge.budget.held == .zero)
+            #expect(ledger.snapshot.settled == posted.rawValue)
+        }
     }
 
     @Test("row 6: Without a price, or with one whose bound does not fit, nothing is held")

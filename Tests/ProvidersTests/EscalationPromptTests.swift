@@ -119,6 +119,39 @@ struct EscalationReplyTests {
         #expect(prompt.clean("The answer is 14. [END]", ask: .step, finish: .stopped) == .rest("The answer is 14."))
     }
 
+    @Test("one step cut short stays open, with or without a separator to close it by")
+    func cutOpen() {
+        #expect(prompt.clean(" So it is ", ask: .step, finish: .cut) == .cut("So it is "))
+        #expect(prompt.clean("2+12 = 14\nSo 1", ask: .step, finish: .cut) == .cut("So 1"))
+        #expect(prompt.clean("So 14.\n", ask: .step, finish: .cut) == .step("So 14.\n"))
+        #expect(prompt.clean("So 14. [END]", ask: .step, finish: .cut) == .rest("So 14."))
+        let free = EscalationPrompt(model: "m", messages: [], acceptedSteps: ["1\n"], separator: nil, maxTokens: 9)
+        #expect(free.clean("So 1", ask: .step, finish: .cut) == .cut("So 1"))
+        #expect(free.clean("So 14.", ask: .step, finish: .stopped) == .step("So 14."))
+    }
+
+    @Test("a reply to an answer that stops within a line neither glues words nor parts numbers")
+    func seam() {
+        let cases: [(accepted: String, reply: String, added: String)] = [
+            ("The sum", "is 3.", " is 3."), ("The sum", "\n is 3.", "\n is 3."), ("The sum ", " is 3.", "is 3."),
+            ("x = 1", "4.", "4."), ("x", "1", " 1"), ("f(", "x)", "x)"), ("x = 1", ".5", ".5"),
+            ("答案是", "三。", "三。"), ("The sum", "The sum\nis 3.", "\nis 3."), ("", " is 3.", "is 3."),
+        ]
+        for (accepted, reply, added) in cases {
+            let prompt = EscalationPrompt(
+                model: "m", messages: [], acceptedSteps: [accepted], separator: "\n", maxTokens: 9)
+            #expect(prompt.clean(reply, ask: .rest, finish: .stopped) == .rest(added))
+            #expect(prompt.clean(reply, ask: .step, finish: .stopped) == .step(added + "\n"))
+        }
+    }
+
+    @Test("a stop string may begin in the accepted steps; one that lies in them was let pass")
+    func stops() {
+        #expect(prompt.cut("Q: two", at: ["", "\nQ:"]).map { [$0.text, $0.stop] } == ["", "\nQ:"])
+        #expect(prompt.cut("Two. Q:", at: ["\nQ:", "Q", "wo"]).map { [$0.text, $0.stop] } == ["T", "wo"])
+        #expect(prompt.cut("Two.", at: ["14.\n", " = 14\n", "=", ""])?.stop == nil)
+    }
+
     @Test("several steps cut short are one step")
     func cutShort() {
         #expect(prompt.clean("So 14.\nThe ans", ask: .step, finish: .cut) == .step("So 14.\n"))

@@ -131,6 +131,61 @@ struct StrategyTests {
         #expect(strategy.next(.emitted) == .finish(Finish(reason: .stop, degraded: .providerUnavailable)))
     }
 
+    @Test(
+        "A reply that the client's stop string ends at once ends the answer; an empty one leaves it to the draft",
+        arguments: StrategyKind.allCases.filter { $0 != .direct })
+    func stoppedAtOnce(_ kind: StrategyKind) throws {
+        for stop in [String?.none, "STOP"] {
+            var strategy = Self.make(kind) { $0.maxResamples = 0 }
+            _ = strategy.next(.start)
+            guard case .escalate = strategy.next(Self.drafted("a", 0.1, .answer)) else { throw Unexpected() }
+            var reply = LLMReply(text: "", end: stop == nil ? .step : .answer, tokens: 1)
+            reply.stop = stop
+            let action = strategy.next(.wrote(reply))
+            if stop == nil {
+                #expect(Self.emitted(action) == "slm: a")
+            } else {
+                #expect(action == .finish(Finish(reason: .stop, degraded: nil)))
+            }
+        }
+    }
+
+    @Test("A step that the LLM was cut off in stays open, and the SLM goes on within it", arguments: [true, false])
+    func cutStep(_ isTree: Bool) throws {
+        var strategy = Self.make(isTree ? .tree : .stepwise) {
+            $0.maxResamples = 0
+            $0.stepGainShare = 0.95
+            $0.llmSuccessPrior = 1
+            $0.llmRestSeconds = 1000
+        }
+        _ = strategy.next(.start)
+        guard case .escalate(let plan) = strategy.next(Self.drafted("bad\n", 0.1)) else { throw Unexpected() }
+        #expect(plan.kind == .step)
+        let reply = LLMReply(text: "two is", end: .length, tokens: 2)
+        #expect(Self.emitted(strategy.next(.wrote(reply))) == "llm: two is")
+        guard case .draft(let next) = strategy.next(.emitted) else { throw Unexpected() }
+        #expect(next.answer == [.text("two is")])
+    }
+
+    @Test("A full step of another server's, which keeps its tokens, does not end the answer", arguments: [true, false])
+    func remoteTokens(_ isCascade: Bool) throws {
+        var strategy = Self.make(isCascade ? .cascade : .stepwise) { $0.maxStepTokens = 8 }
+        _ = strategy.next(.start)
+        guard case .drafted(var draft, let reward, let outlook) = Self.drafted("a long step", 0.99, .length) else {
+            throw Unexpected()
+        }
+        draft.tokens = []
+        draft.remoteTokens = 8
+        var action = strategy.next(.drafted(draft, reward: reward, outlook: outlook))
+        if !isCascade {
+            guard case .emit(let step) = action else { throw Unexpected() }
+            #expect(step.tokens == 8)
+            action = strategy.next(.emitted)
+        }
+        guard case .draft(let next) = action else { throw Unexpected() }
+        #expect(next.answer == [.text("a long step")])
+    }
+
     @Test("Stepwise: an SLM that goes round in circles is taken for poor, and stopped where nobody helps")
     func circles() throws {
         var strategy = Self.make(.stepwise) { $0.escalationForbidden = true }

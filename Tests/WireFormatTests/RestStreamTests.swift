@@ -36,6 +36,17 @@ struct RestStreamTests {
         #expect(Self.played(["One. ST", "OP two"], stop: ["STOP"]) == ["One.", " ", ""])
         #expect(Self.played(["One. ST", "ILL two"], stop: ["STOP"]) == ["One.", " STILL two", ""])
         #expect(Self.played(["a", "b", "c"], stop: ["c", "bc"]) == ["a", "", "", ""])
+        #expect(Self.played(["Q", ": two"], accepted: ["One.\n"], stop: ["\nQ:"]) == ["", "", ""])
+        #expect(Self.played(["Q", "uite."], accepted: ["One.\n"], stop: ["\nQ:"]) == ["", "Quite.", ""])
+    }
+
+    @Test("Where the accepted steps end within a line, words are not glued together")
+    func seam() {
+        #expect(Self.played(["is", " 3."], accepted: ["The sum"]) == [" is", " 3.", ""])
+        #expect(Self.played([" ", "\n is 3."], accepted: ["The sum"]) == ["", " \n is 3.", ""])
+        #expect(Self.played(["4."], accepted: ["x = 1"]) == ["4.", ""])
+        #expect(Self.played(["The sum\n", "is 3."], accepted: ["The sum"]) == ["", "\nis 3.", ""])
+        #expect(Self.played(["The", " sum"], accepted: ["The sum"]) == ["", "", ""])
     }
 
     @Test(
@@ -47,6 +58,7 @@ struct RestStreamTests {
         #expect(Self.played(["Two.", "\n", "Three."], accepted: accepted) == ["", "", "Three.", ""])
         #expect(Self.played(["On", "ly three."], accepted: accepted) == ["", "Only three.", ""])
         #expect(Self.played(["One.\n", "Three."], accepted: accepted) == ["", "One.\nThree.", ""])
+        #expect(Self.played(["Two.[END]", "\n"], accepted: accepted) == ["", "", ""])
         #expect(Self.played(["One.\nTwo.\n"], accepted: accepted) == ["", ""])
         #expect(Self.played(["One", "."], accepted: ["One. "], separator: nil) == ["", "", ""])
         #expect(Self.played(["One", ". Two."], accepted: ["One. "], separator: nil) == ["", "One. Two.", ""])
@@ -64,10 +76,12 @@ struct RestStreamTests {
         let words = [
             "One.", "Two.", "Three", "four", "Answer: 3", "[END]", "[EN", " ", "  ", "\n", "é", "🙂", "ST", "OP",
         ]
-        let accepted = [["One.\n", "Two.\n"], ["One.\n"], [], ["Two.\n", "One.\n", "Two.\n"]][
-            Int.random(in: 0..<4, using: &random)]
+        let accepted = [
+            ["One.\n", "Two.\n"], ["One.\n"], [], ["Two.\n", "One.\n", "Two.\n"], ["One.\n", "Two"],
+            ["One.\n", "Two#"],
+        ][Int.random(in: 0..<6, using: &random)]
         let separator: String? = Bool.random(using: &random) ? "\n" : nil
-        let stop = Bool.random(using: &random) ? ["STOP", "STO"] : []
+        let stop = Bool.random(using: &random) ? ["STOP", "STO", "#ST"] : []
         var reply = Bool.random(using: &random) ? accepted.joined() : ""
         for _ in 0..<Int.random(in: 0..<12, using: &random) { reply += words.randomElement(using: &random) ?? "" }
         var pieces: [String] = []
@@ -79,10 +93,9 @@ struct RestStreamTests {
         }
         let out = Self.played(pieces, accepted: accepted, separator: separator, stop: stop).joined()
         var whole = ""
-        if case .rest(let text) = Self.prompt(accepted, separator: separator).clean(reply, ask: .rest, finish: .stopped)
-        {
-            let cuts = stop.compactMap { text.firstRange(of: $0)?.lowerBound }
-            whole = String(text[..<(cuts.min() ?? text.endIndex)])
+        let prompt = Self.prompt(accepted, separator: separator)
+        if case .rest(let text) = prompt.clean(reply, ask: .rest, finish: .stopped) {
+            whole = prompt.cut(text, at: stop)?.text ?? text
         }
         #expect(Self.lines(out) == Self.lines(whole), "\(pieces), \(accepted), \(String(describing: separator))")
     }

@@ -89,11 +89,12 @@ struct AnswerJob: Sendable {
     }
 
     /// Ends the request with a refusal instead of an answer.
-    func refuse(_ refusal: GatewayRefusal, route: String?) async {
+    /// - Parameter cost: of paid calls that came to nothing.
+    func refuse(_ refusal: GatewayRefusal, route: String?, cost: NanoUSD = .zero) async {
         var refusal = refusal
         refusal.isCounted = true
         stream.fail(refusal)
-        await record(nil, route: route, status: refusal.status)
+        await record(failed: route, status: refusal.status, cost: cost)
     }
 
     private func count(_ summary: AnswerReport, route: String, elapsed: Duration) {
@@ -113,8 +114,21 @@ struct AnswerJob: Sendable {
     ///   - slm: the local model that worked on it.
     ///   - learning: what the route's router learns from it, and who is told when that is recorded.
     func record(
-        _ summary: AnswerReport?, route: String?, status: Int, slm: String? = nil, learning: RecordedLearning? = nil
+        _ summary: AnswerReport, route: String?, status: Int, slm: String? = nil, learning: RecordedLearning? = nil
     ) async {
+        var record = row(summary, route: route, status: status)
+        record.slm = slm
+        save(record, learning)
+    }
+
+    /// The same of a request without an answer, whose paid calls may have cost something all the same.
+    func record(failed route: String?, status: Int, cost: NanoUSD) async {
+        var record = row(nil, route: route, status: status)
+        record.costNanoUSD = cost.rawValue
+        save(record, nil)
+    }
+
+    private func row(_ summary: AnswerReport?, route: String?, status: Int) -> RequestRecord {
         let elapsed = ContinuousClock.now - startedAt
         let registry = services.metrics.registry
         let tenant = caller.tenant.name
@@ -132,8 +146,11 @@ struct AnswerJob: Sendable {
             degraded: summary?.degraded, slmInputTokens: summary?.slmInputTokens ?? 0,
             slmOutputTokens: summary?.slmOutputTokens ?? 0, costNanoUSD: summary?.cost.rawValue ?? 0,
             startedAt: startedOn, milliseconds: Int64(elapsed / .milliseconds(1)))
-        record.slm = slm
         record.refused = refused.take()
+        return record
+    }
+
+    private func save(_ record: RequestRecord, _ learning: RecordedLearning?) {
         let (ledger, finished) = (services.ledger, record)
         services.activity.trail {
             guard let learning, let outcome = await learning.outcome() else { return await ledger.record(finished) }

@@ -17,6 +17,8 @@ struct AnswerLearning {
     /// What the PRM makes of the rest that the LLM wrote.
     var read: Double?
     private var calls: [(kind: EscalationKind, base: Double, cost: Double)] = []
+    /// Spent on calls that came to nothing.
+    private var lost = 0.0
 
     init(settings: RouteSettings, price: ModelPrice?, state: RouterState?) {
         self.settings = settings
@@ -42,6 +44,9 @@ struct AnswerLearning {
         calls.append((plan.kind, base(context, tokens), cost.approximateUSD))
     }
 
+    /// A call came to nothing and may have cost something all the same.
+    mutating func failed(cost: NanoUSD) { lost += cost.approximateUSD }
+
     private func base(_ context: Int, _ tokens: Int) -> Double {
         price?.expectedUSD(context: context, cached: 0, output: tokens) ?? 0
     }
@@ -62,7 +67,7 @@ struct AnswerLearning {
             outcome.paid = calls[0].cost * rest / calls[0].base
             outcome.read = read
         }
-        outcome.spent = calls.reduce(0) { $0 + $1.cost }
+        outcome.spent = calls.reduce(lost) { $0 + $1.cost }
         outcome.period = budget?.period
         outcome.floor = settings.target == .floor ? settings.qualityFloor : nil
         outcome.stepGains = stepGains.isEmpty ? nil : stepGains

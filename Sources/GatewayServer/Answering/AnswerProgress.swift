@@ -12,7 +12,7 @@ struct AnswerProgress {
     /// The client has left.
     private(set) var hasLeft = false
     /// What an escalation wrote, until its step is emitted.
-    var pending: WrittenByLLM?
+    private(set) var pending: WrittenByLLM?
     /// What an LLM said in the place of the SLM's whole answer; nil: the SLM's is the answer.
     private(set) var turn: AssistantTurn?
     /// What the route's router learns from it; nil: nothing.
@@ -20,7 +20,11 @@ struct AnswerProgress {
     var cost = NanoUSD.zero
     /// Time spent waiting for paid calls and for the SLM.
     var waited = Duration.zero
+    /// The client's stop string that an LLM ended the answer at.
+    private var stop: String?
     private var promptTokens = 0
+    /// Of the first paid call: what is said where no draft counted the prompt.
+    private var paidPromptTokens: Int64?
     private var slmTokens = 0
     private var slmInput = 0
     private var answerTokens = 0
@@ -35,12 +39,22 @@ struct AnswerProgress {
         slmTokens += draft.tokenCount
     }
 
+    /// Keeps what an LLM wrote until its step is emitted.
+    mutating func note(_ written: WrittenByLLM) {
+        pending = written
+        paidPromptTokens = paidPromptTokens ?? written.promptTokens
+        // It has no step where nothing stands before the stop string.
+        stop = written.reply.stop
+    }
+
     mutating func append(_ step: EmittedStep) {
         guard step.source == .slm else { return appendWritten(step.text, index: step.index) }
+        // The LLM's was not taken.
+        stop = nil
         text += step.text
         var entry = StepTrace(index: step.index, source: .slm, text: step.text, reward: step.reward)
         entry.action = .accept
-        if case .tokens(let tokens) = step.segment { answerTokens += tokens.count }
+        answerTokens += step.tokens
         trace.append(entry)
     }
 
@@ -91,7 +105,8 @@ struct AnswerProgress {
         report.budget = budget
         report.degraded = degraded
         report.finishReason = finishReason
-        report.promptTokens = Int64(promptTokens)
+        report.stop = finishReason == "stop" ? stop : nil
+        report.promptTokens = promptTokens > 0 ? Int64(promptTokens) : paidPromptTokens ?? 0
         report.completionTokens = Int64(answerTokens)
         report.slmInputTokens = Int64(slmInput)
         report.slmOutputTokens = Int64(slmTokens)
@@ -105,7 +120,7 @@ struct AnswerProgress {
             prompt: report.promptTokens, cached: 0, completion: report.completionTokens, reasoning: 0)
         guard job.request.isStream else {
             let body = job.writer.whole(
-                text: text, finishReason: report.finishReason, usage: usage, gboost: report.json)
+                text: text, finishReason: report.finishReason, stop: report.stop, usage: usage, gboost: report.json)
             return await job.deliver(body, summary: report)
         }
         var out: [UInt8] = []
@@ -114,7 +129,8 @@ struct AnswerProgress {
             job.writer.appendStart(to: &out)
             hasBegun = true
         }
-        job.writer.appendEnd(report.finishReason, usage: usage, gboost: report.json, to: &out)
+        job.writer.appendEnd(
+            report.finishReason, stop: report.stop, usage: usage, gboost: report.json, to: &out)
         _ = await job.stream.write(out)
         job.stream.finish()
     }

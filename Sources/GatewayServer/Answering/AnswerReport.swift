@@ -31,6 +31,8 @@ struct AnswerReport: Sendable {
     /// nil: the tenant has nothing cached.
     var cache: CacheUse?
     var finishReason = "stop"
+    /// The client's stop string that ended it, where that is known.
+    var stop: String?
     var promptTokens: Int64 = 0
     var completionTokens: Int64 = 0
     var slmInputTokens: Int64 = 0

@@ -24,7 +24,10 @@ enum AnswerWriter: Sendable {
     }
 
     /// Appends the end of a stream.
-    func appendEnd(_ finishReason: String, usage: TokenCounts, gboost: [UInt8], to out: inout [UInt8]) {
+    /// - Parameter stop: the client's stop string that ended it, for which one format has words.
+    func appendEnd(
+        _ finishReason: String, stop: String?, usage: TokenCounts, gboost: [UInt8], to out: inout [UInt8]
+    ) {
         switch self {
         case .chat(let writer, let includesUsage):
             if includesUsage {
@@ -38,20 +41,26 @@ enum AnswerWriter: Sendable {
         case .messages:
             MessagesWriter.appendBlockStop(index: 0, to: &out)
             MessagesWriter.appendEnd(
-                FinishReason.anthropic(finishReason), usage: usage, gboost: gboost, to: &out)
+                Self.stopReason(finishReason, stop), stopSequence: stop, usage: usage, gboost: gboost, to: &out)
         }
     }
 
     /// The whole answer as one body.
-    func whole(text: String, finishReason: String, usage: TokenCounts, gboost: [UInt8]) -> [UInt8] {
+    func whole(
+        text: String, finishReason: String, stop: String?, usage: TokenCounts, gboost: [UInt8]
+    ) -> [UInt8] {
         switch self {
         case .chat(let writer, _):
             writer.completion(text: text, finishReason: finishReason, usage: usage, gboost: gboost)
         case .messages(let writer):
             writer.message(
-                content: [MessagesWriter.textBlock(text)], stopReason: FinishReason.anthropic(finishReason),
-                usage: usage, gboost: gboost)
+                content: [MessagesWriter.textBlock(text)], stopReason: Self.stopReason(finishReason, stop),
+                stopSequence: stop, usage: usage, gboost: gboost)
         }
+    }
+
+    private static func stopReason(_ finishReason: String, _ stop: String?) -> String {
+        stop == nil ? FinishReason.anthropic(finishReason) : "stop_sequence"
     }
 }
 

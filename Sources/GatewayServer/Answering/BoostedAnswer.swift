@@ -266,15 +266,17 @@ struct BoostedAnswer: Sendable {
         state.waited += ContinuousClock.now - clock
         switch outcome {
         case .written(let written):
-            state.pending = written
+            state.note(written)
             state.learning?.wrote(plan, cost: written.cost)
             spending.spent(written.cost, budget: written.budget)
             state.cost = state.cost.adding(written.cost) ?? state.cost
             if written.reply.wasStreamed { state.appendWritten(written.reply.text, index: plan.step) }
             return .wrote(written.reply)
-        case .refused(let refusal, let cost):
-            spending.spent(cost, budget: nil)
-            state.cost = state.cost.adding(cost) ?? state.cost
+        case .refused(let refusal, let charge):
+            guard let charge else { return .refused(refusal) }
+            state.learning?.failed(cost: charge.cost)
+            spending.spent(charge.cost, budget: charge.budget)
+            state.cost = state.cost.adding(charge.cost) ?? state.cost
             return .refused(refusal)
         }
     }
@@ -348,12 +350,12 @@ struct BoostedAnswer: Sendable {
     }
 
     private func fail(_ refusal: GatewayRefusal, state: AnswerProgress) async {
-        guard state.hasBegun else { return await job.refuse(refusal, route: route.name) }
+        guard state.hasBegun else { return await job.refuse(refusal, route: route.name, cost: state.cost) }
         var out: [UInt8] = []
         job.request.wire.appendError(refusal, to: &out)
         _ = await job.stream.write(out)
         job.stream.finish()
-        await job.record(nil, route: route.name, status: refusal.status)
+        await job.record(failed: route.name, status: refusal.status, cost: state.cost)
     }
 }
 

@@ -41,7 +41,7 @@ struct DirectAnswer: Sendable {
         } catch let error as WireFormatError {
             await refuse(GatewayRefusal(error))
         } catch let refusal as PaidRefusal {
-            await refuse(refusal.refusal)
+            await refuse(refusal.refusal, cost: refusal.charge?.cost ?? .zero)
         } catch let refusal as GatewayRefusal {
             await refuse(refusal)
         } catch {
@@ -121,7 +121,7 @@ struct DirectAnswer: Sendable {
             failure = ProviderError(code: .interrupted, message: error.message)
         }
         if let failure {
-            await refuse(.upstream(failure))
+            await refuse(.upstream(failure), cost: summary.cost)
             return false
         }
         caching?.keep(body, summary)
@@ -167,7 +167,7 @@ struct DirectAnswer: Sendable {
         let summary = await settle(held, result: result, failure: failure, answer: answer, waited: waited)
         if let failure {
             guard hasBegun else {
-                await refuse(.upstream(failure))
+                await refuse(.upstream(failure), cost: summary.cost)
                 return false
             }
             var out: [UInt8] = []
@@ -217,8 +217,8 @@ struct DirectAnswer: Sendable {
         return summary
     }
 
-    private func refuse(_ refusal: GatewayRefusal) async {
-        await job.refuse(refusal, route: route)
+    private func refuse(_ refusal: GatewayRefusal, cost: NanoUSD = .zero) async {
+        await job.refuse(refusal, route: route, cost: cost)
     }
 }
 

@@ -10,6 +10,8 @@ struct WrittenByLLM: Sendable {
     var cost: NanoUSD
     /// The tightest budget after it.
     var budget: BudgetState
+    /// What the LLM read, as its provider counts.
+    var promptTokens: Int64?
     /// Of an answer that was asked for whole: what the LLM said, calls of tools included.
     var turn: AssistantTurn?
 }
@@ -18,7 +20,7 @@ struct WrittenByLLM: Sendable {
 enum EscalationOutcome: Sendable {
     case written(WrittenByLLM)
     /// Nothing came of it. A call that broke may have been charged for all the same.
-    case refused(EscalationRefusal, cost: NanoUSD = .zero)
+    case refused(EscalationRefusal, charge: FailedCharge? = nil)
 }
 
 /// One paid step or rest of a boosted answer: hold, call, settle, check what came.
@@ -38,6 +40,8 @@ struct Escalation: Sendable {
     var fusion: FusedStep?
     /// The SLM goes on instead of waiting any longer for another try.
     private static let patience = Duration.seconds(1)
+    /// Of English text, about: where a provider does not count.
+    private static let bytesPerToken = 4
 
     private var ask: EscalationPrompt.Ask { plan.kind == .step ? .step : .rest }
     /// A step may still be of no use when it has come; a rest ends the answer, so the client may read along.
@@ -54,7 +58,7 @@ struct Escalation: Sendable {
         } catch is GatewayRefusal {
             return unasked(.notTranslatable)
         } catch {
-            return .refused(Self.refusal(error))
+            return .refused(Self.refusal(error), charge: (error as? PaidRefusal)?.charge)
         }
     }
 
@@ -135,15 +139,18 @@ struct Escalation: Sendable {
         job.services.metrics.registry.observe(
             "gboost_provider_seconds", (ContinuousClock.now - started) / .seconds(1), [held.plan.model.provider])
         var written = WrittenByLLM(
-            plan: plan, reply: LLMReply(text: "", end: .answer, tokens: Int(result.usage?.output ?? 0)), cost: cost,
-            budget: held.budget.after(hold: held.amount, cost: cost))
+            plan: plan, reply: LLMReply(text: "", end: .answer, tokens: Self.tokens(of: reading.text, result)),
+            cost: cost, budget: held.budget.after(hold: held.amount, cost: cost), promptTokens: result.usage?.input)
         if let read = reading.rest, !read.text.isEmpty {
-            written.reply = reply(read, result: result, isBroken: reading.failure != nil)
+            written.reply = reply(read, result: result, reading)
             return .written(written)
         }
-        if reading.failure != nil { return .refused(.providerUnavailable, cost: cost) }
+        if reading.failure != nil, reading.rest?.stop == nil {
+            return .refused(.providerUnavailable, charge: FailedCharge(cost: cost, budget: written.budget))
+        }
         if let whole {
             take(reading.body, of: opened.sent, for: whole, into: &written)
+            if result.usage == nil { written.reply.tokens = Self.tokens(of: written.reply.text, result) }
         } else if call.fusion != nil {
             written.reply = fused(reading.text, result: result)
         } else {
@@ -152,12 +159,22 @@ struct Escalation: Sendable {
         return .written(written)
     }
 
+    /// Tokens of what an LLM wrote. A stream that broke and some providers do not say: were it nothing, the answer
+    /// could become nearly twice as long as the client allows.
+    private static func tokens(of text: String, _ result: PaidResult) -> Int {
+        result.usage.map { Int(clamping: $0.output) } ?? (text.utf8.count + bytesPerToken - 1) / bytesPerToken
+    }
+
     /// What the client has read along.
-    private func reply(_ rest: RestStream, result: PaidResult, isBroken: Bool) -> LLMReply {
+    private func reply(_ rest: RestStream, result: PaidResult, _ reading: EscalationReading) -> LLMReply {
         let isCut = EscalationPrompt.Finish(reason: result.finishReason) == .cut
-        return LLMReply(
-            text: rest.text, end: isBroken ? .interrupted : isCut && !rest.isStopped ? .length : .answer,
-            tokens: Int(result.usage?.output ?? 0), wasStreamed: true)
+        var reply = LLMReply(
+            text: rest.text, end: reading.failure != nil ? .interrupted : isCut ? .length : .answer,
+            tokens: Self.tokens(of: reading.text, result), wasStreamed: true)
+        reply.stop = rest.stop
+        // Whatever became of the stream after the stop string, nothing more of it was wanted.
+        if rest.stop != nil { reply.end = .answer }
+        return reply
     }
 
     /// A step of both models: it is one as it stands, cut where the SLM's are.
@@ -168,7 +185,7 @@ struct Escalation: Sendable {
             case "length": .length
             default: .answer
             }
-        return LLMReply(text: text, end: end, tokens: Int(result.usage?.output ?? 0))
+        return LLMReply(text: text, end: end, tokens: Self.tokens(of: text, result))
     }
 
     /// A whole answer, with its calls; one that cannot be read is empty, as if the LLM had said nothing.
@@ -186,11 +203,12 @@ struct Escalation: Sendable {
 
     /// The provider's text as the strategy takes it. A useless one is empty: the strategy goes on with its draft.
     private func reply(_ text: String, result: PaidResult) -> LLMReply {
-        let tokens = Int(result.usage?.output ?? 0)
+        let tokens = Self.tokens(of: text, result)
         let finish = EscalationPrompt.Finish(reason: result.finishReason)
         switch prompt.clean(text, ask: ask, finish: finish) {
         case .refused: return LLMReply(text: "", end: .step, tokens: tokens)
         case .step(let step): return stopped(LLMReply(text: step, end: .step, tokens: tokens))
+        case .cut(let piece): return stopped(LLMReply(text: piece, end: .length, tokens: tokens))
         case .rest(let rest):
             return stopped(LLMReply(text: rest, end: finish == .cut ? .length : .answer, tokens: tokens))
         }
@@ -198,10 +216,10 @@ struct Escalation: Sendable {
 
     /// The client's own stop strings hold for LLM-written text too.
     private func stopped(_ reply: LLMReply) -> LLMReply {
-        let cuts = stop.compactMap { reply.text.firstRange(of: $0)?.lowerBound }
-        guard let cut = cuts.min() else { return reply }
+        guard let cut = prompt.cut(reply.text, at: stop) else { return reply }
         var reply = reply
-        reply.text = String(reply.text[..<cut])
+        reply.text = cut.text
+        reply.stop = cut.stop
         reply.end = .answer
         return reply
     }

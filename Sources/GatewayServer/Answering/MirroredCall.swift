@@ -88,7 +88,7 @@ struct MirroredCall: Sendable {
             let (held, _, exchange) = try await hop.attempt(offer.plan, record: offer.record, make: offer.make)
             return await finish(held, exchange, direct, hop)
         } catch let refusal as PaidRefusal {
-            guard case .provider(let failure) = refusal, !failure.isLeftAlone else { return .refused }
+            guard case .provider(let failure, _) = refusal, !failure.isLeftAlone else { return .refused }
             return .failed
         } catch {
             return .unsuitable

@@ -68,7 +68,7 @@ struct PaidAttempts: Sendable {
         prepare: (ModelReference) throws -> PaidOffer
     ) async throws {
         guard case .retry(let model) = action else { return }
-        guard case .provider(let failure)? = error as? PaidRefusal,
+        guard case .provider(let failure, _)? = error as? PaidRefusal,
             let wait = hop.guards.retry(
                 failure, of: model.provider, attempt: tries - 1, patience: try prepare(model).plan.patience)
         else { throw error }
@@ -97,7 +97,7 @@ struct PaidAttempts: Sendable {
     /// Whether the try has used up its number: a hold was taken.
     private static func wasHeld(_ error: any Error) -> Bool {
         switch error as? PaidRefusal {
-        case .provider(let failure)?: !failure.isLeftAlone
+        case .provider(let failure, _)?: !failure.isLeftAlone
         case .some: false
         // The body could not be made for what was held.
         case nil: error is WireFormatError
@@ -106,7 +106,7 @@ struct PaidAttempts: Sendable {
 
     private static func event(_ error: any Error, of model: ModelReference) -> FallbackSequence.Event {
         switch error as? PaidRefusal {
-        case .provider(let failure)?: failure.isLeftAlone ? .unavailable : .failed(failure)
+        case .provider(let failure, _)?: failure.isLeftAlone ? .unavailable : .failed(failure)
         case .priceUnknown?, nil: .unavailable
         case .ledger?, .budget?, .limited?, .noBudget?, .ceiling?, .callerRejected?: .refused
         }

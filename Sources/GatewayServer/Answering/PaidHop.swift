@@ -38,6 +38,12 @@ struct HeldCall: Sendable {
     var permit: CircuitBreaker.Permit
 }
 
+/// What a call that failed was charged, and the tightest budget after it.
+struct FailedCharge: Sendable {
+    var cost: NanoUSD
+    var budget: BudgetState
+}
+
 /// Why no paid call is made.
 enum PaidRefusal: Error, Sendable {
     case priceUnknown(ModelReference)
@@ -48,7 +54,14 @@ enum PaidRefusal: Error, Sendable {
     case noBudget
     case ceiling(NanoUSD, needed: NanoUSD)
     case callerRejected
-    case provider(ProviderError)
+    /// - Parameter charge: nil where no hold was taken.
+    case provider(ProviderError, charge: FailedCharge? = nil)
+
+    /// What a call that failed was charged; nil: none was sent.
+    var charge: FailedCharge? {
+        guard case .provider(_, let charge) = self else { return nil }
+        return charge
+    }
 
     /// As the caller of a direct model is told.
     var refusal: GatewayRefusal {
@@ -60,7 +73,7 @@ enum PaidRefusal: Error, Sendable {
         case .noBudget: .noBudget
         case .ceiling(let ceiling, let needed): .ceilingExceeded(ceiling, needed: needed)
         case .callerRejected: .invalidKey
-        case .provider(let error): .upstream(error)
+        case .provider(let error, _): .upstream(error)
         }
     }
 
@@ -213,8 +226,9 @@ struct PaidHop: Sendable {
             return try await provider.open(call)
         } catch {
             let failure = Self.providerError(error)
-            await settle(held, result: PaidResult(), failure: failure, escalation: escalation)
-            throw .provider(failure)
+            let cost = await settle(held, result: PaidResult(), failure: failure, escalation: escalation)
+            let budget = held.budget.after(hold: held.amount, cost: cost)
+            throw .provider(failure, charge: FailedCharge(cost: cost, budget: budget))
         }
     }
 
