@@ -12,11 +12,12 @@ package enum PaidEndpoint: String, Hashable, Sendable, CaseIterable {
 
 /// How requests to a provider differ from others of the same format.
 package struct ProviderTraits: Hashable, Sendable {
-    /// Chat completions are bounded by `max_completion_tokens` where the client named no bound by itself.
-    package var prefersMaxCompletionTokens = false
+    /// Chat completions may be bounded by `max_completion_tokens`, and are unless the client wrote `max_tokens`. Others
+    /// refuse that word or, worse, read over it: whatever the client wrote, they are told `max_tokens`.
+    package var takesMaxCompletionTokens = false
     /// `stream_options` are known, by which usage is asked for.
     package var takesStreamOptions = true
-    /// Chats may carry Anthropic's thinking, with its signatures, as it came.
+    /// Chats may carry Anthropic's thinking, with its signatures, as it came, and its `cache_control`.
     package var takesThinkingBlocks = false
     /// Steps may be written together with an SLM: `PaidCall.fusion`.
     package var takesFusion = false

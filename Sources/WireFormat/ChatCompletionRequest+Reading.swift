@@ -32,7 +32,8 @@ extension ChatCompletionRequest {
             stop: try Self.readStop(root["stop"]),
             user: try Self.readString(root["user"], "user"),
             metadata: try Self.readMetadata(root["metadata"]),
-            features: messages.reduce(try Self.readFeatures(root)) { $0.union($1.features) })
+            features: messages.reduce(try Self.readFeatures(root)) { $0.union($1.features) },
+            unbounded: Self.readUnbounded(root))
     }
 
     private static func bad(_ param: String, _ expected: String) -> WireFormatError {
@@ -182,6 +183,23 @@ extension ChatCompletionRequest {
         }
         if given(root["web_search_options"]) != nil { features.insert(.webSearch) }
         return features
+    }
+
+    /// Tools that the client runs: a call ends where one is wanted. A vendor runs others itself, within the same call.
+    private static let clientTools: Set<String> = ["function", "custom"]
+    /// What some vendors take as orders to ask other models, or to search and read before they answer.
+    private static let vendorWork = ["models", "plugins", "compound_custom"]
+
+    /// What makes a call longer than one call, or one of another model than the price was looked up for.
+    private static func readUnbounded(_ root: JSONValue) -> String? {
+        for (index, tool) in (given(root["tools"])?.elements ?? []).enumerated() {
+            if let type = given(tool["type"]), !clientTools.contains(type.string ?? "") { return "tools[\(index)]" }
+        }
+        for name in vendorWork {
+            if let value = given(root[name]), value.kind != .array || !value.elements.isEmpty { return name }
+        }
+        if let search = given(root["search_parameters"]), search["mode"]?.string != "off" { return "search_parameters" }
+        return nil
     }
 
     private static func readMessages(_ value: JSONValue?) throws(WireFormatError) -> [Message] {

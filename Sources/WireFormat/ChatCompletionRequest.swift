@@ -66,6 +66,8 @@ package struct ChatCompletionRequest: Sendable {
     package var metadata: [String: String]
     /// Of the whole request, messages included.
     package var features: Features
+    /// A field beside the messages whose highest cost cannot be bounded, so that no hold can be taken for it.
+    package var unbounded: String?
 
     /// The bytes of the body as it came.
     package var body: [UInt8] { document.bytes }

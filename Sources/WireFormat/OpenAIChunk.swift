@@ -9,6 +9,8 @@ package struct OpenAIChunk: Hashable, Sendable {
     package var usage: UsageField = .absent
     /// The `usage` object as it stands in the text; nil where there is none.
     package var usageText: String?
+    /// Whether it says something of a choice; the chunk with the usage of the whole answer does not.
+    package var hasChoices = false
     /// An error that the provider sent within the stream.
     package var error: ProviderFault?
     /// The delta carries tool calls: something other than text is being answered.
@@ -25,6 +27,7 @@ package struct OpenAIChunk: Hashable, Sendable {
         usageText = usage?.objectText
         error = ProviderFault(root["error"])
         guard let choice = root["choices"]?.firstChoice else { return }
+        hasChoices = true
         finishReason = choice["finish_reason"]?.string
         // `/v1/completions` has the text where chats have a delta.
         text = choice["text"]?.string ?? ""

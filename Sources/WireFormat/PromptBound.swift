@@ -26,7 +26,7 @@ package enum PromptBound {
 
     /// The bound for a client's request; nil where it has more than text and images in it.
     package static func inputTokens(_ request: ChatCompletionRequest) -> Int64? {
-        guard request.features.isDisjoint(with: .unbounded) else { return nil }
+        guard request.unbounded == nil, request.features.isDisjoint(with: .unbounded) else { return nil }
         let isRenderedAnew = !request.features.isDisjoint(with: [.tools, .responseFormat])
         var (images, imageBytes) = (Int64(0), 0)
         for message in request.messages {

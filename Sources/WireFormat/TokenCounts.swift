@@ -50,6 +50,7 @@ package enum UsageField: Hashable, Sendable {
             let hits = Self.count(value["prompt_cache_hit_tokens"], absent: 0),
             let cached = Self.detail(value["prompt_tokens_details"], "cached_tokens", absent: hits),
             let cacheWrite = Self.detail(value["prompt_tokens_details"], "cache_write_tokens"),
+            let kept = Self.longWrites(value["prompt_tokens_details"]),
             let reasoning = Self.detail(value["completion_tokens_details"], "reasoning_tokens")
         else {
             self = .invalid
@@ -60,7 +61,8 @@ package enum UsageField: Hashable, Sendable {
         let hidden = overflow ? 0 : max(0, total - said)
         self = .valid(
             TokenCounts(
-                prompt: prompt, cached: cached, cacheWrite: cacheWrite, completion: completion + hidden,
+                prompt: prompt, cached: cached, cacheWrite: cacheWrite, cacheWrite1h: min(kept, cacheWrite),
+                completion: completion + hidden,
                 reasoning: max(reasoning, hidden)))
     }
 
@@ -73,12 +75,17 @@ package enum UsageField: Hashable, Sendable {
         guard let input = Self.count(value["input_tokens"], absent: nil),
             let output = Self.count(value["output_tokens"], absent: nil),
             let cached = Self.detail(value["input_tokens_details"], "cached_tokens"),
+            let cacheWrite = Self.detail(value["input_tokens_details"], "cache_write_tokens"),
+            let kept = Self.longWrites(value["input_tokens_details"]),
             let reasoning = Self.detail(value["output_tokens_details"], "reasoning_tokens")
         else {
             self = .invalid
             return
         }
-        self = .valid(TokenCounts(prompt: input, cached: cached, completion: output, reasoning: reasoning))
+        self = .valid(
+            TokenCounts(
+                prompt: input, cached: cached, cacheWrite: cacheWrite, cacheWrite1h: min(kept, cacheWrite),
+                completion: output, reasoning: reasoning))
     }
 
     /// Reads a `usage` object that was cut out of a body.
@@ -94,6 +101,12 @@ package enum UsageField: Hashable, Sendable {
         guard let value, !value.isNull else { return absent }
         guard let count = value.integer, count >= 0 else { return nil }
         return count
+    }
+
+    /// Cache writes that live longer than the usual ones: the dearer of the two kinds that prices know.
+    private static func longWrites(_ details: JSONValue?) -> Int64? {
+        guard let details, details.kind == .object else { return 0 }
+        return detail(details["cache_write_tokens_details"], "ttl_12h_tokens")
     }
 
     private static func detail(_ details: JSONValue?, _ name: String, absent: Int64 = 0) -> Int64? {

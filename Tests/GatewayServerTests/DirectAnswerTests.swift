@@ -40,6 +40,28 @@ struct DirectAnswerTests {
         #expect(state.requests.first?.costNanoUSD == 1_300_000)
     }
 
+    @Test(
+        "row 3: The held bound goes out in a word that the provider takes, whichever the client wrote",
+        arguments: [
+            ("max_tokens", false, "max_tokens"), ("max_completion_tokens", false, "max_tokens"),
+            ("max_tokens", true, "max_tokens"), ("max_completion_tokens", true, "max_completion_tokens"),
+        ])
+    func boundWord(given: String, isNewer: Bool, word: String) async throws {
+        let fixture = Fixture(scripts: [completion("Hi")])
+        var traits = ProviderTraits()
+        traits.takesMaxCompletionTokens = isNewer
+        var services = fixture.services
+        services.providers["sim"] = EndpointProvider(
+            inner: fixture.provider, endpoints: [.chatCompletions], traits: traits)
+        let body = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}],"\#(given)":50}"#
+        let response = try await RouterClient(services).send(
+            .post, "/v1/chat/completions", headers: Self.headers, body: body)
+        await services.activity.waitUntilIdle()
+        #expect(response.status == .ok)
+        let sent = String(decoding: try #require(fixture.provider.calls.first).body, as: UTF8.self)
+        #expect(sent.hasSuffix(#""content":"x"}],"\#(word)":50}"#), "\(sent)")
+    }
+
     @Test("row 7: Without a price, a key, a known model or room in the budget nothing is sent")
     func refusals() async throws {
         let body = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}],"max_tokens":50}"#

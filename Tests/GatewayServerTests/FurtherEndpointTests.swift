@@ -81,9 +81,12 @@ struct FurtherEndpointTests {
         for (index, field, param) in [
             (4, #""previous_response_id":"r""#, "previous_response_id"), (4, #""background":true"#, "background"),
             (4, #""tools":[{"type":"web_search"}]"#, "tools[0]"), (2, #""service_tier":"priority""#, "service_tier"),
+            (4, #""plugins":[{"id":"web"}]"#, "plugins"), (4, #""models":["a/b"]"#, "models"),
+            (0, #""tools":[{"type":"web_search"}]"#, "tools[0]"), (0, #""models":["a/b"]"#, "models"),
+            (0, #""search_parameters":{"mode":"auto"}"#, "search_parameters"),
         ] {
             let way = Self.ways[index]
-            let body = way.body.replacingOccurrences(of: #""odd":1e400"#, with: field)
+            let body = "\(way.body.dropLast()),\(field)}"
             let response = try await Self.post(fixture, way, body)
             #expect(response.status == .badRequest && Self.text(response).contains(#""param":"\#(param)""#), "\(field)")
         }
@@ -103,7 +106,7 @@ struct FurtherEndpointTests {
     func traits() async throws {
         let fixture = Fixture(scripts: [completion("Hi")])
         var traits = ProviderTraits()
-        traits.prefersMaxCompletionTokens = true
+        traits.takesMaxCompletionTokens = true
         traits.takesStreamOptions = false
         var services = fixture.services
         services.providers["sim"] = EndpointProvider(

@@ -283,7 +283,8 @@ struct BedrockTests {
         piece.bytes += answer.push(event("metadata", usage)).bytes
         let said = String(decoding: piece.bytes, as: UTF8.self)
         #expect(answer.isDone && answer.result.finishReason == "tool_calls")
-        #expect(said.contains(#"{"reasoning_content":"Hm"}"#) && said.contains(#""thinking":"Hm","signature":"g""#))
+        #expect(said.contains(#"{"reasoning_content":"Hm"}"#))
+        #expect(said.contains(#"{"thinking_blocks":[{"index":0,"type":"thinking","thinking":"Hm","signature":"g"}]}"#))
         #expect(said.contains(#""index":0,"id":"t1""#) && said.contains(#""arguments":"{\"a\":""#))
         #expect(said.contains(#""prompt_tokens":19,"completion_tokens":12"#) && said.hasSuffix("data: [DONE]\n\n"))
         let counts = try #require(answer.result.usage)

@@ -28,13 +28,31 @@ struct FurtherAnswerTests {
         }
     }
 
+    @Test(
+        "Embeddings: a usage with details in it is read to its end",
+        arguments: [
+            #"{"prompt_tokens":8,"prompt_tokens_details":{"cached_tokens":0,"of":{}},"total_tokens":8}"#,
+            #"{"prompt_tokens": 8, "total_tokens": 8, "cost": {"a": 1}}"#,
+        ])
+    func embeddingDetails(usage: String) async throws {
+        for body in [#"{"data":[{"embedding":[1]}],"usage":\#(usage)}"#, #"{"usage":\#(usage),"data":[{"index":0}]}"#] {
+            try await withProvider([.read, answer(200, body)]) { (provider, _) async throws in
+                let exchange = try await provider.open(Self.wanted(.embeddings, isStream: false))
+                let (bytes, _, error) = await readAll(exchange)
+                #expect(bytes == body && error == nil)
+                #expect(await exchange.result.usage == TokenUsage(input: 8, output: 0))
+            }
+        }
+    }
+
     @Test("Responses: the event that ends one has the usage, streamed and not")
     func responses() async throws {
         let response =
             #"{"object":"response","status":"incomplete","output":[{"type":"message","content":[{"text":"Hi"}]}],"#
-            + #""usage":{"input_tokens":9,"input_tokens_details":{"cached_tokens":4},"output_tokens":5,"#
+            + #""usage":{"input_tokens":9,"input_tokens_details":{"cached_tokens":4,"cache_write_tokens":3},"#
+            + #""output_tokens":5,"#
             + #""output_tokens_details":{"reasoning_tokens":2}}}"#
-        let usage = TokenUsage(input: 9, cachedInput: 4, output: 5, reasoning: 2)
+        let usage = TokenUsage(input: 9, cachedInput: 4, cacheWrite5m: 3, output: 5, reasoning: 2)
         try await withProvider([.read, answer(200, response)]) { (provider, _) async throws in
             let exchange = try await provider.open(Self.wanted(.responses, isStream: false))
             let (bytes, text, error) = await readAll(exchange)

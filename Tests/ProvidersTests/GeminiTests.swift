@@ -40,6 +40,11 @@ struct GeminiTests {
     private static func chunk(_ parts: String, _ rest: String = "") -> String {
         "data: {\"candidates\":[{\"content\":{\"parts\":[\(parts)],\"role\":\"model\"}\(rest)}\n\n"
     }
+    private static func reader(isStream: Bool) -> GeminiAnswer {
+        GeminiAnswer(
+            isStream: isStream, requestID: "req-7", providerRequestID: "google-1", maxEventBytes: 1024, model: "m",
+            created: 1)
+    }
     private static func usage(_ counts: String) -> String { #"}],"usageMetadata":{\#(counts)"# }
 
     @Test("gets the call at its own path, with its own key header", arguments: [true, false])
@@ -165,8 +170,7 @@ struct GeminiTests {
         for (counts, expected) in [
             (zeros, 0), ("{}", nil), (#"{"promptTokenCount":-1}"#, nil), (#"{"promptTokenCount":1.5}"#, nil),
         ] as [(String, Int64?)] {
-            var answer = GeminiAnswer(
-                isStream: false, providerRequestID: nil, maxEventBytes: 1024, model: "m", created: 1)
+            var answer = Self.reader(isStream: false)
             let body = #"{"candidates":[{"content":{"parts":[{"text":"x"}]},"finishReason":"MAX_TOKENS"}],"#
             _ = answer.push(Array((body + #""usageMetadata":\#(counts)}"#).utf8))
             let piece = answer.finish()
@@ -175,14 +179,29 @@ struct GeminiTests {
         }
     }
 
+    @Test("Calls without an id are named by the gateway's request: no two of a conversation are alike")
+    func unnamedCalls() throws {
+        let calls =
+            #"{"functionCall":{"name":"f","args":{}}},{"functionCall":{"id":"g-1","name":"f"}},"#
+            + #"{"functionCall":{"name":"f","args":{}}}"#
+        let ids = ["call_req-7_0", "g-1", "call_req-7_2"]
+        var stream = Self.reader(isStream: true)
+        let said = String(decoding: stream.push(Array(Self.chunk(calls, "}]").utf8)).bytes, as: UTF8.self)
+        for id in ids { #expect(said.contains(#""id":"\#(id)""#), "\(said)") }
+        var whole = Self.reader(isStream: false)
+        _ = whole.push(Array(#"{"candidates":[{"content":{"parts":[\#(calls)]},"finishReason":"STOP"}]}"#.utf8))
+        let body = String(decoding: whole.finish().bytes, as: UTF8.self)
+        for id in ids { #expect(body.contains(#""id":"\#(id)""#), "\(body)") }
+    }
+
     @Test("A prompt that is blocked ends the answer; an error within a stream is one")
     func blocked() {
-        var answer = GeminiAnswer(isStream: false, providerRequestID: nil, maxEventBytes: 1024, model: "m", created: 1)
+        var answer = Self.reader(isStream: false)
         let body = #"{"promptFeedback":{"blockReason":"SAFETY"},"usageMetadata":{"promptTokenCount":4}}"#
         _ = answer.push(Array(body.utf8))
         #expect(answer.finish().fault == nil)
         #expect(answer.result.finishReason == "content_filter" && answer.result.usage?.input == 4)
-        var broken = GeminiAnswer(isStream: true, providerRequestID: nil, maxEventBytes: 1024, model: "m", created: 1)
+        var broken = Self.reader(isStream: true)
         let piece = broken.push(Array("data: {\"error\":{\"code\":503,\"message\":\"busy\"}}\n\n".utf8))
         #expect(piece.fault?.contains("busy") == true)
     }

@@ -56,13 +56,23 @@ struct AnthropicTests {
             (#""inference_geo":"us""#, "inference_geo"), (#""service_tier":"priority""#, "service_tier"),
             (#""context_management":{"edits":[{"type":"compact_20260112"}]}"#, "context_management"),
             (#""tools":[{"type":"web_search_20250305","name":"w"}]"#, "tools[0]"),
-            (#""system":[{"type":"document"}]"#, "system[0]"),
+            (#""system":[{"type":"document"}]"#, "system[0]"), (#""fallbacks":[{"model":"n"}]"#, "fallbacks"),
+            (#""thread":{"type":"continue","id":"t"}"#, "thread"), (#""thread":"t""#, "thread"),
         ])
     func unbounded(given: String, name: String) throws {
         let body = #"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"x"}],\#(given)}"#
         let request = try MessagesRequest(Array(body.utf8))
         #expect(request.unbounded == name)
         #expect(PromptBound.inputTokens(request) == nil)
+    }
+
+    @Test(
+        "A thread of its own, and no models to fall back on, have a bound",
+        arguments: [#""thread":{"type":"create"}"#, #""thread":null"#, #""fallbacks":[]"#, #""fallbacks":null"#])
+    func bounded(given: String) throws {
+        let body = #"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"x"}],\#(given)}"#
+        let request = try MessagesRequest(Array(body.utf8))
+        #expect(request.unbounded == nil && PromptBound.inputTokens(request) != nil)
     }
 
     @Test("An image is bounded by its kind, not by its bytes; tools by twice their text and the vendor's own")

@@ -126,6 +126,32 @@ struct ChatCompletionRequestTests {
         #expect(try Self.read(Self.base + "," + field).obstacleForSLM == nil)
     }
 
+    @Test(
+        "What a vendor would do beside the call is named, and has no bound",
+        arguments: [
+            (#""tools":[{"type":"function"},{"type":"web_search"}]"#, "tools[1]"),
+            (#""tools":[{"type":7}]"#, "tools[0]"),
+            (#""models":["a","b"]"#, "models"), (#""plugins":[{"id":"web"}]"#, "plugins"),
+            (#""compound_custom":{"tools":{}}"#, "compound_custom"),
+            (#""search_parameters":{}"#, "search_parameters"),
+            (#""search_parameters":{"mode":"on"}"#, "search_parameters"),
+        ])
+    func unbounded(_ field: String, _ name: String) throws {
+        let request = try Self.read(Self.base + "," + field)
+        #expect(request.unbounded == name && PromptBound.inputTokens(request) == nil)
+    }
+
+    @Test(
+        "Tools of the client's, and what asks a vendor for nothing, have a bound",
+        arguments: [
+            #""tools":[{"type":"function"},{"type":"custom"},{}]"#, #""models":[],"plugins":null"#,
+            #""search_parameters":{"mode":"off"}"#,
+        ])
+    func bounded(_ field: String) throws {
+        let request = try Self.read(Self.base + "," + field)
+        #expect(request.unbounded == nil && PromptBound.inputTokens(request) != nil)
+    }
+
     @Test("Parts beyond text are flagged on their message; images are bounded by their kind, others have no bound")
     func parts() throws {
         for (type, feature) in [

@@ -55,6 +55,33 @@ struct OpenAITests {
         #expect(try Self.chunk(#"{"choices":[],"usage":\#(usage)}"#).usage == .invalid)
     }
 
+    @Test(
+        "row 11: Cache writes are counted in either API, and the long ones among them apart",
+        arguments: [
+            (#""cache_write_tokens":12"#, 12, 0),
+            (#""cache_write_tokens":12,"cache_write_tokens_details":{"ttl_12h_tokens":5}"#, 12, 5),
+            // No more than were written at all.
+            (#""cache_write_tokens":3,"cache_write_tokens_details":{"ttl_12h_tokens":5}"#, 3, 3),
+            (#""cache_write_tokens":null,"cache_write_tokens_details":null"#, 0, 0),
+        ] as [(String, Int64, Int64)])
+    func cacheWrites(details: String, written: Int64, kept: Int64) throws {
+        let expected = UsageField.valid(
+            TokenCounts(prompt: 19, cached: 4, cacheWrite: written, cacheWrite1h: kept, completion: 1))
+        let input = #"{"cached_tokens":4,\#(details)}"#
+        let chat = #"{"prompt_tokens":19,"completion_tokens":1,"prompt_tokens_details":\#(input)}"#
+        #expect(try UsageField(JSONDocument(Array(chat.utf8)).root) == expected)
+        let response = #"{"input_tokens":19,"output_tokens":1,"input_tokens_details":\#(input)}"#
+        #expect(try UsageField(responses: JSONDocument(Array(response.utf8)).root) == expected)
+    }
+
+    @Test(
+        "row 10: Cache writes that cannot be relied on make the counts of a response invalid",
+        arguments: [#""cache_write_tokens":-1"#, #""cache_write_tokens_details":{"ttl_12h_tokens":0.5}"#])
+    func invalidWrites(details: String) throws {
+        let usage = #"{"input_tokens":19,"output_tokens":1,"input_tokens_details":{\#(details)}}"#
+        #expect(try UsageField(responses: JSONDocument(Array(usage.utf8)).root) == .invalid)
+    }
+
     @Test("Errors within a stream and as a body are read, and cut to a bound")
     func errors() throws {
         let fault = try Self.chunk(#"{"error":{"message":"overloaded","type":"server_error","code":503}}"#).error

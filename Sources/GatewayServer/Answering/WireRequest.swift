@@ -72,7 +72,7 @@ enum WireRequest: Sendable {
     func inputTokens() throws(GatewayRefusal) -> Int64 {
         let (bound, field): (Int64?, String) =
             switch self {
-            case .chat(let chat): (PromptBound.inputTokens(chat), "messages")
+            case .chat(let chat): (PromptBound.inputTokens(chat), chat.unbounded ?? "messages")
             case .messages(let messages): (PromptBound.inputTokens(messages), messages.unbounded ?? "messages")
             case .plain(let plain): (PromptBound.inputTokens(plain), plain.unbounded ?? "input")
             }
@@ -129,7 +129,7 @@ enum WireRequest: Sendable {
     func escalationBody(
         model: String, maxTokens: Int, traits: ProviderTraits
     ) throws(WireFormatError) -> [UInt8] {
-        guard case .chat(let chat) = self, traits.prefersMaxCompletionTokens else {
+        guard case .chat(let chat) = self, traits.takesMaxCompletionTokens else {
             return try paidBody(model: model, maxTokens: maxTokens, traits: traits)
         }
         return try chat.paidBody(model: model, maxTokens: maxTokens, limitField: .maxCompletionTokens)
@@ -143,7 +143,8 @@ enum WireRequest: Sendable {
         case .plain(let plain): return try plain.paidBody(model: model, maxTokens: maxTokens)
         case .chat(let chat):
             let isUnnamed = chat.maxCompletionTokens == nil && chat.maxTokens == nil
-            let isCompletion = chat.maxCompletionTokens != nil || (isUnnamed && traits.prefersMaxCompletionTokens)
+            // A bound that the provider reads over is none, and its answer would cost more than was held for it.
+            let isCompletion = traits.takesMaxCompletionTokens && (chat.maxCompletionTokens != nil || isUnnamed)
             return try chat.paidBody(
                 model: model, maxTokens: maxTokens, limitField: isCompletion ? .maxCompletionTokens : .maxTokens,
                 takesStreamOptions: traits.takesStreamOptions)

@@ -8,9 +8,11 @@ struct ConverseRequest: Sendable {
 
     private var out: JSONWriter
     private let chat: CanonicalChat
+    private let points: [CanonicalChat.Place: CanonicalChat.CacheMark]
 
     private init(_ chat: CanonicalChat, bytes: Int) {
         self.chat = chat
+        points = CachePoints.chosen(chat)
         out = JSONWriter(reserving: bytes + 256)
     }
 
@@ -27,7 +29,10 @@ struct ConverseRequest: Sendable {
         if !chat.system.isEmpty {
             out.key("system")
             out.beginArray()
-            for text in chat.system { Self.write(text, &out) }
+            for (index, text) in chat.system.enumerated() {
+                Self.write(text, &out)
+                writePoint(.system(index))
+            }
             out.endArray()
         }
         out.key("messages")
@@ -86,6 +91,18 @@ struct ConverseRequest: Sendable {
         }
     }
 
+    /// Up to it the prompt is kept, if the client wants it there.
+    private mutating func writePoint(_ place: CanonicalChat.Place) {
+        guard let mark = points[place] else { return }
+        out.beginObject()
+        out.key("cachePoint")
+        out.beginObject()
+        out.member("type", "default")
+        if mark == .hour { out.member("ttl", "1h") }
+        out.endObject()
+        out.endObject()
+    }
+
     // MARK: Turns
 
     private static func write(_ text: String, _ out: inout JSONWriter) {
@@ -108,13 +125,17 @@ struct ConverseRequest: Sendable {
                 open = role
             }
             switch turn {
-            case .user(let parts):
-                for part in parts { try write(part, "messages[\(index)].content") }
+            case .user(let parts): try write(parts, turn: index)
             case .assistant(let parts, let thoughts, let calls):
                 for thought in thoughts { write(thought) }
-                for part in parts { try write(part, "messages[\(index)].content") }
-                for call in calls { write(call) }
-            case .result(let id, _, let text): writeResult(id, text)
+                try write(parts, turn: index)
+                for (place, call) in calls.enumerated() {
+                    write(call)
+                    writePoint(.item(turn: index, index: parts.count + place))
+                }
+            case .result(let id, _, let text):
+                writeResult(id, text)
+                writePoint(.item(turn: index, index: 0))
             }
         }
         if open != nil { closeTurn() }
@@ -123,6 +144,13 @@ struct ConverseRequest: Sendable {
     private mutating func closeTurn() {
         out.endArray()
         out.endObject()
+    }
+
+    private mutating func write(_ parts: [CanonicalChat.Part], turn: Int) throws(WireFormatError) {
+        for (index, part) in parts.enumerated() {
+            try write(part, "messages[\(turn)].content")
+            writePoint(.item(turn: turn, index: index))
+        }
     }
 
     private mutating func write(_ part: CanonicalChat.Part, _ param: String) throws(WireFormatError) {
@@ -220,7 +248,10 @@ struct ConverseRequest: Sendable {
         out.beginObject()
         out.key("tools")
         out.beginArray()
-        for tool in chat.tools { write(tool) }
+        for (index, tool) in chat.tools.enumerated() {
+            write(tool)
+            writePoint(.tool(index))
+        }
         out.endArray()
         if let choice = chat.choice {
             out.key("toolChoice")

@@ -1,42 +1,82 @@
 internal import WireFormat
 
 extension CanonicalChat {
+    /// A part as it was read, with the client's mark on it.
+    private struct Piece {
+        var part: Part
+        var mark: CacheMark?
+    }
+
     mutating func read(_ message: JSONValue, role: String, _ param: String) throws(WireFormatError) {
         switch role {
         case "system", "developer":
-            try RequestField.refuseOthers(of: message, than: ["role", "content", "name"], in: param)
-            system += try Self.texts(message["content"], "\(param).content")
+            try RequestField.refuseOthers(of: message, than: ["role", "content", "name", "cache_control"], in: param)
+            let pieces = try Self.pieces(message, param)
+            for (index, piece) in pieces.enumerated() { marks[.system(system.count + index)] = piece.mark }
+            system += try Self.texts(pieces, "\(param).content")
         case "user":
-            try RequestField.refuseOthers(of: message, than: ["role", "content", "name"], in: param)
-            turns.append(.user(try Self.parts(message["content"], "\(param).content")))
+            try RequestField.refuseOthers(of: message, than: ["role", "content", "name", "cache_control"], in: param)
+            let pieces = try Self.pieces(message, param)
+            note(pieces.map { $0.mark })
+            turns.append(.user(pieces.map { $0.part }))
         case "tool":
-            try RequestField.refuseOthers(of: message, than: ["role", "content", "tool_call_id", "name"], in: param)
+            try RequestField.refuseOthers(
+                of: message, than: ["role", "content", "tool_call_id", "name", "cache_control"], in: param)
             let id = try RequestField.required(message["tool_call_id"], "\(param).tool_call_id")
             guard let name = callNames[id] else {
                 throw RequestField.bad("\(param).tool_call_id", "expected the id of a call in an earlier message")
             }
-            let text = try Self.texts(message["content"], "\(param).content").joined()
-            turns.append(.result(id: id, name: name, text: text))
+            let pieces = try Self.pieces(message, param)
+            note([pieces.compactMap { $0.mark }.last ?? Self.mark(on: message)])
+            turns.append(.result(id: id, name: name, text: try Self.texts(pieces, "\(param).content").joined()))
         case "assistant": try readAssistant(message, param)
         default: throw RequestField.untranslatable("\(param).role", "'\(role)' has no equal there")
         }
     }
+
+    // MARK: Marks
+
+    /// A client's mark on a part, a message, a call, a tool, or all of the request.
+    private static func mark(on holder: JSONValue) -> CacheMark? {
+        guard let mark = RequestField.given(holder["cache_control"]), mark.kind == .object else { return nil }
+        return ["5m", nil].contains(mark["ttl"]?.string) ? .usual : .hour
+    }
+
+    /// Marks of the turn that is to be appended next.
+    private mutating func note(_ found: [CacheMark?]) {
+        for (index, mark) in found.enumerated() { marks[.item(turn: turns.count, index: index)] = mark }
+    }
+
+    /// The request's own mark stands behind the last that it has.
+    mutating func markEnd(_ root: JSONValue) {
+        guard let mark = Self.mark(on: root), let turn = turns.last else { return }
+        let count =
+            switch turn {
+            case .user(let parts): parts.count
+            case .assistant(let parts, _, let calls): parts.count + calls.count
+            case .result: 1
+            }
+        let place = Place.item(turn: turns.count - 1, index: count - 1)
+        if count > 0, marks[place] == nil { marks[place] = mark }
+    }
+
+    // MARK: Turns
 
     private mutating func readAssistant(_ message: JSONValue, _ param: String) throws(WireFormatError) {
         try RequestField.refuseOthers(
             of: message,
             than: [
                 "role", "content", "refusal", "tool_calls", "thinking_blocks", "reasoning_content", "annotations",
-                "name",
+                "name", "cache_control",
             ], in: param)
         guard try RequestField.array(message["annotations"], "\(param).annotations").isEmpty else {
             throw RequestField.untranslatable("\(param).annotations", "it has no equal there")
         }
-        var parts = try Self.parts(message["content"], "\(param).content")
-        if parts.isEmpty, let refusal = try RequestField.string(message["refusal"], "\(param).refusal"),
+        var pieces = try Self.pieces(message, param)
+        if pieces.isEmpty, let refusal = try RequestField.string(message["refusal"], "\(param).refusal"),
             !refusal.isEmpty
         {
-            parts = [.text(refusal)]
+            pieces = [Piece(part: .text(refusal), mark: Self.mark(on: message))]
         }
         var thoughts: [Thought] = []
         for block in try RequestField.array(message["thinking_blocks"], "\(param).thinking_blocks") {
@@ -46,12 +86,17 @@ extension CanonicalChat {
                 thoughts.append(.text(text, signature: block["signature"]?.string ?? ""))
             }
         }
+        var found = pieces.map { $0.mark }
         var calls: [Call] = []
         for (index, call) in try RequestField.array(message["tool_calls"], "\(param).tool_calls").enumerated() {
             calls.append(try Self.call(call, "\(param).tool_calls[\(index)]"))
+            found.append(Self.mark(on: call))
         }
+        // A turn of calls alone ends with one.
+        if pieces.isEmpty, let last = found.indices.last { found[last] = found[last] ?? Self.mark(on: message) }
+        note(found)
         for call in calls { callNames[call.id] = call.name }
-        turns.append(.assistant(parts, thoughts: thoughts, calls: calls))
+        turns.append(.assistant(pieces.map { $0.part }, thoughts: thoughts, calls: calls))
     }
 
     private static func call(_ call: JSONValue, _ param: String) throws(WireFormatError) -> Call {
@@ -73,28 +118,34 @@ extension CanonicalChat {
             signature: call["extra_content"]?["google"]?["thought_signature"]?.string)
     }
 
-    /// Text and images.
-    private static func parts(_ content: JSONValue?, _ param: String) throws(WireFormatError) -> [Part] {
-        guard let content = RequestField.given(content) else { return [] }
-        if let text = content.string { return text.isEmpty ? [] : [.text(text)] }
-        var parts: [Part] = []
-        for (index, part) in content.elements.enumerated() {
-            let name = "\(param)[\(index)]"
-            switch part["type"]?.string {
-            case "text": parts.append(.text(try RequestField.required(part["text"], "\(name).text")))
-            case "refusal": parts.append(.text(try RequestField.required(part["refusal"], "\(name).refusal")))
-            case "image_url": parts.append(try image(part["image_url"], "\(name).image_url"))
-            case let type:
-                throw RequestField.untranslatable("\(name).type", "'\((type ?? "").prefix(40))' has no equal there")
-            }
+    /// Text and images; the message's own mark stands for one on the last of them.
+    private static func pieces(_ message: JSONValue, _ param: String) throws(WireFormatError) -> [Piece] {
+        guard let content = RequestField.given(message["content"]) else { return [] }
+        if let text = content.string {
+            return text.isEmpty ? [] : [Piece(part: .text(text), mark: mark(on: message))]
         }
-        return parts
+        var pieces: [Piece] = []
+        for (index, part) in content.elements.enumerated() {
+            pieces.append(Piece(part: try self.part(part, "\(param).content[\(index)]"), mark: mark(on: part)))
+        }
+        if let last = pieces.indices.last { pieces[last].mark = pieces[last].mark ?? mark(on: message) }
+        return pieces
     }
 
-    private static func texts(_ content: JSONValue?, _ param: String) throws(WireFormatError) -> [String] {
+    private static func part(_ part: JSONValue, _ param: String) throws(WireFormatError) -> Part {
+        switch part["type"]?.string {
+        case "text": .text(try RequestField.required(part["text"], "\(param).text"))
+        case "refusal": .text(try RequestField.required(part["refusal"], "\(param).refusal"))
+        case "image_url": try image(part["image_url"], "\(param).image_url")
+        case let type:
+            throw RequestField.untranslatable("\(param).type", "'\((type ?? "").prefix(40))' has no equal there")
+        }
+    }
+
+    private static func texts(_ pieces: [Piece], _ param: String) throws(WireFormatError) -> [String] {
         var texts: [String] = []
-        for part in try parts(content, param) {
-            guard case .text(let text) = part else {
+        for piece in pieces {
+            guard case .text(let text) = piece.part else {
                 throw RequestField.untranslatable(param, "only text has an equal there")
             }
             texts.append(text)
@@ -120,6 +171,7 @@ extension CanonicalChat {
     mutating func readTools(_ root: JSONValue) throws(WireFormatError) {
         for (index, tool) in try RequestField.array(root["tools"], "tools").enumerated() {
             tools.append(try Self.tool(tool, "tools[\(index)]"))
+            marks[.tool(index)] = Self.mark(on: tool)
         }
         isSerial = try RequestField.bool(root["parallel_tool_calls"], "parallel_tool_calls") == false
         guard let choice = RequestField.given(root["tool_choice"]) else { return }

@@ -50,6 +50,18 @@ struct CanonicalChat: Sendable {
         case schema(name: String?, json: [UInt8])
     }
 
+    /// How long a vendor is asked to keep the prompt up to a mark, in Anthropic's `cache_control`.
+    enum CacheMark: Hashable, Sendable {
+        case usual, hour
+    }
+    /// What a mark stands behind, in the order in which a prompt is read.
+    enum Place: Hashable, Comparable, Sendable {
+        case tool(Int)
+        case system(Int)
+        /// Among the turn's parts and the calls behind them; a result is one.
+        case item(turn: Int, index: Int)
+    }
+
     /// By its name at the vendor.
     let model: String
     var system: [String] = []
@@ -72,6 +84,8 @@ struct CanonicalChat: Sendable {
     /// Anthropic's object of this name, which chats may carry.
     var thinking: JSONValue?
 
+    /// Where the client marks the prompt. They stand aside, for vendors that keep prompts unasked read over them.
+    var marks: [Place: CacheMark] = [:]
     /// Names of the tools by the calls' ids: results name the call alone.
     var callNames: [String: String] = [:]
 
@@ -80,7 +94,7 @@ struct CanonicalChat: Sendable {
         "model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "stop", "stream",
         "stream_options", "tools", "tool_choice", "parallel_tool_calls", "response_format", "reasoning_effort", "user",
         "thinking", "n", "logprobs", "store", "service_tier", "frequency_penalty", "presence_penalty", "modalities",
-        "logit_bias", "seed",
+        "logit_bias", "seed", "cache_control",
     ]
 
     /// - Parameter body: in the form of OpenAI's chat completions; its `model` is not looked at.
@@ -101,6 +115,7 @@ struct CanonicalChat: Sendable {
         for (index, message) in try RequestField.array(root["messages"], "messages").enumerated() {
             try read(message, role: request.messages[index].role, "messages[\(index)]")
         }
+        markEnd(root)
         try readTools(root)
         try readForm(root)
         effort = try RequestField.string(root["reasoning_effort"], "reasoning_effort")

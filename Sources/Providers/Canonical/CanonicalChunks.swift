@@ -12,6 +12,8 @@ struct CanonicalChunks: Sendable {
     private var hasBegun = false
     /// Tool calls so far.
     private(set) var calls = 0
+    /// Whole thoughts so far.
+    private var thoughts = 0
     /// Of a whole body.
     private var text: String?
     private var thought = ""
@@ -56,7 +58,8 @@ struct CanonicalChunks: Sendable {
     /// A whole thought as clients send it back.
     mutating func append(block: [UInt8], to out: inout [UInt8]) {
         begin(to: &out)
-        writer.appendDelta(Array(#"{"thinking_blocks":["#.utf8) + block + Array("]}".utf8), to: &out)
+        writer.appendDelta(ThinkingBlock.delta(block, number: thoughts), to: &out)
+        thoughts += 1
     }
 
     /// The beginning of a call, or all of it.

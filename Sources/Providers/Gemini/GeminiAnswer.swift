@@ -7,6 +7,8 @@ internal import WireFormat
 /// stream that broke had counted is not what is charged.
 struct GeminiAnswer: ProviderAnswer {
     private let isStream: Bool
+    /// The gateway's own: calls that came without an id are named by it, since no two of a conversation may be alike.
+    private let requestID: String
     private var parser: SSEParser
     private var body: [UInt8] = []
     private var chunks: CanonicalChunks
@@ -16,8 +18,10 @@ struct GeminiAnswer: ProviderAnswer {
     /// The end of the body is the only end mark.
     var isDone: Bool { false }
 
-    init(isStream: Bool, providerRequestID: String?, maxEventBytes: Int, model: String, created: Int64) {
-        self.isStream = isStream
+    init(
+        isStream: Bool, requestID: String, providerRequestID: String?, maxEventBytes: Int, model: String, created: Int64
+    ) {
+        (self.isStream, self.requestID) = (isStream, requestID)
         parser = SSEParser(maxEventBytes: maxEventBytes)
         chunks = CanonicalChunks(created: created, model: model)
         result = PaidResult(providerRequestID: providerRequestID)
@@ -88,7 +92,7 @@ struct GeminiAnswer: ProviderAnswer {
 
     private mutating func read(_ part: JSONValue, _ piece: inout AnswerPiece) {
         if let call = part["functionCall"] {
-            let id = call["id"]?.string ?? "call_\(result.providerRequestID ?? "gemini")_\(chunks.calls)"
+            let id = call["id"]?.string ?? "call_\(requestID)_\(chunks.calls)"
             let name = call["name"]?.string ?? ""
             let arguments = call["args"].map { String(decoding: $0.rawBytes, as: UTF8.self) } ?? "{}"
             let signature = part["thoughtSignature"]?.string

@@ -42,8 +42,8 @@ package struct GeminiProvider: PaidProvider {
         let (response, requestID) = try await transport.open(
             sent, path: path + (call.isStream ? ":streamGenerateContent?alt=sse" : ":generateContent"))
         let answer = GeminiAnswer(
-            isStream: call.isStream, providerRequestID: requestID, maxEventBytes: transport.settings.maxEventBytes,
-            model: model, created: Int64(Date().timeIntervalSince1970))
+            isStream: call.isStream, requestID: call.requestID, providerRequestID: requestID,
+            maxEventBytes: transport.settings.maxEventBytes, model: model, created: Int64(Date().timeIntervalSince1970))
         return ProviderExchange(response, answer: answer, redaction: transport.redaction)
     }
 }

@@ -25,11 +25,21 @@ struct EmbeddingsAnswer: ProviderAnswer {
         guard body.count > Self.mark.count else { return nil }
         for start in stride(from: body.count - Self.mark.count, through: 0, by: -1)
         where body[start] == Self.mark[0] && body[start..<start + Self.mark.count].elementsEqual(Self.mark) {
-            guard let open = body[start...].firstIndex(of: UInt8(ascii: "{")),
-                let close = body[open...].firstIndex(of: UInt8(ascii: "}"))
-            else { return nil }
+            guard let open = body[start...].firstIndex(of: UInt8(ascii: "{")), let close = end(from: open) else {
+                return nil
+            }
             return UsageField(text: Array(body[open...close])).counts
         }
         return nil
+    }
+
+    /// Where the object that begins at `open` ends: details are objects of their own, and none of it holds a text.
+    private func end(from open: Int) -> Int? {
+        var depth = 0
+        return body[open...].firstIndex { byte in
+            if byte == UInt8(ascii: "{") { depth += 1 }
+            if byte == UInt8(ascii: "}") { depth -= 1 }
+            return depth == 0
+        }
     }
 }

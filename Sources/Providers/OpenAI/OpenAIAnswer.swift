@@ -10,6 +10,8 @@ struct OpenAIReader: AnswerReader {
     private(set) var result: PaidResult
     /// `[DONE]` was seen: nothing that follows counts.
     private(set) var isDone = false
+    /// Counts that were stated before the answer's end: what a stream that broke had counted is not what is charged.
+    private var counted: TokenUsage?
     /// Of the last chunk that was parsed and was nothing but text.
     private var template: ChunkTemplate?
 
@@ -18,18 +20,22 @@ struct OpenAIReader: AnswerReader {
     mutating func read(_ event: SSEEvent) throws(WireFormatError) -> (text: String, error: String?) {
         if event.isDone {
             isDone = true
+            result.usage = counted
             return ("", nil)
         }
         if let text = template?.text(of: event.data) { return (text, nil) }
         let chunk = try OpenAIChunk(event.data)
         template = chunk.textRange.flatMap { ChunkTemplate(event.data, text: $0) }
         note(chunk.usage, chunk.usageText, chunk.finishReason)
+        // Some state the counts so far with every chunk; those at the end come with its reason, or without a choice.
+        if result.finishReason != nil || !chunk.hasChoices { result.usage = counted }
         return (chunk.text, chunk.error?.message)
     }
 
     mutating func read(body: [UInt8]) throws(WireFormatError) -> (text: String, error: String?) {
         let completion = try OpenAICompletion(body)
         note(completion.usage, completion.usageText, completion.finishReason)
+        result.usage = counted
         return (completion.text, completion.error?.message)
     }
 
@@ -38,9 +44,8 @@ struct OpenAIReader: AnswerReader {
     private mutating func note(_ usage: UsageField, _ raw: String?, _ finishReason: String?) {
         switch usage {
         case .absent: break
-        case .invalid: result.usage = nil
-        case .valid(let counts):
-            result.usage = TokenUsage(counts, raw: raw)
+        case .invalid: counted = nil
+        case .valid(let counts): counted = TokenUsage(counts, raw: raw)
         }
         if let finishReason { result.finishReason = finishReason }
     }

@@ -62,12 +62,14 @@ package enum FinishReason {
     }
 
     /// Anthropic's word for OpenAI's `finish_reason`.
-    package static func anthropic(_ finishReason: String?) -> String {
+    /// - Parameter isCall: the answer calls a tool. Of a call that the client insisted on, OpenAI and others say
+    ///   `stop`; Anthropic's clients run tools by the word alone.
+    package static func anthropic(_ finishReason: String?, isCall: Bool = false) -> String {
         switch finishReason {
         case "length": "max_tokens"
         case "tool_calls", "function_call": "tool_use"
         case "content_filter": "refusal"
-        default: "end_turn"
+        default: isCall ? "tool_use" : "end_turn"
         }
     }
 }

@@ -130,6 +130,14 @@ extension MessagesRequest {
     private mutating func readCosts(_ root: JSONValue) throws(WireFormatError) {
         if try !RequestField.array(root["mcp_servers"], "mcp_servers").isEmpty { note(unbounded: "mcp_servers") }
         if RequestField.given(root["container"]) != nil { note(unbounded: "container") }
+        // A conversation that the vendor keeps: what it holds is not in the body, and may be another tenant's.
+        if let thread = RequestField.given(root["thread"]), thread["type"]?.string != "create" {
+            note(unbounded: "thread")
+        }
+        // Other models, at their own prices, with bounds of their own.
+        if let others = RequestField.given(root["fallbacks"]), others.kind != .array || !others.elements.isEmpty {
+            note(unbounded: "fallbacks")
+        }
         if let speed = try RequestField.string(root["speed"], "speed"), speed != "standard" {
             note(unbounded: "speed")
         }

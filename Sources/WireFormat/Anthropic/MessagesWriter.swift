@@ -80,6 +80,19 @@ package struct MessagesWriter: Sendable {
         event("content_block_start", writer.bytes, to: &out)
     }
 
+    /// Appends the events of a block that comes as a whole, a JSON object.
+    package static func appendWhole(block: [UInt8], index: Int, to out: inout [UInt8]) {
+        var writer = JSONWriter(reserving: block.count + 80)
+        writer.beginObject()
+        writer.member("type", "content_block_start")
+        writer.member("index", Int64(index))
+        writer.key("content_block")
+        writer.raw(block)
+        writer.endObject()
+        event("content_block_start", writer.bytes, to: &out)
+        appendBlockStop(index: index, to: &out)
+    }
+
     /// Appends an event with a piece of the open block.
     package static func appendDelta(_ piece: String, of block: Block, index: Int, to out: inout [UInt8]) {
         var writer = JSONWriter()

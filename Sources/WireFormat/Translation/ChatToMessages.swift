@@ -113,12 +113,32 @@ package struct ChatToMessages {
             try writeToolResult(message, param)
         case "assistant":
             closeTurn()
+            try RequestField.refuseOthers(of: message, than: Self.assistantFields, in: param)
+            guard !Self.saysNothing(message) else { return }
             begin("assistant")
             try writeAssistant(message, param)
             out.endArray()
             out.endObject()
         default: throw RequestField.untranslatable("\(param).role", "'\(role)' has no equal there")
         }
+    }
+
+    private static let assistantFields: Set<String> = [
+        "role", "content", "refusal", "tool_calls", "thinking_blocks", "reasoning_content", "cache_control",
+        "annotations",
+    ]
+
+    /// An assistant's turn without anything in it, which Anthropic refuses.
+    private static func saysNothing(_ message: JSONValue) -> Bool {
+        ["content", "refusal", "tool_calls", "thinking_blocks", "reasoning_content", "annotations"].allSatisfy { name in
+            guard let value = RequestField.given(message[name]) else { return true }
+            return value.string?.isEmpty ?? (value.kind == .array && value.elements.allSatisfy(isBlank))
+        }
+    }
+
+    /// A text without text, which Anthropic refuses.
+    private static func isBlank(_ part: JSONValue) -> Bool {
+        part["type"]?.string == "text" && part["text"]?.string?.isEmpty == true
     }
 
     private mutating func writeToolResult(_ message: JSONValue, _ param: String) throws(WireFormatError) {
@@ -143,14 +163,8 @@ package struct ChatToMessages {
     }
 
     private mutating func writeAssistant(_ message: JSONValue, _ param: String) throws(WireFormatError) {
-        try RequestField.refuseOthers(
-            of: message,
-            than: [
-                "role", "content", "refusal", "tool_calls", "thinking_blocks", "reasoning_content", "cache_control",
-                "annotations",
-            ], in: param)
         let thoughts = try RequestField.array(message["thinking_blocks"], "\(param).thinking_blocks")
-        for thought in thoughts { out.raw(thought.rawBytes) }
+        for thought in thoughts { out.raw(ThinkingBlock.unnumbered(thought)) }
         if thoughts.isEmpty, let text = message["reasoning_content"]?.string, !text.isEmpty {
             throw RequestField.untranslatable(
                 "\(param).reasoning_content", "reasoning goes back in thinking_blocks, with its signature")
@@ -201,9 +215,9 @@ package struct ChatToMessages {
             guard !text.isEmpty else { return }
             return try give(ContentParts.text(text, cache: cache))
         }
-        let parts = content.elements
-        for (index, part) in parts.enumerated() {
-            let last = index == parts.count - 1 ? cache : nil
+        let parts = content.elements.enumerated().filter { !Self.isBlank($0.element) }
+        for (index, part) in parts {
+            let last = index == parts.last?.offset ? cache : nil
             try give(ContentParts.block(part, "\(param).content[\(index)]", cache: last))
         }
     }

@@ -27,6 +27,7 @@ package struct ChunksToEvents: Sendable {
     private var finishReason: String?
     private var stopSequence: String?
     private var usage: TokenCounts?
+    private var hasCalled = false
 
     package init() {}
 
@@ -53,6 +54,13 @@ package struct ChunksToEvents: Sendable {
             break
         }
         for block in delta["thinking_blocks"]?.elements ?? [] {
+            if block["type"]?.string == "redacted_thinking" {
+                // Has no deltas and no signature; it goes back as it came.
+                close(to: &out)
+                MessagesWriter.appendWhole(block: ThinkingBlock.unnumbered(block), index: index, to: &out)
+                index += 1
+                continue
+            }
             guard let mark = block["signature"]?.string, !mark.isEmpty, open?.block == .thinking else { continue }
             MessagesWriter.appendSignature(mark, index: index, to: &out)
             // What follows is another thought.
@@ -62,6 +70,7 @@ package struct ChunksToEvents: Sendable {
             if let text = delta[name]?.string { try add(text, to: .text, call: nil, &out) }
         }
         for (place, call) in (delta["tool_calls"]?.elements ?? []).enumerated() {
+            hasCalled = true
             let number = call["index"]?.integer.map { Int(clamping: $0) } ?? place
             let block = MessagesWriter.Block.tool(
                 id: call["id"]?.string ?? "call_\(number)", name: call["function"]?["name"]?.string ?? "")
@@ -130,7 +139,7 @@ package struct ChunksToEvents: Sendable {
             close(to: &out)
         }
         waiting = []
-        let reason = stopSequence == nil ? FinishReason.anthropic(finishReason) : "stop_sequence"
+        let reason = stopSequence == nil ? FinishReason.anthropic(finishReason, isCall: hasCalled) : "stop_sequence"
         MessagesWriter.appendEnd(reason, stopSequence: stopSequence, usage: usage, gboost: gboost, to: &out)
         return out
     }

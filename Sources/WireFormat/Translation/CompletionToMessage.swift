@@ -15,15 +15,20 @@ package enum CompletionToMessage {
         for name in ["content", "refusal"] {
             if let text = message?[name]?.string, !text.isEmpty { content.append(MessagesWriter.textBlock(text)) }
         }
-        for (index, call) in (message?["tool_calls"]?.elements ?? []).enumerated() {
+        let calls = message?["tool_calls"]?.elements ?? []
+        for (index, call) in calls.enumerated() {
             content.append(toolBlock(call, index: index))
         }
         let stop = choice?["stop_reason"]?.string
         let writer = MessagesWriter(id: root["id"]?.string ?? "msg", model: root["model"]?.string ?? "")
         return writer.message(
             content: content,
-            stopReason: stop == nil ? FinishReason.anthropic(choice?["finish_reason"]?.string) : "stop_sequence",
+            stopReason: stop == nil ? reason(choice, isCall: !calls.isEmpty) : "stop_sequence",
             stopSequence: stop, usage: UsageField(root["usage"]).counts, gboost: gboost)
+    }
+
+    private static func reason(_ choice: JSONValue?, isCall: Bool) -> String {
+        FinishReason.anthropic(choice?["finish_reason"]?.string, isCall: isCall)
     }
 
     private static func thinkingBlock(_ text: String) -> [UInt8] {

@@ -64,9 +64,10 @@ enum ContentParts {
         return out.bytes
     }
 
-    /// An Anthropic text or image block as an OpenAI part. `cache_control` is not in it: providers of this format keep
-    /// what prompts begin with by themselves.
-    static func part(_ block: JSONValue, _ param: String) throws(WireFormatError) -> [UInt8] {
+    /// An Anthropic text or image block as an OpenAI part.
+    /// - Parameter keepsCache: `cache_control` is in it. Most providers of this format keep what prompts begin with by
+    ///   themselves, and some refuse the word.
+    static func part(_ block: JSONValue, _ param: String, keepsCache: Bool) throws(WireFormatError) -> [UInt8] {
         var out = JSONWriter(reserving: block.rawBytes.count + 64)
         out.beginObject()
         switch block["type"]?.string {
@@ -84,6 +85,7 @@ enum ContentParts {
         case let type:
             throw RequestField.untranslatable("\(param).type", "'\((type ?? "").prefix(40))' has no equal there")
         }
+        if keepsCache { append(RequestField.given(block["cache_control"]), to: &out) }
         out.endObject()
         return out.bytes
     }

@@ -11,6 +11,8 @@ package struct EventsToChunks: Sendable {
     private var hasBegun = false
     /// Tool calls so far; the open block's index among them.
     private var calls = 0
+    /// Thinking blocks so far.
+    private var thoughts = 0
     private var blockType = ""
     private var thinking = ""
     private var signature = ""
@@ -132,8 +134,9 @@ package struct EventsToChunks: Sendable {
         writer.appendDelta(Array(#"{"tool_calls":["#.utf8) + call + Array("]}".utf8), to: &out)
     }
 
-    private func appendThinking(block: [UInt8], to out: inout [UInt8]) {
-        writer.appendDelta(Array(#"{"thinking_blocks":["#.utf8) + block + Array("]}".utf8), to: &out)
+    private mutating func appendThinking(block: [UInt8], to out: inout [UInt8]) {
+        writer.appendDelta(ThinkingBlock.delta(block, number: thoughts), to: &out)
+        thoughts += 1
     }
 
     /// The end, with `gboost` in its last chunk.

@@ -87,6 +87,7 @@ extension MessagesToChat {
         out.raw(schema.rawBytes)
         if let strict = try RequestField.bool(tool["strict"], "\(param).strict") { out.member("strict", strict) }
         out.endObject()
+        write(cache: tool["cache_control"])
         out.endObject()
     }
 

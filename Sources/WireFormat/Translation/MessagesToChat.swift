@@ -1,11 +1,13 @@
 /// An Anthropic messages request as an OpenAI chat-completions request.
 ///
-/// `cache_control` translates to nothing: providers of that format keep what prompts begin with by themselves. Thinking
-/// goes back as `reasoning_content`, which servers that give it take. What has no equal is an error that names it.
+/// Thinking goes back as `reasoning_content`, which servers that give it take. `cache_control` translates to nothing:
+/// providers of that format keep what prompts begin with by themselves. Where whoever reads it knows Anthropic's own
+/// words, thinking goes back with its signatures, and `cache_control` stands on parts, messages, calls and tools, as
+/// clients of that format write it for Anthropic's models. What has no equal is an error that names it.
 package struct MessagesToChat {
     var out: JSONWriter
     let root: JSONValue
-    /// Thinking is passed on as it is, with its signatures, in members of the same names.
+    /// Thinking is passed on as it is, with its signatures, in members of the same names, and so is `cache_control`.
     let keepsThinking: Bool
 
     private init(_ root: JSONValue, keepsThinking: Bool) {
@@ -15,8 +17,8 @@ package struct MessagesToChat {
     }
 
     /// The translated body; the bound of the answer stands in it as `max_tokens`.
-    /// - Parameter keepsThinking: whoever reads it knows `thinking` and `thinking_blocks`, as this gateway's chats may
-    ///   have them.
+    /// - Parameter keepsThinking: whoever reads it knows `thinking`, `thinking_blocks` and `cache_control`, as this
+    ///   gateway's chats may have them.
     package static func body(
         _ request: MessagesRequest, keepsThinking: Bool = false
     ) throws(WireFormatError) -> [UInt8] {
@@ -52,8 +54,16 @@ package struct MessagesToChat {
         try writeSampling()
         try writeTools()
         try writeOutput()
+        write(cache: root["cache_control"])
         if request.isStream { out.member("stream", true) }
         out.endObject()
+    }
+
+    /// A mark up to which the prompt is to be kept, where it is known.
+    mutating func write(cache: JSONValue?) {
+        guard keepsThinking, let cache = RequestField.given(cache) else { return }
+        out.key("cache_control")
+        out.raw(cache.rawBytes)
     }
 
     // MARK: Messages
@@ -75,7 +85,7 @@ package struct MessagesToChat {
         for (index, block) in content.elements.enumerated() {
             let name = "\(param)[\(index)]"
             guard block["type"]?.string == "tool_result" else {
-                parts.append(try ContentParts.part(block, name))
+                parts.append(try ContentParts.part(block, name, keepsCache: keepsThinking))
                 continue
             }
             guard parts.isEmpty, role == "user" else {
@@ -85,11 +95,15 @@ package struct MessagesToChat {
         }
         guard !parts.isEmpty else { return }
         begin(role)
-        out.key("content")
-        out.beginArray()
-        for part in parts { out.raw(part) }
-        out.endArray()
+        write(array: parts, "content")
         out.endObject()
+    }
+
+    private mutating func write(array: [[UInt8]], _ name: String) {
+        out.key(name)
+        out.beginArray()
+        for element in array { out.raw(element) }
+        out.endArray()
     }
 
     /// OpenAI's tool messages hold text only, and have no mark of failure: the text says it.
@@ -97,6 +111,7 @@ package struct MessagesToChat {
         try RequestField.refuseOthers(
             of: block, than: ["type", "tool_use_id", "content", "is_error", "cache_control"], in: param)
         var text = try RequestField.bool(block["is_error"], "\(param).is_error") == true ? "Error: " : ""
+        var cache = RequestField.given(block["cache_control"])
         if let content = RequestField.given(block["content"]) {
             if let whole = content.string { text += whole }
             for (index, part) in content.elements.enumerated() {
@@ -105,11 +120,13 @@ package struct MessagesToChat {
                         "\(param).content[\(index)].type", "a tool's result is text there")
                 }
                 text += try RequestField.required(part["text"], "\(param).content[\(index)].text")
+                cache = cache ?? RequestField.given(part["cache_control"])
             }
         }
         begin("tool")
         out.member("tool_call_id", try RequestField.required(block["tool_use_id"], "\(param).tool_use_id"))
         out.member("content", text)
+        write(cache: cache)
         out.endObject()
     }
 
@@ -121,39 +138,38 @@ package struct MessagesToChat {
             return
         }
         var texts: [String] = []
+        var parts: [[UInt8]] = []
+        var isMarked = false
         var thoughts = ""
-        var blocks: [ArraySlice<UInt8>] = []
+        var blocks: [[UInt8]] = []
         var calls: [[UInt8]] = []
         for (index, block) in content.elements.enumerated() {
             let name = "\(param)[\(index)]"
             switch block["type"]?.string {
             case "text":
-                try RequestField.refuseOthers(of: block, than: ["type", "text", "cache_control"], in: name)
+                parts.append(try ContentParts.part(block, name, keepsCache: keepsThinking))
+                isMarked = isMarked || (keepsThinking && RequestField.given(block["cache_control"]) != nil)
                 texts.append(try RequestField.required(block["text"], "\(name).text"))
             case "thinking" where keepsThinking, "redacted_thinking" where keepsThinking:
-                blocks.append(block.rawBytes)
+                blocks.append(Array(block.rawBytes))
             case "thinking": thoughts += try RequestField.required(block["thinking"], "\(name).thinking")
-            case "tool_use": calls.append(try Self.call(block, name))
+            case "tool_use": calls.append(try call(block, name))
             case let type:
                 throw RequestField.untranslatable("\(name).type", "'\((type ?? "").prefix(40))' has no equal there")
             }
         }
-        out.member("content", texts.isEmpty ? nil : texts.joined())
-        if !thoughts.isEmpty { out.member("reasoning_content", thoughts) }
-        if !blocks.isEmpty {
-            out.key("thinking_blocks")
-            out.beginArray()
-            for block in blocks { out.raw(block) }
-            out.endArray()
+        // Not every server takes parts from an assistant: one text is what all of them do.
+        if isMarked {
+            write(array: parts, "content")
+        } else {
+            out.member("content", texts.isEmpty ? nil : texts.joined())
         }
-        guard !calls.isEmpty else { return }
-        out.key("tool_calls")
-        out.beginArray()
-        for call in calls { out.raw(call) }
-        out.endArray()
+        if !thoughts.isEmpty { out.member("reasoning_content", thoughts) }
+        if !blocks.isEmpty { write(array: blocks, "thinking_blocks") }
+        if !calls.isEmpty { write(array: calls, "tool_calls") }
     }
 
-    private static func call(_ block: JSONValue, _ param: String) throws(WireFormatError) -> [UInt8] {
+    private func call(_ block: JSONValue, _ param: String) throws(WireFormatError) -> [UInt8] {
         try RequestField.refuseOthers(
             of: block, than: ["type", "id", "name", "input", "cache_control", "caller"], in: param)
         guard let input = try RequestField.object(block["input"], "\(param).input") else {
@@ -162,15 +178,20 @@ package struct MessagesToChat {
         return ToolCall.json(
             id: try RequestField.required(block["id"], "\(param).id"),
             name: try RequestField.required(block["name"], "\(param).name"),
-            arguments: String(decoding: input.rawBytes, as: UTF8.self))
+            arguments: String(decoding: input.rawBytes, as: UTF8.self),
+            cache: keepsThinking ? RequestField.given(block["cache_control"]) : nil)
     }
 }
 
 /// A tool call in OpenAI's form.
 package enum ToolCall {
     /// The call as JSON.
-    /// - Parameter index: its place among the calls; in streams only.
-    package static func json(index: Int? = nil, id: String?, name: String?, arguments: String) -> [UInt8] {
+    /// - Parameters:
+    ///   - index: its place among the calls; in streams only.
+    ///   - cache: Anthropic's mark up to which the prompt is to be kept; in requests only.
+    package static func json(
+        index: Int? = nil, id: String?, name: String?, arguments: String, cache: JSONValue? = nil
+    ) -> [UInt8] {
         var out = JSONWriter(reserving: arguments.utf8.count + 128)
         out.beginObject()
         if let index { out.member("index", Int64(index)) }
@@ -183,6 +204,10 @@ package enum ToolCall {
         if let name { out.member("name", name) }
         out.member("arguments", arguments)
         out.endObject()
+        if let cache {
+            out.key("cache_control")
+            out.raw(cache.rawBytes)
+        }
         out.endObject()
         return out.bytes
     }

@@ -43,6 +43,24 @@ struct AnswerTranslationTests {
     }
 
     @Test(
+        "A call ends in tool_use, also where OpenAI says stop of one that the client insisted on",
+        arguments: [("stop", "tool_use"), ("tool_calls", "tool_use"), ("length", "max_tokens")])
+    func forced(finish: String, stop: String) throws {
+        let call = #"{"index":0,"id":"t1","type":"function","function":{"name":"f","arguments":"{}"}}"#
+        let body =
+            #"{"id":"c","model":"m","choices":[{"message":{"content":null,"tool_calls":[\#(call)]},"#
+            + #""finish_reason":"\#(finish)"}]}"#
+        let message = text(try CompletionToMessage.body(Array(body.utf8), gboost: nil))
+        #expect(message.contains(#""stop_reason":"\#(stop)""#), "\(message)")
+        let chunk =
+            #"data: {"id":"c","model":"m","choices":[{"delta":{"tool_calls":[\#(call)]},"#
+            + #""finish_reason":"\#(finish)"}]}"# + "\n\n"
+        var relay = ChunksToEvents()
+        let said = text(try relay.pass(Array(chunk.utf8)) + relay.finish(gboost: Array("{}".utf8)))
+        #expect(said.contains(#""stop_reason":"\#(stop)""#), "\(said)")
+    }
+
+    @Test(
         "Stop reasons",
         arguments: [
             ("end_turn", "stop"), ("stop_sequence", "stop"), ("pause_turn", "stop"), ("max_tokens", "length"),
@@ -140,6 +158,26 @@ struct StreamTranslationTests {
         #expect(said == expected.joined())
     }
 
+    @Test("Chunks to events: thoughts are signed or come whole, without the numbers that OpenAI's clients need")
+    func thoughts() throws {
+        let signed = #"{"index":0,"type":"thinking","thinking":"h","signature":"s"}"#
+        let said = try Self.run(
+            [
+                Self.chunk(#"{"reasoning_content":"h"}"#), Self.chunk(#"{"thinking_blocks":[\#(signed)]}"#),
+                Self.chunk(#"{"thinking_blocks":[{"index":1,"type":"redacted_thinking","data":"x"}]}"#),
+                Self.chunk(#"{"content":"Hi"}"#), Self.chunk("{}", #""stop""#),
+            ], ChunksToEvents.init)
+        let expected = [
+            Self.messageStart, Self.started(0, #"{"type":"thinking","thinking":"","signature":""}"#),
+            Self.delta(0, #"{"type":"thinking_delta","thinking":"h"}"#),
+            Self.delta(0, #"{"type":"signature_delta","signature":"s"}"#), Self.stopped(0),
+            Self.started(1, #"{"type":"redacted_thinking","data":"x"}"#), Self.stopped(1),
+            Self.started(2, Self.textBlock), Self.delta(2, #"{"type":"text_delta","text":"Hi"}"#), Self.stopped(2),
+            Self.end("end_turn", usage: Self.usage + #""output_tokens":0}"#),
+        ]
+        #expect(said == expected.joined())
+    }
+
     private static let startUsage = #"{"input_tokens":9,"cache_read_input_tokens":3,"output_tokens":1}"#
     private static let eventsAndChunks: [(String, String)] = [
         (
@@ -155,11 +193,11 @@ struct StreamTranslationTests {
         (delta(0, #"{"type":"signature_delta","signature":"s"}"#), ""),
         (
             stopped(0),
-            chunk(#"{"thinking_blocks":[{"type":"thinking","thinking":"hm","signature":"s"}]}"#)
+            chunk(#"{"thinking_blocks":[{"index":0,"type":"thinking","thinking":"hm","signature":"s"}]}"#)
         ),
         (
             started(1, #"{"type":"redacted_thinking","data":"x"}"#),
-            chunk(#"{"thinking_blocks":[{"type":"redacted_thinking","data":"x"}]}"#)
+            chunk(#"{"thinking_blocks":[{"index":1,"type":"redacted_thinking","data":"x"}]}"#)
         ),
         (stopped(1), ""),
         (started(2, textBlock), ""),

@@ -115,9 +115,73 @@ struct RequestTranslationTests {
             ),
             (#"{"role":"assistant","content":"x","reasoning_content":"hm"}"#, "messages[0].reasoning_content"),
             (#"{"role":"function","name":"f","content":"x"}"#, "messages[0].role"),
+            (
+                #"{"role":"assistant","content":null,"function_call":{"name":"f","arguments":"{}"}}"#,
+                "messages[0].function_call"
+            ),
         ])
     func refusedMessages(message: String, param: String) {
         #expect(field { _ = try toMessages(#"{"model":"m","messages":[\#(message)]}"#) } == param)
+    }
+
+    @Test("OpenAI to Anthropic: what is empty there stays out, and a message's mark is on what is left of it")
+    func empty() throws {
+        let body = #"""
+            {"model":"m","messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":""},
+            {"role":"assistant","content":null,"tool_calls":[]},
+            {"role":"assistant","content":[{"type":"text","text":""}]},
+            {"role":"user","content":[{"type":"text","text":""},{"type":"text","text":"Go"},{"type":"text","text":""}],
+            "cache_control":{"type":"ephemeral"}}]}
+            """#
+        let expected =
+            #"{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"Hi"}]},"#
+            + #"{"role":"user","content":[{"type":"text","text":"Go","cache_control":{"type":"ephemeral"}}]}]}"#
+        #expect(try toMessages(body) == expected)
+    }
+
+    @Test("OpenAI to Anthropic: thoughts go back without the numbers that they had in a stream")
+    func thoughts() throws {
+        let body = #"""
+            {"model":"m","messages":[{"role":"assistant","content":"Yes","thinking_blocks":[
+            {"index":0,"type":"thinking","thinking":"t","signature":"s"},
+            {"type":"redacted_thinking","data":"x","index":1},{"type":"thinking","thinking":"u","signature":"v"}]}]}
+            """#
+        let expected =
+            #"{"model":"m","messages":[{"role":"assistant","content":["#
+            + #"{"type":"thinking","thinking":"t","signature":"s"},{"type":"redacted_thinking","data":"x"},"#
+            + #"{"type":"thinking","thinking":"u","signature":"v"},{"type":"text","text":"Yes"}]}]}"#
+        #expect(try toMessages(body) == expected)
+    }
+
+    @Test("Anthropic to OpenAI: marks of a prompt stay where they are known, and nowhere else")
+    func marks() throws {
+        let mark = #","cache_control":{"type":"ephemeral","ttl":"1h"}"#
+        func messages(_ mark: String) -> String {
+            #"{"model":"m","max_tokens":9\#(mark),"system":[{"type":"text","text":"s"\#(mark)}],"#
+                + #""tools":[{"name":"f","input_schema":{"type":"object"}\#(mark)}],"messages":["#
+                + #"{"role":"user","content":[{"type":"text","text":"u"\#(mark)},"#
+                + #"{"type":"image","source":{"type":"url","url":"v"}\#(mark)}]},"#
+                + #"{"role":"assistant","content":[{"type":"text","text":"a"},{"type":"text","text":"b"\#(mark)},"#
+                + #"{"type":"tool_use","id":"t","name":"f","input":{}\#(mark)}]},"#
+                + #"{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"r"\#(mark)}]}]}"#
+        }
+        func chat(_ mark: String, assistant: String) -> String {
+            #"{"model":"m","max_tokens":9,"messages":["#
+                + #"{"role":"system","content":[{"type":"text","text":"s"\#(mark)}]},"#
+                + #"{"role":"user","content":[{"type":"text","text":"u"\#(mark)},"#
+                + #"{"type":"image_url","image_url":{"url":"v"}\#(mark)}]},"#
+                + #"{"role":"assistant","content":\#(assistant),"tool_calls":[{"id":"t","type":"function","#
+                + #""function":{"name":"f","arguments":"{}"}\#(mark)}]},"#
+                + #"{"role":"tool","tool_call_id":"t","content":"r"\#(mark)}],"tools":[{"type":"function","#
+                + #""function":{"name":"f","parameters":{"type":"object"}}\#(mark)}]\#(mark)}"#
+        }
+        func kept(_ body: String) throws -> String {
+            text(try MessagesToChat.body(MessagesRequest(Array(body.utf8)), keepsThinking: true))
+        }
+        let parts = #"[{"type":"text","text":"a"},{"type":"text","text":"b"\#(mark)}]"#
+        #expect(try kept(messages(mark)) == chat(mark, assistant: parts))
+        #expect(try kept(messages("")) == chat("", assistant: #""ab""#))
+        #expect(try toChat(messages(mark)) == chat("", assistant: #""ab""#))
     }
 
     @Test("Anthropic to OpenAI: system blocks, tool results, images and thinking find their places")
