@@ -8,6 +8,9 @@ struct HostStateMachineTests {
     private static let busy = HostStatus(
         decodes: 5, queued: 1, active: 1, cached: 0, generatedTokens: 0, evaluatedTokens: 0)
 
+    private static let idle = HostStatus(
+        decodes: 5, queued: 0, active: 0, cached: 1, generatedTokens: 0, evaluatedTokens: 0)
+
     private func ready() -> HostStateMachine {
         var machine = HostStateMachine(limits: .init())
         #expect(machine.need(at: .zero) == .spawn)
@@ -81,6 +84,7 @@ struct HostStateMachineTests {
     @Test("Silence and standing still are hangs, idleness is not")
     func hangs() {
         var silent = ready()
+        silent.asking(at: .seconds(1))
         #expect(silent.tick(at: .seconds(5)) == .none)
         #expect(silent.tick(at: .seconds(7)) == .kill(reason: "gives no sign of life"))
         // Nothing is started before the old process is gone.
@@ -91,10 +95,8 @@ struct HostStateMachineTests {
         var idle = ready()
         var killed = false
         for second in 2..<60 where !killed {
-            stuck.answered(Self.busy, at: .seconds(second))
-            idle.answered(
-                HostStatus(decodes: 5, queued: 0, active: 0, cached: 1, generatedTokens: 0, evaluatedTokens: 0),
-                at: .seconds(second))
+            stuck.answered(Self.busy, askedAt: .seconds(second), at: .seconds(second))
+            idle.answered(Self.idle, askedAt: .seconds(second), at: .seconds(second))
             if stuck.tick(at: .seconds(second)) == .kill(reason: "makes no progress") {
                 killed = true
                 #expect(second > 30)
@@ -102,6 +104,70 @@ struct HostStateMachineTests {
             #expect(idle.tick(at: .seconds(second)) == .none)
         }
         #expect(killed)
+    }
+
+    @Test("A gateway that was stopped for a while kills no host for it", arguments: [true, false])
+    func pause(isBusy: Bool) {
+        var machine = ready()
+        let status = isBusy ? Self.busy : Self.idle
+        for second in 2...4 {
+            machine.asking(at: .seconds(second))
+            #expect(machine.tick(at: .seconds(second)) == .none)
+            machine.answered(status, askedAt: .seconds(second), at: .seconds(second))
+        }
+        // Nothing happened for a minute, and then comes the look before any answer.
+        #expect(machine.tick(at: .seconds(64)) == .none)
+        machine.asking(at: .seconds(65))
+        #expect(machine.tick(at: .seconds(65)) == .none)
+        // Both were stopped: the decode that was under way is not done yet.
+        machine.answered(status, askedAt: .seconds(65), at: .seconds(66))
+        // Stopped again, with a question under way whose answer is there and unread.
+        machine.asking(at: .seconds(67))
+        #expect(machine.tick(at: .seconds(67)) == .none)
+        #expect(machine.tick(at: .seconds(130)) == .none)
+        machine.asking(at: .seconds(131))
+        machine.answered(status, askedAt: .seconds(67), at: .seconds(131))
+        #expect(machine.tick(at: .seconds(131)) == .none)
+        #expect(machine.isReady)
+    }
+
+    @Test("Silence is counted from the oldest question without an answer, whatever is asked after it")
+    func silence() {
+        var machine = ready()
+        // Not asked for long, and then answered by nothing.
+        for second in 2...20 { #expect(machine.tick(at: .seconds(second)) == .none) }
+        var killed: Int?
+        for second in 21..<40 where killed == nil {
+            machine.asking(at: .seconds(second))
+            let action = machine.tick(at: .seconds(second))
+            if action == .kill(reason: "gives no sign of life") { killed = second }
+        }
+        #expect(killed == 27)
+
+        // Late answers, each within the limit, are signs of life.
+        var slow = ready()
+        for second in 2..<60 {
+            slow.asking(at: .seconds(second))
+            if second > 5 { slow.answered(Self.idle, askedAt: .seconds(second - 4), at: .seconds(second)) }
+            #expect(slow.tick(at: .seconds(second)) == .none)
+        }
+    }
+
+    @Test("Jobs that the engine has taken and says nothing of are queued, not gone")
+    func takenJobs() {
+        let inbox = EngineInbox(maxQueued: 4, maxQueuedTotal: 4)
+        let request = ScoreRequest(session: UUID(), prompts: [], good: "a", bad: "b")
+        for number in UInt64(1)...2 {
+            let job = EngineJob(
+                key: JobKey(connection: 1, request: number), operation: .score(request), reply: { _, _ in })
+            #expect(inbox.submit(job))
+        }
+        #expect(inbox.status.queued == 2)
+        #expect(inbox.take(mayBlock: false).jobs.count == 2)
+        // This is where an engine stops for good that cannot come out of a request's text.
+        #expect(inbox.status.queued == 2)
+        inbox.publish(Self.idle)
+        #expect(inbox.status.queued == 0)
     }
 
     @Test("A model file of no use is not tried again and again")

@@ -279,17 +279,19 @@ package actor EngineSupervisor {
     private func heartbeat() async -> Duration? {
         if machine.phase == .stopped { return nil }
         if machine.isReady, let client {
-            Task { await self.ask(client) }
+            let time = now
+            machine.asking(at: time)
+            Task { await self.ask(client, at: time) }
         }
         await perform(machine.tick(at: now))
         return settings.heartbeat
     }
 
-    private func ask(_ client: EngineClient) async {
+    private func ask(_ client: EngineClient, at time: Duration) async {
         guard case .pong(let status)? = try? await client.call(.ping).body else { return }
         guard client === self.client else { return }
         lastStatus = status
-        machine.answered(status, at: now)
+        machine.answered(status, askedAt: time, at: now)
         if let bytes = await measure() { residence.measured(bytes) }
     }
 

@@ -48,8 +48,14 @@ struct HostStateMachine: Sendable {
     private(set) var crashes = 0
     private var failures = 0
     private var readySince: Duration?
+    /// When the host was asked for the signs of life that have not come, oldest first.
+    private var asked: [Duration] = []
     private var lastAnswer = Duration.zero
-    private var lastProgress = Duration.zero
+    /// How long answers have told of work and no decode.
+    private var stalled = Duration.zero
+    /// Since when time has passed as it should: a gateway that was stopped itself has nothing to say of its hosts.
+    private var awakeSince = Duration.zero
+    private var lastTick: Duration?
     private var lastDecodes: UInt64 = 0
 
     init(limits: Limits) { self.limits = limits }
@@ -71,16 +77,26 @@ struct HostStateMachine: Sendable {
         guard case .starting = phase else { return }
         phase = .ready(since: now)
         readySince = now
+        asked = []
         lastAnswer = now
-        lastProgress = now
+        stalled = .zero
         lastDecodes = 0
     }
 
+    /// The host is being asked for a sign of life.
+    mutating func asking(at now: Duration) {
+        guard isReady else { return }
+        asked.append(now)
+    }
+
     /// A sign of life.
-    mutating func answered(_ status: HostStatus, at now: Duration) {
+    /// - Parameter time: when it was asked for; what was asked before is of no interest any more.
+    mutating func answered(_ status: HostStatus, askedAt time: Duration, at now: Duration) {
+        asked.removeAll { $0 <= time }
+        let isStalled = status.active + status.queued > 0 && status.decodes == lastDecodes
+        // What lies between two answers far apart, the host may have been stopped like the gateway.
+        stalled = isStalled ? stalled + min(now - lastAnswer, limits.silence) : .zero
         lastAnswer = now
-        let isWorking = status.active + status.queued > 0
-        if !isWorking || status.decodes != lastDecodes { lastProgress = now }
         lastDecodes = status.decodes
     }
 
@@ -92,13 +108,21 @@ struct HostStateMachine: Sendable {
 
     /// Time has passed.
     mutating func tick(at now: Duration) -> Action {
+        if let lastTick, now - lastTick > limits.silence { awakeSince = now }
+        lastTick = now
         switch phase {
         case .starting(let since) where now - since > limits.startup: return end("did not start in time")
-        case .ready where now - lastAnswer > limits.silence: return end("gives no sign of life")
-        case .ready where now - lastProgress > limits.stall: return end("makes no progress")
+        case .ready where isSilent(at: now): return end("gives no sign of life")
+        case .ready where stalled > limits.stall: return end("makes no progress")
         case .waiting(let until) where now >= until: return spawn(now)
         default: return .none
         }
+    }
+
+    /// Measured from the oldest question without an answer: a host that was not asked is not silent.
+    private func isSilent(at now: Duration) -> Bool {
+        guard let oldest = asked.first else { return false }
+        return now - max(oldest, awakeSince) > limits.silence
     }
 
     /// The process is gone.

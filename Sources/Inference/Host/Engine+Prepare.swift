@@ -4,6 +4,7 @@ internal import GatewayCore
 extension Engine {
     /// Turns a request into tokens and limits; what is wrong with it comes out here.
     func prepare(_ job: EngineJob, id: EngineScheduler.JobID) throws(LocalModelError) -> EngineWork {
+        for text in job.operation.texts { try check(text) }
         let (session, lanes) =
             switch job.operation {
             case .draft(let request, let draft): (request.session, try lanes(request, draft))
@@ -137,8 +138,39 @@ extension Engine {
         }
     }
 
+    /// Refuses before it is read what cannot fit, whatever its tokens are: reading it takes time and memory.
+    private func check(_ text: String) throws(LocalModelError) {
+        let (bytes, longest) = (text.utf8.count, model.longestPiece)
+        guard bytes > maxSequence * longest else { return }
+        throw .contextExceeded(tokens: max(maxSequence + 1, bytes / longest), limit: maxSequence)
+    }
+
     func check(_ tokens: [Int32]) throws(LocalModelError) {
         guard !tokens.isEmpty else { throw .invalid("the prompt is empty") }
         guard tokens.count < maxSequence else { throw .contextExceeded(tokens: tokens.count, limit: maxSequence) }
     }
+}
+
+extension HostRequest.Operation {
+    /// Text that becomes tokens, piece by piece; what templates tend to leave out is not among it.
+    fileprivate var texts: [String] {
+        switch self {
+        case .draft(let request, let draft):
+            (draft.raw.map { [$0] } ?? request.messages.map(\.content)) + request.answer.compactMap(\.written)
+        case .score(let request):
+            request.prompts.flatMap { prompt -> [String] in
+                switch prompt {
+                case .messages(let messages): messages.map(\.content)
+                case .parts(let parts): parts.map(\.text)
+                }
+            }
+        case .hiddenStates(let request), .read(let request):
+            request.messages.map(\.content) + (request.answer + request.steps).compactMap(\.written)
+        case .info, .ping, .end, .cancel: []
+        }
+    }
+}
+
+extension AnswerSegment {
+    fileprivate var written: String? { if case .text(let text) = self { text } else { nil } }
 }

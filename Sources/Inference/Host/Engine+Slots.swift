@@ -17,7 +17,8 @@ extension Engine {
 
     /// The first lane at once; the others when it has evaluated what all begin with.
     func attachLanes(of work: EngineWork) {
-        while let lead = work.lead {
+        // Attaching may end the job, where a draft goes on from what is kept: nothing would release its lanes then.
+        while works[work.id] === work, let lead = work.lead {
             let rest = work.common - (lead.slot?.tokens.count ?? 0)
             let next = work.lanes.first { lane in
                 let isReady = rest <= (work.common < lane.tokens.count ? Self.minShared : 0)
@@ -31,10 +32,16 @@ extension Engine {
 
     /// Tells the scheduler how far a job is.
     func report(_ work: EngineWork) {
+        let othersWait = work.lanes.contains { $0.slot == nil && $0.result == nil }
         scheduler.update(
             work.id,
             lanes: work.lanes.map { lane in
-                lane.result == nil ? .init(pending: lane.pending, isGenerating: lane.isGenerating) : .init()
+                guard lane.result == nil else { return .init() }
+                var pending = lane.pending
+                let rest = work.common - (lane.slot?.tokens.count ?? 0)
+                // With a window, the others can go on only from where the lead stands, not from where it was.
+                if model.window > 0, othersWait, rest > 0 { pending = min(pending, rest) }
+                return .init(pending: pending, isGenerating: lane.isGenerating)
             })
     }
 
@@ -84,7 +91,8 @@ extension Engine {
             let tail = slot.tail(at: common - 1)
             if tail == nil || (lane.wantsHidden && tail?.hidden.isEmpty == true) { common -= 1 }
         }
-        return !model.hasParts && common < slot.tokens.count ? 0 : common
+        if !model.hasParts, common < slot.tokens.count { return 0 }
+        return slot.hasWindow(model.window, before: common) ? common : 0
     }
 
     /// The sequence to go on in: the source itself where nobody needs it as it is, else an empty one, or one that

@@ -35,6 +35,8 @@ final class EngineInbox: @unchecked Sendable {
     private var delivery = Delivery()
     private var current = HostStatus(
         decodes: 0, queued: 0, active: 0, cached: 0, generatedTokens: 0, evaluatedTokens: 0)
+    /// Jobs that the engine has taken and not told of yet: an engine that is stuck with them shall not look idle.
+    private var taken = 0
     private var known: HostInfo?
     /// Jobs of one tenant, and of all, that may lie here until the engine looks.
     private let maxQueued: Int
@@ -63,7 +65,7 @@ final class EngineInbox: @unchecked Sendable {
     var status: HostStatus {
         locked {
             var status = current
-            status.queued += delivery.jobs.count
+            status.queued += delivery.jobs.count + taken
             return status
         }
     }
@@ -79,13 +81,17 @@ final class EngineInbox: @unchecked Sendable {
         condition.lock()
         defer { condition.unlock() }
         while mayBlock, delivery.isEmpty { condition.wait() }
+        taken += delivery.jobs.count
         defer { delivery = Delivery() }
         return delivery
     }
 
     /// For the engine's thread: tells how it is doing.
     func publish(_ status: HostStatus) {
-        locked { current = status }
+        locked {
+            current = status
+            taken = 0
+        }
     }
 
     private func locked<Value>(_ body: () -> Value) -> Value {

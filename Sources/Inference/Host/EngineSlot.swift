@@ -17,7 +17,11 @@ final class EngineSlot {
     /// The adapter that its tokens were evaluated with.
     var group: Int64 = 0
     /// Evaluated, each in its cell.
-    var tokens: [Int32] = []
+    var tokens: [Int32] = [] {
+        didSet { longest = tokens.isEmpty ? 0 : max(longest, tokens.count) }
+    }
+    /// The most tokens that it has had since it was empty.
+    private(set) var longest = 0
     /// The last two places where a draft began or ended.
     private(set) var tails: [Tail] = []
     /// A lane works on it.
@@ -41,6 +45,14 @@ final class EngineSlot {
         group = source.group
         tokens = Array(source.tokens.prefix(length))
         tails = source.tails.filter { $0.position < length }
+    }
+
+    /// Whether what a model with a window looks back on from a position is still there.
+    ///
+    /// llama.cpp lets new tokens take the cells of those that have left the window behind a sequence's last token.
+    /// One that steps back needs some of them again, and would be evaluated without them.
+    func hasWindow(_ window: Int, before position: Int) -> Bool {
+        window == 0 || position == longest || longest < window
     }
 
     /// Forgets what is known beyond `length` tokens.

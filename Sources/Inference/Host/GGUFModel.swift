@@ -56,6 +56,8 @@ package final class GGUFModel {
     var trainedContext: Int { Int(llama_model_n_ctx_train(pointer)) }
     /// False: a part of a sequence can be neither forgotten nor shared (recurrent models).
     var hasParts: Bool { !llama_model_is_recurrent(pointer) && !llama_model_is_hybrid(pointer) }
+    /// Tokens that a layer looks back on, of models where not all look back on everything; else 0.
+    var window: Int { Int(max(0, llama_model_n_swa(pointer))) }
     var bytes: UInt64 { llama_model_size(pointer) }
 
     /// - Parameters:
@@ -65,18 +67,41 @@ package final class GGUFModel {
         var text = text
         return text.withUTF8 { utf8 in
             utf8.withMemoryRebound(to: CChar.self) { bytes in
-                var tokens = [Int32](repeating: 0, count: bytes.count + 8)
-                let length = Int32(bytes.count)
-                var count = llama_tokenize(
-                    vocabulary, bytes.baseAddress, length, &tokens, Int32(tokens.count), addSpecial, parseSpecial)
-                if count < 0, count != Int32.min {
-                    tokens = [Int32](repeating: 0, count: Int(-count))
-                    count = llama_tokenize(
-                        vocabulary, bytes.baseAddress, length, &tokens, Int32(tokens.count), addSpecial, parseSpecial)
+                guard bytes.count > Self.maxShallowBytes else { return read(bytes, addSpecial, parseSpecial) }
+                let found = Tokens()
+                let isRead = EngineStack.run(bytes: bytes.count * Self.stackPerByte + (1 << 20)) {
+                    found.all = self.read(bytes, addSpecial, parseSpecial)
                 }
-                return Array(tokens.prefix(Int(max(0, count))))
+                // Without room for the stack: most texts have no long words, and need none.
+                return isRead ? found.all : read(bytes, addSpecial, parseSpecial)
             }
         }
+    }
+
+    /// A text of at most this many bytes is read on the stack of whoever asks.
+    private static let maxShallowBytes = 8 << 10
+    /// Most bytes of stack for a byte of text; measured: 328, in a word of ASCII letters.
+    private static let stackPerByte = 512
+
+    /// What comes back from another stack.
+    private final class Tokens { var all: [Int32] = [] }
+
+    private func read(_ bytes: UnsafeBufferPointer<CChar>, _ addSpecial: Bool, _ parseSpecial: Bool) -> [Int32] {
+        var tokens = [Int32](repeating: 0, count: bytes.count + 8)
+        let length = Int32(bytes.count)
+        var count = llama_tokenize(
+            vocabulary, bytes.baseAddress, length, &tokens, Int32(tokens.count), addSpecial, parseSpecial)
+        if count < 0, count != Int32.min {
+            tokens = [Int32](repeating: 0, count: Int(-count))
+            count = llama_tokenize(
+                vocabulary, bytes.baseAddress, length, &tokens, Int32(tokens.count), addSpecial, parseSpecial)
+        }
+        return Array(tokens.prefix(Int(max(0, count))))
+    }
+
+    /// No token stands for more bytes of text: the length of the longest name, which is written with at least as many.
+    private(set) lazy var longestPiece: Int = (0..<Int32(clamping: vocabularySize)).reduce(1) { longest, token in
+        max(longest, llama_vocab_get_text(vocabulary, token).map { strlen($0) } ?? 0)
     }
 
     /// The bytes of one token, which may be half a character. Special tokens have none.

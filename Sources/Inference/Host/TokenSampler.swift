@@ -16,9 +16,10 @@ final class TokenSampler {
         try Self.check(sampling, model)
         var grammar: UnsafeMutablePointer<llama_sampler>?
         if let text = try Self.grammar(sampling) {
-            if let problem = GrammarText.problem(text) { throw .invalid("grammar \(problem)") }
+            let name = sampling.jsonSchema == nil ? "grammar" : "\(SchemaBounds.field): the schema's grammar"
+            if let problem = GrammarText.problem(text) { throw .invalid("\(name) \(problem)") }
             grammar = llama_sampler_init_grammar(model.vocabulary, text, "root")
-            if grammar == nil { throw .invalid("grammar is no GBNF with a rule \"root\"") }
+            if grammar == nil { throw .invalid("\(name) is no GBNF with a rule \"root\"") }
         }
         let isPlain = sampling.temperature == 0 && sampling.logitBias.isEmpty && !Self.hasPenalties(sampling)
         chain = isPlain ? nil : Self.chain(sampling, model)
@@ -93,6 +94,7 @@ final class TokenSampler {
     private static func grammar(_ sampling: Sampling) throws(LocalModelError) -> String? {
         guard let schema = sampling.jsonSchema else { return sampling.grammar }
         guard sampling.grammar == nil else { throw .invalid("response_format and grammar exclude each other") }
+        try SchemaBounds.check(schema)
         return try JSONSchemaGrammar.gbnf(schema)
     }
 

@@ -8,6 +8,8 @@ internal import Glibc
 actor AdapterShelf {
     nonisolated let directory: String
     private var placed: [String: Task<String, any Error>] = [:]
+    /// Never falls: a number that came back would put one adapter where a host has been told to find another.
+    private var lastNumber = 0
 
     init(directory: String) {
         self.directory = directory
@@ -18,7 +20,8 @@ actor AdapterShelf {
     func place(_ file: String, sha256: String) async throws -> String {
         let key = "\(sha256) \(file)"
         if let known = placed[key] { return try await known.value }
-        let target = "\(directory)/\(placed.count)-\(URL(filePath: file).lastPathComponent)"
+        lastNumber += 1
+        let target = "\(directory)/\(lastNumber)-\(URL(filePath: file).lastPathComponent)"
         let work = Task.detached { try Self.bring(file, to: target) }
         placed[key] = work
         do {
@@ -34,8 +37,14 @@ actor AdapterShelf {
         if link(source, target) == 0 { return target }
         let partial = target + ".part"
         try? FileManager.default.removeItem(atPath: partial)
-        try FileManager.default.copyItem(atPath: source, toPath: partial)
-        guard rename(partial, target) == 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
-        return target
+        do {
+            try FileManager.default.copyItem(atPath: source, toPath: partial)
+            guard rename(partial, target) == 0 else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
+            return target
+        } catch {
+            try? FileManager.default.removeItem(atPath: partial)
+            try? FileManager.default.removeItem(atPath: target)
+            throw error
+        }
     }
 }
