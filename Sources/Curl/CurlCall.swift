@@ -58,6 +58,10 @@ final class CurlCall: Sendable {
             if let head, !Task.isCancelled { return head }
             if case .failure(let error) = ended { throw error }
             if Task.isCancelled { throw cancelled() }
+            // Whatever libcurl takes for an end: to wait for more would be to spin.
+            guard ended == nil else {
+                throw CurlError(.interrupted, message: "the call ended without a head", requestWasSent: wasSent)
+            }
             await news { $0.head != nil }
         }
     }

@@ -143,6 +143,10 @@ final class CurlEngine {
                 error = nil
             }
         }
+        if error == nil, transfer.call.mail == nil, !transfer.isHeadDone {
+            // A switch of protocols that nobody asked for is libcurl's end of a call without a response.
+            error = CurlError(.interrupted, message: "the response has no final head", requestWasSent: true)
+        }
         // Out of libcurl first: whoever is woken may count on it.
         remove(transfer)
         if let error { transfer.call.fail(error) } else { transfer.call.finish() }

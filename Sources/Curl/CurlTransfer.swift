@@ -12,7 +12,7 @@ final class CurlTransfer {
     var mailOffset = 0
     private var head = CurlHead()
     private var headBytes = 0
-    private var isHeadDone = false
+    private(set) var isHeadDone = false
     private var bodyBytes = 0
     /// Why a callback stopped the transfer; libcurl itself then only says that one did.
     private(set) var verdict: CurlError.Code?

@@ -6,7 +6,8 @@ internal import Glibc
 /// Read from a libpq URL (`postgresql://user:password@host:5432/db?sslmode=verify-full`) or conninfo text. The
 /// password is never part of a description, a dump or an error.
 package struct PostgresConfiguration: Sendable {
-    /// The longest a connection attempt may take, name resolution and TLS included.
+    /// The longest a connection attempt may take, name resolution and TLS included. The hosts of a URL share it; one
+    /// of many gets a second of its own at least.
     package var connectTimeout: Duration
     /// The longest a statement may run. The server ends it then; should the server not answer either, the caller is
     /// told `timeout` a grace period later, and the connection is dropped.
@@ -68,17 +69,54 @@ package struct PostgresConfiguration: Sendable {
         }
     }
 
+    /// Where a server may be. The address is "" for a socket, and for a name that is still to be resolved.
+    typealias Endpoint = (host: String, address: String, port: String, needsResolution: Bool)
+
     /// The hosts to try, in order. A Unix socket's directory and a numeric address need no resolution.
-    var endpoints: [(host: String, port: String, needsResolution: Bool)] {
-        guard settings["hostaddr"] == nil, let host = settings["host"] ?? Self.environment("PGHOST") else { return [] }
-        let hosts = host.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-        let port = settings["port"] ?? Self.environment("PGPORT") ?? ""
-        let ports = port.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    var endpoints: [Endpoint] {
+        guard settings["hostaddr"] == nil, let hosts = list("host", "PGHOST") else { return [] }
+        let ports = list("port", "PGPORT") ?? [""]
         return hosts.enumerated().map { index, host in
             let port = ports.count == 1 ? ports[0] : index < ports.count ? ports[index] : ""
             let isName = !host.isEmpty && !host.hasPrefix("/") && !host.hasPrefix("@")
-            return (host, port, isName && !NameResolver.isNumeric(host))
+            let isAddress = NameResolver.isNumeric(host)
+            return (host, isAddress ? host : "", port, isName && !isAddress)
         }
+    }
+
+    /// The servers of a URL that names several, to be tried one at a time: libpq goes on to the next when one fails,
+    /// and a silent one never does.
+    ///
+    /// Empty where there is one only, where libpq must know all of them to choose, and where it has to complain.
+    var alternatives: [Endpoint] {
+        let attributes = settings["target_session_attrs"] ?? Self.environment("PGTARGETSESSIONATTRS")
+        let balance = settings["load_balance_hosts"] ?? Self.environment("PGLOADBALANCEHOSTS")
+        guard attributes != "prefer-standby", balance != "random" else { return [] }
+        let ports = list("port", "PGPORT") ?? [""]
+        var all = endpoints
+        if let addresses = list("hostaddr", "PGHOSTADDR") {
+            let hosts = list("host", "PGHOST") ?? addresses.map { _ in "" }
+            guard hosts.count == addresses.count, !addresses.contains("") else { return [] }
+            all = addresses.indices.map { index in
+                (hosts[index], addresses[index], index < ports.count ? ports[index] : ports[0], false)
+            }
+        }
+        return all.count > 1 && (ports.count == 1 || ports.count == all.count) ? all : []
+    }
+
+    /// A name, TLS and a password are a handful of round trips, perhaps to a server that is busy taking over.
+    private static let leastShare = Duration.seconds(1)
+
+    /// What the next of several servers gets of the connect timeout: those that failed at once leave theirs to it.
+    /// - Parameter rest: what is left of the timeout, for so many `servers`.
+    func share(of rest: Duration, among servers: Int) -> Duration {
+        max(rest / max(1, servers), min(connectTimeout, Self.leastShare))
+    }
+
+    /// The parts of a setting that has one for each host.
+    private func list(_ keyword: String, _ variable: String) -> [String]? {
+        guard let text = settings[keyword] ?? Self.environment(variable) else { return nil }
+        return text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     }
 
     /// It stands unquoted in the start-up options.

@@ -6,14 +6,9 @@ extension PostgresConnection {
     package func open() async throws(PostgresError) {
         guard case .new = phase else { throw PostgresError(.connection, "the connection was opened already") }
         phase = .connecting
-        let limit = configuration.connectTimeout
-        let timer = Task {
-            try? await Task.sleep(for: limit)
-            if !Task.isCancelled { self.giveUp() }
-        }
-        defer { timer.cancel() }
         do throws(PostgresError) {
-            try await connect()
+            let servers = configuration.alternatives
+            if servers.isEmpty { try await connect() } else { try await connect(toOneOf: servers) }
         } catch {
             end(error)
             throw error
@@ -22,16 +17,63 @@ extension PostgresConnection {
         Task(executorPreference: ThreadTaskExecutor(executor)) { await self.pump() }
     }
 
-    private func giveUp() {
+    /// What the URL names is one server, or libpq's to choose from.
+    private func connect() async throws(PostgresError) {
+        let endpoints = configuration.endpoints
+        // libpq knows by itself what needs no resolution.
+        let named = endpoints.contains(where: \.needsResolution) ? endpoints : []
+        let late = PostgresError(.connection, "no connection within the connect timeout")
+        try await connect(to: named, within: configuration.connectTimeout, orThrow: late)
+    }
+
+    /// Tries one server after the other, so that one that is silent does not take the time of all.
+    private func connect(toOneOf servers: [PostgresConfiguration.Endpoint]) async throws(PostgresError) {
+        let end = ContinuousClock.now + configuration.connectTimeout
+        var failures: [PostgresError] = []
+        for (index, server) in servers.enumerated() {
+            let rest = ContinuousClock.now.duration(to: end)
+            let share = configuration.share(of: rest, among: servers.count - index)
+            let name = [server.host.isEmpty ? server.address : server.host, server.port].filter { !$0.isEmpty }
+            let late = PostgresError(
+                .connection, "\(name.joined(separator: ":")): no connection within its share of the connect timeout")
+            do throws(PostgresError) {
+                return try await connect(to: [server], within: share, orThrow: late)
+            } catch {
+                // Closed meanwhile: there is nothing to go on for.
+                guard case .connecting = phase else { throw error }
+                failures.append(error)
+                abandonAttempt()
+            }
+        }
+        // All of them, as libpq does: the last one may only say that a standby is one.
+        throw PostgresError(
+            .connection, failures.map(\.message).joined(separator: "\n"),
+            sqlState: failures.compactMap(\.sqlState).first)
+    }
+
+    /// Leaves nothing of an attempt that failed to the next one, which may get the same descriptor.
+    private func abandonAttempt() {
+        readiness.forget(PQsocket(handle.raw))
+        handle.finish()
+        connectFailure = nil
+    }
+
+    private func giveUp(_ error: PostgresError) {
         guard case .connecting = phase else { return }
-        let error = PostgresError(.connection, "no connection within the connect timeout")
         connectFailure = connectFailure ?? error
         resolution.take()?.resume(returning: .failure(error))
         if let parked { readiness.cancel(parked) }
     }
 
-    private func connect() async throws(PostgresError) {
-        let keywords = configuration.keywords(addresses: try await addresses())
+    private func connect(
+        to endpoints: [PostgresConfiguration.Endpoint], within limit: Duration, orThrow late: PostgresError
+    ) async throws(PostgresError) {
+        let timer = Task {
+            try? await Task.sleep(for: limit)
+            if !Task.isCancelled { self.giveUp(late) }
+        }
+        defer { timer.cancel() }
+        let keywords = configuration.keywords(addresses: try await addresses(of: endpoints))
         if let connectFailure { throw connectFailure }
         guard handle.start(keywords) else { throw connectError() }
         var poll = PGRES_POLLING_WRITING
@@ -69,15 +111,14 @@ extension PostgresConnection {
     }
 
     /// Every address of every host, so that libpq never has to resolve a name itself, which blocks.
-    private func addresses() async throws(PostgresError) -> [(host: String, address: String, port: String)] {
-        let endpoints = configuration.endpoints
-        guard endpoints.contains(where: \.needsResolution) else { return [] }
+    private func addresses(
+        of endpoints: [PostgresConfiguration.Endpoint]
+    ) async throws(PostgresError) -> [(host: String, address: String, port: String)] {
         var all: [(host: String, address: String, port: String)] = []
         var failure: PostgresError?
         for endpoint in endpoints {
             if !endpoint.needsResolution {
-                let isAddress = NameResolver.isNumeric(endpoint.host)
-                all.append((endpoint.host, isAddress ? endpoint.host : "", endpoint.port))
+                all.append((endpoint.host, endpoint.address, endpoint.port))
                 continue
             }
             switch await resolve(endpoint.host) {
@@ -86,18 +127,23 @@ extension PostgresConnection {
             }
             if let connectFailure { throw connectFailure }
         }
-        if all.isEmpty { throw failure ?? PostgresError(.connection, "the host name has no address") }
+        if all.isEmpty, !endpoints.isEmpty {
+            throw failure ?? PostgresError(.connection, "the host name has no address")
+        }
         return all
     }
 
     /// The resolver cannot be interrupted; this wait can.
     private func resolve(_ host: String) async -> Result<[String], PostgresError> {
         guard let resolver else { return .failure(PostgresError(.connection, "no resolver for host names")) }
+        var lookup: Task<Void, Never>?
+        // An answer that comes too late must not pass for that of the next name.
+        defer { lookup?.cancel() }
         return await withCheckedContinuation { waiter in
             resolution = waiter
-            Task {
+            lookup = Task {
                 let found = await resolver.resolve(host)
-                self.resolution.take()?.resume(returning: found)
+                if !Task.isCancelled { self.resolution.take()?.resume(returning: found) }
             }
         }
     }

@@ -184,6 +184,7 @@ extension PostgresConnection {
 
     private func finishScript() {
         isScripting = false
+        dismissWatchdog()
         if PQenterPipelineMode(handle.raw) != 1 { return lose(PostgresError(.connection, handle.message)) }
         answerFirst()
     }
@@ -203,15 +204,21 @@ extension PostgresConnection {
         watchdog = Task { await self.watchDeadlines() }
     }
 
+    /// Has the next statement start a new watchdog. A script may run for much longer or shorter than a statement: one
+    /// that sleeps until the other's deadline would see the new one too late.
+    func dismissWatchdog() { watchdog.take()?.cancel() }
+
     private func watchDeadlines() async {
-        while isOpen, let due = nextDeadline {
+        // Dismissed, it would not sleep any more, only turn round and round.
+        while !Task.isCancelled, isOpen, let due = nextDeadline {
             if due <= .now {
                 expire()
             } else {
                 try? await Task.sleep(until: due, clock: .continuous)
             }
         }
-        watchdog = nil
+        // The place is another one's by then.
+        if !Task.isCancelled { watchdog = nil }
     }
 
     /// That of the first caller who still waits, or of the connection if that comes first.

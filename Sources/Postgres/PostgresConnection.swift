@@ -110,6 +110,7 @@ package actor PostgresConnection {
                 throw failedToSend(mayHaveSent: false)
             }
             isScripting = true
+            dismissWatchdog()
         }
     }
 
@@ -200,7 +201,7 @@ package actor PostgresConnection {
                 returning: .failure(
                     PostgresError(.connection, known.message, sqlState: known.sqlState, outcomeUnknown: true)))
         }
-        watchdog?.cancel()
+        dismissWatchdog()
         wakeSettled()
         let waiters = endWaiters
         endWaiters.removeAll()

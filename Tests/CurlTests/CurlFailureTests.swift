@@ -16,6 +16,14 @@ struct CurlFailureTests {
         await client.shutdown()
     }
 
+    @Test("a switch of protocols that nobody asked for is no response: the call ends as interrupted")
+    func switched() async throws {
+        try await withPeer([.read, .send("HTTP/1.1 101 Switching\r\n\r\nx")]) { (client, peer) async throws in
+            let error = await failure { () async throws(CurlError) in try await client.open(CurlRequest(peer)) }
+            #expect(error?.code == .interrupted && error?.requestWasSent == true)
+        }
+    }
+
     @Test("a host that does not exist is unreachable")
     func noSuchHost() async throws {
         let client = try CurlClient()

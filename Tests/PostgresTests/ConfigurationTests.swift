@@ -67,6 +67,56 @@ struct ConfigurationTests {
         #expect(try PostgresConfiguration(url: "host=db hostaddr=192.0.2.1").endpoints.isEmpty)
     }
 
+    @Test(
+        "several hosts are tried one at a time, each with its own address and port",
+        arguments: [
+            ("host=db,192.0.2.1,/run/pg port=1,2,3", ["db  1", "192.0.2.1 192.0.2.1 2", "/run/pg  3"]),
+            ("postgresql://u@a,b:6432/d", ["a  ", "b  6432"]),
+            ("host=a,b port=5", ["a  5", "b  5"]),
+            ("host=a,b hostaddr=192.0.2.1,::1 port=5,6", ["a 192.0.2.1 5", "b ::1 6"]),
+            ("hostaddr=192.0.2.1,::1 port=5", [" 192.0.2.1 5", " ::1 5"]),
+        ])
+    func alternatives(url: String, expected: [String]) throws {
+        let servers = try PostgresConfiguration(url: url).alternatives
+        #expect(servers.map { "\($0.host) \($0.address) \($0.port)" } == expected)
+        #expect(servers.allSatisfy { !$0.needsResolution || $0.address.isEmpty })
+    }
+
+    @Test(
+        "a single host, a choice among all hosts, and what does not add up are left to libpq",
+        arguments: [
+            "host=db", "host=/run/pg port=5", "host=db hostaddr=192.0.2.1", "dbname=d",
+            "host=a,b target_session_attrs=prefer-standby", "host=a,b,c port=1,2", "host=a,b hostaddr=192.0.2.1",
+            "host=a,b hostaddr=192.0.2.1,",
+        ])
+    func noAlternatives(url: String) throws {
+        #expect(try PostgresConfiguration(url: url).alternatives.isEmpty)
+    }
+
+    @Test("what is asked of a session is asked of each of several servers")
+    func sessionAttributes() throws {
+        let configuration = try PostgresConfiguration(url: "host=/a,/b port=1,2 target_session_attrs=read-write")
+        let servers = configuration.alternatives
+        #expect(servers.count == 2)
+        for (server, port) in zip(servers, ["1", "2"]) {
+            let keywords = configuration.keywords(addresses: [(server.host, server.address, server.port)])
+            let all = Dictionary(keywords, uniquingKeysWith: { a, _ in a })
+            #expect(all["host"] == server.host && all["port"] == port && all["hostaddr"]?.isEmpty == true)
+            #expect(all["target_session_attrs"] == "read-write")
+        }
+    }
+
+    @Test("servers share the connect timeout; none gets less than a second, or than all of a shorter timeout")
+    func shares() throws {
+        var configuration = try PostgresConfiguration(url: "host=a,b connect_timeout=5")
+        #expect(configuration.share(of: .seconds(5), among: 2) == .milliseconds(2500))
+        #expect(configuration.share(of: .milliseconds(4900), among: 1) == .milliseconds(4900))
+        #expect(configuration.share(of: .seconds(5), among: 10) == .seconds(1))
+        #expect(configuration.share(of: .seconds(-1), among: 1) == .seconds(1))
+        configuration.connectTimeout = .milliseconds(300)
+        #expect(configuration.share(of: .milliseconds(300), among: 2) == .milliseconds(300))
+    }
+
     @Test("limits that make no sense are refused when the pool connects")
     func limits() async throws {
         let pool = try makePool(url: "postgresql:///x?host=/nowhere", .set(\.statementTimeout, .zero))

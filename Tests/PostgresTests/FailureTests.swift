@@ -103,6 +103,32 @@ struct FailureTests {
         }
     }
 
+    @Test("a script, which may run for long, leaves the statements after it their own deadline")
+    func deadlineAfterScript() async throws {
+        // Long enough for the last statement, which needs a new connection on a busy machine.
+        try await withPool(size: 1, .set(\.statementTimeout, .milliseconds(800))) { pool in
+            try await pool.script("SELECT 1")
+            _ = try await pool.query("SELECT set_config('statement_timeout', '0', false)")
+            let error = try await failure { _ = try await pool.query("SELECT pg_sleep(30)") }
+            #expect(error.code == .timeout && error.outcomeUnknown)
+            #expect(try await pool.query("SELECT 1 AS v").rows[0].get("v") == 1)
+            #expect(await pool.statistics.lost == 1)
+        }
+    }
+
+    @Test("a script's own deadline holds although a statement before it had a later one")
+    func deadlineOfScript() async throws {
+        try await withPool(size: 1) { pool in
+            _ = try await pool.query("SELECT 1")
+            let error = try await failure {
+                try await pool.script("SELECT pg_sleep(30)", timeout: .milliseconds(500))
+            }
+            // Had the server's own timeout ended it, the outcome would be known.
+            #expect(error.code == .timeout && error.outcomeUnknown)
+            #expect(try await pool.query("SELECT 1 AS v").rows[0].get("v") == 1)
+        }
+    }
+
     @Test("statements behind one that hangs are told in their own time, and nothing waits for ever")
     func stuckPipeline() async throws {
         // Long enough for the last statement, which needs a new connection on a busy machine.
@@ -204,6 +230,64 @@ struct FailureTests {
         }
         // 200 connect timeouts would be 60 seconds; a machine that is busy with other things gets its share of that.
         #expect(next < .seconds(20))
+        await pool.close()
+    }
+
+    @Test(
+        "a first host that accepts and says nothing leaves time for the second",
+        arguments: ["127.0.0.1", "localhost"])
+    func silentFirstHost(host: String) async throws {
+        let hole = try BlackHole()
+        defer { hole.close() }
+        let database = try await ScratchDatabase.make(function: "silent")
+        let timeout = Duration.seconds(6)
+        let url = try putting(host, hole.port, before: database.url)
+        let pool = try makePool(url: url + "&target_session_attrs=read-write", .set(\.connectTimeout, timeout))
+        let start = ContinuousClock.now
+        do {
+            #expect(try await pool.query("SELECT 1 AS v").rows[0].get("v") == 1)
+            let taken = ContinuousClock.now - start
+            #expect(taken > .seconds(2) && taken < timeout)
+            #expect(await pool.statistics.refused == 0)
+        } catch {
+            Issue.record(error)
+        }
+        await pool.close()
+        try await database.drop()
+    }
+
+    @Test("a first host that refuses costs the second nothing of its time")
+    func refusingFirstHost() async throws {
+        let hole = try BlackHole()
+        hole.close()
+        let database = try await ScratchDatabase.make(function: "refusing")
+        let pool = try makePool(url: putting("127.0.0.1", hole.port, before: database.url))
+        do {
+            #expect(try await pool.query("SELECT 1 AS v").rows[0].get("v") == 1)
+            #expect(await pool.statistics.refused == 0)
+        } catch {
+            Issue.record(error)
+        }
+        await pool.close()
+        try await database.drop()
+    }
+
+    /// The same database's URL, with another server before its own. libpq takes the last of a parameter's values.
+    private func putting(_ host: String, _ port: Int, before url: String) throws -> String {
+        let own = try PostgresConfiguration(url: url).endpoints[0]
+        return url + (url.contains("?") ? "&" : "?") + "host=\(host),\(own.host)&port=\(port),\(own.port)"
+    }
+
+    @Test("when no server of several answers, the error tells of each of them")
+    func silentHosts() async throws {
+        let holes = [try BlackHole(), try BlackHole()]
+        defer { for hole in holes { hole.close() } }
+        let servers = holes.map { "127.0.0.1:\($0.port)" }
+        let url = "postgresql://u:hush@\(servers.joined(separator: ","))/d?sslmode=disable"
+        let pool = try makePool(url: url, .set(\.connectTimeout, .milliseconds(300)))
+        let error = try await failure { _ = try await pool.query("SELECT 1") }
+        #expect(error.isConnectionLoss && !error.outcomeUnknown && !error.message.contains("hush"))
+        for server in servers { #expect(error.message.contains(server)) }
         await pool.close()
     }
 

@@ -10,6 +10,9 @@ package struct ConnectionLimits: Hashable, Sendable {
     package var idleSeconds = 120.0
     /// How long a request may take to arrive, and a TLS handshake.
     package var requestSeconds = 60.0
+    /// How long a client may take none of an answer. An answer may take as long as it takes; who does not read it keeps
+    /// a hold, a place among the requests and a connection from everybody else.
+    package var unreadSeconds = 120.0
     package init() {}
 
     /// A little more than `requestSeconds`: until then whoever reads the body answers that it came too slowly.
@@ -18,7 +21,8 @@ package struct ConnectionLimits: Hashable, Sendable {
     var channel: HTTP1Channel.Configuration {
         let limit = TimeAmount.seconds(requestSeconds + Self.grace)
         return HTTP1Channel.Configuration(
-            additionalChannelHandlers: [RequestDeadline(limit)], idleTimeout: .seconds(idleSeconds))
+            additionalChannelHandlers: [RequestDeadline(limit), ReadingDeadline(.seconds(unreadSeconds))],
+            idleTimeout: .seconds(idleSeconds))
     }
 }
 
@@ -54,6 +58,38 @@ final class RequestDeadline: ChannelInboundHandler, RemovableChannelHandler {
             timer = context.eventLoop.assumeIsolated().scheduleTask(in: limit) { context.close(promise: nil) }
         }
         context.fireChannelReadComplete()
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        stop()
+        context.fireChannelInactive()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { stop() }
+
+    private func stop() {
+        timer?.cancel()
+        timer = nil
+    }
+}
+
+/// Ends a connection whose client has stopped reading its answer: until then all that was to be written waits.
+final class ReadingDeadline: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPRequestPart
+    typealias InboundOut = HTTPRequestPart
+
+    private let limit: TimeAmount
+    private var timer: Scheduled<Void>?
+
+    init(_ limit: TimeAmount) { self.limit = limit }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable {
+            stop()
+        } else if timer == nil {
+            timer = context.eventLoop.assumeIsolated().scheduleTask(in: limit) { context.close(promise: nil) }
+        }
+        context.fireChannelWritabilityChanged()
     }
 
     func channelInactive(context: ChannelHandlerContext) {
