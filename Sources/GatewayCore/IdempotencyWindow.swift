@@ -1,8 +1,9 @@
 /// Which idempotency keys are in use, and what was answered under them: a request that comes again with its key does
 /// not lead to a second paid call.
 ///
-/// A pure state machine: the caller passes a monotonic time. Bounded in entries and bytes; what is forgotten first is
-/// what was answered first, and never a request that is being answered.
+/// A pure state machine: the caller passes a monotonic time. Bounded in entries and bytes: there the tenant that has
+/// the most forgets what it was answered first, so nobody can make another's retries be paid twice. A request that is
+/// being answered is never forgotten.
 package struct IdempotencyWindow: Sendable {
     /// How much is remembered, and how long.
     package struct Limits: Hashable, Sendable {
@@ -61,56 +62,121 @@ package struct IdempotencyWindow: Sendable {
         var bytes: Int { answer?.body?.count ?? 0 }
     }
 
+    /// What is known of one tenant's.
+    private struct Shelf: Sendable {
+        var entries: [Key: Entry] = [:]
+        /// Of its answers.
+        var bytes = 0
+        /// Answered ones from `first` on, the oldest first.
+        private var order: [Key] = []
+        private var first = 0
+
+        /// What was answered first, of all that is still known.
+        var oldest: Key? { first < order.count ? order[first] : nil }
+
+        mutating func keep(_ entry: Entry, _ key: Key) {
+            entries[key] = entry
+            bytes += entry.bytes
+            order.append(key)
+        }
+
+        /// The bytes that it had; nil: nothing was answered.
+        mutating func removeOldest() -> Int? {
+            guard let key = oldest else { return nil }
+            let freed = entries.removeValue(forKey: key)?.bytes ?? 0
+            bytes -= freed
+            first += 1
+            // Only now and then, as it moves all that is left.
+            if first > order.count / 2 {
+                order.removeFirst(first)
+                first = 0
+            }
+            return freed
+        }
+    }
+    /// How often all tenants' are looked through: one that is gone must not leave its answers in memory.
+    private static let sweepInterval = Duration.seconds(1)
+
     private let limits: Limits
-    private var entries: [Key: Entry] = [:]
-    /// Answered ones, the oldest first.
-    private var order: [Key] = []
+    private var shelves: [Int64: Shelf] = [:]
+    private var sweptAt = Duration.zero
     /// Of all answers together.
     package private(set) var bytes = 0
     /// Keys that are known.
-    package var count: Int { entries.count }
+    package private(set) var count = 0
 
     package init(_ limits: Limits = Limits()) { self.limits = limits }
 
     /// A request comes.
     /// - Parameter fingerprint: of all that makes it what it is.
     package mutating func begin(_ key: Key, fingerprint: String, now: Duration) -> Verdict {
-        forget(now: now)
-        if let entry = entries[key] {
+        sweep(now: now)
+        forget(key.tenantID, now: now)
+        if let entry = shelves[key.tenantID]?.entries[key] {
             guard entry.fingerprint == fingerprint else { return .mismatch }
             return entry.answer.map { .answered($0) } ?? .running
         }
-        if entries.count >= limits.maxEntries { dropOldest() }
-        entries[key] = Entry(fingerprint: fingerprint)
+        if count >= limits.maxEntries, let most = largest(\.entries.count) { removeOldest(of: most) }
+        shelves[key.tenantID, default: Shelf()].entries[key] = Entry(fingerprint: fingerprint)
+        count += 1
         return .fresh
     }
 
     /// It came to nothing that was charged: the key may be used again.
     package mutating func release(_ key: Key) {
-        guard entries[key]?.answer == nil else { return }
-        entries[key] = nil
+        guard let entry = shelves[key.tenantID]?.entries[key], entry.answer == nil else { return }
+        shelves[key.tenantID]?.entries[key] = nil
+        count -= 1
+        removeIfEmpty(key.tenantID)
     }
 
     /// It was answered.
     package mutating func finish(_ key: Key, _ answer: Answer, now: Duration) {
-        guard var entry = entries[key], entry.answer == nil else { return }
+        guard var entry = shelves[key.tenantID]?.entries[key], entry.answer == nil else { return }
         var kept = answer
         if kept.body.map({ $0.count > limits.maxAnswerBytes }) == true { kept.body = nil }
         entry.answer = kept
         entry.at = now
-        entries[key] = entry
-        order.append(key)
+        shelves[key.tenantID]?.keep(entry, key)
         bytes += entry.bytes
-        while bytes > limits.maxBytes, !order.isEmpty { dropOldest() }
+        while bytes > limits.maxBytes, let most = largest(\.bytes) { removeOldest(of: most) }
     }
 
-    private mutating func forget(now: Duration) {
-        while let key = order.first, let entry = entries[key], entry.at + limits.lifetime <= now { dropOldest() }
+    private mutating func sweep(now: Duration) {
+        guard now - sweptAt >= Self.sweepInterval else { return }
+        sweptAt = now
+        for tenantID in Array(shelves.keys) { forget(tenantID, now: now) }
     }
 
-    private mutating func dropOldest() {
-        guard let key = order.first else { return }
-        order.removeFirst()
-        bytes -= entries.removeValue(forKey: key)?.bytes ?? 0
+    private mutating func forget(_ tenantID: Int64, now: Duration) {
+        while isOldestExpired(tenantID, now: now) { removeOldest(of: tenantID) }
+    }
+
+    private func isOldestExpired(_ tenantID: Int64, now: Duration) -> Bool {
+        guard let key = shelves[tenantID]?.oldest, let entry = shelves[tenantID]?.entries[key] else { return false }
+        return entry.at + limits.lifetime <= now
+    }
+
+    /// Whoever has the most of those that have something to forget. Of equals the one with the least number, so that
+    /// the order is always the same.
+    private func largest(_ measure: (Shelf) -> Int) -> Int64? {
+        var most: (tenantID: Int64, size: Int)?
+        for (tenantID, shelf) in shelves where shelf.oldest != nil {
+            let size = measure(shelf)
+            if let known = most, (known.size, tenantID) > (size, known.tenantID) { continue }
+            most = (tenantID, size)
+        }
+        return most?.tenantID
+    }
+
+    private mutating func removeOldest(of tenantID: Int64) {
+        guard let freed = shelves[tenantID]?.removeOldest() else { return }
+        bytes -= freed
+        count -= 1
+        removeIfEmpty(tenantID)
+    }
+
+    private mutating func removeIfEmpty(_ tenantID: Int64) {
+        if shelves[tenantID]?.entries.isEmpty == true { shelves[tenantID] = nil }
     }
 }

@@ -22,6 +22,8 @@ package final class CatalogStore: Catalog {
     private struct Held: Sendable {
         var snapshot = CatalogSnapshot()
         var isLoaded = false
+        /// -1: nothing is loaded.
+        var version: Int64 { isLoaded ? snapshot.version : -1 }
         /// The look at the database that has not begun yet: unknown keys that come until then wait for it.
         var nextLook: Task<Void, Never>?
         var lookedAt: ContinuousClock.Instant?
@@ -63,7 +65,7 @@ package final class CatalogStore: Catalog {
 
     /// Reads the database if anything changed. Throws when it cannot be read; the snapshot stays.
     package func refresh() async throws(LedgerError) {
-        let known = held.withLock { $0.isLoaded ? $0.snapshot.version : -1 }
+        let known = held.withLock { $0.version }
         let result = await bounded(Self.refreshTimeout) { [pool] () async throws(PostgresError) in
             let row = try await pool.query(CatalogSnapshot.versionStatement).rows.first
             if try row?.get("version", as: Int64.self) == known { return CatalogSnapshot?.none }
@@ -79,12 +81,19 @@ package final class CatalogStore: Catalog {
             if let names = fresh?.unreadableRoutes, !names.isEmpty {
                 logger.error("routes are left out: their settings cannot be read", metadata: ["routes": "\(names)"])
             }
-            held.withLock { held in
-                // Another refresh may have been quicker with something newer.
-                guard let fresh, !held.isLoaded || fresh.version > held.snapshot.version else { return }
+            guard let fresh else { return }
+            let isBack = held.withLock { held in
+                // Another refresh may have been quicker with something newer. Where none was, the database is right,
+                // also with a lower number: it may have been restored.
+                guard held.version == known || fresh.version > held.version else { return false }
                 held.snapshot = fresh
                 held.isLoaded = true
+                return fresh.version < known
             }
+            guard isBack else { return }
+            logger.warning(
+                "the catalog's version went back, as when a database is restored: it is followed",
+                metadata: ["from": "\(known)", "to": "\(fresh.version)"])
         }
     }
 

@@ -11,6 +11,9 @@ struct JournalFile: ~Copyable {
     private var handle: FileHandle
     /// Bytes of whole lines in the file.
     private(set) var bytes: Int
+    /// Not so after a rename until a sync of the directory has succeeded: a loss of power may bring the old file back.
+    private var isDirectorySynced = false
+    private let directorySync: @Sendable (String) throws -> Void
     /// What an earlier process left, and how many lines of it could not be read.
     let found: (records: [JournalRecord], damaged: Int)
 
@@ -19,7 +22,10 @@ struct JournalFile: ~Copyable {
 
     /// Opens the journal and reads what an earlier process left. A torn last line is cut off; lines that are damaged
     /// in the middle are kept aside in `journal.damaged` and counted.
-    static func open(directory: String) throws(LedgerError) -> JournalFile {
+    /// - Parameter directorySync: `syncDirectory`, or a test's, of a disk that fails.
+    static func open(
+        directory: String, directorySync: @escaping @Sendable (String) throws -> Void
+    ) throws(LedgerError) -> JournalFile {
         do {
             try FileManager.default.createDirectory(
                 atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
@@ -33,9 +39,9 @@ struct JournalFile: ~Copyable {
             let handle = try openFile(path(in: directory))
             var file = JournalFile(
                 identity: identity, directory: directory, lock: lock, handle: handle, bytes: kept,
-                found: (records, damaged.count))
+                found: (records, damaged.count), directorySync: directorySync)
             if damaged.isEmpty { try file.cut() } else { try file.replace(with: records.map { try $0.line() }) }
-            try syncDirectory(directory)
+            try file.syncDirectoryIfNeeded()
             return file
         } catch let error as LedgerError {
             throw error
@@ -46,7 +52,7 @@ struct JournalFile: ~Copyable {
 
     private init(
         identity: UUID, directory: String, lock: FileHandle, handle: FileHandle, bytes: Int,
-        found: (records: [JournalRecord], damaged: Int)
+        found: (records: [JournalRecord], damaged: Int), directorySync: @escaping @Sendable (String) throws -> Void
     ) {
         self.found = found
         self.identity = identity
@@ -54,10 +60,13 @@ struct JournalFile: ~Copyable {
         self.lock = lock
         self.handle = handle
         self.bytes = bytes
+        self.directorySync = directorySync
     }
 
     /// Writes lines and syncs them. After a failure the file is cut back to the lines it had.
     mutating func append(_ lines: [UInt8]) throws {
+        // Lines in a file that may lose its name are not on disk.
+        try syncDirectoryIfNeeded()
         do {
             try handle.seek(toOffset: UInt64(bytes))
             #if GBOOST_FAILPOINTS
@@ -76,7 +85,8 @@ struct JournalFile: ~Copyable {
         }
     }
 
-    /// Replaces the file by one with these lines, in one step.
+    /// Replaces the file by one with these lines, in one step. It also throws where the new file is in place but may
+    /// not be there after a loss of power: what was struck out would be replayed, and the next append syncs first.
     mutating func replace(with lines: [[UInt8]]) throws {
         let fresh = path + ".new"
         try? FileManager.default.removeItem(atPath: fresh)
@@ -85,10 +95,12 @@ struct JournalFile: ~Copyable {
         try new.write(contentsOf: content)
         try new.synchronize()
         guard unsafe rename(fresh, path) == 0 else { throw CocoaError(.fileWriteUnknown) }
-        try Self.syncDirectory(directory)
+        // The old file has no name any more: whatever fails from here on, nothing may be written to it.
         try? handle.close()
         handle = new
         bytes = content.count
+        isDirectorySynced = false
+        try syncDirectoryIfNeeded()
     }
 
     /// Keeps a record aside that the database refuses for good.
@@ -102,6 +114,12 @@ struct JournalFile: ~Copyable {
     }
 
     // MARK: -
+
+    private mutating func syncDirectoryIfNeeded() throws {
+        guard !isDirectorySynced else { return }
+        try directorySync(directory)
+        isDirectorySynced = true
+    }
 
     private mutating func cut() throws {
         try handle.truncate(atOffset: UInt64(bytes))
@@ -126,9 +144,15 @@ struct JournalFile: ~Copyable {
 
     private static func append(_ lines: [[UInt8]], to path: String) throws {
         let file = try openFile(path)
-        try file.seekToEnd()
-        try file.write(contentsOf: Data(lines.joined()))
-        try file.synchronize()
+        let end = try file.seekToEnd()
+        do {
+            try file.write(contentsOf: Data(lines.joined()))
+            try file.synchronize()
+        } catch {
+            // It is tried again, and a torn line would spoil the one after it.
+            try? file.truncate(atOffset: end)
+            throw error
+        }
         try file.close()
     }
 
@@ -155,7 +179,8 @@ struct JournalFile: ~Copyable {
         return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 
-    private static func syncDirectory(_ path: String) throws {
+    /// Makes what was renamed in a directory last.
+    static func syncDirectory(_ path: String) throws {
         let descriptor = unsafe Foundation.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard descriptor >= 0 else { throw CocoaError(.fileReadUnknown) }
         defer { Foundation.close(descriptor) }

@@ -48,7 +48,8 @@ extension PostgresLedger {
 
     private func catchUpIfNeeded() async {
         if isRecovered.withLock({ $0 }) {
-            if journal.depth.records > 0 || homeless.withLock({ !$0.isEmpty }) { _ = await replay() }
+            // Bytes without records are a file that could not be rewritten: nearly full, it would refuse paid calls.
+            if journal.depth.bytes > 0 || homeless.withLock({ !$0.isEmpty }) { _ = await replay() }
         } else {
             _ = await catchUp()
         }
@@ -85,7 +86,8 @@ extension PostgresLedger {
         reachability.withLock { $0.isSteady(for: configuration.gatewayTTL) }
     }
 
-    /// Hands the journal to the database. False when the database is away.
+    /// Hands the journal to the database. False when the database is away, or refuses a record that the disk does not
+    /// let be put aside.
     func replay() async -> Bool {
         for record in homeless.withLock({ list in
             defer { list = [] }
@@ -93,8 +95,11 @@ extension PostgresLedger {
         }) { await post(record) }
         while true {
             let batch = await journal.pending(limit: Self.replayBatch)
-            if batch.isEmpty { return true }
-            var done: Set<UInt64> = []
+            if batch.isEmpty {
+                if journal.depth.bytes > 0 { await journal.acknowledge([]) }
+                return true
+            }
+            var (done, isStuck): (Set<UInt64>, Bool) = ([], false)
             for entry in batch {
                 let result = await bounded(configuration.settleTimeout) { () async throws(PostgresError) in
                     try await self.apply(entry.record)
@@ -102,9 +107,14 @@ extension PostgresLedger {
                 switch result {
                 case .success: done.insert(entry.number)
                 case .failure(let error) where Self.isFinal(error):
-                    tally.withLock { $0.quarantined += 1 }
-                    logger.critical("the database refuses a record of the journal", metadata: ["reason": "\(error)"])
-                    await journal.quarantine(entry)
+                    let isAside = await journal.quarantine(entry)
+                    // A disk that is full must not be filled with the same words: once a batch.
+                    if isAside || !isStuck {
+                        logger.critical(
+                            "the database refuses a record of the journal",
+                            metadata: ["reason": "\(error)", "put aside": "\(isAside)"])
+                    }
+                    if isAside { tally.withLock { $0.quarantined += 1 } } else { isStuck = true }
                 case .failure:
                     tally.withLock { $0.replayed += done.count }
                     await journal.acknowledge(done)
@@ -113,6 +123,8 @@ extension PostgresLedger {
             }
             tally.withLock { $0.replayed += done.count }
             await journal.acknowledge(done)
+            // The next batch would begin with the same record, at once and for ever.
+            if isStuck { return false }
         }
     }
 
@@ -216,7 +228,10 @@ extension PostgresLedger {
             let dropped = try await pool.query("select gboost_expire() as dropped").rows.first
             _ = try await pool.query("select gboost_expire_texts()")
             let names = try dropped?.get("dropped", as: [String].self) ?? []
-            if !names.isEmpty { logger.notice("retention has run out", metadata: ["dropped": "\(names)"]) }
+            guard !names.isEmpty else { return }
+            logger.notice("retention has run out", metadata: ["dropped": "\(names)"])
+            // A drop explains what is missing once its event is sealed: not a second later than need be.
+            _ = try? await AuditStore(pool: pool).seal()
         } catch {
             logger.warning("partitions are not kept", metadata: ["reason": "\(error)"])
         }

@@ -47,8 +47,16 @@ package final class SettlementJournal: Sendable {
     package let damagedLines: Int
 
     /// Opens or makes the journal in `directory`; fails when another process has it.
-    package init(directory: String, maximumBytes: Int = defaultMaximumBytes) throws(LedgerError) {
-        let file = try JournalFile.open(directory: directory)
+    package convenience init(directory: String, maximumBytes: Int = defaultMaximumBytes) throws(LedgerError) {
+        try self.init(
+            directory: directory, maximumBytes: maximumBytes, directorySync: { try JournalFile.syncDirectory($0) })
+    }
+
+    /// - Parameter directorySync: for tests of a disk that fails.
+    init(
+        directory: String, maximumBytes: Int, directorySync: @escaping @Sendable (String) throws -> Void
+    ) throws(LedgerError) {
+        let file = try JournalFile.open(directory: directory, directorySync: directorySync)
         identity = file.identity
         damagedLines = file.found.damaged
         self.maximumBytes = maximumBytes
@@ -71,14 +79,18 @@ package final class SettlementJournal: Sendable {
         try result.get()
     }
 
-    /// The oldest records.
+    /// The oldest records; none once it is closed, as they could not be struck out any more.
     func pending(limit: Int) async -> [Entry] {
         await withCheckedContinuation { done in
-            queue.async { done.resume(returning: self.state.withLock { Array($0.entries.prefix(limit)) }) }
+            queue.async {
+                let oldest: [Entry] = self.state.withLock { $0.isClosed ? [] : Array($0.entries.prefix(limit)) }
+                done.resume(returning: oldest)
+            }
         }
     }
 
-    /// Strikes out what the database has taken.
+    /// Strikes out what the database has taken, and rewrites the file where that is due: also where nothing is to be
+    /// struck out, as the rewriting may have failed the last time.
     func acknowledge(_ numbers: Set<UInt64>) async {
         await withCheckedContinuation { done in
             queue.async {
@@ -88,15 +100,19 @@ package final class SettlementJournal: Sendable {
         }
     }
 
-    /// Puts a record aside that the database refuses for good, and strikes it out.
-    func quarantine(_ entry: Entry) async {
+    /// Puts a record aside that the database refuses for good, and strikes it out. False where it could not be put
+    /// aside: it is still pending then.
+    func quarantine(_ entry: Entry) async -> Bool {
         await withCheckedContinuation { done in
             queue.async {
-                self.state.withLock { state in
-                    guard let line = try? entry.record.line(), (try? state.file.quarantine(line)) != nil else { return }
+                let isAside = self.state.withLock { state in
+                    guard !state.isClosed, let line = try? entry.record.line(),
+                        (try? state.file.quarantine(line)) != nil
+                    else { return false }
                     self.strike([entry.number], &state)
+                    return true
                 }
-                done.resume()
+                done.resume(returning: isAside)
             }
         }
     }
@@ -161,12 +177,12 @@ package final class SettlementJournal: Sendable {
     }
 
     private func strike(_ numbers: Set<UInt64>, _ state: inout State) {
-        guard !state.isClosed, !numbers.isEmpty else { return }
-        state.entries.removeAll { numbers.contains($0.number) }
+        guard !state.isClosed else { return }
+        if !numbers.isEmpty { state.entries.removeAll { numbers.contains($0.number) } }
         let live = state.entries.reduce(0) { $0 + $1.bytes }
         let isWorthwhile = state.file.bytes > Self.compactionBytes && live < state.file.bytes / 2
-        if state.entries.isEmpty || isWorthwhile {
-            // A failure leaves the old file, which only means that some records will be replayed again.
+        if state.entries.isEmpty && state.file.bytes > 0 || isWorthwhile {
+            // A failure may leave the old file: some records will be replayed again, and `replay` comes back to it.
             let lines = state.entries.compactMap { try? $0.record.line() }
             if lines.count == state.entries.count { try? state.file.replace(with: lines) }
         }
