@@ -6,7 +6,8 @@ do $$
 declare
   f regprocedure;
 begin
-  for f in select p.oid from pg_proc p where p.prosecdef and p.pronamespace = current_schema()::regnamespace loop
+  for f in select p.oid from pg_proc p where p.prosecdef and p.pronamespace = current_schema()::regnamespace
+             and p.prokind = 'f' and p.proname like 'gboost\_%' loop
     execute format('alter function %s set search_path = %I, pg_temp', f, current_schema());
   end loop;
 end $$;

@@ -66,13 +66,17 @@ package struct EmbeddedCluster: Sendable {
     /// Makes the cluster if there is none, starts it if it does not run, waits until it answers.
     ///
     /// - Returns: its URL, as libpq understands it.
-    package func start() async throws -> String {
+    package func start() async throws -> String { try await attach().url }
+
+    /// The same, and whether it ran already: who is first is known under the cluster's lock only.
+    package func attach() async throws -> (url: String, wasRunning: Bool) {
         let lock = try await acquireLock()
         let location = try ClusterLocation.prepare(directory)
         if options.endsWithProcess { try await ExitWatchdog.arm(location) }
         let processes = ServerProcesses(data: location.data)
         let binaries = try await ServerBinaries.find(override: options.binaries, major: location.major)
-        if processes.postmaster == nil {
+        let wasRunning = processes.postmaster != nil
+        if !wasRunning {
             if location.major == nil { try await initialize(location, binaries) }
             try await processes.clearOrphans()
             // With nobody left in the data directory, what a killed server left behind is known to be stale.
@@ -84,7 +88,7 @@ package struct EmbeddedCluster: Sendable {
         }
         try await launch(location, binaries)
         withExtendedLifetime(lock) {}
-        return location.url
+        return (location.url, wasRunning)
     }
 
     /// Stops the server, if it runs, and waits until it is gone.

@@ -12,9 +12,11 @@ package enum PaidEndpoint: String, Hashable, Sendable, CaseIterable {
 
 /// How requests to a provider differ from others of the same format.
 package struct ProviderTraits: Hashable, Sendable {
-    /// Chat completions may be bounded by `max_completion_tokens`, and are unless the client wrote `max_tokens`. Others
-    /// refuse that word or, worse, read over it: whatever the client wrote, they are told `max_tokens`.
+    /// Chat completions may be bounded by `max_completion_tokens`, and are where the client wrote so. Others refuse
+    /// that word or, worse, read over it: whatever the client wrote, they are told `max_tokens`.
     package var takesMaxCompletionTokens = false
+    /// They are bounded by that word also where the client named no bound.
+    package var prefersMaxCompletionTokens = false
     /// `stream_options` are known, by which usage is asked for.
     package var takesStreamOptions = true
     /// Chats may carry Anthropic's thinking, with its signatures, as it came, and its `cache_control`.
@@ -43,6 +45,9 @@ package struct PaidCall: Sendable {
     /// Tokens of the answer that the hold was taken for: such a model may end a character a few tokens later, and
     /// counts these no more.
     package var maxOutputTokens = Int64.max
+    /// Which writes to a provider's cache the hold's price knows; marks that ask for others are left out where the
+    /// gateway writes them.
+    package var cacheWrites = CacheWrites.none
     /// Asked instead of the body, which says the same in words, where the provider takes it.
     package var fusion: FusedStep?
     package init(model: ModelReference, body: [UInt8], isStream: Bool, requestID: String) {
@@ -50,6 +55,20 @@ package struct PaidCall: Sendable {
         self.body = body
         self.isStream = isStream
         self.requestID = requestID
+    }
+}
+
+/// Writes to a provider's cache that a price has a rate for. One that has none would be held and charged as plain
+/// input, which is less than the provider charges.
+package enum CacheWrites: Hashable, Sendable {
+    case none
+    /// Of the usual time.
+    case usual
+    /// Also those that live for an hour.
+    case hour
+
+    package init(_ rates: TokenRates) {
+        self = rates.cacheWrite5m == nil ? .none : rates.cacheWrite1h == nil ? .usual : .hour
     }
 }
 

@@ -81,10 +81,18 @@ extension AdminStore {
         }
     }
 
-    /// Locks the latest periods of some tenants' budgets, for several changes of budgets in one transaction: in the
-    /// order in which batches lock them, which is not that of the changes.
-    package func lockPeriods(of tenants: [String]) async throws(LedgerError) {
+    /// Locks some tenants, their budgets and these budgets' latest periods, for several changes of budgets in one
+    /// transaction: in the order of everything else that locks them, which is not that of the changes.
+    package func lockBudgets(of tenants: [String]) async throws(LedgerError) {
         try await changing { transaction in
+            _ = try await transaction.query(
+                "select id from tenants where name = any(\(tenants)) order by id for no key update")
+            _ = try await transaction.query(
+                """
+                select b.id from budgets b
+                where b.tenant_id in (select t.id from tenants t where t.name = any(\(tenants)))
+                order by b.id for no key update
+                """)
             _ = try await transaction.query(
                 """
                 select p.id from budget_periods p where p.id in (

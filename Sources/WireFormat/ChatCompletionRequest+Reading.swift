@@ -195,6 +195,11 @@ extension ChatCompletionRequest {
         for (index, tool) in (given(root["tools"])?.elements ?? []).enumerated() {
             if let type = given(tool["type"]), !clientTools.contains(type.string ?? "") { return "tools[\(index)]" }
         }
+        return vendorWork(in: root)
+    }
+
+    /// The first such order in a body.
+    static func vendorWork(in root: JSONValue) -> String? {
         for name in vendorWork {
             if let value = given(root[name]), value.kind != .array || !value.elements.isEmpty { return name }
         }

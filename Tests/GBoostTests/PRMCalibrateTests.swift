@@ -30,39 +30,41 @@ import Testing
         try AnswerHead(data: Data(contentsOf: URL(filePath: place.path("a.head"))))
     }
 
-    @Test("with too few rows for any bucket the command fails and the head keeps its calibration")
-    func tooFew() async throws {
+    /// One test: to train a head takes seconds of a debug build.
+    @Test("with too few rows the command fails and the head keeps its calibration; with more, what they lack is kept")
+    func again() async throws {
         try await RewardCommandTests.with { place in
             let common = try await Self.train(place)
-            let before = try Data(contentsOf: URL(filePath: place.path("a.head")))
-            // In place, where the old calibration would be lost for good.
-            let outcome = await place.run(
-                ["prm", "calibrate"] + common + ["--head", place.path("a.head"), "--out", place.path("a.head")])
-            #expect(outcome.status != 0)
-            #expect(outcome.errors.contains("too few labelled steps"), "\(outcome.errors)")
-            #expect(outcome.errors.contains("whole 60"), "\(outcome.errors)")
-            #expect(try Data(contentsOf: URL(filePath: place.path("a.head"))) == before)
+            try await Self.tooFew(place, common)
+            try await Self.kept(place, common)
         }
     }
 
-    @Test("buckets that the new data lack keep the head's old entries, the others are replaced")
-    func kept() async throws {
-        try await RewardCommandTests.with { place in
-            let common = try await Self.train(place)
-            // The same answers twice are enough for two depths.
-            let outcome = await place.run(
-                ["prm", "calibrate"] + common
-                    + ["--data", place.path("data.jsonl"), "--head", place.path("a.head")]
-                    + ["--out", place.path("a.head"), "--quantile", "0.2"])
-            #expect(outcome.status == 0, "\(outcome.errors)")
-            #expect(outcome.output.contains("kept: algebra late (300 steps)"), "\(outcome.output)")
-            let table = try Self.head(place).calibration
-            let whole = table.entries.filter { $0.depth == .whole }
-            #expect(whole.map(\.rows) == [120] && whole.first?.knots != [[0.5, 0.5, 0.4]])
-            let late = try #require(table.entries.first { $0.cluster == "algebra" })
-            #expect(late.knots == [[0.2, 0.1, 0.1], [0.8, 0.5, 0.4]] && late.rows == 300)
-            // Its low values are still of the old quantile, and say so.
-            #expect(table.lowQuantile == 0.2 && late.lowQuantile == 0.1)
-        }
+    private static func tooFew(_ place: Place, _ common: [String]) async throws {
+        let before = try Data(contentsOf: URL(filePath: place.path("a.head")))
+        // In place, where the old calibration would be lost for good.
+        let outcome = await place.run(
+            ["prm", "calibrate"] + common + ["--head", place.path("a.head"), "--out", place.path("a.head")])
+        #expect(outcome.status != 0)
+        #expect(outcome.errors.contains("too few labelled steps"), "\(outcome.errors)")
+        #expect(outcome.errors.contains("whole 60"), "\(outcome.errors)")
+        #expect(try Data(contentsOf: URL(filePath: place.path("a.head"))) == before)
+    }
+
+    private static func kept(_ place: Place, _ common: [String]) async throws {
+        // The same answers twice are enough for two depths.
+        let outcome = await place.run(
+            ["prm", "calibrate"] + common
+                + ["--data", place.path("data.jsonl"), "--head", place.path("a.head")]
+                + ["--out", place.path("a.head"), "--quantile", "0.2"])
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        #expect(outcome.output.contains("kept: algebra late (300 steps)"), "\(outcome.output)")
+        let table = try Self.head(place).calibration
+        let whole = table.entries.filter { $0.depth == .whole }
+        #expect(whole.map(\.rows) == [120] && whole.first?.knots != [[0.5, 0.5, 0.4]])
+        let late = try #require(table.entries.first { $0.cluster == "algebra" })
+        #expect(late.knots == [[0.2, 0.1, 0.1], [0.8, 0.5, 0.4]] && late.rows == 300)
+        // Its low values are still of the old quantile, and say so.
+        #expect(table.lowQuantile == 0.2 && late.lowQuantile == 0.1)
     }
 }

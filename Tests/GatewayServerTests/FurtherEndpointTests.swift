@@ -106,7 +106,7 @@ struct FurtherEndpointTests {
     func traits() async throws {
         let fixture = Fixture(scripts: [completion("Hi")])
         var traits = ProviderTraits()
-        traits.takesMaxCompletionTokens = true
+        traits.prefersMaxCompletionTokens = true
         traits.takesStreamOptions = false
         var services = fixture.services
         services.providers["sim"] = EndpointProvider(

@@ -98,7 +98,7 @@ struct PlanChangeTests {
             #expect(try await ledger.reserve(f.reservation(1)).isGranted)
             let change = Task {
                 try await f.admin.inOneTransaction { store in
-                    try await store.lockPeriods(of: ["acme"])
+                    try await store.lockBudgets(of: ["acme"])
                     var draft = ofKey
                     draft.limit = NanoUSD(900)
                     _ = try await store.setBudget(draft)

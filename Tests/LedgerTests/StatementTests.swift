@@ -123,14 +123,16 @@ struct StatementTests {
                     try await f.admin.closeStatement(tenant: "acme", month: month)
                 }
             }
-            let early = await refusal("2026-03")
-            #expect(early?.code == .conflict && early?.field == "month")
-            #expect(early?.description.contains("2026-03 is before 2026-04, the month to close next") == true)
+            // Nothing is carried on from before the first.
+            #expect(await refusal("2026-05")?.description.contains("close 2026-04 first") == true)
+            _ = try await f.admin.closeStatement(tenant: "acme", month: "2026-03")
             _ = try await f.admin.closeStatement(tenant: "acme", month: "2026-04")
-            #expect(await refusal("2026-03")?.description.contains("before 2026-05") == true)
+            let early = await refusal("2026-02")
+            #expect(early?.code == .conflict && early?.field == "month")
+            #expect(early?.description.contains("2026-02 is before 2026-05, the month to close next") == true)
             #expect(await refusal("2026-06")?.description.contains("close 2026-05 first") == true)
-            #expect(try await f.admin.statements(tenant: "acme").map(\.month) == ["2026-04"])
-            for month in ["2025-12", "2026-03"] {
+            #expect(try await f.admin.statements(tenant: "acme").map(\.month).sorted() == ["2026-03", "2026-04"])
+            for month in ["2025-12", "2026-02"] {
                 let late = await #expect(throws: LedgerError.self) {
                     try await f.admin.enter(.payment, NanoUSD(1), tenant: "acme", reason: "late", month: month)
                 }

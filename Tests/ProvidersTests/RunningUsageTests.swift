@@ -19,6 +19,9 @@ struct RunningUsageTests {
         var reader = OpenAIReader(providerRequestID: nil)
         for tokens in 1...3 { _ = try reader.read(Self.chunk(tokens)) }
         #expect(reader.result.usage == nil)
+        var broken = reader
+        _ = try broken.read(SSEEvent(raw: [], data: Array(#"{"error":{"message":"no more"}}"#.utf8)))
+        #expect(broken.result.usage == nil)
         _ = try reader.read(Self.chunk(4, finish: "stop"))
         #expect(reader.result.usage?.output == 4)
     }

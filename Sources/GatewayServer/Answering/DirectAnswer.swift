@@ -68,6 +68,7 @@ struct DirectAnswer: Sendable {
                 model: candidate, body: body, isStream: job.request.isStream, requestID: job.requestIDText)
             call.endpoint = sent.endpoint
             call.headers = job.passedHeaders
+            call.cacheWrites = CacheWrites(held.price.rates)
             return call
         }
     }

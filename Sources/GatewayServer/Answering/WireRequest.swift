@@ -129,7 +129,7 @@ enum WireRequest: Sendable {
     func escalationBody(
         model: String, maxTokens: Int, traits: ProviderTraits
     ) throws(WireFormatError) -> [UInt8] {
-        guard case .chat(let chat) = self, traits.takesMaxCompletionTokens else {
+        guard case .chat(let chat) = self, traits.prefersMaxCompletionTokens else {
             return try paidBody(model: model, maxTokens: maxTokens, traits: traits)
         }
         return try chat.paidBody(model: model, maxTokens: maxTokens, limitField: .maxCompletionTokens)
@@ -144,7 +144,9 @@ enum WireRequest: Sendable {
         case .chat(let chat):
             let isUnnamed = chat.maxCompletionTokens == nil && chat.maxTokens == nil
             // A bound that the provider reads over is none, and its answer would cost more than was held for it.
-            let isCompletion = traits.takesMaxCompletionTokens && (chat.maxCompletionTokens != nil || isUnnamed)
+            let isCompletion =
+                chat.maxCompletionTokens != nil && traits.takesMaxCompletionTokens
+                || isUnnamed && traits.prefersMaxCompletionTokens
             return try chat.paidBody(
                 model: model, maxTokens: maxTokens, limitField: isCompletion ? .maxCompletionTokens : .maxTokens,
                 takesStreamOptions: traits.takesStreamOptions)

@@ -22,12 +22,11 @@ package struct LiteLLMLimits: Sendable, Hashable {
     package init() {}
 
     /// Takes the fields out of `record`, for somebody who may have limits already. LiteLLM's null takes a limit away,
-    /// which is not done here: to pass over it would look like consent.
+    /// which is not done here, and is said; clients write it for whatever they do not mean, too.
     package init(changing record: inout LiteLLMRecord) throws(LiteLLMRecord.Failure) {
-        for name in Self.fields where record.isNull(name) {
-            throw LiteLLMRecord.Failure(field: name, message: "cannot be null: no limit is taken away by this path")
-        }
+        let nulls = Self.fields.filter { record.isNull($0) }
         try self.init(&record)
+        for name in nulls { remark(name, "null changes nothing: no limit is taken away by this path") }
     }
 
     /// Takes the fields out of `record`.

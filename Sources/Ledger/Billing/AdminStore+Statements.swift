@@ -220,6 +220,7 @@ extension AdminStore {
                 and h.taken_at < \(span.end)) as open,
               exists (select from statements s where s.tenant_id = \(tenant.id) and s.month = \(span.name))
                 as is_closed,
+              exists (select from statements s where s.tenant_id = \(tenant.id)) as has_closed,
               to_char(coalesce((select to_timestamp(max(s.month), 'YYYY-MM')::timestamp + interval '1 month'
                   from statements s where s.tenant_id = \(tenant.id)),
                 least(date_trunc('month', least(
@@ -234,8 +235,9 @@ extension AdminStore {
         if try row.get("is_closed") { throw LedgerError(.conflict, field: "month", "\(span.name) is closed already") }
         if try row.get("is_running") { throw LedgerError(.conflict, field: "month", "\(span.name) is not over yet") }
         let next: String? = try row.getOptional("next")
-        // An earlier month's closing would be the opening of none.
-        if let next, next != span.name {
+        // An earlier month's closing would be the opening of none. Before the first one there is nothing to carry.
+        let hasClosed: Bool = try row.get("has_closed")
+        if let next, next < span.name || hasClosed && next != span.name {
             throw LedgerError(
                 .conflict, field: "month",
                 next < span.name

@@ -57,7 +57,8 @@ package struct BedrockProvider: PaidProvider {
     package func open(_ call: PaidCall) async throws -> any PaidExchange {
         var sent = call
         do throws(WireFormatError) {
-            sent.body = try ConverseRequest.body(call.body, model: call.model.model)
+            sent.body = try ConverseRequest.body(
+                call.body, model: call.model.model, cacheWrites: call.cacheWrites)
         } catch {
             throw ProviderError(code: .unreachable, message: error.message)
         }

@@ -1,7 +1,10 @@
+internal import GatewayCore
+
 /// Which of a client's marks Bedrock is told of.
 ///
 /// Clients of Anthropic's send marks to whatever model they are pointed at. Bedrock refuses a whole request for one
-/// mark that its model does not know: there they are left out, and the prompt costs what it would without them.
+/// mark that its model does not know: there they are left out, and the prompt costs what it would without them. So they
+/// are where the price has no rate for what is written to a cache.
 enum CachePoints {
     /// Anthropic's bound, and Amazon's.
     private static let most = 4
@@ -13,10 +16,12 @@ enum CachePoints {
     private static let withoutHour = ["claude-3", "claude-opus-4-2025", "claude-sonnet-4-2025", "claude-opus-4-1-"]
 
     /// The last ones where there are too many: each stands for all of the prompt before it.
-    static func chosen(_ chat: CanonicalChat) -> [CanonicalChat.Place: CanonicalChat.CacheMark] {
+    static func chosen(
+        _ chat: CanonicalChat, of writes: CacheWrites
+    ) -> [CanonicalChat.Place: CanonicalChat.CacheMark] {
         let isNova = chat.model.contains("amazon.nova")
-        guard isNova || isKept(chat.model) else { return [:] }
-        let knowsHour = !isNova && !withoutHour.contains { chat.model.contains($0) }
+        guard writes != .none, isNova || isKept(chat.model) else { return [:] }
+        let knowsHour = writes == .hour && !isNova && !withoutHour.contains { chat.model.contains($0) }
         let places = chat.marks.keys.filter { isSent($0, of: chat, isNova: isNova) }.sorted().suffix(most)
         var chosen: [CanonicalChat.Place: CanonicalChat.CacheMark] = [:]
         for place in places { chosen[place] = knowsHour ? chat.marks[place] : .usual }

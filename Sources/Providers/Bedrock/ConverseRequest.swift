@@ -1,3 +1,4 @@
+internal import GatewayCore
 internal import WireFormat
 
 /// A chat request as Bedrock's `Converse` takes it. Names of fields as in Amazon's reference of the runtime API.
@@ -10,15 +11,19 @@ struct ConverseRequest: Sendable {
     private let chat: CanonicalChat
     private let points: [CanonicalChat.Place: CanonicalChat.CacheMark]
 
-    private init(_ chat: CanonicalChat, bytes: Int) {
+    private init(_ chat: CanonicalChat, bytes: Int, cacheWrites: CacheWrites) {
         self.chat = chat
-        points = CachePoints.chosen(chat)
+        points = CachePoints.chosen(chat, of: cacheWrites)
         out = JSONWriter(reserving: bytes + 256)
     }
 
     /// The translated body. Throws with the field that has no equal there.
-    static func body(_ chat: [UInt8], model: String) throws(WireFormatError) -> [UInt8] {
-        var request = ConverseRequest(try CanonicalChat(chat, model: model), bytes: chat.count)
+    /// - Parameter cacheWrites: which the price knows: other marks are left out.
+    static func body(
+        _ chat: [UInt8], model: String, cacheWrites: CacheWrites = .hour
+    ) throws(WireFormatError) -> [UInt8] {
+        var request = ConverseRequest(
+            try CanonicalChat(chat, model: model), bytes: chat.count, cacheWrites: cacheWrites)
         try request.write()
         return request.out.bytes
     }

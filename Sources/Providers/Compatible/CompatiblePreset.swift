@@ -28,6 +28,7 @@ package enum CompatiblePreset: String, Hashable, Sendable, CaseIterable {
         var traits = ProviderTraits()
         // The newer word, which OpenAI's reasoning models insist on; the others know the older one alone, or both.
         traits.takesMaxCompletionTokens = self == .openai || self == .groq
+        traits.prefersMaxCompletionTokens = traits.takesMaxCompletionTokens
         // Mistral refuses what it does not know, and states the usage at every stream's end.
         traits.takesStreamOptions = self != .mistral
         return traits

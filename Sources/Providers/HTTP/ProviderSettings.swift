@@ -43,7 +43,11 @@ package struct ProviderSettings: Sendable {
         while baseURL.hasSuffix("/") { baseURL.removeLast() }
         if !baseURL.contains("/openai") { baseURL += "/openai/v1" }
         keyHeader = .named("api-key")
+        speaksAsOpenAI()
     }
+
+    /// OpenAI's own API, wherever it is reached: through a region, a company's proxy, another cloud.
+    package mutating func speaksAsOpenAI() { traits.takesMaxCompletionTokens = true }
 
     package init(name: String, baseURL: String, apiKey: Secret?) {
         self.name = name

@@ -28,7 +28,8 @@ struct OpenAIReader: AnswerReader {
         template = chunk.textRange.flatMap { ChunkTemplate(event.data, text: $0) }
         note(chunk.usage, chunk.usageText, chunk.finishReason)
         // Some state the counts so far with every chunk; those at the end come with its reason, or without a choice.
-        if result.finishReason != nil || !chunk.hasChoices { result.usage = counted }
+        let isAlone = !chunk.hasChoices && chunk.usage != .absent
+        if chunk.error == nil, result.finishReason != nil || isAlone { result.usage = counted }
         return (chunk.text, chunk.error?.message)
     }
 

@@ -75,6 +75,7 @@ extension PlainRequest {
         {
             note(unbounded: "service_tier")
         }
+        if let name = ChatCompletionRequest.vendorWork(in: root) { note(unbounded: name) }
         switch kind {
         case .completions: try readCompletions(root)
         case .embeddings: guard RequestField.given(root["input"]) != nil else { throw RequestField.missing("input") }
@@ -96,9 +97,8 @@ extension PlainRequest {
 
     private mutating func readResponses(_ root: JSONValue) throws(WireFormatError) {
         guard let input = RequestField.given(root["input"]) else { throw RequestField.missing("input") }
-        // What they stand for is not in the body, or is other models than the price was looked up for.
-        for name in ["previous_response_id", "conversation", "prompt", "plugins", "models"]
-        where RequestField.given(root[name]) != nil {
+        // What they stand for is not in the body.
+        for name in ["previous_response_id", "conversation", "prompt"] where RequestField.given(root[name]) != nil {
             note(unbounded: name)
         }
         if try RequestField.bool(root["background"], "background") == true { note(unbounded: "background") }

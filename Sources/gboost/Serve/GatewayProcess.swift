@@ -50,8 +50,7 @@ struct GatewayProcess: Sendable {
         let url: String
         if case .embedded(let path) = configuration.database.location {
             let embedded = EmbeddedCluster(directory: path)
-            wasRunning = embedded.isRunning
-            url = try await embedded.start()
+            (url, wasRunning) = try await embedded.attach()
             cluster = embedded
         } else {
             url = try configuration.databaseURL()
@@ -198,6 +197,7 @@ struct GatewayProcess: Sendable {
             settings.timeouts.total = .seconds(provider.totalSeconds)
             if let preset = provider.preset { settings.adopt(preset) }
             if provider.kind == .azure { settings.adoptAzure() }
+            if provider.kind == .openai { settings.speaksAsOpenAI() }
             switch provider.kind {
             case .anthropic: providers[provider.name] = AnthropicProvider(settings, client: curl)
             case .gemini: providers[provider.name] = GeminiProvider(settings, client: curl)

@@ -39,9 +39,10 @@ struct ApplyCommand: AsyncParsableCommand {
         do {
             result = try await options.administer(needsPepper: makesKeys) { store in
                 try await store.inOneTransaction { store in
-                    try await store.lockPeriods(of: declared.tenants)
                     let current = try await CurrentState(of: declared.tenants, store)
                     let plan = try ApplyPlan(declared: declared, current: current, prunes: prunes)
+                    let budgets = plan.changes.filter { $0.name.kind == .budget || $0.name.kind == .limit }
+                    if budgets.count > 1 { try await store.lockBudgets(of: declared.tenants) }
                     var execution = ApplyExecution(store, keys: current.keys)
                     try await execution.run(plan)
                     if isPlan { throw TriedOut(plan: plan) }
