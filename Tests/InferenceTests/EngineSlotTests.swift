@@ -60,11 +60,13 @@ extension HostTests {
                 let supervisor = try await models.supervisor(file: record.file, sha256: record.sha256)
                 let good = DraftRequest(asking: "the same words", maxTokens: 1)
                 _ = try await model.draft(good)
-                let before = try await supervisor.currentStatus()
                 var bad = good
                 // No character is allowed, nor the beginning of one, nor the end.
                 bad.sampling.grammar = #"root ::= [^\x00-\U7FFFFFFF]"#
-                for _ in 0..<8 {
+                var before = try await supervisor.currentStatus()
+                for number in 0..<8 {
+                    // The first one goes on in a sequence of its own, which is kept.
+                    if number == 1 { before = try await supervisor.currentStatus() }
                     await #expect {
                         _ = try await model.draft(bad)
                     } throws: { error in
@@ -72,11 +74,12 @@ extension HostTests {
                         return text.contains("no token can be chosen")
                     }
                 }
-                let again = try await model.draft(good)
-                #expect(again.reusedTokens == again.promptTokens)
                 let after = try await supervisor.currentStatus()
                 #expect(after.active == 0 && after.queued == 0)
-                #expect(after.cached == before.cached && after.cellsUsed == before.cellsUsed)
+                #expect(after.cached == before.cached)
+                #expect(after.cellsUsed == before.cellsUsed)
+                let again = try await model.draft(good)
+                #expect(again.reusedTokens == again.promptTokens)
             }
         }
 

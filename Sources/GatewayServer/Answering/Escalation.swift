@@ -112,6 +112,7 @@ struct Escalation: Sendable {
                 model: candidate.model, maxTokens: Int(held.maxOutputTokens), traits: traits)
             var call = PaidCall(model: candidate, body: body, isStream: isStreamed, requestID: job.requestIDText)
             call.endpoint = sent.endpoint
+            call.cacheWrites = CacheWrites(held.price.rates)
             if whole != nil { call.headers = job.passedHeaders }
             if traits.takesFusion, var fusion {
                 fusion.request.maxTokens = Int(clamping: held.maxOutputTokens)

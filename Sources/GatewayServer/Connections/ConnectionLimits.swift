@@ -10,9 +10,10 @@ package struct ConnectionLimits: Hashable, Sendable {
     package var idleSeconds = 120.0
     /// How long a request may take to arrive, and a TLS handshake.
     package var requestSeconds = 60.0
-    /// How long a client may take none of an answer. An answer may take as long as it takes; who does not read it keeps
-    /// a hold, a place among the requests and a connection from everybody else.
-    package var unreadSeconds = 120.0
+    /// How long what is to be written of an answer may wait for its client. An answer may take as long as it takes; who
+    /// does not read it keeps a hold, a place among the requests and a connection from everybody else. Long: a whole
+    /// answer is one piece, and may be large.
+    package var unreadSeconds = 600.0
     package init() {}
 
     /// A little more than `requestSeconds`: until then whoever reads the body answers that it came too slowly.

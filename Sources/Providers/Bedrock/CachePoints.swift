@@ -4,7 +4,7 @@ internal import GatewayCore
 ///
 /// Clients of Anthropic's send marks to whatever model they are pointed at. Bedrock refuses a whole request for one
 /// mark that its model does not know: there they are left out, and the prompt costs what it would without them. So they
-/// are where the price has no rate for what is written to a cache.
+/// are where the price has no rate for what is written to a cache and costs more than plain input.
 enum CachePoints {
     /// Anthropic's bound, and Amazon's.
     private static let most = 4
@@ -20,7 +20,8 @@ enum CachePoints {
         _ chat: CanonicalChat, of writes: CacheWrites
     ) -> [CanonicalChat.Place: CanonicalChat.CacheMark] {
         let isNova = chat.model.contains("amazon.nova")
-        guard writes != .none, isNova || isKept(chat.model) else { return [:] }
+        // Nova's writes cost what plain input does.
+        guard isNova || writes != .none && isKept(chat.model) else { return [:] }
         let knowsHour = writes == .hour && !isNova && !withoutHour.contains { chat.model.contains($0) }
         let places = chat.marks.keys.filter { isSent($0, of: chat, isNova: isNova) }.sorted().suffix(most)
         var chosen: [CanonicalChat.Place: CanonicalChat.CacheMark] = [:]

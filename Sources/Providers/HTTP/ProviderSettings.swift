@@ -43,11 +43,9 @@ package struct ProviderSettings: Sendable {
         while baseURL.hasSuffix("/") { baseURL.removeLast() }
         if !baseURL.contains("/openai") { baseURL += "/openai/v1" }
         keyHeader = .named("api-key")
-        speaksAsOpenAI()
+        // OpenAI's models, some of which take no other word.
+        traits.takesMaxCompletionTokens = true
     }
-
-    /// OpenAI's own API, wherever it is reached: through a region, a company's proxy, another cloud.
-    package mutating func speaksAsOpenAI() { traits.takesMaxCompletionTokens = true }
 
     package init(name: String, baseURL: String, apiKey: Secret?) {
         self.name = name

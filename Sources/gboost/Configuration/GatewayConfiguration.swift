@@ -223,7 +223,7 @@ extension GatewayConfiguration {
         let usual = aws.map { BedrockProvider.baseURL(region: $0.region) } ?? usualBaseURL(kind, preset)
         let base = try baseURL(prefix, usual: usual, &layers)
         var provider = Provider(
-            name: name, kind: kind, preset: base == preset?.baseURL || kind != .openai ? preset : nil, baseURL: base,
+            name: name, kind: kind, preset: kind != .openai || isOpenAIs(base) ? preset : nil, baseURL: base,
             apiKey: try secret("\(prefix).api_key", &layers),
             connectSeconds: try layers.seconds("\(prefix).connect_seconds", in: 0.1...300, default: 5),
             firstByteSeconds: try layers.seconds("\(prefix).first_byte_seconds", in: 0.1...3600, default: 60),
@@ -236,6 +236,13 @@ extension GatewayConfiguration {
                 "\(prefix).access_key_id", "is missing: access_key_id with secret_access_key, or api_key")
         }
         return provider
+    }
+
+    /// Whether an address is of OpenAI's own API, a region's included. Of another server only `kind: compatible` with a
+    /// preset says that it has the same ways.
+    private static func isOpenAIs(_ base: String) -> Bool {
+        let host = URL(string: base)?.host()?.lowercased() ?? ""
+        return host == "openai.com" || host.hasSuffix(".openai.com")
     }
 
     /// Where a kind's API is, if there is one place for it.

@@ -197,7 +197,6 @@ struct GatewayProcess: Sendable {
             settings.timeouts.total = .seconds(provider.totalSeconds)
             if let preset = provider.preset { settings.adopt(preset) }
             if provider.kind == .azure { settings.adoptAzure() }
-            if provider.kind == .openai { settings.speaksAsOpenAI() }
             switch provider.kind {
             case .anthropic: providers[provider.name] = AnthropicProvider(settings, client: curl)
             case .gemini: providers[provider.name] = GeminiProvider(settings, client: curl)
