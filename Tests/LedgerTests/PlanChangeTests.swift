@@ -24,6 +24,16 @@ struct PlanChangeTests {
         return task
     }
 
+    /// A lower limit for the tenant, and one of 10 a day for its key.
+    private static func narrowing(_ f: LedgerFixture) async -> Task<Void, any Error> {
+        let key = f.key.info.id
+        return await slowly(f) { store in
+            _ = try await store.setBudget(BudgetDraft(tenant: "acme", limit: NanoUSD(90)))
+            _ = try await store.setBudget(
+                BudgetDraft(tenant: "acme", scope: .key(key), window: .day, limit: NanoUSD(10)))
+        }
+    }
+
     @Test("a call that waited while the week was cut anew counts in the new week, not beside it")
     func recut() async throws {
         try await LedgerFixture.with(limit: nil) { f in
@@ -56,12 +66,7 @@ struct PlanChangeTests {
             let first = f.reservation(1)
             #expect(try await ledger.reserve(first).isGranted)
             await ledger.settle(.of(first.id, 0))
-            let key = f.key.info.id
-            let change = await Self.slowly(f) { store in
-                _ = try await store.setBudget(BudgetDraft(tenant: "acme", limit: NanoUSD(90)))
-                _ = try await store.setBudget(
-                    BudgetDraft(tenant: "acme", scope: .key(key), window: .day, limit: NanoUSD(10)))
-            }
+            let change = await Self.narrowing(f)
             #expect(try await ledger.reserve(f.reservation(80)).refusedBy != nil)
             try await change.value
             #expect(try await f.number("select count(*) from holds where state = 'd'") == 0)
@@ -76,12 +81,7 @@ struct PlanChangeTests {
             // A ceiling of its requests: a call of such a key is always tried by itself.
             _ = try await f.admin.setBudget(BudgetDraft(tenant: "acme", window: .request, limit: NanoUSD(1000)))
             #expect(try await ledger.reserve(f.reservation(1)).isGranted)
-            let key = f.key.info.id
-            let change = await Self.slowly(f) { store in
-                _ = try await store.setBudget(BudgetDraft(tenant: "acme", limit: NanoUSD(90)))
-                _ = try await store.setBudget(
-                    BudgetDraft(tenant: "acme", scope: .key(key), window: .day, limit: NanoUSD(10)))
-            }
+            let change = await Self.narrowing(f)
             #expect(try await ledger.reserve(f.reservation(80)).refusedBy != nil)
             try await change.value
             #expect(try await f.number("select count(*) from holds where state = 'd'") == 1)

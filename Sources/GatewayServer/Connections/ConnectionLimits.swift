@@ -1,6 +1,5 @@
 internal import HummingbirdCore
 internal import NIOCore
-internal import NIOHTTPTypes
 
 /// How much of the server clients may take up by being slow.
 package struct ConnectionLimits: Hashable, Sendable {
@@ -29,79 +28,4 @@ package struct ConnectionLimits: Hashable, Sendable {
 
 extension TimeAmount {
     static func seconds(_ seconds: Double) -> TimeAmount { .milliseconds(Int64(seconds * 1000)) }
-}
-
-/// Ends a connection whose request does not arrive in time: with a byte a second it could be kept for ever.
-final class RequestDeadline: ChannelInboundHandler, RemovableChannelHandler {
-    typealias InboundIn = HTTPRequestPart
-    typealias InboundOut = HTTPRequestPart
-
-    private let limit: TimeAmount
-    private var isArriving = false
-    private var timer: Scheduled<Void>?
-
-    init(_ limit: TimeAmount) { self.limit = limit }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch unwrapInboundIn(data) {
-        case .head: isArriving = true
-        case .body: break
-        case .end:
-            isArriving = false
-            stop()
-        }
-        context.fireChannelRead(data)
-    }
-
-    /// Nearly every request arrives at once and needs no timer.
-    func channelReadComplete(context: ChannelHandlerContext) {
-        if isArriving, timer == nil {
-            timer = context.eventLoop.assumeIsolated().scheduleTask(in: limit) { context.close(promise: nil) }
-        }
-        context.fireChannelReadComplete()
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        stop()
-        context.fireChannelInactive()
-    }
-
-    func handlerRemoved(context: ChannelHandlerContext) { stop() }
-
-    private func stop() {
-        timer?.cancel()
-        timer = nil
-    }
-}
-
-/// Ends a connection whose client has stopped reading its answer: until then all that was to be written waits.
-final class ReadingDeadline: ChannelInboundHandler, RemovableChannelHandler {
-    typealias InboundIn = HTTPRequestPart
-    typealias InboundOut = HTTPRequestPart
-
-    private let limit: TimeAmount
-    private var timer: Scheduled<Void>?
-
-    init(_ limit: TimeAmount) { self.limit = limit }
-
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if context.channel.isWritable {
-            stop()
-        } else if timer == nil {
-            timer = context.eventLoop.assumeIsolated().scheduleTask(in: limit) { context.close(promise: nil) }
-        }
-        context.fireChannelWritabilityChanged()
-    }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        stop()
-        context.fireChannelInactive()
-    }
-
-    func handlerRemoved(context: ChannelHandlerContext) { stop() }
-
-    private func stop() {
-        timer?.cancel()
-        timer = nil
-    }
 }

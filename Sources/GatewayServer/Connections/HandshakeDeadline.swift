@@ -5,29 +5,23 @@ internal import NIOTLS
 final class HandshakeDeadline: ChannelInboundHandler, RemovableChannelHandler {
     typealias InboundIn = ByteBuffer
 
-    private let limit: TimeAmount
-    private var timer: Scheduled<Void>?
+    private var timer: ConnectionTimer
 
-    init(_ limit: TimeAmount) { self.limit = limit }
+    init(_ limit: TimeAmount) { timer = ConnectionTimer(limit) }
 
     func handlerAdded(context: ChannelHandlerContext) {
-        timer = context.eventLoop.assumeIsolated().scheduleTask(in: limit) { context.close(promise: nil) }
+        timer.start(context)
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
-        if case .handshakeCompleted? = event as? TLSUserEvent { stop() }
+        if case .handshakeCompleted? = event as? TLSUserEvent { timer.stop() }
         context.fireUserInboundEventTriggered(event)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        stop()
+        timer.stop()
         context.fireChannelInactive()
     }
 
-    func handlerRemoved(context: ChannelHandlerContext) { stop() }
-
-    private func stop() {
-        timer?.cancel()
-        timer = nil
-    }
+    func handlerRemoved(context: ChannelHandlerContext) { timer.stop() }
 }
