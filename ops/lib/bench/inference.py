@@ -4,13 +4,13 @@ import http.client
 import json
 import os
 import random
-import socket
 import statistics
 import subprocess
 import time
 
 from bench.concurrent_requests import ask_all
 from cluster import Failure
+from soak.programs import free_port
 
 CONCURRENCY = [1, 4, 8, 16]
 TOKENS = 64
@@ -226,9 +226,3 @@ def run(options, directory):
             server.stop()
     return {"name": "inference", "threads": int(threads), "ratios": ratios(runs, apart, steps),
             "runs": runs + apart + steps}
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]

@@ -1,6 +1,7 @@
 """gboost processes that are started again whenever they end, as an init system would."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -10,10 +11,18 @@ import time
 from cluster import Failure
 
 
+# Below what Linux gives to connections that ask for no port: one of those could take it before it is bound.
+FREE_PORTS = range(15_000, 32_000)
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    while True:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", random.choice(FREE_PORTS)))
+                return probe.getsockname()[1]
+            except OSError:
+                continue
 
 
 class Program:
