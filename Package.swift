@@ -55,7 +55,8 @@ let package = Package(
         .target(
             name: "Outbox", dependencies: ["GatewayCore", crypto], exclude: ["README.md"], swiftSettings: strict),
         .target(
-            name: "Inference", dependencies: ["CLinux", "CLlama", "ThreadExecutor", "GatewayCore", subprocess, log],
+            name: "Inference",
+            dependencies: ["CLinux", "CLlama", "ThreadExecutor", "GatewayCore", subprocess, crypto, log],
             swiftSettings: common),
         .target(
             name: "Providers", dependencies: ["Curl", "WireFormat", "GatewayCore", crypto, log], swiftSettings: strict),

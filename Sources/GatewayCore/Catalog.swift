@@ -83,7 +83,7 @@ package struct ModelRecord: Hashable, Sendable, Codable {
     package var file: String
     /// Lower-case hex SHA-256 of the file as registered.
     package var sha256: String
-    /// SLM that a shared head or an adapter belongs to; model that a head belongs to.
+    /// SLM that an adapter belongs to; SLM or adapter that a head belongs to.
     package var base: String?
     /// PRMs only.
     package var rewardKind: RewardKind?

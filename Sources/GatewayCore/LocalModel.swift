@@ -240,13 +240,22 @@ extension ProcessRewardModel {
 package protocol LocalModels: Sendable {
     /// `base` is the SLM that an adapter is laid over.
     func slm(_ record: ModelRecord, base: ModelRecord?) async throws(LocalModelError) -> any SmallLanguageModel
-    /// `base` is the SLM that a shared head belongs to.
-    func prm(_ record: ModelRecord, base: ModelRecord?) async throws(LocalModelError) -> any ProcessRewardModel
+    /// `base` is the model that a head belongs to: an SLM, or an adapter over the one that is `below`.
+    func prm(
+        _ record: ModelRecord, base: ModelRecord?, below: ModelRecord?
+    ) async throws(LocalModelError) -> any ProcessRewardModel
 }
 
 extension LocalModels {
     /// A model that is no adapter.
     package func slm(_ record: ModelRecord) async throws(LocalModelError) -> any SmallLanguageModel {
         try await slm(record, base: nil)
+    }
+
+    /// One whose base is no adapter.
+    package func prm(
+        _ record: ModelRecord, base: ModelRecord?
+    ) async throws(LocalModelError) -> any ProcessRewardModel {
+        try await prm(record, base: base, below: nil)
     }
 }

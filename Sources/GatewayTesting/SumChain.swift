@@ -6,9 +6,31 @@ package import GatewayCore
 /// where they slip it is in a step that can be looked at.
 package struct SumChain: Hashable, Sendable {
     /// Summands of a chain that is read; longer ones are none of ours.
-    static let terms = 3...8
+    static let terms = 3...12
     private static let opening = Array("Work out ".utf8)
     private static let largest = 99_999
+
+    /// How long chains are made.
+    package enum Length: Sendable {
+        /// Three or four numbers.
+        case short
+        /// Six to twelve.
+        case long
+
+        fileprivate var terms: ClosedRange<Int> {
+            switch self {
+            case .short: 3...4
+            case .long: 6...SumChain.terms.upperBound
+            }
+        }
+
+        fileprivate var largest: [Int] {
+            switch self {
+            case .short: [9, 19, 39]
+            case .long: [9, 39, 99]
+            }
+        }
+    }
 
     package var numbers: [Int]
 
@@ -42,14 +64,17 @@ package struct SumChain: Hashable, Sendable {
         ]
     }
 
-    /// `count` different chains of three or four numbers: some of one digit throughout, some of two.
-    package static func problems(_ count: Int, seed: UInt64) -> [WordProblem] {
+    /// Before longer chains, which are for models that have learned them and need no example.
+    package static let instruction = ChatMessage(role: "system", content: "Add one number a line.")
+
+    /// `count` different chains: some of one digit throughout, some of two.
+    package static func problems(_ count: Int, seed: UInt64, length: Length = .short) -> [WordProblem] {
         var random = SplitMix64(seed: seed)
         var seen: Set<[Int]> = []
         var result: [WordProblem] = []
         while result.count < count {
-            let largest = random.pick([9, 19, 39]) ?? 9
-            let numbers = (0..<random.integer(in: 3...4)).map { _ in random.integer(in: 2...largest) }
+            let largest = random.pick(length.largest) ?? 9
+            let numbers = (0..<random.integer(in: length.terms)).map { _ in random.integer(in: 2...largest) }
             guard seen.insert(numbers).inserted, let problem = SumChain(numbers: numbers).problem else { continue }
             result.append(problem)
         }

@@ -39,7 +39,7 @@ extension AdminStore {
         let file = isRemote ? FileDigest.of(text: path) : try await FileDigest.of(path)
         return try await changing { transaction in
             let tenant = try await lockedTenant(draft.tenant, transaction)
-            if let base = draft.base { try await requireSLM(base, "base", tenant, transaction) }
+            if let base = draft.base { try await requireBase(base, of: draft, tenant, transaction) }
             let rows = try await transaction.query(
                 """
                 insert into models (tenant_id, name, kind, file, sha256, bytes, base, reward_kind, pinned)
@@ -114,10 +114,13 @@ extension AdminStore {
         }
     }
 
-    func requireSLM(
-        _ name: String, _ field: String, _ tenant: TenantInfo, _ transaction: PostgresTransaction
+    /// An adapter belongs to an SLM, a head to an SLM or to an adapter over one.
+    private func requireBase(
+        _ name: String, of draft: ModelDraft, _ tenant: TenantInfo, _ transaction: PostgresTransaction
     ) async throws {
-        try await requireModel(name, .slm, field: field, in: (tenant, transaction))
+        let place = (tenant, transaction)
+        guard draft.kind == .prm else { return try await requireModel(name, .slm, field: "base", in: place) }
+        try await requireModel(name, .slm, .adapter, field: "base", in: place)
     }
 
     func requireModel(

@@ -95,7 +95,20 @@ extension AdminStore {
         if let slm = draft.slmColumn {
             try await requireModel(slm, .slm, .adapter, field: "slm", in: (tenant, transaction))
         }
-        if let prm = draft.prm { try await requireModel(prm, .prm, field: "prm", in: (tenant, transaction)) }
+        guard let prm = draft.prm else { return }
+        try await requireModel(prm, .prm, field: "prm", in: (tenant, transaction))
+        guard let slm = draft.slmColumn else { return }
+        // Its states come with the SLM's drafts: those of another adapter would mean nothing to it.
+        let rows = try await transaction.query(
+            """
+            select b.name from models p join models b on b.tenant_id = p.tenant_id and b.name = p.base
+            where p.tenant_id = \(tenant.id) and p.name = \(prm) and p.reward_kind = 'shared-head'
+              and b.kind = 'adapter' and b.name <> \(slm)
+            """
+        ).rows
+        guard let row = rows.first else { return }
+        let owner = try row.get("name", as: String.self)
+        throw LedgerError(.invalid, field: "prm", "the head \(prm) belongs to \(owner), the route's SLM is \(slm)")
     }
 
     /// A tenant's routes by name.

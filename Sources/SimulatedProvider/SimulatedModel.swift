@@ -23,7 +23,10 @@ package struct SimulatedModel: Hashable, Sendable {
     /// $0.15 and $0.60; seven in ten.
     package static let small = SimulatedModel(
         name: "sim-small", inputPicoPerToken: 150_000, outputPicoPerToken: 600_000, accuracy: 0.7)
-    package static let all = [large, medium, small]
+    /// $1.25 and $10, as general LLMs of 2025 were listed; right as often as the server's accuracy says.
+    package static let frontier = SimulatedModel(
+        name: "sim-frontier", inputPicoPerToken: 1_250_000, outputPicoPerToken: 10_000_000, accuracy: 1)
+    package static let all = [large, medium, small, frontier]
 
     /// Tokens that a text of this many UTF-8 bytes counts: a quarter, rounded up. A prompt counts one at least. So a
     /// count is never above the number of bytes, the bound that a gateway without this tokenizer must assume.

@@ -110,6 +110,25 @@ import Testing
         }
     }
 
+    @Test("With an adapter the SLM is another one: its heads are of no use without it")
+    func adapter() async throws {
+        try await Self.with(16) { place in
+            try Data("no adapter".utf8).write(to: URL(filePath: place.path("adapter.gguf")))
+            let common = [
+                "--slm", place.path("model.gguf"), "--data", place.path("data.jsonl"), "--text-only", "--cache",
+                place.path("cache"),
+            ]
+            let with = common + ["--adapter", place.path("adapter.gguf")]
+            let head = place.path("a.head")
+            let trained = await place.run(["prm", "train"] + with + ["--folds", "2", "--out", head])
+            #expect(trained.status == 0, "\(trained.errors)")
+            let judging = ["--head", head, "--resamples", "10"]
+            #expect(await place.run(["prm", "evaluate"] + with + judging).status == 0)
+            let without = await place.run(["prm", "evaluate"] + common + judging)
+            #expect(without.status != 0 && without.errors.contains("another model"), "\(without.errors)")
+        }
+    }
+
     @Test(
         "Data that cannot be learned from are named by line and field",
         arguments: [

@@ -200,7 +200,9 @@ struct FakeModels: LocalModels {
     func slm(
         _ record: ModelRecord, base: ModelRecord?
     ) async throws(LocalModelError) -> any SmallLanguageModel { slm }
-    func prm(_ record: ModelRecord, base: ModelRecord?) async throws(LocalModelError) -> any ProcessRewardModel { prm }
+    func prm(
+        _ record: ModelRecord, base: ModelRecord?, below: ModelRecord?
+    ) async throws(LocalModelError) -> any ProcessRewardModel { prm }
 }
 
 /// Everything a server test needs, in one place.

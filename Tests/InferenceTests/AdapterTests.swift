@@ -130,6 +130,46 @@ extension HostTests {
             }
         }
 
+        @Test("A head that belongs to an adapter reads with it; the model below and other adapters are refused")
+        func heads() async throws {
+            defer { files.remove() }
+            let base = try files.record("base", tiny.file)
+            let (one, two) = (try adapter(1), try adapter(2))
+            let messages = [ChatMessage(role: "user", content: "abc")]
+            let draft = StepDraft(
+                text: "the same words\n", tokens: [], logProbabilities: [], hidden: [], end: .boundary,
+                promptTokens: 0, reusedTokens: 0)
+            let head = RewardHead(
+                baseSHA256: BaseFiles.identity(model: base.sha256, adapter: one.sha256),
+                weights: (0..<tiny.width).map { Float($0 % 7) / 10 - 0.3 }, bias: 0,
+                mean: Array(repeating: 0, count: tiny.width), scale: Array(repeating: 1, count: tiny.width),
+                calibration: .identity, metrics: [:], seed: 1)
+            var record = try files.record("head", try head.encoded(), id: 9)
+            (record.kind, record.base) = (.prm, one.name)
+            try await EngineFixture.withModels(try TinyModels.settings()) { engine in
+                var rewards: [Double] = []
+                for adapter in [one.file, nil, two.file] {
+                    let model = try await engine.model(file: base.file, adapter: adapter)
+                    rewards.append(head.raw(try await model.hiddenStates(messages: messages, steps: [draft.text])[0]))
+                }
+                #expect(Set(rewards).count == 3)
+                for kind in [RewardKind.head, .sharedHead] {
+                    record.rewardKind = kind
+                    let asked = record
+                    let prm = try await engine.prm(asked, base: one, below: base)
+                    #expect(prm.needsHidden == (kind == .sharedHead))
+                    await #expect(throws: LocalModelError.self) { _ = try await engine.prm(asked, base: base) }
+                    await #expect(throws: LocalModelError.self) { _ = try await engine.prm(asked, base: one) }
+                    await #expect(throws: LocalModelError.self) {
+                        _ = try await engine.prm(asked, base: two, below: base)
+                    }
+                    guard kind == .head else { continue }
+                    let reward = try await prm.score(session: UUID(), messages: messages, answer: [], draft: draft)
+                    #expect(abs(reward.raw - rewards[0]) < 1e-6)
+                }
+            }
+        }
+
         @Test("A damaged adapter, or one of another model, is a clear error, and the model answers all the while")
         func damaged() async throws {
             defer { files.remove() }

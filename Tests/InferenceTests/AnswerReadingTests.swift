@@ -64,10 +64,8 @@ extension ModelTests {
                 Issue.record("no head on answers")
                 return
             }
-            var base = EngineFixture.record(file: try EngineFixture.model())
-            base.sha256 = AnswerHeadTests.sha
             let prm = try AnswerHeadRewardModel(
-                head: file, name: "prm", base: base, model: model, embeddingLength: width)
+                head: file, name: "prm", baseSHA256: AnswerHeadTests.sha, model: model, embeddingLength: width)
             let draft = StepDraft(
                 text: "So 17 + 25 = 42.\n", tokens: [], logProbabilities: [], hidden: [], end: .answer,
                 promptTokens: 0, reusedTokens: 0)
@@ -78,11 +76,9 @@ extension ModelTests {
             #expect(abs(reward.raw - head.raw(row)) < 0.02)
             #expect((0...1).contains(reward.calibrated))
             for (sha, length) in [(String(repeating: "0", count: 64), width), (AnswerHeadTests.sha, width + 1)] {
-                base.sha256 = sha
-                let record = base
                 #expect(throws: LocalModelError.self) {
                     try AnswerHeadRewardModel(
-                        head: file, name: "prm", base: record, model: model, embeddingLength: length)
+                        head: file, name: "prm", baseSHA256: sha, model: model, embeddingLength: length)
                 }
             }
         }

@@ -41,6 +41,32 @@ struct AdminTests {
         }
     }
 
+    /// A head may belong to an adapter; on its own states only beside the route whose SLM that is.
+    private func heads(_ f: LedgerFixture, file: String) async throws {
+        for name in ["fine", "finer"] {
+            _ = try await f.admin.addModel(
+                ModelDraft(tenant: "acme", name: name, kind: .adapter, file: file, base: "small"))
+        }
+        let second = ModelDraft(tenant: "acme", name: "x", kind: .adapter, file: file, base: "fine")
+        #expect(await failure { _ = try await f.admin.addModel(second) }?.field == "base")
+        for (name, kind) in [("own", RewardKind.sharedHead), ("reader", .head)] {
+            _ = try await f.admin.addModel(
+                ModelDraft(tenant: "acme", name: name, kind: .prm, file: file, base: "fine", rewardKind: kind))
+        }
+        var draft = RouteDraft(
+            tenant: "acme", name: "fine", slm: "finer", prm: "own", llm: LedgerFixture.model, settings: RouteSettings())
+        #expect(await failure { _ = try await f.admin.addRoute(draft) }?.field == "prm")
+        draft.prm = "reader"
+        _ = try await f.admin.addRoute(draft)
+        (draft.slm, draft.prm) = ("fine", "own")
+        _ = try await f.admin.changeRoute(draft)
+        draft.slm = "small"
+        #expect(await failure { _ = try await f.admin.changeRoute(draft) }?.field == "prm")
+        #expect(await failure { try await f.admin.removeModel("fine", tenant: "acme") }?.field == "model")
+        try await f.admin.removeRoute("fine", tenant: "acme")
+        for name in ["own", "reader", "fine", "finer"] { try await f.admin.removeModel(name, tenant: "acme") }
+    }
+
     @Test("models carry the SHA-256 of their file, routes need models of the right kind, removal respects both")
     func modelsAndRoutes() async throws {
         try await LedgerFixture.with { f in
@@ -59,6 +85,7 @@ struct AdminTests {
                 ModelDraft(tenant: "acme", name: "h", kind: .prm, file: file, base: "small", rewardKind: .head))
             #expect(head.rewardKind == .head)
             try await f.admin.removeModel("h", tenant: "acme")
+            try await heads(f, file: file)
             var draft = RouteDraft(
                 tenant: "acme", name: "math", slm: "judge", prm: "judge", llm: LedgerFixture.model,
                 settings: RouteSettings())

@@ -15,10 +15,17 @@ struct SumChainTests {
         }
         let shown = SumChain.examples.map(\.content).joined(separator: "\n")
         #expect(WordProblem.parse(question: shown + "\n" + Self.many[7].question) == Self.many[7])
-        let long = "Work out \((1...9).map(String.init).joined(separator: " + "))."
+        let long = "Work out \((1...13).map(String.init).joined(separator: " + "))."
         for text in ["Work out 3.", "Work out 3 + .", "Work out 3 + 4 + 5", long] {
             #expect(WordProblem.parse(question: text) == nil)
         }
+    }
+
+    @Test("long chains are read like short ones, and reach as far as what is read")
+    func long() {
+        let problems = SumChain.problems(300, seed: 4, length: .long)
+        for problem in problems { #expect(WordProblem.parse(question: problem.question) == problem) }
+        #expect(Set(problems.map(\.steps.count)) == Set(5...11))
     }
 
     @Test("the same seed makes the same sums, and a wrong solution goes on from its slip")

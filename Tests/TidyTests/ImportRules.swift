@@ -10,7 +10,7 @@ enum ImportRules {
         "Router": ["GatewayCore"],
         "Audit": ["Crypto"],
         "Outbox": ["GatewayCore", "Crypto"],
-        "Inference": ["CLlama", "CLinux", "ThreadExecutor", "GatewayCore", "Subprocess", "Logging"],
+        "Inference": ["CLlama", "CLinux", "ThreadExecutor", "GatewayCore", "Subprocess", "Crypto", "Logging"],
         "Providers": ["Curl", "WireFormat", "GatewayCore", "Crypto", "Logging"],
         "Ledger": ["Postgres", "GatewayCore", "Audit", "Outbox", "Crypto", "Logging"],
         "EmbeddedPostgres": ["Subprocess", "Logging"],

@@ -19,10 +19,10 @@ struct RouteModels: Sendable {
     /// The PRM; nil where there is none or it cannot be loaded: the answer then goes unscored.
     func prm() async -> (any ProcessRewardModel)? {
         guard let name = route.prm, let record = await catalog.model(name, tenantID: route.tenantID) else { return nil }
-        var base = await catalog.model(record.base ?? route.slm, tenantID: route.tenantID)
-        // A head beside an adapter belongs to the model below it.
-        if let below = base?.base { base = await catalog.model(below, tenantID: route.tenantID) }
-        return try? await models.prm(record, base: base)
+        let base = await catalog.model(record.base ?? route.slm, tenantID: route.tenantID)
+        guard let below = base?.base else { return try? await models.prm(record, base: base) }
+        return try? await models.prm(
+            record, base: base, below: await catalog.model(below, tenantID: route.tenantID))
     }
 
     /// SHA-256 of the registered files, for the audit.

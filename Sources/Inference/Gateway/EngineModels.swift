@@ -48,21 +48,27 @@ package actor EngineModels: LocalModels {
     package func slm(
         _ record: ModelRecord, base: ModelRecord?
     ) async throws(LocalModelError) -> any SmallLanguageModel {
-        if record.kind == .adapter {
-            guard let base else { throw .unavailable("\(record.name): an adapter needs its base model") }
-            // Hosts know adapters by their path: what is behind it is checked here.
-            try await verifier.verifyAdapter(record.file, sha256: record.sha256)
-            let supervisor = try await supervisor(file: base.file, sha256: base.sha256)
-            var scope = scope(record)
-            do {
-                scope.adapter = try await supervisor.shelf.place(record.file, sha256: record.sha256)
-            } catch {
-                throw .unavailable("\(record.name): \(record.file) cannot be handed to the engine host")
-            }
-            return EngineModel(supervisor: supervisor, scope: scope)
+        try await model(BaseFiles(record, below: base), scope: scope(record))
+    }
+
+    /// A model file, with an adapter over it or without, that nobody has registered.
+    package func model(file: String, adapter: String?) async throws(LocalModelError) -> EngineModel {
+        try await model(
+            BaseFiles(model: .init(path: file), adapter: adapter.map { .init(path: $0) }), scope: EngineScope())
+    }
+
+    private func model(_ files: BaseFiles, scope: EngineScope) async throws(LocalModelError) -> EngineModel {
+        // Hosts know adapters by their path: what is behind it is checked here.
+        if let adapter = files.adapter { try await verifier.verifyAdapter(adapter.path, sha256: adapter.sha256) }
+        let supervisor = try await supervisor(file: files.model.path, sha256: files.model.sha256)
+        guard let adapter = files.adapter else { return EngineModel(supervisor: supervisor, scope: scope) }
+        var scope = scope
+        do {
+            scope.adapter = try await supervisor.shelf.place(adapter.path, sha256: adapter.sha256 ?? "")
+        } catch {
+            throw .unavailable("\(adapter.path) cannot be handed to the engine host")
         }
-        let supervisor = try await supervisor(file: record.file, sha256: record.sha256)
-        return EngineModel(supervisor: supervisor, scope: scope(record))
+        return EngineModel(supervisor: supervisor, scope: scope)
     }
 
     /// The host of a model file; made if there is none, not started before its first use.
@@ -114,12 +120,12 @@ package actor EngineModels: LocalModels {
     private static let workBytes: Int64 = 64 << 20
 
     package func prm(
-        _ record: ModelRecord, base: ModelRecord?
+        _ record: ModelRecord, base: ModelRecord?, below: ModelRecord?
     ) async throws(LocalModelError) -> any ProcessRewardModel {
         switch record.rewardKind {
         case .sharedHead, .head:
             guard let base else { throw .unavailable("\(record.name): a head needs its base model") }
-            return try await headModel(record, base: base)
+            return try await headModel(record, base: try BaseFiles(base, below: below))
         case .tokens:
             let settings = try TokensRewardSettings(besides: record.file)
             return try TokensRewardModel(
@@ -171,30 +177,25 @@ package actor EngineModels: LocalModels {
     }
 
     private func headModel(
-        _ record: ModelRecord, base: ModelRecord
+        _ record: ModelRecord, base: BaseFiles
     ) async throws(LocalModelError) -> any ProcessRewardModel {
-        let width = try await embeddingLength(base)
+        let width = try await embeddingLength(base.model)
         switch try head(record) {
         case .state(let head) where record.rewardKind == .sharedHead:
             guard head.frame == nil else {
                 throw .unavailable("\(record.name): field \"frame\" needs a model that reads: the kind is head")
             }
             return try SharedHeadRewardModel(
-                head: head, name: record.name, baseSHA256: base.sha256, embeddingLength: width)
+                head: head, name: record.name, baseSHA256: base.identity, embeddingLength: width)
         case .state(let head):
             return try HeadRewardModel(
-                head: head, name: record.name, base: base, model: try await model(record, base: base),
-                embeddingLength: width)
+                head: head, name: record.name, baseSHA256: base.identity,
+                model: try await model(base, scope: scope(record)), embeddingLength: width)
         case .answer(let head):
             return try AnswerHeadRewardModel(
-                head: head, name: record.name, base: base, model: try await model(record, base: base),
-                embeddingLength: width)
+                head: head, name: record.name, baseSHA256: base.identity,
+                model: try await model(base, scope: scope(record)), embeddingLength: width)
         }
-    }
-
-    private func model(_ record: ModelRecord, base: ModelRecord) async throws(LocalModelError) -> EngineModel {
-        EngineModel(
-            supervisor: try await supervisor(file: base.file, sha256: base.sha256), scope: scope(record))
     }
 
     private func head(_ record: ModelRecord) throws(LocalModelError) -> RewardHeadFile {
@@ -209,9 +210,9 @@ package actor EngineModels: LocalModels {
         }
     }
 
-    private func embeddingLength(_ base: ModelRecord) async throws(LocalModelError) -> Int {
+    private func embeddingLength(_ base: BaseFiles.File) async throws(LocalModelError) -> Int {
         do {
-            return try await supervisor(file: base.file, sha256: base.sha256).info().embeddingLength
+            return try await supervisor(file: base.path, sha256: base.sha256).info().embeddingLength
         } catch let error as LocalModelError {
             throw error
         } catch {

@@ -9,16 +9,16 @@ package struct AnswerHeadRewardModel: ProcessRewardModel {
     private let head: AnswerHead
     private let model: EngineModel
 
-    /// - Parameter base: the model that the head was trained with.
+    /// - Parameter baseSHA256: of the model that reads; `BaseFiles.identity` where that has an adapter.
     /// - Throws: `LocalModelError.unavailable` where the head was made for another base model.
     package init(
-        head: AnswerHead, name: String, base: ModelRecord, model: EngineModel, embeddingLength: Int
+        head: AnswerHead, name: String, baseSHA256: String, model: EngineModel, embeddingLength: Int
     ) throws(LocalModelError) {
         guard !head.readsState || head.embeddingLength == embeddingLength else {
             throw .unavailable(
                 "\(name): field \"n_embd\" is \(head.embeddingLength), the base model has \(embeddingLength)")
         }
-        guard head.baseSHA256 == base.sha256.lowercased() else {
+        guard head.baseSHA256 == baseSHA256.lowercased() else {
             throw .unavailable("\(name): field \"base_sha256\" names another file than the base model's")
         }
         self.head = head

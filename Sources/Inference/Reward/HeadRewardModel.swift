@@ -12,11 +12,11 @@ package struct HeadRewardModel: CandidatesRewardModel {
 
     /// - Throws: `LocalModelError.unavailable` where the head was made for another base model.
     package init(
-        head: RewardHead, name: String, base: ModelRecord, model: EngineModel, embeddingLength: Int
+        head: RewardHead, name: String, baseSHA256: String, model: EngineModel, embeddingLength: Int
     ) throws(LocalModelError) {
         // The same fields must fit as for a head on the SLM.
         _ = try SharedHeadRewardModel(
-            head: head, name: name, baseSHA256: base.sha256, embeddingLength: embeddingLength)
+            head: head, name: name, baseSHA256: baseSHA256, embeddingLength: embeddingLength)
         self.head = head
         self.model = model
     }

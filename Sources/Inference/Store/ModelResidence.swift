@@ -60,12 +60,16 @@ final class FileVerifier: Sendable {
     }
 
     /// Checks an adapter's file; one that has been checked and has not changed is taken for good.
-    func verifyAdapter(_ path: String, sha256: String) async throws(LocalModelError) {
-        if digest != nil, let stamp = Self.stamp(path), known.withLock({ $0[stamp] }) == sha256 { return }
+    ///
+    /// - Parameter sha256: as registered; nil: any adapter will do.
+    func verifyAdapter(_ path: String, sha256: String?) async throws(LocalModelError) {
+        if digest != nil, let sha256, let stamp = Self.stamp(path), known.withLock({ $0[stamp] }) == sha256 {
+            return
+        }
         do throws(ModelFailure) { _ = try await GGUFFile.checked(path, for: .adapter) } catch {
             throw .unavailable(error.description)
         }
-        try await verify(path, sha256: sha256)
+        if let sha256 { try await verify(path, sha256: sha256) }
     }
 
     private static func stamp(_ path: String) -> Stamp? {

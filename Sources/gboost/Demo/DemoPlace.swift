@@ -50,7 +50,8 @@ struct DemoPlace: Sendable {
         let path = "\(heads)/demo-v\(Self.headVersion)-\(Self.headSeed)-\(Self.headProblems).head"
         if FileManager.default.fileExists(atPath: path) { return path }
         CommandOutput.print("==> training the demo's process reward head (once, a minute or two)\n")
-        let making = RewardHeadMaking(modelFile: try Self.slm(environment: environment), seed: Self.headSeed)
+        let slm = SmallModel(file: try Self.slm(environment: environment))
+        let making = RewardHeadMaking(model: slm, seed: Self.headSeed)
         let answers = try await making.drafts(problems: Self.headProblems) { done, total in
             CommandOutput.progress("drafting answers to learn from", done, of: total)
         }

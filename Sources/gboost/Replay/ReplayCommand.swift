@@ -14,6 +14,7 @@ struct ReplayCommand: AsyncParsableCommand {
     @Argument(help: "JSON lines of recorded requests.") var file: String
     @Option(help: "JSON lines to fit on, instead of random halves of FILE.") var fit: String?
     @Option(help: "Data with arms: the one that stands for the SLM. Texts: the SLM's GGUF file.") var slm: String?
+    @Option(help: "Texts: GGUF file of a LoRA adapter over the SLM.") var adapter: String?
     @Option(help: "Data with arms: the one that stands for the LLM.") var llm: String?
     @Option(help: "Texts: a reward head that has not seen them. Without one, heads are trained on the texts.")
     var head: String?
@@ -58,7 +59,8 @@ struct ReplayCommand: AsyncParsableCommand {
         guard TextReplay.isMeant(by: path) else { return try ReplayRows(slm: slm, llm: llm).read(path) }
         guard let slm else { throw CommandFailure.usage("--slm", "these data are texts: the SLM that reads them") }
         var reading = ReadingOptions()
-        (reading.slm, reading.data, reading.extra) = (slm, [path], extra)
+        reading.model = SmallModel(file: slm, adapter: adapter)
+        (reading.data, reading.extra) = ([path], extra)
         (reading.textOnly, reading.cache) = (textOnly, cache)
         return try await TextReplay(reading: reading, head: head).requests()
     }

@@ -24,13 +24,13 @@ struct AnswerDataset {
     static func load(_ options: ReadingOptions) async throws -> AnswerDataset {
         guard !options.data.isEmpty else { throw LabelledRowFailure("no --data") }
         var dataset = AnswerDataset()
-        dataset.modelSHA256 = try await FileDigest.of(options.slm).sha256
+        dataset.modelSHA256 = try await options.model.identity()
         for path in options.data { dataset.requests += try LabelledRow.read(path) }
         var cache: ReadingCache?
         if !options.textOnly {
             let opened = try await ReadingCache.opened(directory: options.cache, modelSHA256: dataset.modelSHA256)
             cache = opened
-            _ = try await AnswerReadings(model: options.slm, cache: opened).read(
+            _ = try await AnswerReadings(model: options.model, cache: opened).read(
                 dataset.requests.map { .init(messages: $0.messages, steps: $0.slm.lines) })
         }
         let others = try options.extra.flatMap(LabelledRow.read)

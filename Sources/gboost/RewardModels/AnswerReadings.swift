@@ -1,12 +1,11 @@
 internal import Foundation
 internal import GatewayCore
 internal import Inference
-internal import Logging
 
 /// Has a model read the answers of data files, and keeps what it makes of them: whoever interrupts it goes on where it
 /// stopped.
 struct AnswerReadings {
-    let model: String
+    let model: SmallModel
     let cache: ReadingCache
 
     /// An answer to be read.
@@ -26,7 +25,7 @@ struct AnswerReadings {
         var seen: Set<Data> = []
         let missing = answers.filter { !cache.contains($0.key) && seen.insert($0.key).inserted }
         guard !missing.isEmpty else { return 0 }
-        try await Self.withModel(model) { model in
+        try await model.run { model in
             let session = UUID()
             for (index, answer) in missing.enumerated() {
                 let reading = try await Self.again {
@@ -52,19 +51,5 @@ struct AnswerReadings {
             }
         }
         return try await body()
-    }
-
-    /// Runs `body` with the model in an engine host of its own.
-    static func withModel<R: Sendable>(_ file: String, _ body: (EngineModel) async throws -> R) async throws -> R {
-        let quiet = Logger(label: "gboost") { _ in SwiftLogNoOpLogHandler() }
-        let models = try EngineModels(settings: EngineSettings(), logger: quiet)
-        do {
-            let result = try await body(EngineModel(supervisor: try await models.supervisor(file: file)))
-            await models.shutdown()
-            return result
-        } catch {
-            await models.shutdown()
-            throw error
-        }
     }
 }

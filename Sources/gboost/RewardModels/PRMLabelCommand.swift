@@ -15,7 +15,7 @@ struct PRMLabelCommand: AsyncParsableCommand {
             apart by their id, and those that share one by their order: each of them is labelled.
             """)
 
-    @Option(name: [.customLong("slm"), .customLong("model-file")], help: "GGUF file of the SLM.") var slm: String
+    @OptionGroup var model: SmallModel
     @Option(help: "JSON lines with known answers.") var data: String
     @Option(help: "File to write; what it holds already is kept.") var out: String
     @Option(help: "How answers are compared: exact, numeric, choice, regex or command.")
@@ -43,7 +43,7 @@ struct PRMLabelCommand: AsyncParsableCommand {
         }
         try file.seekToEnd()
         let missing = Self.missing(of: rows, done: done)
-        try await AnswerReadings.withModel(slm) { model in
+        try await model.run { model in
             for (count, item) in missing.enumerated() {
                 let labelled = try await labelling.label(item.element, number: item.offset, model: model)
                 let encoder = JSONEncoder()

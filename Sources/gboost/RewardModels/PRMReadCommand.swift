@@ -13,8 +13,8 @@ struct PRMReadCommand: AsyncParsableCommand {
 
     func run() async throws {
         let cache = try await ReadingCache.opened(
-            directory: reading.cache, modelSHA256: try await FileDigest.of(reading.slm).sha256)
-        let readings = AnswerReadings(model: reading.slm, cache: cache)
+            directory: reading.cache, modelSHA256: try await reading.model.identity())
+        let readings = AnswerReadings(model: reading.model, cache: cache)
         var answers: [AnswerReadings.Wanted] = []
         for row in try (reading.data + reading.extra).flatMap(LabelledRow.read) {
             for answer in [row.slm] + row.alternatives {

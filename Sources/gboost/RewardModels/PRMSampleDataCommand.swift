@@ -16,9 +16,12 @@ struct PRMSampleDataCommand: AsyncParsableCommand {
     @Option(help: "Problems to generate.") var problems = 60
     @Option(help: "Seed; the same one gives the same file.") var seed: UInt64 = 1
     @Flag(help: "Chains of additions with two solved ones before each, and nobody's answers.") var sums = false
+    @Flag(help: "With --sums: chains of six to twelve numbers, and an instruction instead of solved ones.")
+    var long = false
 
     func validate() throws {
         guard (1...100_000).contains(problems) else { throw ValidationError("--problems must be 1 to 100000") }
+        guard sums || !long else { throw ValidationError("--long goes with --sums") }
         guard sums != (modelFile != nil) else { throw ValidationError("give either --model-file or --sums") }
     }
 
@@ -35,9 +38,11 @@ struct PRMSampleDataCommand: AsyncParsableCommand {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         var data = Data()
-        for (index, problem) in SumChain.problems(problems, seed: seed).enumerated() {
+        let chains = SumChain.problems(problems, seed: seed, length: long ? .long : .short)
+        for (index, problem) in chains.enumerated() {
             let question = Question(
-                id: "sum-\(seed)-\(index)", context: SumChain.examples, question: problem.question,
+                id: "sum-\(seed)-\(index)", context: long ? [SumChain.instruction] : SumChain.examples,
+                question: problem.question,
                 answer: String(problem.answer))
             data.append(try encoder.encode(question) + Data([0x0a]))
         }
@@ -46,7 +51,7 @@ struct PRMSampleDataCommand: AsyncParsableCommand {
     }
 
     private func answered(by model: String) async throws {
-        let making = RewardHeadMaking(modelFile: model, seed: seed)
+        let making = RewardHeadMaking(model: SmallModel(file: model), seed: seed)
         let answers = try await making.drafts(problems: problems) { done, total in
             CommandOutput.progress("drafting answers", done, of: total)
         }

@@ -52,7 +52,7 @@ struct PRMTrainCommand: AsyncParsableCommand {
     }
 
     private func head() async throws -> (Data, [String: Double]) {
-        let making = RewardHeadMaking(modelFile: reading.slm, seed: seed)
+        let making = RewardHeadMaking(model: reading.model, seed: seed)
         if let ownDrafts {
             let answers = try await making.drafts(problems: ownDrafts) { done, total in
                 CommandOutput.progress("drafting answers to learn from", done, of: total)

@@ -2,7 +2,7 @@ internal import ArgumentParser
 
 /// The options of all commands that learn from answers, or judge them.
 struct ReadingOptions: ParsableArguments {
-    @Option(name: [.customLong("slm"), .customLong("model-file")], help: "GGUF file of the SLM.") var slm: String
+    @OptionGroup var model: SmallModel
     @Option(help: "JSON lines of the SLM's answers; may be repeated.") var data: [String] = []
     @Option(
         help: """

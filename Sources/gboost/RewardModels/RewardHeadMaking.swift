@@ -6,7 +6,7 @@ internal import Ledger
 
 /// Makes a reward head: labelled steps in, hidden states by teacher forcing, a linear head with its calibration out.
 struct RewardHeadMaking: Sendable {
-    let modelFile: String
+    let model: SmallModel
     let seed: UInt64
 
     /// Drafts answers to generated word problems with the SLM itself and labels them by how they end.
@@ -16,7 +16,7 @@ struct RewardHeadMaking: Sendable {
     func drafts(
         problems: Int, progress: @escaping @Sendable (Int, Int) -> Void
     ) async throws -> [DraftedAnswer] {
-        try await AnswerReadings.withModel(modelFile) { model in
+        try await model.run { model in
             var answers: [DraftedAnswer] = []
             for problem in DraftedAnswer.problems(problems, seed: seed) {
                 answers.append(try await DraftedAnswer.draft(problem, by: model, session: UUID()))
@@ -31,7 +31,7 @@ struct RewardHeadMaking: Sendable {
         let rows = answers.enumerated().flatMap { group, answer in
             answer.steps.map { RewardHeadTrainer.Row(hidden: $0.hidden, label: answer.isRight ? 1 : 0, group: group) }
         }
-        return try RewardHeadTrainer(seed: seed).train(rows, baseSHA256: try await FileDigest.of(modelFile).sha256)
+        return try RewardHeadTrainer(seed: seed).train(rows, baseSHA256: try await model.identity())
     }
 
     /// A linear head from the hidden states at the ends of labelled steps.

@@ -15,9 +15,11 @@ struct ModelSources: LocalModels {
         return try remote(endpoint)
     }
 
-    func prm(_ record: ModelRecord, base: ModelRecord?) async throws(LocalModelError) -> any ProcessRewardModel {
+    func prm(
+        _ record: ModelRecord, base: ModelRecord?, below: ModelRecord?
+    ) async throws(LocalModelError) -> any ProcessRewardModel {
         guard let endpoint = try RemoteEndpoint.parse(record.file) else {
-            return try await engines.prm(record, base: base)
+            return try await engines.prm(record, base: base, below: below)
         }
         guard record.rewardKind == .tokens else {
             throw .unavailable("\(record.name): another server can hold a PRM of kind tokens only")
