@@ -75,10 +75,39 @@ extension ModelTests {
                 AnswerFeatures(question: Self.messages[0].content), ["So 17 + 25 = 42."], isEnd: true, isOwn: true)
             #expect(abs(reward.raw - head.raw(row)) < 0.02)
             #expect((0...1).contains(reward.calibrated))
+            try await Self.longer(file, width: width, first: draft)
             for (sha, length) in [(String(repeating: "0", count: 64), width), (AnswerHeadTests.sha, width + 1)] {
                 #expect(throws: LocalModelError.self) {
                     try AnswerHeadRewardModel(
                         head: file, name: "prm", baseSHA256: sha, model: model, embeddingLength: length)
+                }
+            }
+        }
+
+        /// Of an answer that has grown the new step alone is read, and judged as if all had been.
+        private static func longer(_ head: AnswerHead, width: Int, first: StepDraft) async throws {
+            try await EngineFixture.withModel { model, supervisor in
+                func judge() throws -> AnswerHeadRewardModel {
+                    try AnswerHeadRewardModel(
+                        head: head, name: "prm", baseSHA256: AnswerHeadTests.sha, model: model, embeddingLength: width)
+                }
+                var draft = first
+                var answer: [String] = []
+                let (session, grown) = (UUID(), try judge())
+                for step in 0..<6 {
+                    draft.text = "Then 42 + \(step) = \(42 + step), which is what we have now.\n"
+                    let before = try await supervisor.currentStatus().evaluatedTokens
+                    let reward = try await grown.score(
+                        session: session, messages: messages, answer: answer, draft: draft)
+                    let evaluated = try await supervisor.currentStatus().evaluatedTokens - before
+                    let again = try await grown.score(
+                        session: session, messages: messages, answer: answer, draft: draft)
+                    #expect(again == reward)
+                    let whole = try await judge().score(
+                        session: UUID(), messages: messages, answer: answer, draft: draft)
+                    #expect(abs(whole.raw - reward.raw) < 1e-3, "step \(step)")
+                    if step > 0 { #expect(evaluated < 40, "step \(step): \(evaluated) tokens") }
+                    answer.append(draft.text)
                 }
             }
         }

@@ -15,6 +15,7 @@ package actor EngineModels: LocalModels {
     private let table = SupervisorTable()
     private var supervisors: [String: EngineSupervisor] = [:]
     private var heads: [String: RewardHeadFile] = [:]
+    private let readings = ReadingMemory()
     private var weights: [Int64: Int]
     private var isShutDown = false
 
@@ -194,7 +195,7 @@ package actor EngineModels: LocalModels {
         case .answer(let head):
             return try AnswerHeadRewardModel(
                 head: head, name: record.name, baseSHA256: base.identity,
-                model: try await model(base, scope: scope(record)), embeddingLength: width)
+                model: try await model(base, scope: scope(record)), embeddingLength: width, memory: readings)
         }
     }
 

@@ -3,16 +3,17 @@ package import GatewayCore
 
 /// A process reward model that looks at a whole answer so far: its text, and what a model makes of it.
 ///
-/// Where the head needs the model's states, the answer is read anew after every step, the question is not: that costs
-/// the answer's tokens, which for the small models it is meant for is less than a step's drafting.
+/// Where the head needs the model's states, the model reads each new step once: what it made of those before is kept.
 package struct AnswerHeadRewardModel: ProcessRewardModel {
     private let head: AnswerHead
     private let model: EngineModel
+    private let memory: ReadingMemory
 
     /// - Parameter baseSHA256: of the model that reads; `BaseFiles.identity` where that has an adapter.
     /// - Throws: `LocalModelError.unavailable` where the head was made for another base model.
     package init(
-        head: AnswerHead, name: String, baseSHA256: String, model: EngineModel, embeddingLength: Int
+        head: AnswerHead, name: String, baseSHA256: String, model: EngineModel, embeddingLength: Int,
+        memory: ReadingMemory = ReadingMemory()
     ) throws(LocalModelError) {
         guard !head.readsState || head.embeddingLength == embeddingLength else {
             throw .unavailable(
@@ -23,6 +24,7 @@ package struct AnswerHeadRewardModel: ProcessRewardModel {
         }
         self.head = head
         self.model = model
+        self.memory = memory
     }
 
     package var needsHidden: Bool { false }
@@ -39,13 +41,28 @@ package struct AnswerHeadRewardModel: ProcessRewardModel {
         if head.readsState {
             // As in training, every step ends its line.
             let lines = steps.map { $0.hasSuffix("\n") ? $0 : $0 + "\n" }
-            let reading = try await model.read(session: session.forScoring, messages: messages, steps: lines)
+            let reading = try await read(lines, of: session, messages)
             row.state = AnswerRow.state(reading, through: lines.count - 1)
         }
         let raw = head.raw(row)
         guard raw.isFinite else { throw LocalModelError.invalid("a step's hidden states are not finite") }
         let (calibrated, low) = head.calibrated(row)
         return ProcessReward(raw: raw, calibrated: calibrated, low: low)
+    }
+
+    private func read(
+        _ lines: [String], of session: UUID, _ messages: [ChatMessage]
+    ) async throws -> AnswerReading {
+        let key = ReadingMemory.Key(model: head.baseSHA256, session: session, steps: lines)
+        let known = memory.longest(of: key)
+        let count = known?.steps.count ?? 0
+        if let known, count == lines.count { return known }
+        var reading = try await model.read(
+            session: session.forScoring, messages: messages, answer: Array(lines[..<count]),
+            steps: Array(lines[count...]))
+        if let known { reading = AnswerReading(question: known.question, steps: known.steps + reading.steps) }
+        memory.keep(reading, for: key)
+        return reading
     }
 }
 

@@ -1,9 +1,10 @@
-"""What a month's budget buys by each strategy: the demo's small model on generated sums, a simulated paid model.
+"""What a month's budget buys by each strategy: a tenant's small model on generated sums, a simulated paid model.
 
-A reward head is made for the small model first, by the product's own commands, from sums of other seeds. Then every
-strategy answers the same sums through the gateway, each under a hard budget of its own of the same size; what that
-refuses is not answered, and not right. What a right answer is worth is tried at several values, and each strategy is
-credited with the best of them: the comparison is about strategies, not about how well a price was guessed.
+The small model is the demo's with an adapter that has learned such sums, as tenants bring one along. A reward head is
+made for it first, by the product's own commands, from sums of other seeds. Then every strategy answers the same sums
+through the gateway, each under a hard budget of its own of the same size; what that refuses is not answered, and not
+right. What a right answer is worth is tried at several values, and each strategy is credited with the best of them: the
+comparison is about strategies, not about how well a price was guessed.
 
 A hold is the most that a call can cost, here ten times what it does: a budget has to be many holds large, so that what
 is held and not spent decides nothing.
@@ -21,16 +22,20 @@ from bench.proxy import Process
 from cluster import Cluster, Failure
 from soak.programs import free_port
 
-SEED = 20261129
+SEED = 20261130
 ACCURACY = 0.95
 SHARE = 0.25
+# The paid model's output costs eight times its input, in USD a million tokens.
+LLM, INPUT, OUTPUT = "sim/sim-frontier", "1.25", "10"
 # What a right answer is worth, in answers of the paid model.
-VALUES = [1.3, 2, 5]
+VALUES = [1.5, 4, 12]
 AT_ONCE = 2
-# Sums are short, and so is what the paid model writes of them.
-COMMON = {"max_steps": 8, "max_step_tokens": 24, "max_answer_tokens": 96, "expected_step_tokens": 4,
-          "expected_rest_tokens": 16, "max_llm_step_tokens": 24, "max_llm_rest_tokens": 64, "shadow_price": 1,
-          "llm_success_prior": ACCURACY, "latency_usd_per_second": 0.00003, "max_resamples": 2, "tree_nodes": 24}
+MAX_TOKENS = 200
+# λ is fixed: what the router would learn of a month would depend on the day that the benchmark is run on.
+COMMON = {"max_steps": 12, "max_step_tokens": 24, "max_answer_tokens": MAX_TOKENS, "expected_step_tokens": 5,
+          "expected_rest_tokens": 45, "max_llm_step_tokens": 12, "max_llm_rest_tokens": 64, "shadow_price": 1,
+          "target": "price", "llm_success_prior": ACCURACY, "latency_usd_per_second": 0.000001, "max_resamples": 2,
+          "tree_nodes": 24}
 ROUTES = {
     "slm-only": ("stepwise", {"escalation_forbidden": "true", "max_resamples": 0}),
     "llm-only": ("direct", {}),
@@ -65,39 +70,57 @@ class Scene:
             raise Failure(f"gboost {' '.join(map(str, arguments[:3]))}: {result.stderr.strip()[-500:]}")
         return result.stdout
 
+    def made(self, kind, name):
+        """The path of what is made once and kept in the cache, beside the model."""
+        directory = os.path.join(os.path.dirname(os.path.dirname(self.slm)), kind)
+        os.makedirs(directory, exist_ok=True)
+        return os.path.join(directory, name)
+
+    def tuned(self):
+        """The tenant's adapter."""
+        path = self.made("adapters", f"sums-v1-{SEED}.gguf")
+        if not os.path.isfile(path):
+            print("==> training an adapter: a quarter of an hour", flush=True)
+            script = os.path.join(self.options.checkout, "ops", "train-demo-adapter")
+            if subprocess.run([script, path, str(SEED)], check=False, stdin=subprocess.DEVNULL).returncode != 0:
+                raise Failure("the adapter could not be trained")
+        return path
+
     def sums(self, seed, count):
         path = os.path.join(self.directory, f"sums-{seed}.jsonl")
-        self.gboost("prm", "sample-data", "--sums", "--problems", count, "--seed", seed, "--out", path,
+        self.gboost("prm", "sample-data", "--sums", "--long", "--problems", count, "--seed", seed, "--out", path,
                     administers=False)
         return path
 
-    def head(self):
+    def head(self, adapter):
         """Trained once, then kept in the cache beside the model."""
-        heads = os.path.join(os.path.dirname(os.path.dirname(self.slm)), "heads")
-        os.makedirs(heads, exist_ok=True)
-        path = os.path.join(heads, f"sums-v2-{SEED}-{self.options.training}.head")
+        path = self.made("heads", f"sums-v3-{SEED}-{self.options.training}.head")
         if os.path.isfile(path):
             return path
-        labelled = []
-        for place, (what, count) in enumerate(
-                [("learn from", self.options.training), ("calibrate by", self.options.training)]):
-            print(f"==> labelling {count} answers to {what}", flush=True)
-            labelled.append(os.path.join(heads, f"sums-v2-{SEED}-{place}-{count}.jsonl"))
-            self.gboost("prm", "label", "--slm", self.slm, "--data", self.sums(SEED + 1 + place, count),
-                        "--out", labelled[-1], "--completions", 2, "--max-tokens", 48, administers=False)
+        model, count = ("--slm", self.slm, "--adapter", adapter), self.options.training
+
+        def label(place, use):
+            labelled = self.made("heads", f"sums-v3-{SEED}-{count}-{use}.jsonl")
+            self.gboost("prm", "label", *model, "--data", self.sums(SEED + 1 + place, count),
+                        "--out", labelled, "--completions", 2, "--max-tokens", MAX_TOKENS, administers=False)
+            return labelled
+
+        print(f"==> labelling {count} answers to learn from, and {count} to calibrate by", flush=True)
+        labelled = ask_all(2, label, ["training", "calibration"])
         print("==> training a reward head", flush=True)
         made = os.path.join(self.directory, "made.head")
-        print(self.gboost("prm", "train", "--slm", self.slm, "--data", labelled[0], "--out", made, "--folds", 4,
+        print(self.gboost("prm", "train", *model, "--data", labelled[0], "--out", made, "--folds", 4,
                           administers=False), end="")
-        self.gboost("prm", "calibrate", "--slm", self.slm, "--data", labelled[1], "--head", made,
+        self.gboost("prm", "calibrate", *model, "--data", labelled[1], "--head", made,
                     "--out", made, administers=False)
-        print(self.gboost("prm", "evaluate", "--slm", self.slm, "--data", labelled[1], "--head", made,
+        print(self.gboost("prm", "evaluate", *model, "--data", labelled[1], "--head", made,
                           administers=False), end="", flush=True)
         os.replace(made, path)
         return path
 
     def start(self):
-        head = self.head()
+        adapter = self.tuned()
+        head = self.head(adapter)
         self.cluster.make()
         self.cluster.start()
         self.cluster.query("create database soak", "postgres")
@@ -116,18 +139,20 @@ secrets:   {{ key_pepper: "file:{directory}/pepper" }}
 providers:
   - {{ name: sim, kind: openai, base_url: "http://127.0.0.1:{upstream}/v1" }}
 audit:     {{ signing_key: "file:{directory}/signing.key" }}
+inference: {{ threads: {os.cpu_count() or 1} }}
 """)
         self.gboost("audit", "make-key", "bench/1", "--output", f"{directory}/signing.key", administers=False)
         self.gboost("migrate")
-        self.gboost("price", "set", "sim/sim-large", "--input-usd-per-mtok", "10", "--output-usd-per-mtok", "30")
+        self.gboost("price", "set", LLM, "--input-usd-per-mtok", INPUT, "--output-usd-per-mtok", OUTPUT)
         self.gboost("tenant", "create", "sums")
         self.gboost("budget", "set", "--tenant", "sums", "--limit-usd", "1000")
         self.gboost("model", "add", "slm", "--tenant", "sums", "--kind", "slm", "--file", self.slm, "--pin")
-        self.gboost("model", "add", "prm", "--tenant", "sums", "--kind", "prm", "--file", head, "--base", "slm")
+        for name, kind, file, base in (("tuned", "adapter", adapter, "slm"), ("prm", "prm", head, "tuned")):
+            self.gboost("model", "add", name, "--tenant", "sums", "--kind", kind, "--file", file, "--base", base)
         for name, (strategy, settings) in ROUTES.items():
             wanted = [part for pair in (COMMON | settings).items() for part in ("--set", "=".join(map(str, pair)))]
-            self.gboost("route", "add", name, "--tenant", "sums", "--slm", "slm", "--prm", "prm", "--llm",
-                        "sim/sim-large", "--strategy", strategy, *wanted)
+            self.gboost("route", "add", name, "--tenant", "sums", "--slm", "tuned", "--prm", "prm", "--llm",
+                        LLM, "--strategy", strategy, *wanted)
         self.port = port
         self.processes.append(Process(
             "gateway", [self.options.gboost, "serve", "--config", self.config], directory, port))
@@ -146,7 +171,7 @@ audit:     {{ signing_key: "file:{directory}/signing.key" }}
 
     def ask(self, route, key, number, problem, value):
         body = {"model": route, "messages": [*problem["context"], {"role": "user", "content": problem["question"]}],
-                "max_tokens": 96, "seed": number}
+                "max_tokens": MAX_TOKENS, "seed": number}
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
         if value is not None:
             headers["x-gboost-value-usd"] = f"{value:.9f}"

@@ -1,0 +1,1 @@
+"""Trains a low-rank adapter for the demo's small model."""
