@@ -56,6 +56,9 @@ package struct Decision: Hashable, Sendable, Codable {
 package struct StepObservation: Hashable, Sendable {
     /// Reward of the best candidate so far. `calibrated` is p; it is clamped to 0…1, not a number means: no reward.
     package var reward: ProcessReward
+    /// p of the answer before this step, the step's own where nothing is known of that; nil: what the answer could
+    /// still be paid for later is left out of account, as where the draft is the whole answer.
+    package var before: Double?
     /// Index of the step in the answer.
     package var depth: Int
     package var resamplesUsed: Int
@@ -77,12 +80,13 @@ package struct StepObservation: Hashable, Sendable {
     /// Actions that the strategy does not offer now, each with its reason.
     package var barred: [StepAction: Exclusion]
     package init(
-        reward: ProcessReward, depth: Int = 0, resamplesUsed: Int = 0, draftEnd: DraftEnd = .boundary,
-        contextTokens: Int, inputTokenBound: Int = 0, cachedTokens: Int = 0, price: ModelPrice? = nil,
-        remaining: NanoUSD? = nil, furtherEscalations: Double = 0, valueUSD: Double? = nil,
+        reward: ProcessReward, before: Double? = nil, depth: Int = 0, resamplesUsed: Int = 0,
+        draftEnd: DraftEnd = .boundary, contextTokens: Int, inputTokenBound: Int = 0, cachedTokens: Int = 0,
+        price: ModelPrice? = nil, remaining: NanoUSD? = nil, furtherEscalations: Double = 0, valueUSD: Double? = nil,
         barred: [StepAction: Exclusion] = [:]
     ) {
         self.reward = reward
+        self.before = before
         self.depth = depth
         self.resamplesUsed = resamplesUsed
         self.draftEnd = draftEnd

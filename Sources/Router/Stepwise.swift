@@ -30,6 +30,8 @@ package struct Stepwise: Strategy {
     private var answer: Answer
     private var phase = Phase.ready
     private var best: Candidate?
+    /// p of the last step that was accepted; nil: none was, or the LLM has written since.
+    private var before: Double?
     private var outlook = SpendingOutlook()
     /// Why escalations are not offered any more.
     private var barred: Exclusion?
@@ -137,7 +139,8 @@ extension Stepwise {
         if let barred { barredActions = [.llmStep: barred, .llmRest: barred] }
         if !canResample { barredActions[.resample] = .noTriesLeft }
         let observation = StepObservation(
-            reward: reward, depth: answer.depth, resamplesUsed: attempt, draftEnd: best.draft.end,
+            reward: reward, before: before ?? reward.calibrated, depth: answer.depth, resamplesUsed: attempt,
+            draftEnd: best.draft.end,
             contextTokens: best.draft.promptTokens, inputTokenBound: outlook.inputTokenBound,
             cachedTokens: 0, price: outlook.price, remaining: outlook.remaining,
             furtherEscalations: expectedEscalations(after: best.draft), valueUSD: answer.context.valueUSD,
@@ -195,6 +198,7 @@ extension Stepwise {
             // Nothing to emit; without a token either, going on would draft the same again.
             return finish(ending ?? .length)
         }
+        before = best.effective?.calibrated
         return emit(answer.settle(best.draft, reward: best.reward), then: ending)
     }
 
@@ -214,6 +218,7 @@ extension Stepwise {
             return acceptBest()
         }
         localFailure = nil
+        before = nil
         let ending: Finish.Reason? =
             switch (reply.end, kind) {
             case (.answer, _): .stop

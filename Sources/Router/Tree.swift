@@ -181,7 +181,8 @@ extension Tree {
         let stepsLeft = Double(settings.expectedRestTokens) / Double(max(settings.expectedStepTokens, 1)) - 1
         let share = Double(1 + answer.summary.escalations) / Double(2 + depth)
         let observation = StepObservation(
-            reward: node.reward, depth: depth, resamplesUsed: vain, draftEnd: node.draft.end,
+            reward: node.reward, before: (node.parent.map { tree.nodes[$0] } ?? node).reward.calibrated,
+            depth: depth, resamplesUsed: vain, draftEnd: node.draft.end,
             contextTokens: node.draft.promptTokens, inputTokenBound: outlook.inputTokenBound, price: outlook.price,
             remaining: outlook.remaining,
             furtherEscalations: node.ending == .stop ? 0 : max(stepsLeft, 0) * min(share, 1),

@@ -218,6 +218,8 @@ final class FakeRouterMemory: RouterMemory {
         var settings = Self.settings()
         settings.strategy = kind
         settings.treeWidth = 1
+        // Else it is searched on as long as there are nodes: that is free, and a try may be a good one.
+        settings.resampleSeconds = 1000
         let fixture = Self.fixture(FakeRouterMemory(), settings: settings)
         let response = try await DirectAnswerTests.post(fixture, Self.question)
         #expect(response.status == .ok)

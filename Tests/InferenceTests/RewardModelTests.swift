@@ -93,6 +93,19 @@ extension ModelTests {
             await client.close()
         }
 
+        @Test("A host has the gateway's environment, and threads that do not spin for long")
+        func environment() async throws {
+            let process = HostProcess(loop: EngineLoop())
+            let log = "/tmp/gboost-test-\(UUID().uuidString.prefix(8)).log"
+            defer { unlink(log) }
+            #expect(await process.start(executable: "/bin/sh", arguments: ["-c", "env >&2"], log: log) == nil)
+            #expect(await process.waitForExit() == .code(0))
+            let lines = Set(try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n").map(String.init))
+            #expect(lines.contains("GOMP_SPINCOUNT=2000"))
+            let path = try #require(ProcessInfo.processInfo.environment["PATH"])
+            #expect(lines.contains("PATH=\(path)"))
+        }
+
         @Test("What cannot be started says so")
         func noExecutable() async throws {
             var settings = try EngineFixture.settings()

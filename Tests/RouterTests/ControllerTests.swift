@@ -46,6 +46,52 @@ struct ControllerTests {
         #expect(decision.shadowPrice == 3)
     }
 
+    /// A step after which the answer goes on, p before it and after it.
+    private static func going(
+        _ before: Double, _ p: Double, end: DraftEnd = .boundary, resamples: Int = 0, value: Double = 0.0004
+    ) -> Decision {
+        var settings = RouteSettings()
+        settings.maxResamples = resamples
+        settings.shadowPrice = 1
+        settings.latencyUSDPerSecond = 0
+        settings.valueUSD = value
+        var observation = observe(p)
+        (observation.before, observation.draftEnd) = (before, end)
+        return decide(observation, settings)
+    }
+
+    @Test("A sound step of a doubtful answer is taken, since what comes can be paid for then; a slip is paid for now")
+    func later() throws {
+        // The rest costs 0.0001, and 0.00008 after one more step; a right answer is worth 0.0004.
+        for p in [0.5, 0.6, 0.7] {
+            #expect(Self.going(p, p).action == .accept)
+            #expect(Self.going(p, p, end: .answer).isEscalation)
+        }
+        for p in [0.01, 0.1, 0.2] { #expect(Self.going(0.7, p).isEscalation) }
+        // In doubt from the start: nothing says that the step is to blame, and the answer is paid for all the same.
+        for p in [0.01, 0.1] { #expect(Self.going(p, p).isEscalation) }
+        let decision = Self.going(0.5, 0.4)
+        let accept = try #require(decision.estimates.first { $0.action == .accept })
+        let later = (240 * 150_000 + 80 * 600_000) / 1e12
+        #expect(abs(accept.gain - 0.8 * (0.8 - 0.4) * 0.92) < 1e-12)
+        #expect(abs(accept.costUSD - 0.8 * (0.8 - 0.4) * later) < 1e-15)
+        // Nobody pays later either where an answer is not worth it.
+        let worthless = Self.going(0.5, 0.4, value: 0.00005)
+        #expect(worthless.action == .accept && worthless.estimates[0].utility == 0)
+    }
+
+    @Test("Before a slip is paid for, the SLM may try again: the choice to pay stays open")
+    func tries() throws {
+        #expect(Self.going(0.7, 0.1, resamples: 1).action == .resample)
+        #expect(Self.going(0.7, 0.7, resamples: 1).action == .accept)
+        let decision = Self.going(0.7, 0.1, resamples: 1)
+        let best = try #require(decision.estimates.filter { $0.action != .resample }.map(\.utility).max())
+        let resample = try #require(decision.estimates.first { $0.action == .resample })
+        let later = (240 * 150_000 + 80 * 600_000) / 1e12
+        let sound = 0.0004 * 0.6 + 0.8 * 0.3 * (0.0004 * 0.92 - later)
+        #expect(abs(resample.utility - (0.15 * sound + 0.85 * best)) < 1e-12)
+    }
+
     @Test("Where the LLM is expected to fail too nothing is spent", arguments: [0.0, 0.2, 0.5])
     func hopeless(_ p: Double) {
         var settings = RouteSettings()

@@ -108,7 +108,7 @@ struct StrategyTests {
 
     @Test("Stepwise: a streamed rest that breaks off is gone on from by the SLM")
     func brokenRest() throws {
-        var strategy = Self.make(.stepwise) { $0.maxResamples = 0 }
+        var strategy = Self.make(.stepwise) { ($0.maxResamples, $0.stepGainShare) = (0, 0) }
         _ = strategy.next(.start)
         guard case .escalate(let plan) = strategy.next(Self.drafted("a\n", 0.1)) else { throw Unexpected() }
         #expect(plan.kind == .rest)
@@ -233,7 +233,7 @@ struct StrategyTests {
 
     @Test("What is left to pay with lowers the bound of a call")
     func affordable() throws {
-        var strategy = Self.make(.stepwise) { $0.maxResamples = 0 }
+        var strategy = Self.make(.stepwise) { ($0.maxResamples, $0.stepGainShare) = (0, 0) }
         _ = strategy.next(.start)
         guard case .drafted(let draft, let reward, var outlook) = Self.drafted("a\n", 0.1) else { return }
         outlook.remaining = ControllerTests.price.upperBound(inputTokens: 300, maxOutputTokens: 130)

@@ -28,12 +28,14 @@ SHARE = 0.25
 # The paid model's output costs eight times its input, in USD a million tokens.
 LLM, INPUT, OUTPUT = "sim/sim-frontier", "1.25", "10"
 # What a right answer is worth, in answers of the paid model.
-VALUES = [1.5, 4, 12]
+VALUES = [1.5, 3]
 AT_ONCE = 2
 MAX_TOKENS = 200
+# Of the paid model, which takes fewer for the same text: what a call holds is what these could cost.
+LLM_TOKENS = 64
 # λ is fixed: what the router would learn of a month would depend on the day that the benchmark is run on.
 COMMON = {"max_steps": 12, "max_step_tokens": 24, "max_answer_tokens": MAX_TOKENS, "expected_step_tokens": 5,
-          "expected_rest_tokens": 45, "max_llm_step_tokens": 12, "max_llm_rest_tokens": 64, "shadow_price": 1,
+          "expected_rest_tokens": 45, "max_llm_step_tokens": 12, "max_llm_rest_tokens": LLM_TOKENS, "shadow_price": 1,
           "target": "price", "llm_success_prior": ACCURACY, "latency_usd_per_second": 0.000001, "max_resamples": 2,
           "tree_nodes": 24}
 ROUTES = {
@@ -171,7 +173,7 @@ inference: {{ threads: {os.cpu_count() or 1} }}
 
     def ask(self, route, key, number, problem, value):
         body = {"model": route, "messages": [*problem["context"], {"role": "user", "content": problem["question"]}],
-                "max_tokens": MAX_TOKENS, "seed": number}
+                "max_tokens": LLM_TOKENS if route == "llm-only" else MAX_TOKENS, "seed": number}
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
         if value is not None:
             headers["x-gboost-value-usd"] = f"{value:.9f}"
