@@ -140,6 +140,21 @@ struct ControllerTests {
         }
     }
 
+    @Test("Where money counts for nothing the threshold stays where it is, whatever can be paid for later")
+    func thresholdWithLater() {
+        var settings = RouteSettings()
+        (settings.maxResamples, settings.llmSuccessPrior, settings.stepGainShare) = (0, 0.7, 1)
+        (settings.shadowPrice, settings.latencyUSDPerSecond) = (0, 0)
+        for before in [0.0, 0.3, 0.65, 0.72, 0.9, 1] {
+            for hundredth in 0...100 where hundredth != 70 {
+                var observation = Self.observe(Double(hundredth) / 100)
+                observation.before = before
+                let decision = Self.decide(observation, settings)
+                #expect(decision.isEscalation == (hundredth < 70), "\(hundredth) % after \(before)")
+            }
+        }
+    }
+
     @Test("Forbidden actions are left out and the reason is kept")
     func exclusions() {
         func reasons(_ observation: StepObservation, _ settings: RouteSettings) -> [StepAction: Exclusion] {

@@ -215,7 +215,9 @@ struct StrategyTests {
             action = strategy.next(.emitted)
         }
         action = strategy.next(Self.drafted("again\n", 0.99))
-        guard case .escalate = action else { throw Unexpected() }
+        guard case .escalate(let plan) = action else { throw Unexpected() }
+        #expect(plan.step == 2 && plan.texts == ["again\n", "again\n"] && plan.rejected == "again\n")
+        #expect(plan.decision.isEscalation && plan.reward?.calibrated == 0)
     }
 
     @Test("The client's bound holds over the whole answer")
