@@ -20,9 +20,13 @@ package final class CurlResponse: Sendable {
 
     /// The value of the first header of this name, in whatever case.
     package func header(_ name: String) -> String? {
-        let name = name.lowercased()
-        return headers.first { $0.name.lowercased() == name }?.value
+        headers.first { header in
+            header.name.utf8.count == name.utf8.count
+                && zip(header.name.utf8, name.utf8).allSatisfy { $0 == $1 || Self.lower($0) == Self.lower($1) }
+        }?.value
     }
+
+    private static func lower(_ byte: UInt8) -> UInt8 { (0x41...0x5A).contains(byte) ? byte | 0x20 : byte }
 
     /// Everything that arrived since the last call; nil at the end of a complete body. After a failure it throws the
     /// same again. Cancelling the task ends the wait, not the call: it can be read on in another task.

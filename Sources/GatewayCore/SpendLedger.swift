@@ -13,7 +13,7 @@ package struct HoldID: Hashable, Sendable, Codable, CustomStringConvertible {
         self.step = step
         self.attempt = attempt
     }
-    package var description: String { "\(request.uuidString.lowercased())/\(step)/\(attempt)" }
+    package var description: String { "\(request.text)/\(step)/\(attempt)" }
 }
 
 /// A request for a hold: everything that decides about it.

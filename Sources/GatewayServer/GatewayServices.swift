@@ -45,8 +45,8 @@ package struct GatewayServices: Sendable {
     /// Copies of requests that are under way to other models.
     package var mirrors = MirrorAllowance()
     package var limits: GatewayLimits
-    /// Key of the hashes of prompts and answers in the audit.
-    package var contentKey: SymmetricKey
+    /// Begins the hashes of prompts and answers in the audit: it has taken in their key.
+    let contentCode: HMAC<SHA256>
     package var logger: Logger
     /// Whether the database answered lately, and what else is not ready; empty means ready.
     package var notReady: @Sendable () async -> [String]
@@ -89,7 +89,7 @@ package struct GatewayServices: Sendable {
         self.providers = providers
         self.metrics = metrics
         self.limits = limits
-        self.contentKey = contentKey
+        contentCode = HMAC(key: contentKey)
         self.logger = logger
         self.notReady = notReady
         self.refreshGauges = refreshGauges

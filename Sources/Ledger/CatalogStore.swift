@@ -120,7 +120,7 @@ package final class CatalogStore: Catalog {
         let key = CatalogSnapshot.Name(tenantID: tenantID, name: name)
         if let route = snapshot.routes[key] { return route }
         // A provider's model, but for a few imported names: it must not wait for the database with each request.
-        guard !name.contains("/") else { return nil }
+        guard !name.utf8.contains(UInt8(ascii: "/")) else { return nil }
         await refreshAfterMiss()
         return snapshot.routes[key]
     }

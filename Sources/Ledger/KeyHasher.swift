@@ -15,7 +15,8 @@ package struct KeyHasher: Sendable {
     private static let importedPrefix = "sk-"
     /// No key of our own begins like this, so that no two ways of hashing meet.
     private static let importedDomain = "sha256:"
-    private let pepper: SymmetricKey
+    /// Has taken in the pepper: what a hash begins with is the same for all.
+    private let begun: HMAC<SHA256>
 
     /// Fails with a pepper that is too short.
     package init(pepper: [UInt8]) throws(LedgerError) {
@@ -23,7 +24,7 @@ package struct KeyHasher: Sendable {
             throw LedgerError(
                 .invalid, field: "key pepper", "must have at least \(Self.minimumPepperBytes) bytes")
         }
-        self.pepper = SymmetricKey(data: pepper)
+        begun = HMAC(key: SymmetricKey(data: pepper))
     }
 
     /// The keyed hash of a presented key; nil when it cannot be one of ours.
@@ -49,8 +50,12 @@ package struct KeyHasher: Sendable {
     /// The plain SHA-256 of a key, hexadecimal, for `hash(sha256:)`. To be kept nowhere.
     package static func plainDigest(_ key: String) -> String { SHA256.hash(data: Array(key.utf8)).hexadecimal }
 
-    private func keyed(_ text: String) -> [UInt8] {
-        Array(HMAC<SHA256>.authenticationCode(for: Array(text.utf8), using: pepper))
+    private func keyed(_ text: String) -> [UInt8] { Array(code(text)) }
+
+    private func code(_ text: String) -> HMAC<SHA256>.MAC {
+        var code = begun
+        code.update(data: Array(text.utf8))
+        return code.finalize()
     }
 
     private static func isHexadecimal(_ byte: UInt8) -> Bool {
@@ -58,9 +63,7 @@ package struct KeyHasher: Sendable {
     }
 
     /// A keyed hash of any text, lower-case hex: for prompts and answers in the audit.
-    package func digest(_ text: String) -> String {
-        HMAC<SHA256>.authenticationCode(for: Array(text.utf8), using: pepper).hexadecimal
-    }
+    package func digest(_ text: String) -> String { code(text).hexadecimal }
 
     /// A new secret: 256 random bits.
     static func newSecret() -> String {

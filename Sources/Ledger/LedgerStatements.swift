@@ -27,6 +27,8 @@ enum LedgerStatements {
     }
 
     /// PostgreSQL stores no zero bytes; a settlement must not fail for one in a provider's request id.
-    static func clean(_ text: String) -> String { text.replacing("\0", with: "") }
+    static func clean(_ text: String) -> String {
+        text.utf8.contains(0) ? text.replacing("\0", with: "") : text
+    }
     static func clean(_ text: String?) -> String? { text.map { clean($0) } }
 }

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import GatewayCore
 internal import Logging
 internal import Postgres
 internal import Synchronization
@@ -178,7 +179,7 @@ extension PostgresLedger {
             (request, step, attempt) = (try row.get("request_id"), try row.get("step"), try row.get("attempt"))
         }
 
-        var name: String { "\(request.uuidString.lowercased())/\(step)/\(attempt)" }
+        var name: String { "\(request.text)/\(step)/\(attempt)" }
     }
 
     /// Some in one commit; where the database refuses that for one of them, or is too slow for so many, in halves.

@@ -11,6 +11,10 @@ struct BoundParameters {
 
     init(_ binds: [PostgresBind]) throws(PostgresError) {
         guard binds.count <= Self.limit else { throw PostgresError(.encoding, "too many parameters") }
+        offsets.reserveCapacity(binds.count)
+        lengths.reserveCapacity(binds.count)
+        formats.reserveCapacity(binds.count)
+        types.reserveCapacity(binds.count)
         for (index, bind) in binds.enumerated() {
             types.append(bind.type)
             switch bind.value {
@@ -18,7 +22,7 @@ struct BoundParameters {
             case .text(let text):
                 let start = bytes.count
                 bytes.append(contentsOf: text.utf8)
-                guard !bytes[start...].contains(0) else {
+                guard !text.hasZeroByte else {
                     throw PostgresError(.encoding, "parameter \(index + 1) contains a zero byte")
                 }
                 add(offset: start, length: bytes.count - start, format: 0)

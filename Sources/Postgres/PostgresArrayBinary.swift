@@ -18,9 +18,7 @@ package struct PostgresArrayBinary {
     }
 
     private mutating func put(_ number: some FixedWidthInteger) {
-        for shift in stride(from: number.bitWidth - 8, through: 0, by: -8) {
-            bytes.append(UInt8(truncatingIfNeeded: number >> shift))
-        }
+        withUnsafeBytes(of: number.bigEndian) { bytes.append(contentsOf: $0) }
     }
 
     mutating func append(_ number: some FixedWidthInteger) {
@@ -35,10 +33,7 @@ package struct PostgresArrayBinary {
 
     mutating func append(_ id: UUID) {
         put(Int32(16))
-        let u = id.uuid
-        bytes.append(contentsOf: [
-            u.0, u.1, u.2, u.3, u.4, u.5, u.6, u.7, u.8, u.9, u.10, u.11, u.12, u.13, u.14, u.15,
-        ])
+        withUnsafeBytes(of: id.uuid) { bytes.append(contentsOf: $0) }
     }
 
     /// `jsonb`: a version before the text.

@@ -117,6 +117,12 @@ private func text(of value: some BinaryFloatingPoint & LosslessStringConvertible
 
 /// Sent as `text`. A string with a zero byte cannot be stored by PostgreSQL: the statement fails before it is sent.
 extension String: PostgresArrayElement {
+    package static func append(_ value: String, to array: inout PostgresArrayBinary) -> Bool {
+        // As text the zero byte is refused with an error that names the parameter.
+        guard !value.hasZeroByte else { return false }
+        array.append(value.utf8)
+        return true
+    }
     package static var postgresType: UInt32 { 25 }
     package static var postgresArrayType: UInt32 { 1009 }
     package var postgresBind: PostgresBind { PostgresBind(type: Self.postgresType, value: .text(self)) }
@@ -143,13 +149,11 @@ extension Date: PostgresArrayElement {
         let bytes = withUnsafeBytes(of: microseconds.bigEndian) { Array($0) }
         return PostgresBind(type: Self.postgresType, value: .binary(bytes))
     }
-    // Elements of an array go as text, as its other elements do.
-    package static func postgresBind(array: [Date]) -> PostgresBind {
-        let values = array.map { date in
-            PostgresTimestamp.text(of: date).map { PostgresBind.Value.text($0) }
-                ?? .invalid("a date out of timestamptz's range")
-        }
-        return PostgresArrayText.bind(values, type: postgresArrayType)
+    package static func append(_ value: Date, to array: inout PostgresArrayBinary) -> Bool {
+        // The array is refused then, with what its elements say one by one.
+        guard let microseconds = PostgresTimestamp.microseconds(of: value) else { return false }
+        array.append(microseconds)
+        return true
     }
 }
 
@@ -162,7 +166,7 @@ package struct PostgresJSON: PostgresArrayElement, Sendable, Equatable {
     package static var postgresArrayType: UInt32 { 3807 }
     package static func append(_ value: PostgresJSON, to array: inout PostgresArrayBinary) -> Bool {
         // As text the zero byte is refused with an error that names the parameter.
-        guard !value.text.utf8.contains(0) else { return false }
+        guard !value.text.hasZeroByte else { return false }
         array.append(json: value.text)
         return true
     }

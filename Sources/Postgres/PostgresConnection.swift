@@ -91,7 +91,7 @@ package actor PostgresConnection {
         _ statement: PostgresStatement, lease: Lease? = nil
     ) async throws(PostgresError) -> PostgresResult {
         let parameters = try BoundParameters(statement.binds)
-        guard !statement.sql.utf8.contains(0) else {
+        guard !statement.sql.hasZeroByte else {
             throw PostgresError(.encoding, "the statement contains a zero byte")
         }
         let limit = configuration.statementTimeout + configuration.timeoutGrace
@@ -103,7 +103,7 @@ package actor PostgresConnection {
 
     /// Runs several statements by the simple protocol, alone on the connection.
     func script(_ sql: String, timeout: Duration, lease: Lease?) async throws(PostgresError) {
-        guard !sql.utf8.contains(0) else { throw PostgresError(.encoding, "the script contains a zero byte") }
+        guard !sql.hasZeroByte else { throw PostgresError(.encoding, "the script contains a zero byte") }
         _ = try await answer(within: timeout, alone: true) { _ throws(PostgresError) in
             try admit(lease)
             guard PQexitPipelineMode(handle.raw) == 1, PQsendQuery(handle.raw, sql) == 1 else {

@@ -1,25 +1,7 @@
 internal import FoundationEssentials
 
-/// `timestamptz` in ISO text at UTC, by hand: a calendar object a value would cost more than the query.
+/// `timestamptz` in binary, and read from ISO text by hand: a calendar object a value would cost more than the query.
 enum PostgresTimestamp {
-    private static let microsecondsADay: Int64 = 86_400_000_000
-    /// Well inside both PostgreSQL's range and `Date`'s precision: the years 1 to 9999.
-    private static let years = 1...9999
-
-    /// `2026-11-22 12:53:14.123456+00`, or nil outside the years 1 to 9999.
-    static func text(of date: Date) -> String? {
-        let scaled = (date.timeIntervalSince1970 * 1_000_000).rounded()
-        guard scaled.magnitude < 1e18 else { return nil }
-        let microseconds = Int64(scaled)
-        let day = Int(microseconds.floorDivided(by: microsecondsADay))
-        let rest = Int(microseconds - Int64(day) * microsecondsADay)
-        let (year, month, dayOfMonth) = civil(fromDay: day)
-        guard years.contains(year) else { return nil }
-        let seconds = rest / 1_000_000
-        return pad(year, 4) + "-" + pad(month, 2) + "-" + pad(dayOfMonth, 2) + " " + pad(seconds / 3600, 2) + ":"
-            + pad(seconds / 60 % 60, 2) + ":" + pad(seconds % 60, 2) + "." + pad(rest % 1_000_000, 6) + "+00"
-    }
-
     /// PostgreSQL's binary form, microseconds since 2000, or nil outside the years 1 to 9999.
     static func microseconds(of date: Date) -> Int64? {
         let scaled = (date.timeIntervalSince1970 * 1_000_000).rounded()
@@ -53,11 +35,6 @@ enum PostgresTimestamp {
         return Date(timeIntervalSince1970: seconds - Double(offset) + fraction)
     }
 
-    private static func pad(_ number: Int, _ width: Int) -> String {
-        let digits = String(number)
-        return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
-    }
-
     /// Days since 1970-01-01 of a date in the proleptic Gregorian calendar, counted in years that begin in March.
     private static func dayNumber(year: Int, month: Int, day: Int) -> Int {
         let shifted = month <= 2 ? year - 1 : year
@@ -66,18 +43,6 @@ enum PostgresTimestamp {
         let monthFromMarch = (month + 9) % 12
         let dayOfYear = (153 * monthFromMarch + 2) / 5 + day - 1
         return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
-    }
-
-    private static func civil(fromDay number: Int) -> (year: Int, month: Int, day: Int) {
-        let shifted = number + 719_468
-        let era = shifted.floorDivided(by: 146_097)
-        let dayOfEra = shifted - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let monthFromMarch = (5 * dayOfYear + 2) / 153
-        let month = monthFromMarch < 10 ? monthFromMarch + 3 : monthFromMarch - 9
-        let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
-        return (year, month, dayOfYear - (153 * monthFromMarch + 2) / 5 + 1)
     }
 }
 

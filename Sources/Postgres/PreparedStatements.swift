@@ -6,6 +6,12 @@ struct PreparedStatements {
     struct Key: Hashable {
         let sql: String
         let types: [UInt32]
+
+        /// A few texts of a few thousand bytes: their lengths tell them apart, and comparing costs less than hashing.
+        func hash(into hasher: inout Hasher) {
+            hasher.combine(sql.utf8.count)
+            hasher.combine(types.count)
+        }
     }
     /// How to send a statement.
     enum Use: Equatable {

@@ -101,8 +101,16 @@ package struct JSONValue: Sendable {
 
     private func isKey(_ child: Int, equalTo key: String) -> Bool {
         let node = document.nodes[child]
-        let inside = document.bytes[(node.start + 1)..<(node.end - 1)]
-        if node.hasEscapes { return JSONText.decode(inside).elementsEqual(key.utf8) }
-        return inside.count == key.utf8.count && inside.elementsEqual(key.utf8)
+        if node.hasEscapes {
+            return JSONText.decode(document.bytes[(node.start + 1)..<(node.end - 1)]).elementsEqual(key.utf8)
+        }
+        guard node.end - node.start - 2 == key.utf8.count else { return false }
+        let span = document.bytes.span
+        var place = node.start + 1
+        for byte in key.utf8 {
+            guard span[place] == byte else { return false }
+            place += 1
+        }
+        return true
     }
 }

@@ -256,12 +256,29 @@ extension JSONScanner {
     private func endOfPlainText(from start: Int) -> Int {
         let span = bytes.span
         var index = start
+        while index + 8 <= span.count {
+            let word = unsafe span.bytes.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self)
+            guard Self.isPlain(word) else { break }
+            index += 8
+        }
         while index < span.count {
             let byte = span[index]
             guard byte >= 0x20, byte < 0x80, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") else { break }
             index += 1
         }
         return index
+    }
+
+    /// Whether none of eight bytes ends plain text: each condition has the highest bit of its byte set, or of a byte
+    /// above such a one, so that it may say no too often but not yes.
+    private static func isPlain(_ word: UInt64) -> Bool {
+        let (ones, highest) = (0x0101_0101_0101_0101 as UInt64, 0x8080_8080_8080_8080 as UInt64)
+        let quote = word ^ (ones &* UInt64(UInt8(ascii: "\"")))
+        let backslash = word ^ (ones &* UInt64(UInt8(ascii: "\\")))
+        let isControl = (word &- ones &* 0x20) & ~word
+        let isQuote = (quote &- ones) & ~quote
+        let isBackslash = (backslash &- ones) & ~backslash
+        return (word | isControl | isQuote | isBackslash) & highest == 0
     }
 
     private mutating func skipEscape() throws(WireFormatError) {

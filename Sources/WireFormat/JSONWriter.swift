@@ -88,6 +88,9 @@ package struct JSONWriter: Sendable {
     /// stands as UTF-8, apart from U+2028 and U+2029, which some readers of SSE and JavaScript take for line ends.
     package static func append(_ text: String, to out: inout [UInt8]) {
         out.append(UInt8(ascii: "\""))
+        defer { out.append(UInt8(ascii: "\"")) }
+        // Nearly all texts are plain.
+        if text.utf8.allSatisfy(isPlain) { return out.append(contentsOf: text.utf8) }
         for byte in text.utf8 {
             switch byte {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"):
@@ -110,6 +113,9 @@ package struct JSONWriter: Sendable {
             default: out.append(byte)
             }
         }
-        out.append(UInt8(ascii: "\""))
+    }
+
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        byte >= 0x20 && byte < 0x7F && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
     }
 }

@@ -151,12 +151,24 @@ struct CurlFailureTests {
         arguments: [
             "ftp://127.0.0.1/", "file:///etc/passwd", "127.0.0.1", "http://u:p@127.0.0.1/", "http://", "http:///x",
             "http://127.0.0.1/a b", "http://127.0.0.1/\r\nX: y", "http://127.0.0.1:99999/", "http://[::1",
+            "http://u@127.0.0.1?x", "http://@", "http:/127.0.0.1/", "httq://127.0.0.1/", "http://é/",
         ])
     func badURL(url: String) async throws {
         let client = try CurlClient()
         let error = await failure { () async throws(CurlError) in try await client.open(CurlRequest(url: url)) }
         #expect(error?.code == .invalidRequest && error?.requestWasSent == false)
         await client.shutdown()
+    }
+
+    @Test("a scheme in capitals, and an at sign behind the host, are as good as any")
+    func goodURL() async throws {
+        for path in ["/a@b", "/?q=a@b"] {
+            try await withPeer([.read, ok("yes")]) { (client, peer) async throws in
+                let url = "HTTP" + peer.url.dropFirst(4) + path
+                let response = try await client.open(CurlRequest(url: url))
+                #expect(response.status == 200)
+            }
+        }
     }
 
     @Test("one call more than the limit is refused as busy")

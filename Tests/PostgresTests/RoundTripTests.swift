@@ -86,6 +86,7 @@ struct RoundTripTests {
             try await roundTrip(pool, "bytea[]", [[], [[], [0, 255]]] as [[[UInt8]]])
             let dates = [Date(timeIntervalSince1970: 0), Date(timeIntervalSince1970: 1_700_000_000)]
             try await roundTrip(pool, "timestamptz[]", [[], dates])
+            try await roundTrip(pool, "timestamptz[]", [[nil, dates[1], nil]] as [[Date?]])
             try await roundTrip(pool, "jsonb[]", [[PostgresJSON(#"{"a": "b,\"}"}"#)]])
         }
     }
@@ -96,6 +97,8 @@ struct RoundTripTests {
             for statement: PostgresStatement in [
                 "SELECT \("sec\0ret")", "SELECT \(["sec\0ret"])", "SELECT \(Date(timeIntervalSince1970: 1e15))",
                 "SELECT \([Date.distantFuture, Date(timeIntervalSince1970: .nan)])",
+                "SELECT \([nil, "sec\0ret"] as [String?])",
+                "SELECT \([nil, Date(timeIntervalSince1970: 1e15)] as [Date?])",
             ] {
                 let error = try await failure { _ = try await pool.query(statement) }
                 #expect(error.code == .encoding)

@@ -131,6 +131,25 @@ private func report(
         }
     }
 
+    @Test("with costs that are known beforehand the cheaper of two like answers is bought")
+    func knownCosts() throws {
+        let rows = recorded(1000, seed: 5).map { row in
+            var row = row
+            row.cluster = ""
+            return row
+        }
+        var options = ReplayOptions()
+        options.seeds = 3
+        options.budgets = [0.1, 0.2]
+        let usual = try ReplayExperiment(rows, options: options).run().curve
+        let known = try ReplayExperiment(rows.map(\.withKnownCost), options: options).run()
+        for (budget, pgr) in usual.pgr {
+            let better = try #require(known.curve.pgr[budget])
+            #expect(better > pgr * 1.2, "\(budget): \(better) with costs known, \(pgr) without")
+        }
+        #expect(known.violations == 0)
+    }
+
     @Test("rows that cannot be replayed are refused by name")
     func refusals() throws {
         var rows = recorded(40, seed: 1)

@@ -107,6 +107,25 @@ struct JSONTests {
         #expect(String(decoding: json, as: UTF8.self) == #""\u2028\u2029\"\\\u0000\u001f\u007f/é(¨""#)
     }
 
+    @Test("Wherever in a text a byte stands that is not plain, it is seen")
+    func everyPlace() throws {
+        for length in 1...20 {
+            for place in 0..<length {
+                for byte in UInt8.min...UInt8.max {
+                    var text = [UInt8](repeating: UInt8(ascii: "a"), count: length)
+                    text[place] = byte
+                    let isPlain = (0x20..<0x80).contains(byte) && byte != 0x22 && byte != 0x5C
+                    let back = try? JSONDocument([0x22] + text + [0x22]).root.utf8
+                    #expect(back == (isPlain ? text : nil), "\(byte) at \(place) of \(length)")
+                }
+                let odd = String(repeating: "b", count: place) + "é\"\\" + String(repeating: "~", count: length)
+                var json: [UInt8] = []
+                JSONWriter.append(odd, to: &json)
+                #expect(try JSONDocument(json).root.string == odd)
+            }
+        }
+    }
+
     @Test("The writer puts commas where they belong")
     func writer() throws {
         var writer = JSONWriter()

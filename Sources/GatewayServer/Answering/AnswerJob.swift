@@ -27,7 +27,7 @@ struct AnswerJob: Sendable {
     let refused = RefusedCalls()
 
     var services: GatewayServices { shared.services }
-    var requestIDText: String { requestID.uuidString.lowercased() }
+    var requestIDText: String { requestID.text }
     var hop: PaidHop {
         PaidHop(
             catalog: services.catalog, ledger: services.ledger, providers: services.providers,
@@ -38,7 +38,9 @@ struct AnswerJob: Sendable {
     var attempts: PaidAttempts { PaidAttempts(hop: hop, deployments: services.deployments) }
     /// Keyed hash for the audit: says whether two texts are the same, not what they are.
     func contentHash(_ bytes: some Sequence<UInt8>) -> String {
-        HMAC<SHA256>.authenticationCode(for: Array(bytes), using: services.contentKey).hexadecimal
+        var code = services.contentCode
+        code.update(data: Array(bytes))
+        return code.finalize().hexadecimal
     }
     /// Whether texts of this request's paid calls are kept.
     var capturesText: Bool { caller.tenant.capturesText && services.texts != nil }

@@ -232,7 +232,7 @@ struct HashedAnswer {
     private(set) var text: [UInt8] = []
 
     init(_ job: AnswerJob) {
-        code = HMAC<SHA256>(key: job.services.contentKey)
+        code = job.services.contentCode
         isKept = job.capturesText
     }
 

@@ -55,7 +55,7 @@ struct CountTokensEndpoint: Sendable {
         defer { services.activity.leave() }
         var call = PaidCall(
             model: model, body: try messages.paidBody(model: model.model, maxTokens: nil), isStream: false,
-            requestID: context.requestID.uuidString.lowercased())
+            requestID: context.requestID.text)
         call.endpoint = .countTokens
         call.headers = headers
         var answer: [UInt8] = []

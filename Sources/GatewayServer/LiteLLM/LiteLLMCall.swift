@@ -34,7 +34,7 @@ struct LiteLLMCall: Sendable {
 
     init(_ fields: [String: LiteLLMValue], _ administration: Administration, _ context: GatewayContext) {
         record = LiteLLMRecord(fields)
-        store = administration.store.from("request \(context.requestID.uuidString.lowercased())")
+        store = administration.store.from("request \(context.requestID.text)")
         defaultTenant = administration.tenant
     }
 

@@ -28,8 +28,10 @@ struct AuthenticationMiddleware: RouterMiddleware {
     static func key(in headers: HTTPFields) -> String? {
         var key = headers[.xAPIKey]
         if let authorization = headers[.authorization] {
-            let parts = authorization.split(separator: " ", maxSplits: 1)
-            if parts.count == 2, parts[0].lowercased() == "bearer" { key = String(parts[1]) }
+            let bytes = authorization.utf8.drop { $0 == UInt8(ascii: " ") }
+            let scheme = bytes.prefix { $0 != UInt8(ascii: " ") }
+            let rest = bytes[scheme.endIndex...].drop { $0 == UInt8(ascii: " ") }
+            if !rest.isEmpty, Substring(scheme).lowercased() == "bearer" { key = String(Substring(rest)) }
         }
         guard let key, !key.isEmpty, key.utf8.count <= maxKeyBytes else { return nil }
         return key

@@ -32,7 +32,7 @@ struct RefusalMiddleware: RouterMiddleware {
         } catch {
             response = respond(to: .unexpected(error), request, context)
         }
-        response.headers[.requestID] = context.requestID.uuidString.lowercased()
+        response.headers[.requestID] = context.requestID.text
         if aliases { response.headers.addLiteLLMAliases() }
         return response
     }
@@ -42,7 +42,7 @@ struct RefusalMiddleware: RouterMiddleware {
             context.logger.warning(
                 "request refused",
                 metadata: [
-                    "request": "\(context.requestID.uuidString.lowercased())", "code": "\(refusal.code)",
+                    "request": "\(context.requestID.text)", "code": "\(refusal.code)",
                     "why": "\(text)",
                 ])
         }
@@ -51,7 +51,7 @@ struct RefusalMiddleware: RouterMiddleware {
             metrics.registry.add("gboost_requests_total", 1, [tenant, "", String(refusal.status)])
         }
         return refusal.response(
-            wire: ClientWire(request), requestID: context.requestID.uuidString.lowercased())
+            wire: ClientWire(request), requestID: context.requestID.text)
     }
 }
 

@@ -1,4 +1,5 @@
 package import Foundation
+internal import GatewayCore
 
 /// One charged call as the provider has it.
 package struct BilledCall: Sendable, Hashable {
@@ -35,7 +36,7 @@ package struct LedgerCall: Sendable, Hashable {
     /// Posted in full, because its charge is not known.
     package var isUnreconciled: Bool
 
-    package var name: String { "\(request.uuidString.lowercased())/\(step)/\(attempt)" }
+    package var name: String { "\(request.text)/\(step)/\(attempt)" }
 }
 
 /// A provider's bill beside the ledger, call by call.
@@ -154,7 +155,7 @@ package struct Reconciliation: Sendable, Codable, Hashable {
             }
         }
         let byRequest = Dictionary(grouping: open.values) { $0.request.lowercased() }
-        for (request, calls) in Dictionary(grouping: nameless, by: { $0.request.uuidString.lowercased() }) {
+        for (request, calls) in Dictionary(grouping: nameless, by: { $0.request.text }) {
             let unsure = calls.filter(\.isUnreconciled)
             if unsure.count == 1, let lines = byRequest[request], lines.count == 1 {
                 result.resolve(unsure[0], lines[0])

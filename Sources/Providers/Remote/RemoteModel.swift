@@ -91,7 +91,7 @@ package struct RemoteModel: SmallLanguageModel {
     }
 
     private func open(_ body: [UInt8], isStream: Bool) async throws(LocalModelError) -> any PaidExchange {
-        let call = PaidCall(model: model, body: body, isStream: isStream, requestID: UUID().uuidString.lowercased())
+        let call = PaidCall(model: model, body: body, isStream: isStream, requestID: UUID().text)
         do { return try await provider.open(call) } catch { throw Self.localError(error) }
     }
 

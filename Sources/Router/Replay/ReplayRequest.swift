@@ -48,4 +48,11 @@ package struct ReplayRequest: Hashable, Sendable, Codable {
         self.signal = signal
         queryFeatures = []
     }
+
+    /// The same with what its LLM's answer costs as what is expected of it: no forecast of costs could be better.
+    package var withKnownCost: ReplayRequest {
+        var request = self
+        request.expectedCost = llm.cost
+        return request
+    }
 }

@@ -22,6 +22,8 @@ struct ReplayCommand: AsyncParsableCommand {
     @Flag(help: "Texts: no model reads them, rewards come from the text alone.") var textOnly = false
     @Option(help: "Texts: directory that keeps what the SLM makes of them.") var cache = ReadingCache.defaultDirectory
     @Option(help: "Deviation of the noise that makes a reward model's signal of a quality.") var rewardNoise = 0.0
+    @Flag(help: "As if the cost of each answer of the LLM were known beforehand: what better forecasts are worth.")
+    var knownCosts = false
     @Option(help: "shuffled, diurnal, easy-first or hard-first.") var order = ReplayOrder.shuffled
     @Option(help: "Something that goes wrong: see --suite for all.") var perturbation = ReplayPerturbation.none
     @Option(help: "How many seeds, each with halves, noise and order of its own.") var seeds = 20
@@ -37,9 +39,13 @@ struct ReplayCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let rows = try await rows(file)
+        var rows = try await rows(file)
         var fitRows: [ReplayRequest]?
         if let fit { fitRows = try await self.rows(fit) }
+        if knownCosts {
+            rows = rows.map(\.withKnownCost)
+            fitRows = fitRows?.map(\.withKnownCost)
+        }
         var options = ReplayOptions()
         options.order = order
         options.perturbation = perturbation
