@@ -248,8 +248,7 @@ def run(options, directory):
               f"{found['refused']} refused")
     ours = max(best[name]["right"] for name in ("stepwise", "tree"))
     theirs = max(found["right"] for name, found in best.items() if name not in ("stepwise", "tree"))
-    return {"name": "router", "problems": len(problems), "budget_usd": round(limit, 9), "runs": [
-        {key: entry for key, entry in found.items() if isinstance(entry, (int, float))} for found in runs],
+    return {"name": "router", "problems": len(problems), "budget_usd": round(limit, 9), "runs": runs,
         "strategies": best, "ratios": [{"name": "right answers, stepwise or tree / best other, equal dollars",
                                         "value": round(ours / max(theirs, 1), 3), "target": 1.0, "better": "higher"}]}
 
