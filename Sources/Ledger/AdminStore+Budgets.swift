@@ -150,6 +150,7 @@ extension AdminStore {
             _ = try await transaction.query(
                 "select gboost_recut(\(before.id), \(optional: zone), \(Int16(weekStart)))")
         }
+        try await openPeriod(of: before, transaction)
         let rollover = draft.rollover.map(\.limit) ?? before.rolloverUpTo
         _ = try await transaction.query(
             """
@@ -234,6 +235,15 @@ extension AdminStore {
         let rows = try await transaction.query("\(unescaped: Self.budgetColumns) where b.id = \(id)").rows
         guard let row = rows.first else { throw LedgerError(.notFound, field: "budget", "it is gone") }
         return try BudgetInfo(row)
+    }
+
+    /// Opens a budget's running period before the budget changes. What idle periods pass on is reckoned when the next
+    /// one opens: by then it would be reckoned by what the budget has become.
+    func openPeriod(of budget: BudgetInfo, _ transaction: PostgresTransaction) async throws {
+        _ = try await transaction.query(
+            """
+            select gboost_open_periods(b.tenant_id, now(), p_budget => b.id) from budgets b where b.id = \(budget.id)
+            """)
     }
 
     func resolve(

@@ -32,6 +32,7 @@ extension AdminStore {
         return try await changing { transaction in
             let tenant = try await lockedTenant(draft.tenant, transaction)
             let before = try await existing(draft, tenant, transaction)
+            try await openPeriod(of: before, transaction)
             _ = try await transaction.query(
                 """
                 insert into budget_overrides (budget_id, from_day, until_day, limit_n)
@@ -46,6 +47,7 @@ extension AdminStore {
         try await changing { transaction in
             let tenant = try await lockedTenant(draft.tenant, transaction)
             let before = try await existing(draft, tenant, transaction)
+            try await openPeriod(of: before, transaction)
             let rows = try await transaction.query(
                 """
                 update budget_overrides set removed_at = now()

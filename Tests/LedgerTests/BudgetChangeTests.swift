@@ -99,6 +99,44 @@ struct BudgetChangeTests {
         }
     }
 
+    enum Change: CaseIterable, Sendable { case limit, limitAlone, rollover, overridden, takenBack }
+
+    @Test("idle periods pass on what they had, however the budget changes after them", arguments: Change.allCases)
+    func idle(_ change: Change) async throws {
+        try await LedgerFixture.with(limit: nil) { f in
+            var draft = BudgetDraft(tenant: "acme", limit: NanoUSD(100), rollover: .upTo(NanoUSD(1000)))
+            let id = try await f.admin.setBudget(draft).id
+            // A month has gone by without a call, and this one has had none yet.
+            try await f.run("update budgets set created_at = date_trunc('month', now()) - interval '10 days'")
+            var (limit, carried): (Int64, Int64) = (1100, 100)
+            switch change {
+            case .limit:
+                draft.limit = NanoUSD(1000)
+                _ = try await f.admin.setBudget(draft)
+            case .limitAlone: try await f.run("select gboost_set_limit(\(id), 1000)")
+            case .rollover:
+                draft.rollover = .upTo(NanoUSD(30))
+                _ = try await f.admin.setBudget(draft)
+                limit = 200
+            case .overridden, .takenBack:
+                draft.limit = NanoUSD(1000)
+                _ = try await f.admin.overrideBudget(draft, from: "2020-01-01", until: "2120-01-01")
+            }
+            if change == .takenBack {
+                // As if the override had been there all the time: the idle month had it, this one has it no more.
+                try await f.run("delete from budget_periods")
+                let list = try await f.admin.overrides(of: draft)
+                let last = try #require(list.last)
+                _ = try await f.admin.removeOverride(last.id, of: draft)
+                carried = 1000
+            }
+            #expect(try await f.number("select carried from budget_periods") == carried)
+            let ledger = try await f.ledger()
+            #expect(try await room(f, ledger) == limit)
+            #expect(try await f.violations() == 0)
+        }
+    }
+
     @Test("of many gateways that open a period at once, one carries over, and nothing gets lost on the way")
     func rolloverRace() async throws {
         try await LedgerFixture.with(limit: 1_000_000, poolSize: 12) { f in

@@ -13,10 +13,23 @@ struct OutboxUsageTests {
             DestinationDraft(tenant: tenant, name: "meter", kind: .cloudevents, target: "http://127.0.0.1:1/events"))
     }
 
-    private func spend(_ f: LedgerFixture, _ ledger: PostgresLedger, _ amount: Int64) async throws {
-        let call = f.reservation(amount)
+    private func spend(
+        _ f: LedgerFixture, _ ledger: PostgresLedger, _ amount: Int64, by caller: Caller? = nil
+    ) async throws {
+        var call = f.reservation(amount)
+        if let caller { call.caller = caller }
         #expect(try await ledger.reserve(call).isGranted)
         await ledger.settle(.of(call.id, amount))
+    }
+
+    /// A caller of another tenant, which comes after the fixture's.
+    private func stranger(_ f: LedgerFixture) async throws -> Caller {
+        let other = try await f.admin.createTenant(name: "other", timeZone: "UTC")
+        let key = try await f.admin.createKey(KeyDraft(tenant: "other", name: "k"))
+        _ = try await f.admin.setBudget(BudgetDraft(tenant: "other", limit: NanoUSD(1000)))
+        return Caller(
+            tenant: Tenant(id: other.id, name: "other", timeZone: "UTC", isSuspended: false), teamID: nil,
+            keyID: key.info.id)
     }
 
     private func delivery(_ store: OutboxStore, _ receiver: ScriptedReceiver) -> OutboxDelivery {
@@ -110,23 +123,37 @@ struct OutboxUsageTests {
             try await meter(f, tenant: nil)
             let ledger = try await f.ledger()
             try await spend(f, ledger, 7)
-            let other = try await f.admin.createTenant(name: "other", timeZone: "UTC")
-            let key = try await f.admin.createKey(KeyDraft(tenant: "other", name: "k"))
-            _ = try await f.admin.setBudget(BudgetDraft(tenant: "other", limit: NanoUSD(1000)))
-            let call = Reservation(
-                id: .fresh(),
-                caller: Caller(
-                    tenant: Tenant(id: other.id, name: "other", timeZone: "UTC", isSuspended: false), teamID: nil,
-                    keyID: key.info.id), route: nil, model: LedgerFixture.model, priceID: f.priceID,
-                amount: NanoUSD(10))
-            #expect(try await ledger.reserve(call).isGranted)
-            await ledger.settle(.of(call.id, 4))
+            try await spend(f, ledger, 4, by: stranger(f))
             let receiver = ScriptedReceiver()
             _ = try await delivery(OutboxStore(pool: f.pool), receiver).round()
             let pairs = usage(receiver).map { "\($0.tenant) \($0.nanoUSD)" }
             #expect(pairs == ["acme 7", "other 4"])
             let info = try await f.admin.destination(named: "meter", tenant: nil)
             #expect(info.usageBehind == 0 && info.pending == 0 && info.delivered == 2)
+        }
+    }
+
+    @Test("where not every tenant gets a turn, who is furthest behind does: none waits for ever")
+    func turns() async throws {
+        try await LedgerFixture.with { f in
+            try await meter(f, tenant: nil)
+            let ledger = try await f.ledger()
+            let other = try await stranger(f)
+            let (store, owner) = (OutboxStore(pool: f.pool), UUID())
+            for _ in 0..<2 { try await spend(f, ledger, 1, by: other) }
+            try await spend(f, ledger, 1)
+            let claimed = try await store.claim(owner: owner, lease: .seconds(60), limit: 8)
+            let destination = try #require(claimed.first)
+            for _ in 0..<2 {
+                let queued = "select gboost_queue_usage(\(destination.id), '\(owner)', 100, 1, interval '10 s')"
+                #expect(try await f.number(queued) == 1)
+                // The first tenant has something new each time.
+                try await spend(f, ledger, 1)
+            }
+            let first = "select of_tenant from deliveries order by id limit 1"
+            let second = "select of_tenant from deliveries order by id desc limit 1"
+            #expect(try await f.number(first) == other.tenant.id)
+            #expect(try await f.number(second) == f.tenant.id)
         }
     }
 

@@ -112,6 +112,7 @@ struct LedgerSequence {
         case .setLimit(let budget, let limit):
             guard let index = index(budget) else { return }
             _ = try await gateways.pool.query("select gboost_set_limit(\(plain.budgets[index].id), \(limit), \(now))")
+            plain.open(now, only: plain.budgets[index].id)
             plain.budgets[index].limit = limit
             plain.refresh(index, now)
         case .topUp(let budget, let amount):
@@ -124,6 +125,9 @@ struct LedgerSequence {
             }
             let from = PlainDay(number: PlainDay(now, plain.zone).number + after)
             let until = PlainDay(number: from.number + days)
+            let id = plain.budgets[index].id
+            _ = try await gateways.pool.query("select gboost_open_periods(\(tenant.id), \(now), p_budget => \(id))")
+            plain.open(now, only: id)
             _ = try await gateways.pool.query(
                 """
                 with o as (insert into budget_overrides (budget_id, from_day, until_day, limit_n)

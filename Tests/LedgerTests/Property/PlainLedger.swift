@@ -99,8 +99,9 @@ struct PlainLedger {
         }
     }
 
-    mutating func open(_ now: Date) {
-        for budget in budgets where budget.cycle != .request && !budget.isRemoved {
+    /// Opens the periods that run now: of all budgets, or of one.
+    mutating func open(_ now: Date, only: Int64? = nil) {
+        for budget in budgets where budget.cycle != .request && !budget.isRemoved && budget.id == only ?? budget.id {
             let (id, first) = period(budget, now)
             guard periods[id] == nil else { continue }
             var fresh = Period(first: first, base: budget.limit(on: first))
