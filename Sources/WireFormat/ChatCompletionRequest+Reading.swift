@@ -188,7 +188,7 @@ extension ChatCompletionRequest {
     /// Tools that the client runs: a call ends where one is wanted. A vendor runs others itself, within the same call.
     private static let clientTools: Set<String> = ["function", "custom"]
     /// What some vendors take as orders to ask other models, or to search and read before they answer.
-    private static let vendorWork = ["models", "plugins", "compound_custom"]
+    private static let vendorWork = ["models", "plugins", "compound_custom", "data_sources", "dataSources"]
 
     /// What makes a call longer than one call, or one of another model than the price was looked up for.
     private static func readUnbounded(_ root: JSONValue) -> String? {
@@ -204,6 +204,8 @@ extension ChatCompletionRequest {
             if let value = given(root[name]), value.kind != .array || !value.elements.isEmpty { return name }
         }
         if let search = given(root["search_parameters"]), search["mode"]?.string != "off" { return "search_parameters" }
+        // A prompt that Google keeps: its tokens are charged, and are not in the body.
+        if given(root["extra_body"]?["google"]?["cached_content"]) != nil { return "extra_body.google.cached_content" }
         return nil
     }
 
@@ -264,6 +266,7 @@ extension ChatCompletionRequest {
                 throw missing("\(param).\(type)")
             }
             message.text += text
+        case "image_url" where RequestField.isOtherData(part["image_url"]): message.features.insert(.otherParts)
         case "image_url":
             message.features.insert(.images)
             message.images += 1

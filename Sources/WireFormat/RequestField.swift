@@ -68,6 +68,24 @@ package enum RequestField {
         return value.elements
     }
 
+    /// Whether a media type is an image's, however it is spelled.
+    package static func isImage(mediaType: some StringProtocol) -> Bool {
+        String(decoding: mediaType.utf8.prefix("image/".utf8.count), as: UTF8.self).lowercased() == "image/"
+    }
+
+    /// Whether what stands in an image's place is something else, within the body: vendors read and charge a document
+    /// by other rules, which the bound of an image does not cover.
+    /// - Parameter image: the URL, or an object with a member `url`.
+    package static func isOtherData(_ image: JSONValue?) -> Bool {
+        guard let url = (image?["url"] ?? image)?.string else { return false }
+        let scheme = "data:"
+        let text = url.drop { $0.isWhitespace }
+        guard String(decoding: text.utf8.prefix(scheme.utf8.count), as: UTF8.self).lowercased() == scheme else {
+            return false
+        }
+        return !isImage(mediaType: text.dropFirst(scheme.count))
+    }
+
     /// Members that are given and that nobody asked for are an error that names the first of them.
     package static func refuseOthers(
         of object: JSONValue, than known: Set<String>, in param: String = ""

@@ -81,6 +81,8 @@ struct FurtherEndpointTests {
         for (index, field, param) in [
             (4, #""previous_response_id":"r""#, "previous_response_id"), (4, #""background":true"#, "background"),
             (4, #""tools":[{"type":"web_search"}]"#, "tools[0]"), (2, #""service_tier":"priority""#, "service_tier"),
+            (4, #""context_management":[{"type":"compaction"}]"#, "context_management"),
+            (4, #""data_sources":[{}]"#, "data_sources"),
             (4, #""plugins":[{"id":"web"}]"#, "plugins"), (4, #""models":["a/b"]"#, "models"),
             (0, #""tools":[{"type":"web_search"}]"#, "tools[0]"), (0, #""models":["a/b"]"#, "models"),
             (0, #""search_parameters":{"mode":"auto"}"#, "search_parameters"),
@@ -91,6 +93,27 @@ struct FurtherEndpointTests {
             #expect(response.status == .badRequest && Self.text(response).contains(#""param":"\#(param)""#), "\(field)")
         }
         #expect(fixture.provider.calls.isEmpty && fixture.ledger.snapshot.reservations.isEmpty)
+    }
+
+    @Test(
+        "An item that stands for what is elsewhere, or for a document, is refused by name",
+        arguments: [
+            (#"{"id":"msg_1"}"#, "input[0]"), (#"{"type":null,"id":"msg_1","role":"user"}"#, "input[0]"),
+            (#"{"id":"msg_1","content":[]}"#, "input[0]"), (#"{"type":"item_reference","id":"msg_1"}"#, "input[0]"),
+            (
+                #"{"role":"user","content":[{"type":"input_image","image_url":"data:application/pdf;base64,QUJD"}]}"#,
+                "input[0].content[0]"
+            ),
+            (#"{"role":"user","content":[{"type":"input_image","image_url":"data:image/png;base64,QUJD"}]}"#, nil),
+            (#"{"type":"reasoning","id":"rs_1","summary":[]}"#, nil), (#"{"role":"user","content":"x"}"#, nil),
+        ] as [(String, String?)])
+    func items(item: String, param: String?) async throws {
+        let fixture = Fixture(scripts: [completion("Hi")])
+        let body = #"{"model":"sim/large","input":[\#(item)],"max_output_tokens":50,"context_management":[]}"#
+        let response = try await Self.post(fixture, Self.ways[4], body)
+        #expect(response.status == (param == nil ? .ok : .badRequest), "\(Self.text(response))")
+        if let param { #expect(Self.text(response).contains(#""param":"\#(param)""#)) }
+        #expect(fixture.provider.calls.isEmpty == (param != nil))
     }
 
     @Test("Completions are held for every prompt and choice")

@@ -104,6 +104,26 @@ struct MessagesEndpointTests {
         #expect(fixture.provider.calls.count == 1)
     }
 
+    @Test("A translation is bounded in its provider's word, by what is held for", arguments: [true, false])
+    func limitWord(isNewer: Bool) async throws {
+        var fixture = Fixture(scripts: [completion("Hi")])
+        var traits = ProviderTraits()
+        traits.takesMaxCompletionTokens = isNewer
+        traits.prefersMaxCompletionTokens = isNewer
+        fixture.services.providers["sim"] = EndpointProvider(
+            inner: fixture.provider, endpoints: [.chatCompletions], traits: traits)
+        let plain = Self.body.replacingOccurrences(of: #","odd":1e400"#, with: "")
+        #expect(try await Self.post(fixture, plain, isAnthropic: false).status == .ok)
+        let word = isNewer ? "max_completion_tokens" : "max_tokens"
+        let sent = #"{"model":"large","\#(word)":50,"messages":[{"role":"user","content":"x"}]}"#
+        let call = try #require(fixture.provider.calls.first)
+        #expect(String(decoding: call.body, as: UTF8.self) == sent)
+        // The prompt's bound is that of the translation, which has the model's whole name.
+        let input = Int64(sent.utf8.count + "sim/".utf8.count) + 16 + 512
+        let hold = try #require(fixture.ledger.snapshot.reservations.first)
+        #expect(hold.amount.rawValue == input * 10_000 + 50 * 30_000)
+    }
+
     @Test("An OpenAI client of an Anthropic provider: the default bound is held for and sent as max_tokens")
     func fromOpenAI() async throws {
         let fixture = Fixture(scripts: [Self.message("Hi")])

@@ -261,6 +261,32 @@ struct BedrockTests {
         #expect(text.contains(#""additionalModelRequestFields":{\#(expected)}"#), "\(text)")
     }
 
+    @Test(
+        "An effort beside the client's own thinking is not lost",
+        arguments: [("high", #","output_config":{"effort":"high"}"#), ("none", "")])
+    func effortBeside(effort: String, expected: String) throws {
+        let thinking = #""thinking":{"type":"enabled","budget_tokens":1024}"#
+        let body = #"\#(Self.plain.dropLast()),\#(thinking),"reasoning_effort":"\#(effort)"}"#
+        let text = String(decoding: try ConverseRequest.body(Array(body.utf8), model: Self.model), as: UTF8.self)
+        #expect(text.contains(#""additionalModelRequestFields":{\#(thinking)\#(expected)}"#), "\(text)")
+    }
+
+    @Test(
+        "A call of which no arguments come has an empty object of them, and only such a call",
+        arguments: [("", "{}"), (#"{\"a\":1}"#, #"{\"a\":1}"#)])
+    func callInput(input: String, expected: String) {
+        var answer = Self.answer()
+        let start = #"{"contentBlockIndex":0,"start":{"toolUse":{"toolUseId":"t1","name":"f"}}}"#
+        let delta = #"{"contentBlockIndex":0,"delta":{"toolUse":{"input":"\#(input)"}}}"#
+        let stop = event("contentBlockStop", #"{"contentBlockIndex":0}"#)
+        let piece = answer.push(event("contentBlockStart", start) + event("contentBlockDelta", delta) + stop)
+        let said = String(decoding: piece.bytes, as: UTF8.self)
+        #expect(said.contains(#""function":{"arguments":"\#(expected)"}"#), "\(said)")
+        // The call's beginning has the word as well.
+        #expect(said.components(separatedBy: #""arguments":"#).count == 3, "\(said)")
+        #expect(answer.push(stop).bytes.isEmpty)
+    }
+
     @Test("A stream becomes OpenAI's; its input does not count the cache, and the counts come behind the end")
     func streamed() throws {
         var answer = Self.answer()

@@ -3,6 +3,7 @@ import Foundation
 import GatewayCore
 import GatewayTesting
 import Testing
+import WireFormat
 
 @testable import Providers
 
@@ -93,6 +94,16 @@ struct GeminiTests {
               "thinkingConfig":{"thinkingLevel":"low","includeThoughts":true}}}
             """
         #expect(try object(GeminiRequest.body(Array(body.utf8), model: "gemini-3-pro")) == object(expected.utf8))
+    }
+
+    @Test("A document in an image's place is named", arguments: ["application/pdf", "text/plain", ""])
+    func document(mediaType: String) {
+        let part = #"{"type":"image_url","image_url":{"url":"data:\#(mediaType);base64,QUJD"}}"#
+        let body = #"{"model":"m","messages":[{"role":"user","content":[\#(part)]}]}"#
+        let error = #expect(throws: WireFormatError.self) {
+            try GeminiRequest.body(Array(body.utf8), model: "gemini-3-pro")
+        }
+        #expect(error?.param == "messages[0].content[0].image_url.url")
     }
 
     @Test("Efforts are budgets for older models; a call that Google's models did not sign says so for newer ones")

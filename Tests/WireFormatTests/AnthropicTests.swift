@@ -75,6 +75,23 @@ struct AnthropicTests {
         #expect(request.unbounded == nil && PromptBound.inputTokens(request) != nil)
     }
 
+    @Test(
+        "A document in an image's place has no bound",
+        arguments: [
+            (#"{"type":"base64","media_type":"application/pdf","data":"QUJD"}"#, false),
+            (#"{"type":"url","url":"data:application/pdf;base64,QUJD"}"#, false),
+            (#"{"type":"base64","media_type":"Image/PNG","data":"QUJD"}"#, true),
+            (#"{"type":"url","url":"https://a/b.pdf"}"#, true),
+        ])
+    func documents(source: String, isImage: Bool) throws {
+        let block = #"{"type":"image","source":\#(source)}"#
+        let body = #"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":[\#(block)]}]}"#
+        let request = try MessagesRequest(Array(body.utf8))
+        let expected: String? = isImage ? nil : "messages[0].content[0]"
+        #expect(request.unbounded == expected)
+        #expect((PromptBound.inputTokens(request) != nil) == isImage)
+    }
+
     @Test("An image is bounded by its kind, not by its bytes; tools by twice their text and the vendor's own")
     func bounds() throws {
         func bound(_ body: String) throws -> Int64? { PromptBound.inputTokens(try MessagesRequest(Array(body.utf8))) }

@@ -135,6 +135,8 @@ struct ChatCompletionRequestTests {
             (#""compound_custom":{"tools":{}}"#, "compound_custom"),
             (#""search_parameters":{}"#, "search_parameters"),
             (#""search_parameters":{"mode":"on"}"#, "search_parameters"),
+            (#""data_sources":[{"type":"azure_search"}]"#, "data_sources"), (#""dataSources":[{}]"#, "dataSources"),
+            (#""extra_body":{"google":{"cached_content":"c"}}"#, "extra_body.google.cached_content"),
         ])
     func unbounded(_ field: String, _ name: String) throws {
         let request = try Self.read(Self.base + "," + field)
@@ -145,7 +147,7 @@ struct ChatCompletionRequestTests {
         "Tools of the client's, and what asks a vendor for nothing, have a bound",
         arguments: [
             #""tools":[{"type":"function"},{"type":"custom"},{}]"#, #""models":[],"plugins":null"#,
-            #""search_parameters":{"mode":"off"}"#,
+            #""search_parameters":{"mode":"off"}"#, #""data_sources":[],"extra_body":{"google":{}}"#,
         ])
     func bounded(_ field: String) throws {
         let request = try Self.read(Self.base + "," + field)
@@ -163,6 +165,21 @@ struct ChatCompletionRequestTests {
             let bound = PromptBound.inputTokens(request)
             #expect((bound != nil) == (feature == .images) && bound ?? 50_001 > PromptBound.tokensPerImage)
         }
+    }
+
+    @Test(
+        "A document in an image's place has no bound",
+        arguments: [
+            (#"{"url":"data:application/pdf;base64,QUJD"}"#, false), (#"{"url":" DATA:text/plain,a"}"#, false),
+            (#""data:;base64,QUJD""#, false), (#"{"url":"data:Image/PNG;base64,QUJD"}"#, true),
+            (#"{"url":"https://a/b.pdf"}"#, true),
+        ])
+    func documents(image: String, isImage: Bool) throws {
+        let request = try Self.read(
+            #""model":"m","messages":[{"role":"user","content":[{"type":"image_url","image_url":\#(image)}]}]"#)
+        let expected: ChatCompletionRequest.Features = isImage ? .images : .otherParts
+        #expect(request.features == expected && request.messages[0].images == (isImage ? 1 : 0))
+        #expect((PromptBound.inputTokens(request) != nil) == isImage)
     }
 
     @Test("The body for a paid call differs in the model, the bound and the usage option only")

@@ -98,8 +98,12 @@ enum WireRequest: Sendable {
             case .chat(let chat) where provider.endpoints.contains(.messages):
                 return .messages(try MessagesRequest(ChatToMessages.body(chat), needsMaxTokens: false))
             case .messages(let messages) where provider.endpoints.contains(.chatCompletions):
-                let keeps = provider.traits.takesThinkingBlocks
-                return .chat(try ChatCompletionRequest(MessagesToChat.body(messages, keepsThinking: keeps)))
+                let traits = provider.traits
+                // The client has one word only: of this format's two it gets the one that all models there take.
+                let body = try MessagesToChat.body(
+                    messages, keepsThinking: traits.takesThinkingBlocks,
+                    limitField: traits.takesMaxCompletionTokens ? .maxCompletionTokens : .maxTokens)
+                return .chat(try ChatCompletionRequest(body))
             default: break
             }
         } catch {

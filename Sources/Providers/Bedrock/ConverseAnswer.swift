@@ -12,6 +12,8 @@ struct ConverseAnswer: ProviderAnswer {
     /// The open thought, and what signs it.
     private var thought = ""
     private var signature = ""
+    /// The open block is a call of which no arguments have come.
+    private var lacksInput = false
     private(set) var result: PaidResult
     /// `metadata` was seen, which ends a stream.
     private(set) var isDone = false
@@ -82,8 +84,13 @@ struct ConverseAnswer: ProviderAnswer {
             chunks.append(
                 callID: tool["toolUseId"]?.string ?? "call_\(chunks.calls)", name: tool["name"]?.string ?? "",
                 arguments: "", to: &piece.bytes)
+            lacksInput = true
         case "contentBlockDelta": try takeDelta(root["delta"], &piece)
-        case "contentBlockStop": endThought(&piece)
+        case "contentBlockStop":
+            endThought(&piece)
+            // Clients parse the arguments, and no text at all is no JSON.
+            if lacksInput { chunks.append(arguments: "{}", to: &piece.bytes) }
+            lacksInput = false
         case "messageStop": reason = Self.finish(root["stopReason"]?.string)
         case "metadata": end(reason ?? "stop", usage: ConverseUsage.usage(root["usage"]), &piece)
         // New kinds of events may come.
@@ -96,6 +103,7 @@ struct ConverseAnswer: ProviderAnswer {
             piece.text += text
             chunks.append(text: text, to: &piece.bytes)
         } else if let input = delta?["toolUse"]?["input"]?.string {
+            lacksInput = lacksInput && input.isEmpty
             chunks.append(arguments: input, to: &piece.bytes)
         } else if let reasoning = delta?["reasoningContent"] {
             if let text = reasoning["text"]?.string {

@@ -60,6 +60,13 @@ struct ConverseRequest: Sendable {
         if let thinking = chat.thinking {
             out.key("thinking")
             out.raw(thinking.rawBytes)
+            // The client's own thinking stands, so the effort goes where Anthropic has it apart.
+            if let effort, isAnthropic {
+                out.key("output_config")
+                out.beginObject()
+                out.member("effort", effort)
+                out.endObject()
+            }
         } else if let effort, let budget = Self.budgets[effort], isAnthropic {
             out.key("thinking")
             out.beginObject()

@@ -165,7 +165,11 @@ extension CanonicalChat {
         guard halves.count == 2, halves[0].hasSuffix(";base64") else {
             throw RequestField.bad("\(param).url", "expected 'data:image/…;base64,…'")
         }
-        return .image(mediaType: String(halves[0].dropLast(";base64".count)), data: String(halves[1]))
+        let mediaType = String(halves[0].dropLast(";base64".count))
+        guard RequestField.isImage(mediaType: mediaType) else {
+            throw RequestField.bad("\(param).url", "expected 'data:image/…;base64,…'")
+        }
+        return .image(mediaType: mediaType, data: String(halves[1]))
     }
 
     mutating func readTools(_ root: JSONValue) throws(WireFormatError) {

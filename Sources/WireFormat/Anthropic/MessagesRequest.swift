@@ -107,8 +107,14 @@ extension MessagesRequest {
                 continue
             }
             if type == "image" {
+                let source = block["source"]
+                let isOther = source?["media_type"]?.string.map { !RequestField.isImage(mediaType: $0) } ?? false
+                guard !isOther, !RequestField.isOtherData(source) else {
+                    note(unbounded: name)
+                    continue
+                }
                 images += 1
-                imageBytes += block["source"]?["data"]?.rawBytes.count ?? 0
+                imageBytes += source?["data"]?.rawBytes.count ?? 0
             }
             if type == "tool_result", let inner = RequestField.given(block["content"]) {
                 try readContent(inner, "\(name).content")

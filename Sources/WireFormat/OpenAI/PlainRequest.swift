@@ -101,6 +101,12 @@ extension PlainRequest {
         for name in ["previous_response_id", "conversation", "prompt"] where RequestField.given(root[name]) != nil {
             note(unbounded: name)
         }
+        // Compaction is a call of its own within the call.
+        if let management = RequestField.given(root["context_management"]),
+            management.kind != .array || !management.elements.isEmpty
+        {
+            note(unbounded: "context_management")
+        }
         if try RequestField.bool(root["background"], "background") == true { note(unbounded: "background") }
         let tools = try RequestField.array(root["tools"], "tools")
         for (index, tool) in tools.enumerated() where !Self.clientTools.contains(tool["type"]?.string ?? "") {
@@ -109,7 +115,16 @@ extension PlainRequest {
         isRenderedAnew = !tools.isEmpty || RequestField.given(root["text"]) != nil
         guard input.kind != .string else { return }
         guard input.kind == .array else { throw RequestField.bad("input", "expected a string or an array of items") }
-        for (index, item) in input.elements.enumerated() { try read(item: item, "input[\(index)]") }
+        for (index, item) in input.elements.enumerated() {
+            try read(item: item, "input[\(index)]")
+            if Self.isReference(item) { note(unbounded: "input[\(index)]") }
+        }
+    }
+
+    /// An item without a type is a message only where it looks like one; else it stands for what the vendor keeps.
+    private static func isReference(_ item: JSONValue) -> Bool {
+        guard RequestField.given(item["type"]) == nil else { return false }
+        return RequestField.given(item["role"]) == nil || RequestField.given(item["content"]) == nil
     }
 
     private mutating func read(item: JSONValue, _ param: String) throws(WireFormatError) {
@@ -117,6 +132,7 @@ extension PlainRequest {
         let type = try RequestField.string(item["type"], "\(param).type") ?? "message"
         guard Self.boundedItems.contains(type) else { return note(unbounded: param) }
         if type == "input_image" {
+            guard !RequestField.isOtherData(item["image_url"]) else { return note(unbounded: param) }
             images += 1
             let url = item["image_url"]
             if url?.string?.hasPrefix("data:") == true { imageBytes += url?.rawBytes.count ?? 0 }

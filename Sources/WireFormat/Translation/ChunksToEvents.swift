@@ -12,9 +12,11 @@ package struct ChunksToEvents: Sendable {
         /// Of a tool call: its index among the calls.
         var call: Int?
         var text = ""
+        /// Of a thought that waits: with it the thought is at its end.
+        var signature = ""
 
         func takes(_ block: MessagesWriter.Block, call: Int?) -> Bool {
-            call != nil ? self.call == call : self.call == nil && self.block == block
+            call != nil ? self.call == call : self.call == nil && self.block == block && signature.isEmpty
         }
     }
 
@@ -61,10 +63,8 @@ package struct ChunksToEvents: Sendable {
                 index += 1
                 continue
             }
-            guard let mark = block["signature"]?.string, !mark.isEmpty, open?.block == .thinking else { continue }
-            MessagesWriter.appendSignature(mark, index: index, to: &out)
-            // What follows is another thought.
-            close(to: &out)
+            guard let mark = block["signature"]?.string, !mark.isEmpty else { continue }
+            try sign(mark, isSilent: (block["thinking"]?.string ?? "").isEmpty, to: &out)
         }
         for name in ["content", "refusal"] {
             if let text = delta[name]?.string { try add(text, to: .text, call: nil, &out) }
@@ -83,6 +83,30 @@ package struct ChunksToEvents: Sendable {
         hasBegun = true
     }
 
+    /// Signs the open thought. Where none is open, a thought without text is a block of its own.
+    private mutating func sign(_ mark: String, isSilent: Bool, to out: inout [UInt8]) throws(WireFormatError) {
+        if open?.block != .thinking {
+            guard isSilent else { return }
+            guard open?.call == nil, waiting.isEmpty else {
+                try countWaiting(mark)
+                return waiting.append(Item(block: .thinking, call: nil, signature: mark))
+            }
+            close(to: &out)
+            start(Item(block: .thinking, call: nil), text: "", to: &out)
+        }
+        MessagesWriter.appendSignature(mark, index: index, to: &out)
+        // What follows is another thought.
+        close(to: &out)
+    }
+
+    private mutating func countWaiting(_ piece: String) throws(WireFormatError) {
+        waitingBytes += piece.utf8.count + 1
+        guard waitingBytes <= Self.maxWaitingBytes else {
+            throw WireFormatError(
+                .limitExceeded, "More than \(Self.maxWaitingBytes) bytes of an answer wait behind a tool call.")
+        }
+    }
+
     private mutating func add(
         _ text: String, to block: MessagesWriter.Block, call: Int?, _ out: inout [UInt8]
     ) throws(WireFormatError) {
@@ -95,11 +119,7 @@ package struct ChunksToEvents: Sendable {
             close(to: &out)
             return start(Item(block: block, call: call), text: text, to: &out)
         }
-        waitingBytes += text.utf8.count + 1
-        guard waitingBytes <= Self.maxWaitingBytes else {
-            throw WireFormatError(
-                .limitExceeded, "More than \(Self.maxWaitingBytes) bytes of an answer wait behind a tool call.")
-        }
+        try countWaiting(text)
         let known =
             call == nil
             ? waiting.indices.last.flatMap { waiting[$0].takes(block, call: nil) ? $0 : nil }
@@ -136,6 +156,7 @@ package struct ChunksToEvents: Sendable {
         close(to: &out)
         for item in waiting {
             start(item, text: item.text, to: &out)
+            if !item.signature.isEmpty { MessagesWriter.appendSignature(item.signature, index: index, to: &out) }
             close(to: &out)
         }
         waiting = []

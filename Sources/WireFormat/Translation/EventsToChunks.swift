@@ -76,7 +76,7 @@ package struct EventsToChunks: Sendable {
         case "redacted_thinking":
             if let block { appendThinking(block: Array(block.rawBytes), to: &out) }
         case "tool_use":
-            input = block?["input"].map { Array($0.rawBytes) } ?? []
+            input = block?["input"].map { Array($0.rawBytes) } ?? Array("{}".utf8)
             append(
                 call: ToolCall.json(
                     index: calls, id: block?["id"]?.string, name: block?["name"]?.string, arguments: ""), to: &out)
@@ -100,9 +100,10 @@ package struct EventsToChunks: Sendable {
             writer.appendDelta(json.bytes, to: &out)
         case "signature_delta": signature += delta?["signature"]?.string ?? ""
         case "input_json_delta":
-            input = []
             let piece = delta?["partial_json"]?.string ?? ""
+            // An empty one may be all that comes: then the input is what the block began with.
             if !piece.isEmpty {
+                input = []
                 append(call: ToolCall.json(index: calls, id: nil, name: nil, arguments: piece), to: &out)
             }
         default: break

@@ -9,20 +9,25 @@ package struct MessagesToChat {
     let root: JSONValue
     /// Thinking is passed on as it is, with its signatures, in members of the same names, and so is `cache_control`.
     let keepsThinking: Bool
+    private let limitField: ChatCompletionRequest.OutputLimitField
 
-    private init(_ root: JSONValue, keepsThinking: Bool) {
+    private init(_ root: JSONValue, keepsThinking: Bool, limitField: ChatCompletionRequest.OutputLimitField) {
         self.root = root
         self.keepsThinking = keepsThinking
+        self.limitField = limitField
         out = JSONWriter(reserving: root.rawBytes.count + 256)
     }
 
-    /// The translated body; the bound of the answer stands in it as `max_tokens`.
-    /// - Parameter keepsThinking: whoever reads it knows `thinking`, `thinking_blocks` and `cache_control`, as this
-    ///   gateway's chats may have them.
+    /// The translated body.
+    /// - Parameters:
+    ///   - keepsThinking: whoever reads it knows `thinking`, `thinking_blocks` and `cache_control`, as this gateway's
+    ///     chats may have them.
+    ///   - limitField: in which word the bound of the answer stands in it.
     package static func body(
-        _ request: MessagesRequest, keepsThinking: Bool = false
+        _ request: MessagesRequest, keepsThinking: Bool = false,
+        limitField: ChatCompletionRequest.OutputLimitField = .maxTokens
     ) throws(WireFormatError) -> [UInt8] {
-        var translation = MessagesToChat(request.document.root, keepsThinking: keepsThinking)
+        var translation = MessagesToChat(request.document.root, keepsThinking: keepsThinking, limitField: limitField)
         try translation.translate(request)
         return translation.out.bytes
     }
@@ -36,7 +41,7 @@ package struct MessagesToChat {
         try RequestField.refuseOthers(of: root, than: Self.known)
         out.beginObject()
         out.member("model", request.model)
-        if let limit = request.maxTokens { out.member("max_tokens", Int64(limit)) }
+        if let limit = request.maxTokens { out.member(limitField.rawValue, Int64(limit)) }
         out.key("messages")
         out.beginArray()
         if let system = RequestField.given(root["system"]) { try write(content: system, role: "system", "system") }

@@ -178,6 +178,31 @@ struct StreamTranslationTests {
         #expect(said == expected.joined())
     }
 
+    @Test("Chunks to events: a signed thought without text is a block of its own, and signs no other")
+    func silentThoughts() throws {
+        let signed = Self.chunk(#"{"thinking_blocks":[{"type":"thinking","thinking":"","signature":"g"}]}"#)
+        let said = try Self.run(
+            [
+                signed, Self.chunk(#"{"content":"Hi"}"#), signed,
+                Self.chunk(#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}]}"#), signed,
+                Self.chunk(#"{"tool_calls":[{"index":0,"function":{"arguments":"}"}}]}"#),
+                Self.chunk("{}", #""tool_calls""#),
+            ], ChunksToEvents.init)
+        func thought(_ index: Int) -> String {
+            Self.started(index, #"{"type":"thinking","thinking":"","signature":""}"#)
+                + Self.delta(index, #"{"type":"signature_delta","signature":"g"}"#) + Self.stopped(index)
+        }
+        let expected = [
+            Self.messageStart, thought(0), Self.started(1, Self.textBlock),
+            Self.delta(1, #"{"type":"text_delta","text":"Hi"}"#), Self.stopped(1), thought(2),
+            Self.started(3, #"{"type":"tool_use","id":"a","name":"f","input":{}}"#),
+            Self.delta(3, #"{"type":"input_json_delta","partial_json":"{"}"#),
+            Self.delta(3, #"{"type":"input_json_delta","partial_json":"}"}"#), Self.stopped(3), thought(4),
+            Self.end("tool_use", usage: Self.usage + #""output_tokens":0}"#),
+        ]
+        #expect(said == expected.joined())
+    }
+
     private static let startUsage = #"{"input_tokens":9,"cache_read_input_tokens":3,"output_tokens":1}"#
     private static let eventsAndChunks: [(String, String)] = [
         (
@@ -242,6 +267,18 @@ struct StreamTranslationTests {
             text(relay.finish(gboost: Array("{}".utf8)))
                 == Self.chunk("{}", #""tool_calls""#) + head + #","usage":\#(usage),"gboost":{}}"# + "\n\n"
                 + "data: [DONE]\n\n")
+    }
+
+    @Test(
+        "Events to chunks: a call of which only an empty piece comes has an empty object of arguments",
+        arguments: [#","input":{}"#, ""])
+    func silentCall(input: String) throws {
+        var relay = EventsToChunks(created: 7, wantsUsage: false)
+        let events =
+            Self.started(0, #"{"type":"tool_use","id":"t1","name":"f"\#(input)}"#)
+            + Self.delta(0, #"{"type":"input_json_delta","partial_json":""}"#) + Self.stopped(0)
+        let said = text(try relay.pass(Array(events.utf8)))
+        #expect(said.contains(#"{"tool_calls":[{"index":0,"function":{"arguments":"{}"}}]}"#), "\(said)")
     }
 
     @Test("A thinking block beyond its bound ends the translation")
