@@ -152,6 +152,21 @@ struct ApplyPlanTests {
     }
 
     @Test(
+        "a cap of a name that several keys have is refused by its field; another tenant's keys do not matter",
+        arguments: ["budgets: [{ limit_usd: 1, key: app }]", "limits: [{ parallel: 1, key: app }]"])
+    func ambiguousCap(list: String) throws {
+        let file = try declared("tenants: [{ name: acme, \(list) }]")
+        var there = current([])
+        there.ambiguous = [ResourceName(kind: .key, tenant: "other", text: "app")]
+        #expect(try ApplyPlan(declared: file, current: there, prunes: false).changes.count == 2)
+        there.ambiguous.insert(name(.key, "app"))
+        let error = #expect(throws: CommandFailure.self) {
+            try ApplyPlan(declared: file, current: there, prunes: false)
+        }
+        #expect(error?.message.contains("[0].key: several keys in use are named app") == true)
+    }
+
+    @Test(
         "an error names file, line and field",
         arguments: [
             ("tenants:\n  - nam: acme", "state.yaml:2: tenants[0].nam: is unknown"),

@@ -192,6 +192,38 @@ struct LiteLLMImportTests {
         }
     }
 
+    @Test("a key that has expired since it came over ends here too, by that alone; one that never came is not made")
+    func expiredSince() throws {
+        var source = try LiteLLMSource(yaml: "{}", path: "litellm.yaml")
+        source.rows["LiteLLM_VerificationToken"] = [
+            [
+                "token": .text(Self.digest("sk-third-key-0003")), "key_alias": .text("old"), "blocked": .flag(true),
+                "models": .list([.text("gpt-4o")]), "expires": .text("2001-01-01T00:00:00"),
+            ]
+        ]
+        let plan = try LiteLLMPlan(source, tenant: "litellm", environment: [:])
+        let declared = DeclaredState(resources: plan.resources, tenants: plan.tenants)
+        func keys(_ current: CurrentState) throws -> [ApplyPlan.Change] {
+            try ApplyPlan(declared: declared, current: current, prunes: false).changes.filter { $0.name.kind == .key }
+        }
+        var there = CurrentState()
+        #expect(try keys(there).isEmpty)
+        there.resources = [
+            CurrentResource(
+                name: ResourceName(kind: .key, tenant: "litellm", text: "old"),
+                fields: ["team": "none", "expires": "none", "suspended": "false", "models": "none"],
+                removal: .key(7))
+        ]
+        let changes = try keys(there)
+        #expect(changes.map(\.action) == [.change])
+        #expect(changes.first?.fields == [.init(name: "expires", before: "none", after: "2001-01-01T00:00:00Z")])
+        guard case .key(let draft, let isSuspended)? = changes.first?.declared?.draft else {
+            Issue.record("no change of a key")
+            return
+        }
+        #expect(draft.expiresAt != nil && isSuspended == nil)
+    }
+
     private static func digest(_ key: String) -> String { KeyHasher.plainDigest(key) }
 
     @Test("what is written for a literal master key loads with that variable set, and finds the key")

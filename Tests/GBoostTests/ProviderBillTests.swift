@@ -134,6 +134,45 @@ struct ProviderBillTests {
         #expect(costs.buckets.map(\.nanoUSD) == [1_237_891_200])
     }
 
+    @Test(
+        "one page of several is not the bill",
+        arguments: [
+            "{\"start_time\":0,\"end_time\":86400,\"results\":[]}",
+            "{\"starting_at\":\"2026-08-01T00:00:00Z\",\"ending_at\":\"2026-08-02T00:00:00Z\",\"results\":[]}",
+        ])
+    func truncated(bucket: String) throws {
+        #expect(try Self.read("{\"data\":[\(bucket)],\"has_more\":false}").buckets.count == 1)
+        let error = #expect(throws: CommandFailure.self) {
+            try Self.read("{\"data\":[\(bucket)],\"has_more\":true,\"next_page\":\"p\"}")
+        }
+        #expect(error?.status == .usage && error?.message.hasPrefix("has_more: ") == true)
+    }
+
+    @Test("of a bill of sums the whole spans between two instants are taken; one that is cut, or none, is an error")
+    func spans() throws {
+        let bill = try Self.read(
+            """
+            {"data":[{"start_time":0,"end_time":100,"results":[]},{"start_time":100,"end_time":200,"results":[]},
+            {"start_time":200,"end_time":300,"results":[]}]}
+            """)
+        func starts(_ first: Double?, _ last: Double?) throws -> [Double] {
+            try bill.part(
+                from: first.map { Date(timeIntervalSince1970: $0) }, until: last.map { Date(timeIntervalSince1970: $0) }
+            ).map { $0.span.lowerBound.timeIntervalSince1970 }
+        }
+        #expect(try starts(nil, nil) == [0, 100, 200])
+        #expect(try starts(100, nil) == [100, 200])
+        #expect(try starts(nil, 200) == [0, 100])
+        #expect(try starts(100, 200) == [100])
+        let refused: [(Double?, Double?, String)] = [
+            (150, nil, "--from: "), (nil, 150, "--until: "), (300, nil, "--from, "),
+        ]
+        for (first, last, option) in refused {
+            let error = #expect(throws: CommandFailure.self) { try starts(first, last) }
+            #expect(error?.status == .usage && error?.message.hasPrefix(option) == true, "\(error?.message ?? "")")
+        }
+    }
+
     @Test("anything else is no bill")
     func others() {
         for text in ["{}", "[]", "hello", "{\"data\":[{}]}"] {
@@ -198,6 +237,10 @@ struct ProviderBillTests {
             #expect(found.json("sums", "4", "verdict") == nil)
             let text = await shell.run(line)
             #expect(text.status == .failed && text.output.contains("missing_there"))
+            // The last day has nothing on either side.
+            #expect(await shell.run(line + " --from 2026-03-12").status == .done)
+            let unsettled = await shell.run(line + " --resolve")
+            #expect(unsettled.status == .usage && unsettled.errors.contains("--resolve"), "\(unsettled.errors)")
             let even = await shell.run(
                 try bill(",{\"input_tokens\":5,\"output_tokens\":2,\"num_model_requests\":1,\"model\":\"n\"}]}"))
             #expect(even.status == .done, "\(even.output)\(even.errors)")

@@ -28,10 +28,13 @@ struct ApplyPlan: Sendable {
     init(declared: DeclaredState, current: CurrentState, prunes: Bool) throws(CommandFailure) {
         let known = Dictionary(current.resources.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
         for resource in declared.resources {
-            if current.ambiguous.contains(resource.name) {
-                throw resource.place.failure("name", "several keys in use are named \(resource.name.text)")
+            // A cap too: it would go to any one of them, and to another the next time.
+            if let key = resource.key, current.ambiguous.contains(key) {
+                let field = resource.name.kind == .key ? "name" : "key"
+                throw resource.place.failure(field, "several keys in use are named \(key.text)")
             }
             guard let old = known[resource.name] else {
+                if resource.isNeverMade { continue }
                 let fields = resource.fields.filter { $0.value != ResourceText.none }
                     .map { Field(name: $0.key, before: nil, after: $0.value) }
                 changes.append(

@@ -34,6 +34,19 @@ struct DeclaredResource: Sendable {
     var fields: [String: String]
     var draft: Draft
     var place: DeclaredPlace
+    /// Only what is there already is changed: where it is not, there is nothing to do.
+    var isNeverMade = false
+
+    /// The key that it is, or that it caps; nil: it has to do with none.
+    var key: ResourceName? {
+        let text: String? =
+            switch draft {
+            case .key: name.text
+            case .budget(_, let key), .limit(_, let key): key
+            default: nil
+            }
+        return text.map { ResourceName(kind: .key, tenant: name.tenant, text: $0) }
+    }
 
     /// With what the file leaves out of something that is only ever replaced as a whole, as it is now.
     func keeping(_ current: CurrentResource) -> DeclaredResource {

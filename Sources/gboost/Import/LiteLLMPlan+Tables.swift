@@ -107,7 +107,12 @@ extension LiteLLMPlan {
                 if let end = try record.text("expires") {
                     draft.expiresAt = try Self.instant(end)
                     if let date = draft.expiresAt, date <= Date() {
-                        remark(path, "has expired: it is left out")
+                        remark(path, "has expired: it is not taken over; a key of its name that is here ends as well")
+                        // It may have come over before it had an end, and would be valid here for ever.
+                        add(
+                            .key, name, at: (owner, path), ["expires": ResourceText.time(date)],
+                            .key(draft, suspended: nil))
+                        resources[resources.count - 1].isNeverMade = true
                         continue
                     }
                 }

@@ -48,7 +48,7 @@ struct LiteLLMReport: Encodable {
         self.changes = changes.changes.map {
             Change(action: $0.action, kind: $0.name.kind.rawValue, tenant: $0.name.tenant, name: $0.name.text)
         }
-        keys = plan.resources.count { $0.name.kind == .key }
+        keys = plan.resources.count { $0.name.kind == .key && !$0.isNeverMade }
         self.prices = Prices(
             imported: prices.imported.map(\.model.description), unchanged: prices.unchanged.map(\.description),
             conflicting: prices.conflicting.map(\.description))

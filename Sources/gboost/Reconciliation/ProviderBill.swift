@@ -27,14 +27,38 @@ struct ProviderBill {
         if let lines = Self.simulated(data) {
             calls = lines
         } else if let page = try? Self.decoder.decode(OpenAIPage.self, from: data) {
+            try Self.checkWhole(page.hasMore)
             buckets = page.data.flatMap(\.buckets)
         } else if let page = try? Self.decoder.decode(AnthropicPage.self, from: data) {
+            try Self.checkWhole(page.hasMore)
             buckets = page.data.flatMap(\.buckets)
         } else {
             throw CommandFailure(
                 "the file is none of: simulated bill, OpenAI usage or costs, Anthropic usage or cost report")
         }
         buckets = Self.merged(Self.filled(buckets))
+    }
+
+    /// What other pages have would be missing there.
+    private static func checkWhole(_ hasMore: Bool?) throws(CommandFailure) {
+        guard hasMore != true else {
+            throw .usage("has_more", "is true: fetch every page, and put the data of all of them into the file")
+        }
+    }
+
+    /// The buckets of sums between two instants; nil: from the first, to the last.
+    func part(from first: Date?, until last: Date?) throws(CommandFailure) -> [Bucket] {
+        let (first, last) = (first ?? Date.distantPast, last ?? Date.distantFuture)
+        for (option, instant) in [("--from", first), ("--until", last)] {
+            // A sum cannot be cut in two.
+            guard let cut = buckets.first(where: { $0.span.lowerBound < instant && instant < $0.span.upperBound })
+            else { continue }
+            let (start, end) = (CommandOutput.time(cut.span.lowerBound), CommandOutput.time(cut.span.upperBound))
+            throw .usage(option, "lies within a span of the bill, \(start) to \(end)")
+        }
+        let within = buckets.filter { $0.span.lowerBound >= first && $0.span.upperBound <= last }
+        guard !within.isEmpty else { throw .usage("--from, --until", "the bill has no span between them") }
+        return within
     }
 
     private static var decoder: JSONDecoder {
@@ -138,6 +162,7 @@ private struct OpenAIPage: Decodable {
     }
     struct Amount: Decodable { var value: BilledAmount }
     var data: [Bucket]
+    var hasMore: Bool?
 }
 
 // MARK: - Anthropic
@@ -176,4 +201,5 @@ private struct AnthropicPage: Decodable {
         }
     }
     var data: [Bucket]
+    var hasMore: Bool?
 }

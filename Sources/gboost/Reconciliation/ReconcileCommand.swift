@@ -15,9 +15,9 @@ struct ReconcileCommand: AsyncParsableCommand {
     @OptionGroup var options: AdminOptions
     @Argument(help: "The export.") var file: String
     @Option(help: "The provider, as the configuration names it.") var provider: String
-    @Option(help: "Calls from this day or instant on; without it from the first.") var from: String?
-    @Option(help: "Calls before this day or instant; without it to the last.") var until: String?
-    @Flag(help: "Settle unreconciled holds by what the bill says: each by an entry of the difference.")
+    @Option(help: "Calls, or whole spans, from this day or instant on; without it from the first.") var from: String?
+    @Option(help: "Calls, or whole spans, before this day or instant; without it to the last.") var until: String?
+    @Flag(help: "Settle unreconciled holds by what a bill of calls says: each by an entry of the difference.")
     var resolve = false
 
     mutating func run() async throws {
@@ -29,7 +29,12 @@ struct ReconcileCommand: AsyncParsableCommand {
         let last = try until.map { text throws(CommandFailure) in
             try ArgumentParsing.instant(text, option: "--until")
         }
-        guard bill.buckets.isEmpty else { return try await compare(bill.buckets) }
+        guard bill.buckets.isEmpty else {
+            guard !resolve else {
+                throw CommandFailure.usage("--resolve", "the bill has sums only, and a hold is settled by its call")
+            }
+            return try await compare(bill.part(from: first, until: last))
+        }
         let start = first ?? Date(timeIntervalSince1970: 0)
         let span = start..<max(start, last ?? Date(timeIntervalSince1970: 253_370_764_800))
         let source = URL(filePath: file).lastPathComponent
