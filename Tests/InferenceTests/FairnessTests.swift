@@ -84,6 +84,36 @@ extension HostTests {
             }
         }
 
+        @Test("A reading that is paused for another tenant comes out as one that was not")
+        func pausedReading() async throws {
+            var settings = try EngineFixture.settings()
+            settings.sequences = 1
+            try await EngineFixture.withModel(settings) { model, supervisor in
+                var (first, second) = (model, model)
+                first.scope.tenant = 1
+                second.scope.tenant = 2
+                let messages = [ChatMessage(role: "user", content: "Count.")]
+                let steps = (0..<24).map { line in (0..<20).map { "\(line * 20 + $0)" }.joined(separator: " ") + "\n" }
+                let whole = try await first.read(session: UUID(), messages: messages, steps: steps)
+                let before = try await supervisor.currentStatus().evaluatedTokens
+                let task = Task { [first] in
+                    try await first.read(session: UUID(), messages: messages, steps: steps)
+                }
+                while try await supervisor.currentStatus().evaluatedTokens < before + 100 {
+                    try await Task.sleep(for: .milliseconds(2))
+                }
+                for _ in 0..<2 { _ = try await second.draft(DraftRequest(asking: "Hi", maxTokens: 2)) }
+                let paused = try await task.value
+                #expect(try await supervisor.currentStatus().paused >= 1)
+                #expect(paused.steps.map(\.likelihoods.tokens.count) == whole.steps.map(\.likelihoods.tokens.count))
+                for (one, other) in zip(paused.steps, whole.steps) {
+                    // Other batches round otherwise.
+                    let apart = zip(one.mean, other.mean).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+                    #expect(apart < 0.0004 * other.mean.reduce(0) { $0 + $1 * $1 })
+                }
+            }
+        }
+
         /// Tokens that the engine evaluated for anybody while each of some short requests was answered, ascending.
         private static func latencies(
             _ model: EngineModel, _ supervisor: EngineSupervisor

@@ -73,6 +73,18 @@ extension ModelTests {
                 await #expect(throws: LocalModelError.self) { _ = try await models.prm(record, base: other) }
                 await #expect(throws: LocalModelError.self) { _ = try await models.prm(record, base: nil) }
             }
+            var settings = try EngineFixture.settings()
+            settings.digest = { String(repeating: $0 == path ? "e" : "a", count: 64) }
+            try await EngineFixture.withModels(settings) { models in
+                var record = Self.record(.sharedHead, file: path)
+                await #expect {
+                    _ = try await models.prm(record, base: base)
+                } throws: {
+                    "\($0)".contains("is not the file that was registered")
+                }
+                record.sha256 = String(repeating: "e", count: 64)
+                _ = try await models.prm(record, base: base)
+            }
         }
 
         @Test("A host ends when the process that started it lets go")

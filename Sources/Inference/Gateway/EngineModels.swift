@@ -181,7 +181,7 @@ package actor EngineModels: LocalModels {
         _ record: ModelRecord, base: BaseFiles
     ) async throws(LocalModelError) -> any ProcessRewardModel {
         let width = try await embeddingLength(base.model)
-        switch try head(record) {
+        switch try await head(record) {
         case .state(let head) where record.rewardKind == .sharedHead:
             guard head.frame == nil else {
                 throw .unavailable("\(record.name): field \"frame\" needs a model that reads: the kind is head")
@@ -199,9 +199,11 @@ package actor EngineModels: LocalModels {
         }
     }
 
-    private func head(_ record: ModelRecord) throws(LocalModelError) -> RewardHeadFile {
+    private func head(_ record: ModelRecord) async throws(LocalModelError) -> RewardHeadFile {
         let key = record.sha256 + record.file
         if let head = heads[key] { return head }
+        // One that was written over decides otherwise than the one that the audit names.
+        try await verifier.verify(record.file, sha256: record.sha256)
         do {
             let head = try RewardHeadFile(contentsOf: record.file)
             heads[key] = head

@@ -7,17 +7,23 @@ final class AnswerReader {
     let start: Int
     /// Positions of the last tokens of the steps, ascending.
     let ends: [Int]
-    private(set) var likelihoods: [TokenLikelihoods]
+    private(set) var likelihoods: [TokenLikelihoods] = []
     /// Hidden state at `start`.
     private var before: [Float] = []
     /// Hidden state at the end of each step, and the sum over its tokens.
-    private var lasts: [[Float]]
-    private var sums: [[Float]]
-    private var counts: [Int]
+    private var lasts: [[Float]] = []
+    private var sums: [[Float]] = []
+    private var counts: [Int] = []
 
     init(start: Int, ends: [Int]) {
         self.start = start
         self.ends = ends
+        reset()
+    }
+
+    /// Forgets what was read: a paused reading is done again from the answer's beginning.
+    func reset() {
+        before = []
         likelihoods = ends.map { _ in TokenLikelihoods() }
         lasts = ends.map { _ in [] }
         sums = ends.map { _ in [] }

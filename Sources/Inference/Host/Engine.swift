@@ -148,7 +148,10 @@ final class Engine {
         case .pause(let id):
             guard let work = works[id] else { return }
             running.removeAll { $0 === work }
-            for lane in work.lanes { release(lane) }
+            for lane in work.lanes {
+                if case .read(let reader) = lane.kind { reader.reset() }
+                release(lane)
+            }
         }
     }
 

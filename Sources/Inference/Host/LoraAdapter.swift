@@ -56,6 +56,11 @@ final class AdapterTable {
         if let known = adapters[path] {
             adapter = known
         } else {
+            // One that can never fit takes nobody's place.
+            let size = (try? GGUFFile(checking: path, for: .adapter))?.tensorBytes ?? 0
+            guard size <= limits.bytes else {
+                throw .unavailable("\(path) is larger than all adapters of a model may be together")
+            }
             if adapters.count >= limits.count { try evict() }
             nextID += 1
             do throws(ModelFailure) { adapter = try LoraAdapter(id: nextID, path: path, model: context.model) } catch {
