@@ -7,6 +7,11 @@ struct PreparedStatements {
         let sql: String
         let types: [UInt32]
 
+        /// By bytes: two texts may be the same to Unicode and not to the server.
+        static func == (a: Key, b: Key) -> Bool {
+            a.sql.utf8.count == b.sql.utf8.count && a.types == b.types && a.sql.utf8.elementsEqual(b.sql.utf8)
+        }
+
         /// A few texts of a few thousand bytes: their lengths tell them apart, and comparing costs less than hashing.
         func hash(into hasher: inout Hasher) {
             hasher.combine(sql.utf8.count)

@@ -46,10 +46,13 @@ package struct Stepwise: Strategy {
     }
 
     /// Goes on with `answer`, as if it had come this far by itself.
-    /// - Parameter barred: why no escalation is offered any more.
-    init(resuming answer: Answer, barred: Exclusion?) {
+    /// - Parameters:
+    ///   - barred: why no escalation is offered any more.
+    ///   - before: p of its last step, where the SLM wrote that.
+    init(resuming answer: Answer, barred: Exclusion?, before: Double?) {
         self.answer = answer
         self.barred = barred
+        self.before = before
         isLocalOnly = false
     }
 
@@ -139,8 +142,8 @@ extension Stepwise {
         if let barred { barredActions = [.llmStep: barred, .llmRest: barred] }
         if !canResample { barredActions[.resample] = .noTriesLeft }
         let observation = StepObservation(
-            reward: reward, before: before ?? reward.calibrated, depth: answer.depth, resamplesUsed: attempt,
-            draftEnd: best.draft.end,
+            reward: reward, before: isLast(best.draft) ? nil : before ?? reward.calibrated, depth: answer.depth,
+            resamplesUsed: attempt, draftEnd: best.draft.end,
             contextTokens: best.draft.promptTokens, inputTokenBound: outlook.inputTokenBound,
             cachedTokens: 0, price: outlook.price, remaining: outlook.remaining,
             furtherEscalations: expectedEscalations(after: best.draft), valueUSD: answer.context.valueUSD,
@@ -154,6 +157,11 @@ extension Stepwise {
         case .llmStep: return escalate(.step, decision, reward: reward)
         case .llmRest: return escalate(.rest, decision, reward: reward)
         }
+    }
+
+    /// Whether the answer is at its bound with this step: there is no later to pay in.
+    private func isLast(_ draft: StepDraft) -> Bool {
+        answer.depth + 1 >= settings.maxSteps || answer.remainingTokens <= draft.tokenCount
     }
 
     /// J: the share of steps that were escalated so far (with one of two imagined), over the steps still expected.

@@ -62,6 +62,14 @@ package enum StrategyAction: Hashable, Sendable {
     case escalate(EscalationPlan)
     case emit(EmittedStep)
     case finish(Finish)
+
+    /// Whether a model is asked.
+    package var isWork: Bool {
+        switch self {
+        case .draft, .escalate: true
+        case .emit, .finish: false
+        }
+    }
 }
 
 /// What a paid call would meet now.

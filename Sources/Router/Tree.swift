@@ -29,6 +29,8 @@ package struct Tree: Strategy {
     /// Expansions since the best p last rose.
     private var vain = 0
     private var bestSoFar = -1.0
+    /// p of the last step that was settled; nil: none was, or the LLM has written since.
+    private var lastReward: Double?
     private var outlook = SpendingOutlook()
     private var barred: Exclusion?
     private var phase = Phase.ready
@@ -68,7 +70,9 @@ package struct Tree: Strategy {
     }
 
     private mutating func goStepByStep(isLocalOnly: Bool = false) -> StrategyAction {
-        var steps = isLocalOnly ? Stepwise(continuing: answer) : Stepwise(resuming: answer, barred: barred)
+        var steps =
+            isLocalOnly
+            ? Stepwise(continuing: answer) : Stepwise(resuming: answer, barred: barred, before: lastReward)
         let action = steps.next(.start)
         fallback = steps
         return action
@@ -181,7 +185,9 @@ extension Tree {
         let stepsLeft = Double(settings.expectedRestTokens) / Double(max(settings.expectedStepTokens, 1)) - 1
         let share = Double(1 + answer.summary.escalations) / Double(2 + depth)
         let observation = StepObservation(
-            reward: node.reward, before: (node.parent.map { tree.nodes[$0] } ?? node).reward.calibrated,
+            reward: node.reward,
+            // An answer that ends with the node, at its bound too, leaves nothing to be paid for later.
+            before: node.ending == nil ? (node.parent.map { tree.nodes[$0] } ?? node).reward.calibrated : nil,
             depth: depth, resamplesUsed: vain, draftEnd: node.draft.end,
             contextTokens: node.draft.promptTokens, inputTokenBound: outlook.inputTokenBound, price: outlook.price,
             remaining: outlook.remaining,
@@ -207,6 +213,7 @@ extension Tree {
         var steps: [EmittedStep] = []
         for node in tree.path(to: index) where !node.draft.text.isEmpty {
             steps.append(answer.settle(node.draft, reward: node.reward))
+            lastReward = node.reward.calibrated
         }
         tree = SearchTree()
         if isLocalOnly, steps.isEmpty { return goStepByStep(isLocalOnly: true) }
@@ -220,7 +227,9 @@ extension Tree {
     /// Has the LLM write the step of a node, or it and all that follows. What that goes on from is sent first.
     private mutating func escalate(_ kind: EscalationKind, _ decision: Decision, _ index: Int) -> StrategyAction {
         let node = tree.nodes[index]
-        let steps = tree.path(to: node.parent).map { answer.settle($0.draft, reward: $0.reward) }
+        let path = tree.path(to: node.parent)
+        let steps = path.map { answer.settle($0.draft, reward: $0.reward) }
+        lastReward = path.last?.reward.calibrated ?? lastReward
         tree = tree.below(node.parent)
         let plan = EscalationPlan(
             kind: kind, step: answer.depth, texts: answer.texts,
@@ -245,6 +254,7 @@ extension Tree {
             return search()
         }
         let written = answer.settle(reply, text: text)
+        lastReward = nil
         tree = SearchTree()
         bestSoFar = -1
         vain = 0

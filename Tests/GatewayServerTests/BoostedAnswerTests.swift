@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import Synchronization
 import Testing
+import WireFormat
 
 @testable import GatewayServer
 
@@ -61,6 +62,27 @@ struct BoostedAnswerTests {
         expected.presencePenalty = -0.3
         expected.logitBias = [9: -5]
         #expect(fixture.slm.requests.first?.sampling == expected)
+    }
+
+    @Test("A client that leaves while a step is drafted is paid for no more, and what was learned is kept")
+    func leftWhileDrafting() async throws {
+        var settings = RouteSettings()
+        (settings.maxResamples, settings.valueUSD) = (0, 0.05)
+        var fixture = Fixture(scripts: [completion("Better two.")], settings: settings)
+        let stream = AnswerStream<AnswerHead>()
+        fixture.services.models = FakeModels(
+            slm: fixture.slm, prm: FakePRM(scores: [0.99, 0.05]) { if $0 == 1 { stream.abandon() } })
+        let chat = try ChatCompletionRequest(Array(Self.streamed.utf8))
+        let job = AnswerJob(
+            shared: SharedServices(fixture.services),
+            caller: Caller(tenant: FakeCatalog.tenant, teamID: nil, keyID: 7), request: .chat(chat),
+            options: try RequestOptions(HTTPFields()), requestID: UUID(), startedAt: .now, startedOn: Date(),
+            stream: stream)
+        let route = try #require(await fixture.services.catalog.route("math", tenantID: 1))
+        await BoostedAnswer(job: job, chat: chat, route: route, strategy: route.settings.strategy).run()
+        await fixture.services.activity.waitUntilIdle()
+        #expect(fixture.slm.requests.count == 2 && fixture.provider.calls.isEmpty)
+        #expect(fixture.ledger.snapshot.requests.map(\.status) == [499])
     }
 
     @Test("A poor step is replaced by the LLM's, is never shown, and is recorded with its reasons")

@@ -86,6 +86,17 @@ struct DirectAnswerTests {
         #expect(calls.isEmpty)
     }
 
+    @Test("The scheme of a key is taken in any case, with more than one space behind it, as HTTP has it")
+    func oddScheme() async throws {
+        let fixture = Fixture(scripts: [completion("Hi")])
+        let body = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}],"max_tokens":50}"#
+        let key = FakeCatalog.key
+        for (value, status) in [("BEARER  \(key)", 200), ("Bearer", 401), ("Basic \(key)", 401)] {
+            let response = try await Self.post(fixture, body, headers: [.authorization: value])
+            #expect(response.status.code == status, "\(value.prefix(8))")
+        }
+    }
+
     @Test("A call without max_tokens shrinks to what the budget still allows, and is held for exactly that")
     func shrinks() async throws {
         let fixture = Fixture(limit: NanoUSD(30_000_000), scripts: [completion("Hi")])

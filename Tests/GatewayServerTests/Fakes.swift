@@ -183,12 +183,15 @@ struct FakePRM: ProcessRewardModel {
     var needsHidden = true
     var scores: [Double]
     var fails = false
+    /// Called with how many steps stand before the one that is scored.
+    var onScore: @Sendable (Int) -> Void = { _ in }
     func score(
         session: UUID, messages: [ChatMessage], answer: [String], draft: StepDraft
     ) async throws
         -> ProcessReward
     {
         if fails { throw LocalModelError.interrupted }
+        onScore(answer.count)
         let value = scores[min(answer.count, scores.count - 1)]
         return ProcessReward(raw: value, calibrated: value)
     }

@@ -70,6 +70,34 @@ final class FakeRouterMemory: RouterMemory {
         #expect(await Self.learning(memory).state(of: route, fresh: Self.fresh) == expected)
     }
 
+    /// What is learned of a step of the LLM's at 1, p before it 0.2, from a draft.
+    private static func gains(step: Int, attempt: Int) throws -> [Double]? {
+        func plan(_ step: Int, _ attempt: Int) -> DraftPlan {
+            DraftPlan(
+                step: step, attempt: attempt, answer: [], texts: [], sampling: Sampling(), maxTokens: 8, boundary: nil,
+                wantsReward: true)
+        }
+        var learning = AnswerLearning(settings: RouteSettings(), price: nil, state: fresh)
+        learning.scored(plan(0, 0), p: 0.9, context: 10)
+        learning.scored(plan(2, 1), p: 0.95, context: 10)
+        let reward = ProcessReward(raw: 0.2, calibrated: 0.2)
+        let decision = Decision(action: .llmStep, shadowPrice: 1, reason: "")
+        learning.wrote(
+            EscalationPlan(kind: .step, step: 1, texts: [], maxTokens: 8, decision: decision, reward: reward),
+            cost: .zero)
+        learning.scored(plan(step, attempt), p: 0.6, context: 10)
+        learning.scored(plan(step, attempt + 1), p: 0.7, context: 10)
+        let text = try #require(learning.outcome(budget: nil, now: Date()))
+        return try JSONDecoder().decode(RouterState.Outcome.self, from: Data(text.utf8)).stepGains
+    }
+
+    @Test("a step of the LLM's is judged by the first draft behind it, whatever its number, and by no later step")
+    func stepGains() throws {
+        let expected = (0.6 - 0.2) / 0.8 - RouteSettings().stepGainShare
+        for attempt in [0, 7] { #expect(try Self.gains(step: 2, attempt: attempt) == [expected]) }
+        #expect(try Self.gains(step: 3, attempt: 0) == nil)
+    }
+
     @Test("with the database away the priors decide, and what waits is learned when it is back")
     func away() async throws {
         let memory = FakeRouterMemory()

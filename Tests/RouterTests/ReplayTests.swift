@@ -141,13 +141,17 @@ private func report(
         var options = ReplayOptions()
         options.seeds = 3
         options.budgets = [0.1, 0.2]
-        let usual = try ReplayExperiment(rows, options: options).run().curve
-        let known = try ReplayExperiment(rows.map(\.withKnownCost), options: options).run()
-        for (budget, pgr) in usual.pgr {
+        let usual = try ReplayExperiment(rows, options: options).run()
+        options.knowsCosts = true
+        let known = try ReplayExperiment(rows, options: options).run()
+        #expect(known.knowsCosts && !usual.knowsCosts)
+        for (budget, pgr) in usual.curve.pgr {
             let better = try #require(known.curve.pgr[budget])
             #expect(better > pgr * 1.2, "\(budget): \(better) with costs known, \(pgr) without")
         }
         #expect(known.violations == 0)
+        options.perturbation = .price10
+        #expect(throws: ReplayError.self) { try ReplayExperiment(rows, options: options) }
     }
 
     @Test("rows that cannot be replayed are refused by name")

@@ -233,6 +233,44 @@ struct StrategyTests {
         #expect(strategy.next(.emitted) == .finish(Finish(reason: .length, degraded: nil)))
     }
 
+    private static func doubtful(_ kind: StrategyKind, maxSteps: Int, maxTokens: Int? = nil) -> any Strategy {
+        var settings = RouteSettings()
+        (settings.maxResamples, settings.shadowPrice, settings.latencyUSDPerSecond) = (0, 1, 0)
+        settings.stepGainShare = 0
+        (settings.valueUSD, settings.maxSteps, settings.treeNodes, settings.treeWidth) = (0.0004, maxSteps, 1, 1)
+        return makeStrategy(
+            kind, StrategyContext(settings: settings, sampling: Sampling(seed: 5), maxTokens: maxTokens))
+    }
+
+    @Test(
+        "A doubtful step is taken where the answer goes on, and not where its bound ends it: then there is no later",
+        arguments: [StrategyKind.stepwise, .tree])
+    func lastStep(_ kind: StrategyKind) throws {
+        for (maxSteps, maxTokens, isLast) in [(8, nil, false), (1, nil, true), (8, 2, true), (8, 3, false)] {
+            var strategy = Self.doubtful(kind, maxSteps: maxSteps, maxTokens: maxTokens)
+            _ = strategy.next(.start)
+            let action = strategy.next(Self.drafted("a\n", 0.5))
+            if case .escalate = action {
+                #expect(isLast, "\(maxSteps) steps, \(maxTokens ?? 0) tokens")
+            } else {
+                #expect(!isLast && Self.emitted(action) == "slm: a\n", "\(maxSteps) steps, \(maxTokens ?? 0) tokens")
+            }
+        }
+    }
+
+    @Test("A tree that goes on step by step knows how sound the answer was", arguments: [0.05, 0.1, 0.15])
+    func slipBehindTree(_ p: Double) throws {
+        var strategy = Self.doubtful(.tree, maxSteps: 8)
+        _ = strategy.next(.start)
+        #expect(Self.emitted(strategy.next(Self.drafted("a\n", 0.7))) == "slm: a\n")
+        guard case .draft(let plan) = strategy.next(.emitted) else { throw Unexpected() }
+        #expect(plan.texts == ["a\n"])
+        guard case .escalate(let call) = strategy.next(Self.drafted("b\n", p)) else { throw Unexpected() }
+        let before = call.decision.estimates.first { $0.action == .accept }
+        // With p alone, accepting would count for much more.
+        #expect(abs((before?.gain ?? 1) - 0.8 * (p / 0.7 - p) * RouteSettings().llmSuccessPrior) < 1e-9)
+    }
+
     @Test("What is left to pay with lowers the bound of a call")
     func affordable() throws {
         var strategy = Self.make(.stepwise) { ($0.maxResamples, $0.stepGainShare) = (0, 0) }

@@ -11,8 +11,8 @@ struct AnswerLearning {
     var isRecorded = true
     /// Best p of each step's tries, with the context that it was drafted from.
     private var steps: [Int: (p: Double, context: Int)] = [:]
-    /// p of the step that the LLM wrote last, until the step after it is scored.
-    private var lifted: Double?
+    /// The step that the LLM wrote last and p before it, until the step after it is scored.
+    private var lifted: (step: Int, p: Double)?
     private var stepGains: [Double] = []
     /// What the PRM makes of the rest that the LLM wrote.
     var read: Double?
@@ -29,16 +29,20 @@ struct AnswerLearning {
     /// A draft was scored.
     mutating func scored(_ plan: DraftPlan, p: Double, context: Int) {
         guard p.isFinite else { return }
+        // Whatever number a strategy gives the try. A step further on says less of the LLM's than of the SLM's since.
+        if let (step, before) = lifted, plan.step > step {
+            lifted = nil
+            if plan.step == step + 1, before < 1 {
+                stepGains.append((p - before) / (1 - before) - settings.stepGainShare)
+            }
+        }
         if let best = steps[plan.step], best.p >= p { return }
         steps[plan.step] = (p, context)
-        guard plan.attempt == 0, let before = lifted else { return }
-        lifted = nil
-        if before < 1 { stepGains.append((p - before) / (1 - before) - settings.stepGainShare) }
     }
 
     /// The LLM wrote a step or the rest.
     mutating func wrote(_ plan: EscalationPlan, cost: NanoUSD) {
-        lifted = plan.kind == .step ? plan.reward?.calibrated : nil
+        lifted = plan.kind == .step ? plan.reward.map { (plan.step, $0.calibrated) } : nil
         let tokens = plan.kind == .step ? settings.expectedStepTokens : settings.expectedRestTokens
         let context = steps[plan.step]?.context ?? 0
         calls.append((plan.kind, base(context, tokens), cost.approximateUSD))

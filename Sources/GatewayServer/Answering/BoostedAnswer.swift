@@ -50,6 +50,11 @@ struct BoostedAnswer: Sendable {
         var machine = makeStrategy(strategy, context)
         var action = machine.next(.start)
         while true {
+            // Seen while something else was under way: what comes next would be drafted, and paid for, for nobody.
+            if action.isWork, job.stream.isAbandoned {
+                await noteWithheld(machine.summary, models: models)
+                return await leave(state, (models, spending))
+            }
             switch action {
             case .draft(let plan):
                 if plan.attempt > 0 { count(.resample) }
@@ -58,12 +63,12 @@ struct BoostedAnswer: Sendable {
                 action = machine.next(await escalate(plan, models: models, spending: &spending, state: &state))
                 if state.hasLeft {
                     await noteWithheld(machine.summary, models: models)
-                    return await leave(state, models: models)
+                    return await leave(state, (models, spending))
                 }
             case .emit(let step):
                 guard await emit(step, state: &state) else {
                     await noteWithheld(machine.summary, models: models)
-                    return await leave(state, models: models)
+                    return await leave(state, (models, spending))
                 }
                 action = machine.next(.emitted)
             case .finish(let finish):
@@ -286,8 +291,11 @@ struct BoostedAnswer: Sendable {
         guard plan.kind == .step, form == nil, route.settings.fusionWeight > 0, let slm = try? await models.slm() else {
             return nil
         }
+        // Each step draws numbers of its own.
+        var own = sampling
+        own.seed &+= UInt32(truncatingIfNeeded: plan.step) &* 0x9E37_79B1
         let request = DraftRequest(
-            session: job.requestID, messages: messages, answer: plan.texts.map { .text($0) }, sampling: sampling,
+            session: job.requestID, messages: messages, answer: plan.texts.map { .text($0) }, sampling: own,
             maxTokens: plan.maxTokens, boundary: route.settings.boundary, stop: chat.stop, wantsHidden: false)
         return FusedStep(request: request, partner: slm, weight: route.settings.fusionWeight)
     }
@@ -301,12 +309,13 @@ struct BoostedAnswer: Sendable {
         return form == nil ? await state.send(step.text) : !job.stream.isAbandoned
     }
 
-    /// The client has left: nothing more is drafted or paid for. What was paid is settled already.
-    private func leave(_ state: AnswerProgress, models: RouteModels) async {
-        await models.end(session: job.requestID)
+    /// The client has left: nothing more is drafted or paid for. What was paid is settled already, and is the route's.
+    private func leave(_ state: AnswerProgress, _ known: (models: RouteModels, spending: SpendingView)) async {
+        await known.models.end(session: job.requestID)
         job.stream.finish()
         let report = state.report(servedBy: state.servedBy, degraded: nil, budget: nil, finishReason: "stop")
-        await job.record(report, route: route.name, status: 499, slm: route.slm)
+        let learning = recorded(state, known.models, budget: known.spending.budget)
+        await job.record(report, route: route.name, status: 499, slm: route.slm, learning: learning)
     }
 
     private func finish(

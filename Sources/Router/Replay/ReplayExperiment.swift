@@ -11,6 +11,8 @@ package struct ReplayOptions: Hashable, Sendable {
     package var budgets = usualBudgets
     /// Deviation of the noise that stands in for a reward model where the signal is the quality itself.
     package var rewardNoise = 0.0
+    /// Whether what each answer of the LLM costs is known beforehand: no forecast of costs could be better.
+    package var knowsCosts = false
     /// Whether the baselines are run as well.
     package var withBaselines = true
     package init() {}
@@ -54,8 +56,11 @@ package struct ReplayExperiment: Sendable {
         guard options.seeds > 0, !options.budgets.isEmpty, options.budgets.allSatisfy({ (0...1).contains($0) }) else {
             throw ReplayError("at least one seed and budgets from 0 to 1 are needed")
         }
-        self.rows = rows
-        fitRows = fit
+        guard !options.knowsCosts || options.perturbation != .price10 else {
+            throw ReplayError("known costs do not go with price-x10: a change is not known beforehand")
+        }
+        self.rows = options.knowsCosts ? rows.map(\.withKnownCost) : rows
+        fitRows = options.knowsCosts ? fit?.map(\.withKnownCost) : fit
         self.options = options
         mostCost = all.map(\.llm.cost).max() ?? 0
     }

@@ -24,6 +24,8 @@ package struct ReplayReport: Hashable, Sendable, Codable {
     package var seeds = 0
     package var order = ReplayOrder.shuffled
     package var perturbation = ReplayPerturbation.none
+    /// Nothing that a gateway could do: see `ReplayOptions.knowsCosts`.
+    package var knowsCosts = false
     package var curve = Curve()
     /// The controller's gain over hindsight's, by budget.
     package var hindsightShare: [String: Double] = [:]
@@ -47,6 +49,7 @@ package struct ReplayReport: Hashable, Sendable, Codable {
         case spendShareMax = "spend_share_max"
         case explorationShare = "exploration_share"
         case traces = "lambda_trace"
+        case knowsCosts = "known_costs"
         case slmOnly = "slm_only"
         case llmOnly = "llm_only"
     }
@@ -59,6 +62,7 @@ package struct ReplayReport: Hashable, Sendable, Codable {
         seeds = try container.decode(Int.self, forKey: .seeds)
         order = try container.decode(ReplayOrder.self, forKey: .order)
         perturbation = try container.decode(ReplayPerturbation.self, forKey: .perturbation)
+        knowsCosts = try container.decode(Bool.self, forKey: .knowsCosts)
         hindsightShare = try container.decode([String: Double].self, forKey: .hindsightShare)
         recovery = try container.decode([String: Double].self, forKey: .recovery)
         spendShareMax = try container.decode(Double.self, forKey: .spendShareMax)
@@ -78,6 +82,7 @@ package struct ReplayReport: Hashable, Sendable, Codable {
         try container.encode(seeds, forKey: .seeds)
         try container.encode(order, forKey: .order)
         try container.encode(perturbation, forKey: .perturbation)
+        try container.encode(knowsCosts, forKey: .knowsCosts)
         try container.encode(hindsightShare, forKey: .hindsightShare)
         try container.encode(recovery, forKey: .recovery)
         try container.encode(spendShareMax, forKey: .spendShareMax)

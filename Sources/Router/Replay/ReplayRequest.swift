@@ -49,8 +49,8 @@ package struct ReplayRequest: Hashable, Sendable, Codable {
         queryFeatures = []
     }
 
-    /// The same with what its LLM's answer costs as what is expected of it: no forecast of costs could be better.
-    package var withKnownCost: ReplayRequest {
+    /// The same with what its LLM's answer costs as what is expected of it.
+    var withKnownCost: ReplayRequest {
         var request = self
         request.expectedCost = llm.cost
         return request

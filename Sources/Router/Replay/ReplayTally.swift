@@ -99,6 +99,7 @@ struct ReplayTally: Sendable {
         report.seeds = seeds
         report.order = options.order
         report.perturbation = options.perturbation
+        report.knowsCosts = options.knowsCosts
         report.curve = curve(own)
         report.baselines = baselines.mapValues { curve($0) }
         report.hindsightShare = shares(gains)

@@ -36,21 +36,19 @@ struct ReplayCommand: AsyncParsableCommand {
         guard (1...1000).contains(seeds) else { throw ValidationError("--seeds must be 1 to 1000") }
         guard (0...1).contains(rewardNoise) else { throw ValidationError("--reward-noise must be within 0 to 1") }
         guard !suite || plot == nil else { throw ValidationError("--plot is not for --suite") }
+        guard !suite || !knownCosts else { throw ValidationError("--known-costs is not for --suite") }
     }
 
     func run() async throws {
-        var rows = try await rows(file)
+        let rows = try await rows(file)
         var fitRows: [ReplayRequest]?
         if let fit { fitRows = try await self.rows(fit) }
-        if knownCosts {
-            rows = rows.map(\.withKnownCost)
-            fitRows = fitRows?.map(\.withKnownCost)
-        }
         var options = ReplayOptions()
         options.order = order
         options.perturbation = perturbation
         options.seeds = seeds
         options.rewardNoise = rewardNoise
+        options.knowsCosts = knownCosts
         if let budgets { options.budgets = try Self.budgets(budgets) }
         if suite { return try runSuite(rows, fitRows, options) }
         let report = try Self.run(rows, fitRows, options)

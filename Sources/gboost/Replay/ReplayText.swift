@@ -20,6 +20,7 @@ enum ReplayText {
         let facts = [
             "\(report.rows) requests, \(report.seeds) seeds, order \(report.order.rawValue)",
             report.perturbation == .none ? nil : report.perturbation.rawValue,
+            report.knowsCosts ? "costs known beforehand" : nil,
             "SLM alone \(number(report.slmOnly)), LLM alone \(number(report.llmOnly))",
             "most of a budget used \(number(report.spendShareMax))", "violations \(report.violations)",
             "explored \(number(report.explorationShare))",
