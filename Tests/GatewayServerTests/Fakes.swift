@@ -61,7 +61,7 @@ final class FakeLedger: SpendLedger {
     private static func budget(_ s: State) -> BudgetState {
         BudgetState(
             scope: "tenant:acme", period: "month:2026-11", limit: NanoUSD(s.limit), settled: NanoUSD(s.settled),
-            held: NanoUSD(s.held.values.reduce(0, +)), resetsAt: Date(timeIntervalSince1970: 1_796_083_200))
+            held: NanoUSD(s.held.values.reduce(0, +)), resetsAt: Date(timeIntervalSinceNow: 86_400))
     }
     func reserve(_ reservation: Reservation) async throws(LedgerUnavailable) -> ReservationOutcome {
         let outcome: ReservationOutcome? = state.withLock { s in

@@ -165,7 +165,7 @@ final class FakeRouterMemory: RouterMemory {
         let outcome = try #require(try await Self.outcome(fixture))
         #expect(outcome.p == 0.05 && outcome.cluster == AdaptiveController.cluster(depth: 1))
         #expect(abs((outcome.paid ?? 0) - 0.0013) < 1e-9)
-        #expect(outcome.period == "month:2026-11")
+        #expect(outcome.budget == "tenant:acme" && outcome.period == "month:2026-11")
         #expect(abs((outcome.remaining ?? 0) - 0.9987) < 1e-9)
         #expect(outcome.floor == nil)
         // This PRM looks at the SLM's own states: it cannot read what another wrote.
@@ -174,11 +174,30 @@ final class FakeRouterMemory: RouterMemory {
         for _ in 0..<300 {
             var poor = outcome
             poor.remaining = 0.0001
+            // Whatever day it is: with nothing of the month to come there would be nothing to save for.
+            poor.elapsed = 0
             try memory.add(poor, route: "math")
         }
         await fixture.services.learning.foldDirty()
         let next = try await DirectAnswerTests.post(fixture, Self.question)
         #expect(next.headers[.servedBy] == "slm")
+    }
+
+    @Test("a quarter passes as a month does, only slower; a budget without an end never does")
+    func elapsed() {
+        let now = Date(timeIntervalSince1970: 1_790_000_000)
+        func elapsed(_ period: String, daysLeft: Double?) -> Double {
+            BudgetState(
+                scope: "tenant:acme", period: period, limit: .zero, settled: .zero, held: .zero,
+                resetsAt: daysLeft.map { now.addingTimeInterval($0 * 86_400) }
+            ).elapsed(now)
+        }
+        #expect(abs(elapsed("day:2026-11-05", daysLeft: 0.25) - 0.75) < 1e-6)
+        #expect(abs(elapsed("week:2026-W45", daysLeft: 3.5) - 0.5) < 1e-6)
+        #expect(abs(elapsed("month:2026-11", daysLeft: 7.6) - 0.75) < 1e-6)
+        #expect(abs(elapsed("quarter:2026-Q4", daysLeft: 91.3 / 4) - 0.75) < 1e-6)
+        #expect(elapsed("quarter:2026-Q4", daysLeft: 92) == 0)
+        #expect(elapsed("total", daysLeft: nil) == 0)
     }
 
     @Test("the rest that an LLM wrote is read by a PRM that can read it, step by step as it stands in the answer")

@@ -122,24 +122,92 @@ import Testing
         return outcome
     }
 
+    private static func outcome(_ period: String, _ remaining: Double, elapsed: Double) -> RouterState.Outcome {
+        var outcome = RouterState.Outcome(
+            cluster: "", p: 0.5, gain: 0.4, baseCost: 0.0001, remaining: remaining, elapsed: elapsed)
+        outcome.period = period
+        return outcome
+    }
+
     @Test("an outcome of the next period turns the plan, one of the last period no longer moves λ")
     func periods() {
         var state = Self.state(budget: 0.02)
-        let outcome = { (period: String, remaining: Double) in
-            var outcome = RouterState.Outcome(
-                cluster: "", p: 0.5, gain: 0.4, baseCost: 0.0001, remaining: remaining, elapsed: 0.5)
-            outcome.period = period
-            return outcome
-        }
-        for _ in 0..<40 { state.update(outcome("month:2026-11", 0.01)) }
+        for index in 0..<40 { state.update(Self.outcome("month:2026-11", 0.01, elapsed: Double(index) / 40)) }
         let price = state.price
-        state.update(outcome("month:2026-12", 0.02))
+        state.update(Self.outcome("month:2026-12", 0.02, elapsed: 0.5))
         #expect(state.period == "month:2026-12")
         #expect(abs(state.plan.volume - 40) < 1e-6)
         #expect(abs(state.price / price - 1) < 0.25, "λ goes on")
         let before = state.price
-        state.update(outcome("month:2026-11", 0))
+        state.update(Self.outcome("month:2026-11", 0, elapsed: 0.5))
         #expect(state.price == before)
         #expect(state.period == "month:2026-12")
+    }
+
+    @Test(
+        "budgets of other windows neither turn the plan nor make its own late",
+        arguments: ["day:2026-11-05", "quarter:2026-Q4", "total", "week:2026-W45"])
+    func windows(other: String) {
+        var state = Self.state(budget: 0.02)
+        for index in 0..<40 { state.update(Self.outcome("month:2026-11", 0.01, elapsed: Double(index) / 1000)) }
+        for _ in 0..<20 {
+            let before = state.price
+            state.update(Self.outcome(other, 0.001, elapsed: 0.5))
+            #expect(state.price == before)
+            state.update(Self.outcome("month:2026-11", 0.01, elapsed: 0.08))
+            #expect(state.price != before)
+        }
+        #expect(state.period == "month:2026-11")
+        #expect(state.plan.volume == 1000)
+        #expect(abs(state.plan.seen.total - 80) < 1e-6)
+    }
+
+    @Test("a plan whose own window comes no more changes over to the other one, once, with its rate of requests")
+    func changeOver() {
+        var state = Self.state(budget: 0.02)
+        for index in 0..<80 { state.update(Self.outcome("month:2026-11", 0.01, elapsed: Double(index) / 1000)) }
+        for _ in 0..<29 { state.update(Self.outcome("week:2026-W45", 0.005, elapsed: 0.5)) }
+        #expect(state.period == "month:2026-11")
+        let price = state.price
+        state.update(Self.outcome("week:2026-W45", 0.005, elapsed: 0.5))
+        #expect(state.period == "week:2026-W45")
+        #expect(state.price != price)
+        #expect(abs(state.plan.volume - 100 / 0.099 * 7 / 30.4) < 1e-6)
+        #expect(abs(state.plan.seen.total - 1) < 1e-9)
+        // It stays there, though the month comes again, and turns with the week.
+        state.update(Self.outcome("month:2026-12", 0.01, elapsed: 0))
+        #expect(state.period == "week:2026-W45")
+        state.update(Self.outcome("week:2026-W46", 0.01, elapsed: 0))
+        #expect(state.period == "week:2026-W46")
+    }
+
+    @Test("a week that begins on another day than Monday is not late for a week that has a number")
+    func weeks() {
+        var state = Self.state(budget: 0.02)
+        for _ in 0..<3 {
+            state.update(Self.outcome("week:2026-W45", 0.01, elapsed: 0.1))
+            state.update(Self.outcome("week:2026-11-04", 0.01, elapsed: 0.1))
+        }
+        #expect(state.period == "week:2026-W45")
+        for _ in 0..<31 { state.update(Self.outcome("week:2026-11-04", 0.01, elapsed: 0.1)) }
+        #expect(state.period == "week:2026-11-04")
+        state.update(Self.outcome("week:2026-11-11", 0.01, elapsed: 0))
+        #expect(state.period == "week:2026-11-11")
+    }
+
+    @Test("a route that is begun amid a period does not take it for one in which nothing came so far")
+    func amid() {
+        var state = Self.state(budget: 0.02)
+        for index in 0...100 {
+            state.update(Self.outcome("month:2026-11", 0.01, elapsed: 0.5 + Double(index) / 1000))
+            if index == 0 { #expect(abs(state.plan.requestsLeft(elapsed: 0.5) - 525) < 1e-6) }
+        }
+        // A hundred requests in a tenth of the month.
+        #expect((380...430).contains(state.plan.requestsLeft(elapsed: 0.6)))
+        for index in 0..<400 {
+            state.update(Self.outcome("month:2026-11", 0.01, elapsed: 0.6 + Double(index) / 1000))
+        }
+        state.update(Self.outcome("month:2026-12", 0.02, elapsed: 0))
+        #expect((950...1050).contains(state.plan.volume), "\(state.plan.volume)")
     }
 }

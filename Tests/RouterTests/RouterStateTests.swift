@@ -73,6 +73,29 @@ import Testing
         }
     }
 
+    @Test("a state that an earlier version stored is read, without what it made of budgets in turn")
+    func earlierVersion() throws {
+        var kept = state()
+        let outcome = RouterState.Outcome(cluster: "", p: 0.5, gain: 0.4, baseCost: 0.01, remaining: 1.5, elapsed: 0.1)
+        for _ in 0..<5 { kept.update(outcome) }
+        let data = try JSONEncoder().encode(kept)
+        var fields = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+        fields["pools"] = nil
+        fields["pool"] = ["own": 1, "all": 200, "left": 150]
+        fields["period"] = "month:2026-11"
+        let earlier = try JSONSerialization.data(withJSONObject: fields)
+        var read = try JSONDecoder().decode(RouterState.self, from: earlier)
+        #expect(read.updates == 5 && read.period == "month:2026-11")
+        #expect(abs(read.price / kept.price - 1) < 1e-12)
+        var next = outcome
+        next.budget = "tenant:acme"
+        next.period = "month:2026-11"
+        read.update(next)
+        #expect(read.budgetShare(of: BudgetName(next)) == 1)
+        #expect(read.price != kept.price)
+        #expect(abs(read.plan.seen.total - 6) < 1e-9)
+    }
+
     @Test("λ and what was learned are carried over the turn of a period; what was seen of it becomes the forecast")
     func turn() {
         var state = state()

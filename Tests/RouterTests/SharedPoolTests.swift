@@ -40,7 +40,7 @@ import Testing
             outcome.remaining = left
             states[place].update(outcome)
         }
-        return (empty, halves, states.map(\.budgetShare))
+        return (empty, halves, states.map { $0.budgetShare(of: BudgetName(scope: nil, period: nil)) })
     }
 
     @Test("a route alone with its budget plans with all of it")

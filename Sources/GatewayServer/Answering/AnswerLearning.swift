@@ -72,6 +72,7 @@ struct AnswerLearning {
             outcome.read = read
         }
         outcome.spent = calls.reduce(lost) { $0 + $1.cost }
+        outcome.budget = budget?.scope
         outcome.period = budget?.period
         outcome.floor = settings.target == .floor ? settings.qualityFloor : nil
         outcome.stepGains = stepGains.isEmpty ? nil : stepGains
@@ -82,14 +83,7 @@ struct AnswerLearning {
 extension BudgetState {
     /// Which share of the period has passed; 0 for one without an end, which is to last as long again from now on.
     func elapsed(_ now: Date) -> Double {
-        let days: Double =
-            switch period.prefix(while: { $0 != ":" }) {
-            case "day": 1
-            case "week": 7
-            case "month": 30.4
-            default: 0
-            }
-        guard let resetsAt, days > 0 else { return 0 }
+        guard let resetsAt, let days = PeriodKind(period).days else { return 0 }
         return min(max(1 - resetsAt.timeIntervalSince(now) / (days * 86_400), 0), 1)
     }
 }

@@ -35,6 +35,8 @@ package struct PacingPlan: Hashable, Sendable, Codable {
     private var window = Array(repeating: 0.0, count: DemandProfile.bins)
     /// Log-odds that requests come in no particular order.
     package private(set) var belief = PacingPlan.initialBelief
+    /// Which share of the period had passed when its first request was seen; nil: it was seen from its beginning on.
+    private var begun: Double?
 
     package init(population: DemandProfile, volume: Double) {
         self.population = population.normalized
@@ -43,8 +45,17 @@ package struct PacingPlan: Hashable, Sendable, Codable {
 
     /// A new period: what was seen of the last one is the forecast of its volume.
     package mutating func turn() {
-        if seen.total > 0 { volume = seen.total }
+        if seen.total > 0 { volume = begun == nil ? seen.total : rate(elapsed: 1) }
         seen = DemandProfile()
+        begun = nil
+    }
+
+    /// Begins amid a period, of which nothing was seen so far.
+    /// - Parameter volume: requests expected in all of it; nil: as many as were.
+    mutating func begin(elapsed: Double, volume: Double? = nil) {
+        self.volume = max(volume ?? self.volume, 1)
+        seen = DemandProfile()
+        begun = elapsed > 0 ? min(elapsed, 1) : nil
     }
 
     /// Takes in a request, paid for or not.
@@ -69,10 +80,14 @@ package struct PacingPlan: Hashable, Sendable, Codable {
     /// - Parameter elapsed: which share of a period's requests usually has come by now.
     package func requestsLeft(elapsed: Double) -> Double {
         let elapsed = min(max(elapsed, 0), 1)
-        // As many as came for the share of time, with the forecast as evidence of its own.
+        return max(rate(elapsed: elapsed) * (1 - elapsed), 0)
+    }
+
+    /// Requests of a whole period: as many as came for the share of time, with the forecast as evidence of its own.
+    func rate(elapsed: Double) -> Double {
+        let elapsed = min(max(elapsed, 0), 1)
         let evidence = Self.volumeWeight
-        let rate = (evidence + seen.total) / (evidence / volume + elapsed)
-        return max(rate * (1 - elapsed), 0)
+        return (evidence + seen.total) / (evidence / volume + elapsed - min(begun ?? 0, elapsed))
     }
 
     /// What the requests still to come cost, in mean answers, where each is paid whose gain is worth `price` a mean

@@ -25,8 +25,13 @@ package struct RouterState: Hashable, Sendable, Codable {
     private var stepGain = LearnedMean()
     /// Of the reward model on what the LLM wrote; nil: nothing was read.
     private var reader: ReaderBias?
-    /// This route's part in its budget; nil in a state of an earlier version, until its next outcome.
-    private var pool: SharedPool?
+    /// This route's part in its budgets; nil until its first outcome, also where an earlier version stored the state:
+    /// that one took budgets for each other.
+    private var pools: BudgetPools?
+    /// Outcomes of other kinds of periods since the last one of the plan's kind; nil: none.
+    private var strangers: Int?
+    /// Requests of a whole period, as the last outcome of the plan's own had it.
+    private var rate: Double?
 
     /// - Parameters:
     ///   - budget: of a period, in USD; λ starts at the price at which the calibration set's demand costs that much.
@@ -53,6 +58,10 @@ package struct RouterState: Hashable, Sendable, Codable {
     /// From so many requests of its own on, λ may move around what those say, not around where it started.
     private static let ownRequests = 100
     private static let stepGainPrior = 20.0
+    /// After so many outcomes of other kinds of periods the plan's own does not come any more.
+    private static let mostStrangers = 30
+    /// What a period without an end counts for where lengths are compared: its volume is that of a month.
+    private static let endlessDays = 30.4
 
     /// λ: gain per dollar.
     package var shadowPrice: Double { price / max(costs.meanAnswer, 1e-12) }
@@ -88,7 +97,10 @@ package struct RouterState: Hashable, Sendable, Codable {
         package var remaining: Double?
         /// Which share of the period has passed.
         package var elapsed: Double
-        /// The budget's period; an outcome of an earlier one than the state's teaches gains and costs only.
+        /// Whose budget that is, and for what, such as "tenant:acme model:gpt-*"; nil: there is only one.
+        package var budget: String?
+        /// The budget's period. An outcome of an earlier one than the plan's, or of another kind, teaches gains and
+        /// costs only.
         package var period: String?
         /// Where the route keeps to a mean quality instead of a budget: that.
         package var floor: Double?
@@ -115,7 +127,7 @@ package struct RouterState: Hashable, Sendable, Codable {
     package mutating func update(_ outcome: Outcome) {
         guard outcome.p.isFinite, outcome.gain.isFinite, outcome.baseCost.isFinite, outcome.baseCost >= 0
         else { return }
-        let isLate = turn(to: outcome.period)
+        let isPlanned = turn(to: outcome)
         let drift = gains.drift
         plan.observe(
             p: outcome.p, gain: outcome.gain - drift, relativeCost: outcome.baseCost / max(costs.meanAnswer, 1e-12))
@@ -125,11 +137,14 @@ package struct RouterState: Hashable, Sendable, Codable {
         }
         for gain in outcome.stepGains ?? [] where gain.isFinite { stepGain.observe(min(max(gain, -1), 1)) }
         updates += 1
-        if let remaining = outcome.remaining, !isLate { share(remaining, outcome) }
+        if isPlanned, outcome.period != nil {
+            rate = outcome.isEndless ? plan.volume : plan.rate(elapsed: outcome.elapsed)
+        }
+        if let remaining = outcome.remaining { share(remaining, outcome) }
         if let floor = outcome.floor {
             movePrice(floor: floor)
-        } else if let remaining = outcome.remaining, !isLate {
-            movePrice(remaining: remaining, elapsed: outcome.elapsed)
+        } else if let remaining = outcome.remaining, isPlanned {
+            movePrice(remaining: remaining, outcome)
         }
         if updates == Self.ownRequests { initialPrice = max(price, Self.leastPrice) }
     }
@@ -141,26 +156,42 @@ package struct RouterState: Hashable, Sendable, Codable {
             min(max(read, 0), 1), expected: gains.success(min(max(outcome.p, 0), 1), cluster: outcome.cluster))
     }
 
-    /// Of what is left of the budget, the part that this route plans with; the rest is for others who share it.
-    package var budgetShare: Double { pool?.share ?? 1 }
+    /// Of what is left of a budget, the part that this route plans with; the rest is for others who share it.
+    func budgetShare(of budget: BudgetName) -> Double { pools?.share(of: budget) ?? 1 }
 
     private mutating func share(_ remaining: Double, _ outcome: Outcome) {
         let unit = max(costs.meanAnswer, 1e-12)
-        pool = pool ?? SharedPool()
-        pool?.observe(spent: (outcome.spent ?? outcome.paid ?? 0) / unit, remaining: remaining / unit)
+        pools = pools ?? BudgetPools()
+        pools?.observe(
+            spent: (outcome.spent ?? outcome.paid ?? 0) / unit, remaining: remaining / unit, of: BudgetName(outcome))
     }
 
-    /// Begins a later period. True: the outcome is of an earlier one, so that what was left then says nothing now.
-    private mutating func turn(to period: String?) -> Bool {
-        guard let period, period != self.period else { return false }
-        guard let current = self.period else {
-            self.period = period
-            return false
+    /// Begins a later period of the plan's kind. Labels of other kinds are neither earlier nor later: a plan is about
+    /// the kind that it was begun with, and about another only once that one has not come for long.
+    /// - Returns: whether the outcome is of the plan's period, so that what was left then says something now.
+    private mutating func turn(to outcome: Outcome) -> Bool {
+        guard let label = outcome.period else { return true }
+        guard let current = period else {
+            period = label
+            plan.begin(elapsed: outcome.elapsed)
+            return true
         }
-        if period < current { return true }
-        self.period = period
-        turn()
-        return false
+        let (kind, planned) = (PeriodKind(label), PeriodKind(current))
+        guard kind == planned else {
+            strangers = (strangers ?? 0) + 1
+            guard strangers ?? 0 >= Self.mostStrangers else { return false }
+            let lengths = (kind.days ?? Self.endlessDays) / (planned.days ?? Self.endlessDays)
+            plan.begin(elapsed: outcome.elapsed, volume: (rate ?? plan.volume) * lengths)
+            (period, strangers, rate) = (label, nil, nil)
+            return true
+        }
+        guard label >= current else { return false }
+        strangers = nil
+        if label > current {
+            period = label
+            plan.turn()
+        }
+        return true
     }
 
     /// The share of the doubt that an LLM-written step removes, from a route's prior and what was seen.
@@ -174,12 +205,23 @@ package struct RouterState: Hashable, Sendable, Codable {
         move(min(max((quality - floor) / Self.floorGap, -1), 1))
     }
 
-    private mutating func movePrice(remaining: Double, elapsed: Double) {
-        let left = plan.requestsLeft(elapsed: elapsed)
+    /// One λ serves all budgets, so each of the plan's kind has a say as often as requests come under it: what is left
+    /// of the owner's tightest against what the owner's part of the requests to come would cost. So neither does one
+    /// budget that is used up stop everybody's requests, nor is one that is hardly used taken for everybody's.
+    private mutating func movePrice(remaining: Double, _ outcome: Outcome) {
+        let budget = BudgetName(outcome)
         let factor = costs.factor
+        let left = budgetShare(of: budget) * max(remaining, 0) / max(costs.meanAnswer, 1e-12)
+        let means = min(left, pools?.least(beside: budget) ?? left)
+        // There is nothing to pay with, at any price: the price is for those who can.
+        if means < factor, pools?.canPay(factor, beside: budget) == true { return }
         // At a cost factor of 10 an answer costs ten units: it is worth it at a tenth of the price.
-        let demand = factor * plan.demand(price: price * factor, requestsLeft: left, shift: gains.drift)
-        let means = budgetShare * max(remaining, 0) / max(costs.meanAnswer, 1e-12)
+        let (worth, shift) = (price * factor, gains.drift)
+        let ahead =
+            outcome.isEndless
+            ? plan.usualDemand(price: worth, shift: shift)
+            : plan.demand(price: worth, requestsLeft: plan.requestsLeft(elapsed: outcome.elapsed), shift: shift)
+        let demand = factor * ahead * (pools?.requestShare(of: budget) ?? 1)
         guard demand > 0 || means > 0 else { return }
         let gap = log((demand + 0.01) / (means + 0.01))
         move(min(max(gap, -Self.mostGap), Self.mostGap))
@@ -193,6 +235,11 @@ package struct RouterState: Hashable, Sendable, Codable {
     /// A new period begins: λ and what was learned go on.
     package mutating func turn() {
         plan.turn()
-        pool?.turn()
+        pools?.turn()
     }
+}
+
+extension RouterState.Outcome {
+    /// Of a budget without an end: what is left is to last for as many requests as usual from now on.
+    fileprivate var isEndless: Bool { period.map { PeriodKind($0).days == nil } ?? false }
 }

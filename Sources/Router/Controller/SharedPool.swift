@@ -17,7 +17,7 @@ package struct SharedPool: Hashable, Sendable, Codable {
     private var own = 0.0
     private var all = 0.0
     /// Left after the request before, in mean answers.
-    private var left: Double?
+    private(set) var left: Double?
 
     package init() {}
 
@@ -31,6 +31,12 @@ package struct SharedPool: Hashable, Sendable, Codable {
         guard let left, remaining - left < Self.mostGrowth else { return }
         own = own * LearnedMean.forgetting + max(spent, 0)
         all = all * LearnedMean.forgetting + left - remaining
+    }
+
+    /// The route spent this where another budget of the owner was the tightest. Where it did not fall on this one too,
+    /// as with another tag's, the route's part comes out too large, and at most all.
+    mutating func spendBeside(_ spent: Double) {
+        if left != nil { own += max(spent, 0) }
     }
 
     /// A period begins: what is left from now on is of another one.

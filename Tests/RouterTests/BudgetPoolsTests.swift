@@ -1,0 +1,182 @@
+import Foundation
+import Testing
+
+@testable import Router
+
+@Suite struct BudgetPoolsTests {
+    private static let unit = 0.01
+    private static let requests = 1000
+    private static let period = "month:2026-11"
+
+    /// Answers paid for by each budget and in each quarter of the month, and how much of it had passed when a budget
+    /// was gone.
+    private struct Month {
+        var paid: [Int]
+        var quarters = [0, 0, 0, 0]
+        var empty: [Double?]
+        var state: RouterState
+    }
+
+    private static func state(answers: Double, random: inout SeededGenerator) -> RouterState {
+        var population = DemandProfile()
+        for _ in 0..<400 {
+            let p = Double.random(in: 0..<1, using: &random)
+            population.add(p: p, gain: 0.9 - p, relativeCost: 1)
+        }
+        return RouterState(
+            gains: GainModel(success: 0.9), costs: CostModel(meanAnswer: unit),
+            plan: PacingPlan(population: population, volume: Double(requests)), budget: answers * unit)
+    }
+
+    private static func name(_ scope: String) -> BudgetName { BudgetName(scope: scope, period: period) }
+
+    private static func outcome(_ p: Double, _ budget: String, left: Double, elapsed: Double) -> RouterState.Outcome {
+        var outcome = RouterState.Outcome(
+            cluster: "", p: p, gain: 0.9 - p, baseCost: unit, remaining: left * unit, elapsed: elapsed)
+        outcome.budget = budget
+        outcome.period = period
+        return outcome
+    }
+
+    /// A month in which keys take turns, or come by chance, each with a budget of so many answers.
+    private static func month(
+        keys limits: [Double], seed: UInt64, requests: Int = BudgetPoolsTests.requests, byChance: Bool = false
+    ) -> Month {
+        var random = SeededGenerator(seed: seed)
+        var month = Month(
+            paid: Array(repeating: 0, count: limits.count), empty: Array(repeating: nil, count: limits.count),
+            state: Self.state(answers: limits[0], random: &random))
+        var left = limits
+        for index in 0..<requests {
+            let key = byChance ? Int.random(in: 0..<limits.count, using: &random) : index % limits.count
+            let p = Double.random(in: 0..<1, using: &random)
+            let elapsed = Double(index) / Double(requests)
+            var paid: Double?
+            if 0.9 - p > month.state.price, left[key] >= 1 {
+                left[key] -= 1
+                month.paid[key] += 1
+                month.quarters[4 * index / requests] += 1
+                paid = unit
+            }
+            if left[key] < 1, month.empty[key] == nil { month.empty[key] = elapsed }
+            var outcome = Self.outcome(p, "key:\(key)", left: left[key], elapsed: elapsed)
+            outcome.paid = paid
+            month.state.update(outcome)
+        }
+        return month
+    }
+
+    @Test("of two keys with budgets of their own neither's money is what others spent of the other's")
+    func apart() {
+        var random = SeededGenerator(seed: 7)
+        var state = Self.state(answers: 1000, random: &random)
+        for index in 0..<200 {
+            let key = index % 2
+            state.update(
+                Self.outcome(0.95, "key:\(key)", left: key == 0 ? 1000 : 500, elapsed: Double(index) / 1000))
+        }
+        #expect(state.budgetShare(of: Self.name("key:0")) == 1)
+        #expect(state.budgetShare(of: Self.name("key:1")) == 1)
+    }
+
+    @Test(
+        "a route whose callers have budgets of their own spends them, over the month", arguments: [1, 2, 3] as [UInt64])
+    func keys(seed: UInt64) {
+        let month = Self.month(keys: [150, 75], seed: seed)
+        #expect(month.paid[0] > 90 && month.paid[1] > 55, "\(month.paid)")
+        #expect(month.empty[0] ?? 1 > 0.8, "\(month.empty)")
+        #expect(month.empty[1] ?? 1 > 0.55, "\(month.empty)")
+    }
+
+    @Test(
+        "a key that has used up its budget does not stop what the others pay for", arguments: [1, 2, 3] as [UInt64])
+    func usedUp(seed: UInt64) {
+        let month = Self.month(keys: [0.5, 60, 60, 60], seed: seed)
+        #expect(month.paid[0] == 0)
+        #expect(month.paid.reduce(0, +) > 140, "\(month.paid)")
+        #expect(month.quarters.allSatisfy { $0 > 20 }, "\(month.quarters)")
+    }
+
+    @Test(
+        "more keys than are told apart do not spend in a week what is to last a month", arguments: [1, 2] as [UInt64])
+    func many(seed: UInt64) {
+        let month = Self.month(
+            keys: Array(repeating: 7, count: 4 * BudgetPools.mostOwners), seed: seed, requests: 2000, byChance: true)
+        #expect(month.paid.reduce(0, +) > 480, "\(month.quarters)")
+        #expect(month.quarters[0] < 170 && month.quarters[3] > 90, "\(month.quarters)")
+    }
+
+    @Test(
+        "a budget for the paid model, which unpaid requests do not tell of, lasts the month",
+        arguments: [1, 2, 3] as [UInt64])
+    func model(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        var state = Self.state(answers: 400, random: &random)
+        var (all, model) = (400.0, 60.0)
+        var quarters = [0, 0, 0, 0]
+        for index in 0..<Self.requests {
+            let p = Double.random(in: 0..<1, using: &random)
+            let pays = 0.9 - p > state.price && model >= 1
+            if pays {
+                (all, model) = (all - 1, model - 1)
+                quarters[4 * index / Self.requests] += 1
+            }
+            var outcome = Self.outcome(
+                p, pays ? "tenant:acme model:gpt-*" : "tenant:acme", left: pays ? model : all,
+                elapsed: Double(index) / Double(Self.requests))
+            outcome.paid = pays ? Self.unit : nil
+            state.update(outcome)
+        }
+        // The route alone spends both: what was paid under the one is not others' spending of the other.
+        for scope in ["tenant:acme", "tenant:acme model:gpt-*"] {
+            #expect(state.budgetShare(of: Self.name(scope)) > 0.9)
+        }
+        #expect(quarters.allSatisfy { (5...30).contains($0) }, "\(quarters)")
+    }
+
+    @Test("what others spent of a budget still counts where another one came between, and a late outcome does not")
+    func shared() {
+        var pools = BudgetPools()
+        pools.observe(spent: 0, remaining: 100, of: Self.name("team:a"))
+        pools.observe(spent: 5, remaining: 900, of: Self.name("team:b"))
+        pools.observe(spent: 1, remaining: 80, of: Self.name("team:a"))
+        #expect(abs(pools.share(of: Self.name("team:a")) - 4.0 / 23) < 1e-9)
+        #expect(pools.share(of: Self.name("team:b")) == 1)
+        let before = pools
+        pools.observe(spent: 0, remaining: 10, of: BudgetName(scope: "team:a", period: "month:2026-10"))
+        #expect(pools.share(of: Self.name("team:a")) == before.share(of: Self.name("team:a")))
+        // The next month's money is not compared with this one's.
+        pools.observe(spent: 0, remaining: 40, of: BudgetName(scope: "team:a", period: "month:2026-12"))
+        #expect(pools.share(of: Self.name("team:a")) == before.share(of: Self.name("team:a")))
+    }
+
+    @Test("however many keys and budgets there are, what is kept of them stays small")
+    func bounded() throws {
+        var pools = BudgetPools()
+        for key in 0..<500 {
+            for model in 0..<10 {
+                pools.observe(spent: 1.0 / 3, remaining: 1000.0 / 7, of: Self.name("key:\(key) model:m\(model)"))
+            }
+        }
+        #expect(try JSONEncoder().encode(pools).count < 20_000)
+        #expect(pools.requestShare(of: Self.name("key:499")) > 0)
+        #expect(pools.share(of: Self.name("key:499 model:m9")) == 1)
+        let stored = try JSONDecoder().decode(BudgetPools.self, from: JSONEncoder().encode(pools))
+        #expect(stored == pools)
+    }
+
+    @Test("a budget without an end plans for a period's usual requests from now on, however many have come")
+    func endless() {
+        var random = SeededGenerator(seed: 4)
+        var state = Self.state(answers: 400, random: &random)
+        let start = state.price
+        for _ in 0..<2000 {
+            var outcome = Self.outcome(
+                Double.random(in: 0..<1, using: &random), "tenant:acme", left: 400, elapsed: 0)
+            outcome.period = "total"
+            state.update(outcome)
+        }
+        #expect(abs(log(state.price / start)) < 0.25, "\(state.price) of \(start)")
+        #expect(state.plan.volume == Double(Self.requests))
+    }
+}
