@@ -124,6 +124,16 @@ extension AdminStore {
         }
     }
 
+    /// Sets several rate limits, or none of them.
+    package func setLimits(_ drafts: [LimitDraft]) async throws(LedgerError) -> [LimitInfo] {
+        try await together(drafts) { store, draft in try await store.setLimit(draft) }
+    }
+
+    /// Takes several rate limits away, or none of them.
+    package func removeLimits(_ drafts: [LimitDraft]) async throws(LedgerError) -> [LimitInfo] {
+        try await together(drafts) { store, draft in try await store.removeLimit(draft) }
+    }
+
     /// A tenant's rate limits.
     package func limits(tenant: String) async throws(LedgerError) -> [LimitInfo] {
         try await reading { transaction in
@@ -132,6 +142,20 @@ extension AdminStore {
     }
 
     // MARK: -
+
+    private func together(
+        _ drafts: [LimitDraft], _ change: (AdminStore, LimitDraft) async throws -> LimitInfo
+    ) async throws(LedgerError) -> [LimitInfo] {
+        try await translated {
+            try await inOneTransaction { store in
+                // Calls lock several of them in an order of their own.
+                if drafts.count > 1 { try await store.lockBudgets(of: drafts.map(\.tenant)) }
+                var limits: [LimitInfo] = []
+                for draft in drafts { limits.append(try await change(store, draft)) }
+                return limits
+            }
+        }
+    }
 
     private func limits(of tenant: TenantInfo, _ transaction: PostgresTransaction) async throws -> [LimitInfo] {
         try await transaction.query(

@@ -105,7 +105,7 @@ extension AdminStore {
             let cap = try await cap(tenant, month: span.name, transaction)
             let chargeback = try await chargeback(tenant, (span.start, span.end), transaction)
             return SpendReport(
-                tenant: name, month: span.name, by: grouping, limitNanoUSD: cap?.limit,
+                tenant: tenant.name, month: span.name, by: grouping, limitNanoUSD: cap?.limit,
                 settledNanoUSD: settled.rawValue, heldNanoUSD: cap?.held ?? 0, rows: rows,
                 chargebackNanoUSD: try Self.total(chargeback), chargebackRows: chargeback[grouping] ?? [])
         }
@@ -180,16 +180,24 @@ extension AdminStore {
         else { throw LedgerError(.invalid, field: "month", "\(month) is not a month like 2026-11") }
     }
 
-    /// A month's name, first moment and end in the tenant's time zone; the current month when none is named.
+    /// A month's name, first moment and end in the tenant's time zone; the current month when none is named. A closed
+    /// month is what it was closed as, and the one after it begins at its end: a tenant may have moved to another zone,
+    /// and no hour is in two months or in none.
     func monthSpan(
         _ month: String?, _ tenant: TenantInfo, _ transaction: PostgresTransaction
     ) async throws -> (name: String, start: Date, end: Date) {
         let rows = try await transaction.query(
             """
-            select to_char(m, 'YYYY-MM') as name, gboost_instant(m, \(tenant.timeZone)) as first,
-              gboost_instant(m + interval '1 month', \(tenant.timeZone)) as last
+            select to_char(m, 'YYYY-MM') as name,
+              coalesce(c.first, p.last, gboost_instant(m, \(tenant.timeZone))) as first,
+              coalesce(c.last, gboost_instant(m + interval '1 month', \(tenant.timeZone))) as last
             from (select coalesce(to_timestamp(\(optional: month), 'YYYY-MM')::timestamp,
               date_trunc('month', now() at time zone \(tenant.timeZone))) as m) x
+            left join lateral (select (s.document::jsonb ->> 'from')::timestamptz as first,
+                (s.document::jsonb ->> 'until')::timestamptz as last from statements s
+              where s.tenant_id = \(tenant.id) and s.month = to_char(m, 'YYYY-MM')) c on true
+            left join lateral (select (s.document::jsonb ->> 'until')::timestamptz as last from statements s
+              where s.tenant_id = \(tenant.id) and s.month = to_char(m - interval '1 month', 'YYYY-MM')) p on true
             """
         ).rows
         guard let row = rows.first else { throw LedgerError(.database, "no month") }

@@ -9,6 +9,7 @@ package struct TenantInfo: Sendable, Codable, Hashable {
     package var timeZone: String
     package var createdAt: Date
     package var suspendedAt: Date?
+    package var deletedAt: Date?
     /// So many days texts of its paid calls are kept, encrypted; nil: none is.
     package var captureDays: Int?
     /// So many seconds answers of paid models are kept in memory for the same request; nil: not at all.
@@ -22,6 +23,7 @@ package struct TenantInfo: Sendable, Codable, Hashable {
         timeZone = try row.get("time_zone")
         createdAt = try row.get("created_at")
         suspendedAt = try row.getOptional("suspended_at")
+        deletedAt = try row.getOptional("deleted_at")
     }
 }
 
@@ -63,15 +65,16 @@ extension AdminStore {
         }
     }
 
-    /// All tenants by name.
-    package func tenants() async throws(LedgerError) -> [TenantInfo] {
+    /// All tenants by name; or those that were deleted.
+    package func tenants(deleted: Bool = false) async throws(LedgerError) -> [TenantInfo] {
         try await reading { transaction in
-            try await transaction.query("select * from tenants where deleted_at is null order by name").rows
-                .map { try TenantInfo($0) }
+            try await transaction.query(
+                "select * from tenants where (deleted_at is not null) = \(deleted) order by name, id"
+            ).rows.map { try TenantInfo($0) }
         }
     }
 
-    /// The tenant of that name.
+    /// The tenant of that name; a deleted one by its number, "#7".
     package func tenant(named name: String) async throws(LedgerError) -> TenantInfo {
         try await reading { try await tenant(name, $0) }
     }
@@ -110,8 +113,9 @@ extension AdminStore {
     }
 
     /// Deletes a tenant: keys stop working, nothing is told to its destinations, and its name is free again; ledger and
-    /// audit stay.
-    package func deleteTenant(_ name: String) async throws(LedgerError) {
+    /// audit stay, and reports and statements know it by its number from then on.
+    @discardableResult
+    package func deleteTenant(_ name: String) async throws(LedgerError) -> TenantInfo {
         try await changing { transaction in
             let before = try await lockedTenant(name, transaction)
             _ = try await transaction.query("update tenants set deleted_at = now() where id = \(before.id)")
@@ -119,6 +123,7 @@ extension AdminStore {
                 "update api_keys set revoked_at = now() where tenant_id = \(before.id) and revoked_at is null")
             _ = try await transaction.query("delete from destinations where tenant_id = \(before.id)")
             try await note("tenant.delete", (name, before.id), before: before, transaction)
+            return before
         }
     }
 
@@ -195,21 +200,38 @@ extension AdminStore {
 
     // MARK: - For the other files
 
+    /// For what only reads. A deleted tenant is named by its number, "#7", as its name may be another's by now; no name
+    /// has a '#'.
     func tenant(_ name: String, _ transaction: PostgresTransaction) async throws -> TenantInfo {
         let rows = try await transaction.query(
-            "select * from tenants where name = \(name) and deleted_at is null"
+            """
+            select * from tenants where name = \(name) and deleted_at is null
+              or id = \(optional: Self.deletedNumber(name)) and deleted_at is not null
+            """
         ).rows
         guard let row = rows.first else { throw LedgerError(.notFound, field: "tenant", "there is no tenant \(name)") }
         return try TenantInfo(row)
     }
 
     /// Changes to one tenant happen one after the other.
-    func lockedTenant(_ name: String, _ transaction: PostgresTransaction) async throws -> TenantInfo {
+    /// - Parameter orDeleted: whether a deleted one is found too, by its number: only where it gets nothing new.
+    func lockedTenant(
+        _ name: String, orDeleted: Bool = false, _ transaction: PostgresTransaction
+    ) async throws -> TenantInfo {
+        let deleted = orDeleted ? Self.deletedNumber(name) : nil
         let rows = try await transaction.query(
-            "select * from tenants where name = \(name) and deleted_at is null for no key update"
+            """
+            select * from tenants where name = \(name) and deleted_at is null
+              or id = \(optional: deleted) and deleted_at is not null for no key update
+            """
         ).rows
         guard let row = rows.first else { throw LedgerError(.notFound, field: "tenant", "there is no tenant \(name)") }
         return try TenantInfo(row)
+    }
+
+    private static func deletedNumber(_ name: String) -> Int64? {
+        guard name.hasPrefix("#"), let number = Int64(name.dropFirst()), "#\(number)" == name else { return nil }
+        return number
     }
 
     func teamID(_ name: String, tenant: TenantInfo, _ transaction: PostgresTransaction) async throws -> Int64 {

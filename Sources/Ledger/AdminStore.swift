@@ -68,17 +68,19 @@ extension AdminStore {
     }
 
     /// Several changes that come about together or not at all: those made by the store that `body` is given. Each sees
-    /// what the ones before it did.
+    /// what the ones before it did. Errors of `body`'s own are passed on as they are.
     package func inOneTransaction<R: Sendable>(
         _ body: (AdminStore) async throws -> R
     ) async throws -> R {
-        try await pool.transaction { transaction in
-            // One at a time: they lock tenants in an order of their own.
-            _ = try await transaction.query("select pg_advisory_xact_lock(7161021, 3)")
-            var store = self
-            store.transaction = transaction
-            return try await body(store)
-        }
+        do {
+            return try await pool.transaction { transaction in
+                // One at a time: they lock tenants in an order of their own.
+                _ = try await transaction.query("select pg_advisory_xact_lock(7161021, 3)")
+                var store = self
+                store.transaction = transaction
+                return try await body(store)
+            }
+        } catch let error as PostgresError { throw LedgerError(error) }
     }
 
     /// Locks some tenants, their budgets and these budgets' latest periods, for several changes of budgets in one

@@ -15,6 +15,11 @@ extension PostgresLedger {
     private static let recoveryMargin = "1 hour"
     private static let partitionInterval = Duration.seconds(6 * 3600)
     private static let rollInterval = Duration.seconds(600)
+    /// Finished holds, and texts that may be large, that are deleted in one commit.
+    private static let holdsACommit: Int32 = 20_000
+    private static let textsACommit: Int32 = 2_000
+    /// Commits of one kind, one after another: twenty million texts.
+    private static let expiryCommits = 10_000
 
     /// Heartbeat, journal, recovery, partitions and finished days, until the task is cancelled.
     package func run() async {
@@ -31,9 +36,7 @@ extension PostgresLedger {
                     _ = await self.recover()
                 }
             }
-            group.addTask {
-                await self.repeating(Self.partitionInterval) { await self.keepPartitions() }
-            }
+            group.addTask { await self.keepingPartitions() }
             group.addTask { await self.repeating(Self.rollInterval) { await self.rollDays() } }
         }
     }
@@ -42,7 +45,7 @@ extension PostgresLedger {
     /// - Parameter end: when to leave the rest of the holds for later; nil: never.
     func catchUp(until end: ContinuousClock.Instant? = nil) async -> Bool {
         guard await beat(), await replay(), await recover(until: end) != nil else { return false }
-        await keepPartitions()
+        await makePartitions()
         isRecovered.withLock { $0 = true }
         return true
     }
@@ -222,27 +225,71 @@ extension PostgresLedger {
         }
     }
 
-    /// Makes the partitions of the months to come, and drops those that retention has run out for.
+    /// The first time once this gateway has caught up: no start waits for all that has expired meanwhile.
+    private func keepingPartitions() async {
+        let start = ContinuousClock.now
+        while !isRecovered.withLock({ $0 }), ContinuousClock.now - start < Self.partitionInterval {
+            do { try await Task.sleep(for: configuration.replayInterval) } catch { return }
+        }
+        while !Task.isCancelled {
+            await keepPartitions()
+            do { try await Task.sleep(for: Self.partitionInterval) } catch { return }
+        }
+    }
+
+    /// Makes the partitions of the months to come, and drops what retention has run out for. Each by itself: a reader
+    /// of a month that is to go must not keep texts from being deleted.
     func keepPartitions() async {
+        await makePartitions()
+        await dropPartitions()
+        await delete("texts", each: Self.textsACommit) { "select gboost_expire_texts(\($0)) as gone" }
+        await delete("finished holds", each: Self.holdsACommit) { "select gboost_expire_holds(\($0)) as gone" }
+    }
+
+    private var upkeep: PostgresPool { pools.upkeep ?? pool }
+
+    private func makePartitions() async {
+        do { _ = try await pool.query("select gboost_ensure_partitions()") } catch {
+            logger.warning("partitions are not kept", metadata: ["reason": "\(error)"])
+        }
+    }
+
+    private func dropPartitions() async {
         do {
-            _ = try await pool.query("select gboost_ensure_partitions()")
-            let dropped = try await pool.query("select gboost_expire() as dropped").rows.first
-            _ = try await pool.query("select gboost_expire_texts()")
+            let dropped = try await upkeep.query("select gboost_expire() as dropped").rows.first
             let names = try dropped?.get("dropped", as: [String].self) ?? []
             guard !names.isEmpty else { return }
             logger.notice("retention has run out", metadata: ["dropped": "\(names)"])
             // A drop explains what is missing once its event is sealed: not a second later than need be.
             _ = try? await AuditStore(pool: pool).seal()
         } catch {
-            logger.warning("partitions are not kept", metadata: ["reason": "\(error)"])
+            logger.warning("partitions are not dropped", metadata: ["reason": "\(error)"])
         }
+    }
+
+    /// Deletes what is over, some in each commit, until nothing is left; where so many take too long, half as many.
+    private func delete(_ what: String, each most: Int32, _ statement: (Int32) -> PostgresStatement) async {
+        var limit = most
+        for _ in 0..<Self.expiryCommits {
+            do throws(PostgresError) {
+                let row = try await pool.query(statement(limit)).rows.first
+                guard try row?.get("gone", as: Int32.self) ?? 0 >= limit else { return }
+            } catch {
+                guard error.code == .timeout, limit > 1 else {
+                    logger.warning("what is over is not deleted", metadata: ["what": "\(what)", "reason": "\(error)"])
+                    return
+                }
+                limit /= 2
+            }
+        }
+        logger.warning("more is over than is deleted at once", metadata: ["what": "\(what)"])
     }
 
     /// Adds up the days that are finished, one a transaction, so that reports need not read their entries.
     func rollDays() async {
         do {
             while !Task.isCancelled {
-                let row = try await pool.query("select gboost_roll() as days").rows.first
+                let row = try await upkeep.query("select gboost_roll() as days").rows.first
                 guard try row?.get("days", as: Int32.self) ?? 0 > 0 else { return }
             }
         } catch {
@@ -262,7 +309,7 @@ extension PostgresLedger {
     private static let passingClasses: Set<Substring> = ["08", "25", "40", "42", "53", "55", "57", "58", "XX"]
 
     /// Whether trying again cannot help, because the record itself is refused. It must not hold up the others.
-    private static func isFinal(_ error: PostgresError) -> Bool {
+    static func isFinal(_ error: PostgresError) -> Bool {
         if error.code == .encoding || error.code == .decoding { return true }
         guard error.code == .server, let state = error.sqlState else { return false }
         return !passingClasses.contains(state.prefix(2))

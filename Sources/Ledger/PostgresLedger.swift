@@ -1,7 +1,7 @@
 package import Foundation
 package import GatewayCore
 package import Logging
-package import Postgres
+internal import Postgres
 internal import Synchronization
 
 /// The paid hop's bookkeeping in PostgreSQL.
@@ -19,8 +19,7 @@ package final class PostgresLedger: SpendLedger {
     let plans: PlanCache
     private let requests: RequestWriter
     private let lanes: [LedgerLane]
-    /// The lanes' connections, where they have their own.
-    private let ownPool: PostgresPool?
+    let pools: LedgerPools
     /// Open holds of this process: their settlements go to the database with what it took them with.
     let open = Mutex<[HoldID: OpenHold]>([:])
     let inFlight = WorkInFlight()
@@ -33,12 +32,11 @@ package final class PostgresLedger: SpendLedger {
     static let homelessLimit = 10_000
 
     private init(
-        pool: PostgresPool, lanePool ownPool: PostgresPool?, journal: SettlementJournal,
-        configuration: LedgerConfiguration, logger: Logger
+        pools: LedgerPools, journal: SettlementJournal, configuration: LedgerConfiguration, logger: Logger
     ) {
-        self.pool = pool
-        self.ownPool = ownPool
-        let lanePool = ownPool ?? pool
+        self.pools = pools
+        pool = pools.main
+        let (pool, lanePool) = (pools.main, pools.lanes ?? pools.main)
         plans = PlanCache(pool: pool, timeout: configuration.reserveTimeout, now: configuration.now)
         let incarnation = incarnation
         requests = RequestWriter(pool: pool, gateway: incarnation, timeout: configuration.settleTimeout)
@@ -56,15 +54,10 @@ package final class PostgresLedger: SpendLedger {
     /// With the database away, or more holds to recover than `recoveryPatience` is enough for, it returns all the
     /// same, and `run()` does the rest: local models must answer in the meantime, and what a hold keeps from being
     /// spent twice it keeps while others are taken.
-    /// - Parameters:
-    ///   - pool: its statement timeout should be that of `configuration.reserveTimeout`.
-    ///   - lanePool: connections of the lanes' own, so that no report delays a reservation; nil shares `pool`.
     package static func start(
-        pool: PostgresPool, lanePool: PostgresPool? = nil, journal: SettlementJournal,
-        configuration: LedgerConfiguration, logger: Logger
+        pools: LedgerPools, journal: SettlementJournal, configuration: LedgerConfiguration, logger: Logger
     ) async -> PostgresLedger {
-        let ledger = PostgresLedger(
-            pool: pool, lanePool: lanePool, journal: journal, configuration: configuration, logger: logger)
+        let ledger = PostgresLedger(pools: pools, journal: journal, configuration: configuration, logger: logger)
         if journal.damagedLines > 0 {
             logger.critical(
                 "lines of the journal are damaged and kept aside", metadata: ["lines": "\(journal.damagedLines)"])
@@ -134,7 +127,7 @@ package final class PostgresLedger: SpendLedger {
 
     private func closeUp() async {
         await journal.close()
-        await ownPool?.close()
+        for own in pools.own { await own.close() }
     }
 
     private var hasHomeless: Bool { homeless.withLock { !$0.isEmpty } }

@@ -76,7 +76,7 @@ struct BenchWorld: Sendable {
         configuration.reserveTimeout = .seconds(10)
         let own = FileManager.default.temporaryDirectory.appendingPathComponent("ledger-bench-\(UUID())").path
         return await PostgresLedger.start(
-            pool: pool, lanePool: try Self.pool(url, size: lanes),
+            pools: LedgerPools(pool, lanes: try Self.pool(url, size: lanes)),
             journal: try SettlementJournal(directory: directory ?? own), configuration: configuration, logger: .silent)
     }
 

@@ -47,6 +47,20 @@ struct ApplyPlanTests {
         #expect(plan.text.hasSuffix("4 to create, 2 to change, 0 to remove\n"))
     }
 
+    @Test("budgets of several tenants are locked before the first is changed, where more than one is")
+    func locks() throws {
+        func locked(_ yaml: String, _ there: [CurrentResource] = []) throws -> [String] {
+            try ApplyPlan(declared: try declared(yaml), current: current(there), prunes: false).lockedTenants
+        }
+        let tenant = CurrentResource(name: name(.tenant, "acme"), fields: ["time_zone": "UTC"])
+        let one = "tenants: [{ name: acme, teams: [research], limits: [{ parallel: 2 }] }]"
+        #expect(try locked(one, [tenant]).isEmpty)
+        let two = "tenants: [{ name: z, budgets: [{ limit_usd: 1 }] }, { name: acme, limits: [{ parallel: 2 }] }]"
+        #expect(try locked(two, [tenant]) == ["acme", "z"])
+        let zone = "tenants: [{ name: acme, time_zone: Asia/Tokyo, budgets: [{ limit_usd: 1 }] }]"
+        #expect(try locked(zone, [tenant]) == ["acme"])
+    }
+
     @Test(
         "the same on both sides is nothing to change, and beyond the file only pruning touches, what refers goes first")
     func nothing() throws {

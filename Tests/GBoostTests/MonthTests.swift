@@ -165,7 +165,7 @@ private final class World: Sendable {
         configuration.now = { [self] in clock.withLock { $0 } }
         let journal = FileManager.default.temporaryDirectory.appending(path: "gboost-month-\(UUID())").path()
         return await PostgresLedger.start(
-            pool: pool, journal: try SettlementJournal(directory: journal), configuration: configuration,
+            pools: LedgerPools(pool), journal: try SettlementJournal(directory: journal), configuration: configuration,
             logger: Self.quiet)
     }
 
@@ -319,8 +319,13 @@ private final class World: Sendable {
         #expect(
             (statement.breakdown["model"] ?? []).reduce(0) { $0 + $1.calls } == calls, sourceLocation: sourceLocation)
         let focus = try await admin.focus(tenant: "acme", month: "2026-03")
-        let byTeam = Dictionary(focus.map { ($0.team ?? "(no team)", $0.nanoUSD) }, uniquingKeysWith: +)
+        // What was found of a closed month is on this one's bill, as the statement's corrections.
+        let own = focus.filter { $0.charge.lowerBound >= $0.billing.lowerBound }
+        let byTeam = Dictionary(own.map { ($0.team ?? "(no team)", $0.nanoUSD) }, uniquingKeysWith: +)
         #expect(byTeam == truth(.team), sourceLocation: sourceLocation)
+        #expect(
+            focus.reduce(0) { $0 + $1.nanoUSD } - own.reduce(0) { $0 + $1.nanoUSD }
+                == statement.corrections.reduce(0) { $0 + $1.nanoUSD }, sourceLocation: sourceLocation)
         let rows = try await pool.query(
             """
             select sum(amount)::bigint as n from ledger_entries where tenant_id = \(tenant.id)

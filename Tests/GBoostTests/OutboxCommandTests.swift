@@ -89,7 +89,13 @@ struct OutboxCommandTests {
             for _ in 0..<3 { _ = try await pool.query("select gboost_tell(1, 'budget.threshold', '{}')") }
             _ = try await pool.query(
                 "update deliveries set dead_at = now(), attempts = 5, last_error = 'HTTP 400: no' where id < 3")
+            _ = try await pool.query("update destinations set lease_until = '2999-01-01T00:00:00Z'")
             await pool.close()
+            // A gateway that works on it is to be seen.
+            let leased = await shell.run("destination list --json")
+            #expect(leased.json("destinations", "0", "lease_until") == "2999-01-01T00:00:00Z", "\(leased.output)")
+            let shown = await shell.run("destination list").output
+            #expect(shown.contains("worked on until 2999-01-01T00:00:00Z"), "\(shown)")
             let dead = await shell.run("outbox dead")
             #expect(dead.output.contains("HTTP 400: no") && dead.output.contains("event-2"), "\(dead.errors)")
             #expect(await shell.run("outbox dead --destination hook --json").json("dead", "1", "event") == "event-2")
@@ -166,7 +172,7 @@ struct ThreeGatewaysTests {
         var configuration = LedgerConfiguration(instance: "g\(number)")
         (configuration.reserveTimeout, configuration.settleTimeout) = (.seconds(20), .seconds(20))
         let ledger = await PostgresLedger.start(
-            pool: pools[0],
+            pools: LedgerPools(pools[0]),
             journal: try SettlementJournal(directory: shell.directory.appending(path: "journal\(number)").path()),
             configuration: configuration, logger: quiet)
         let sender = CurlDestinationSender(client: client)

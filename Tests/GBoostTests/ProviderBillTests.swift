@@ -111,6 +111,18 @@ struct ProviderBillTests {
         #expect(verdicts([Bucket(span: day, model: "m", nanoUSD: 500)], usage) == ["m matched", "n missing_there"])
         #expect(verdicts([Bucket(span: day, nanoUSD: 800)], usage) == ["all matched"])
         #expect(verdicts([Bucket(span: day, nanoUSD: 799)], usage) == ["all differing"])
+        // A bill names the snapshots that an alias stood for, in one way or the other.
+        let alias = [LedgerUsage(model: "a-1", nanoUSD: 9, inputTokens: 5, outputTokens: 2, calls: 3)]
+        let snapshots = ["a-1-20240718", "a-1-2024-07-18"].map { Bucket(span: day, model: $0, nanoUSD: 4) }
+        let rest = Bucket(span: day, model: "a-1", nanoUSD: 1)
+        #expect(verdicts(snapshots + [rest], alias) == ["a-1 matched"])
+        #expect(verdicts(snapshots, alias) == ["a-1 differing"])
+        #expect(verdicts([snapshots[1]], []) == ["a-1-2024-07-18 missing_here"])
+        let other = Bucket(span: day, model: "a-1-2024", nanoUSD: 9)
+        #expect(verdicts([other], alias) == ["a-1-2024 missing_here", "a-1 missing_there"])
+        // With calls of both, which charge is whose, nobody knows.
+        let both = alias + [LedgerUsage(model: "a-1-20240718", nanoUSD: 4, inputTokens: 1, outputTokens: 1, calls: 1)]
+        #expect(verdicts([snapshots[0]], both) == ["a-1-20240718 matched", "a-1 missing_there"])
         let empty = Bucket(span: day, nanoUSD: 0, isEmpty: true)
         #expect(verdicts([empty], usage) == ["m missing_there", "n missing_there"])
         #expect(verdicts([empty], [usage[0], usage[3]]) == ["all matched"] && verdicts([empty], []) == ["all matched"])
@@ -208,6 +220,11 @@ struct ProviderBillTests {
                 await shell.run("price set sim/\(model) --input-usd-per-mtok 1 --output-usd-per-mtok 2")
             }
             try await Self.charge(shell, "m", 500, at: "2026-03-10 12:00Z")
+            // One that never reached the model is no request of the provider's.
+            try await Self.charge(shell, "m", 0, at: "2026-03-10 12:30Z", kind: "release")
+            // Nor is one that was posted in full before it was known to have failed.
+            try await Self.charge(shell, "m", 5, at: "2026-03-10 12:40Z", kind: "unreconciled")
+            try await Self.charge(shell, "m", -5, at: "2026-03-10 12:40Z", kind: "adjustment")
             try await Self.charge(shell, "n", 300, at: "2026-03-10 13:00Z")
             try await Self.charge(shell, "n", 7, at: "2026-03-11 12:00Z")
             let path = shell.directory.appending(path: "usage.json")
@@ -237,6 +254,7 @@ struct ProviderBillTests {
             #expect(found.json("sums", "4", "verdict") == nil)
             let text = await shell.run(line)
             #expect(text.status == .failed && text.output.contains("missing_there"))
+            #expect(text.output.contains("LEDGER CALLS") && text.output.contains("BILL CALLS"))
             // The last day has nothing on either side.
             #expect(await shell.run(line + " --from 2026-03-12").status == .done)
             let unsettled = await shell.run(line + " --resolve")
@@ -248,17 +266,19 @@ struct ProviderBillTests {
     }
 
     private static func charge(
-        _ shell: AdministrationTests.Shell, _ model: String, _ amount: Int64, at moment: String
+        _ shell: AdministrationTests.Shell, _ model: String, _ amount: Int64, at moment: String,
+        kind: String = "charge"
     ) async throws {
         let pool = PostgresPool(
             configuration: try PostgresConfiguration(url: shell.url), size: 1, maxWaiting: 1,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let statement = PostgresStatement(
             trusted: """
-                insert into ledger_entries (at, taken_at, tenant_id, key_id, request_id, step, attempt, kind, held,
-                  amount, price_id, input_tokens, output_tokens, periods)
-                select now(), '\(moment)', k.tenant_id, k.id, gen_random_uuid(), 0, 0, 'charge', 0, \(amount), p.id,
-                  5, 2, '{}'
+                insert into ledger_entries (at, taken_at, tenant_id, key_id, request_id, step, attempt, kind, outcome,
+                  held, amount, price_id, input_tokens, output_tokens, periods)
+                select now(), '\(moment)', k.tenant_id, k.id, gen_random_uuid(), 0, 0, '\(kind)',
+                  \(kind == "adjustment" ? "'failed'" : "null"), 0, \(amount), p.id,
+                  \(kind == "charge" ? "5, 2" : "null, null"), '{}'
                 from api_keys k, prices p where p.model = '\(model)' returning id
                 """)
         do { #expect(try await pool.query(statement).rows.count == 1) } catch {

@@ -28,6 +28,14 @@ struct StatementCommandTests {
             #expect(wrong.status == .usage && wrong.errors.contains("--amount-usd"))
             let early = await shell.run("statement close --tenant acme --month 2099-01")
             #expect(early.status == .failed && early.errors.contains("not over yet"))
+            // Once it is deleted, all of it is found by its number.
+            let number = try #require(await shell.run("tenant delete acme --json").json("id"))
+            #expect(await shell.run(show + "json").status == .failed)
+            let later = await shell.run("statement show --tenant #\(number) --json")
+            #expect(later.json("closing_nano_usd") == "-1500000000", "\(later.errors)")
+            #expect(later.json("tenant") == "acme")
+            #expect(await shell.run("tenant list --deleted --json").json("tenants", "0", "id") == number)
+            #expect(await shell.run("audit verify --tenant #\(number)").status == .done)
         }
     }
 

@@ -137,7 +137,7 @@ struct AdminTests {
         }
     }
 
-    @Test("a deleted tenant's key is refused, its name is free again, its ledger stays")
+    @Test("a deleted tenant's key is refused, its name is free again, its ledger stays, and is found by its number")
     func deletion() async throws {
         try await LedgerFixture.with { f in
             let ledger = try await f.ledger()
@@ -146,9 +146,21 @@ struct AdminTests {
             try await f.admin.deleteTenant("acme")
             #expect(try await ledger.reserve(f.reservation(1)) == .callerRejected)
             await ledger.settle(.of(call.id, 9))
-            _ = try await f.admin.createTenant(name: "acme")
+            let heir = try await f.admin.createTenant(name: "acme")
             #expect(try await f.number("select sum(amount) from ledger_entries") == 9)
             #expect(try await f.admin.spend(tenant: "acme").settledNanoUSD == 0)
+            let number = "#\(f.tenant.id)"
+            #expect(try await f.admin.spend(tenant: number).settledNanoUSD == 9)
+            #expect(try await f.admin.tenant(named: number).deletedAt != nil)
+            // Nothing new is for who is gone, and who is there has a name only.
+            #expect(await failure { _ = try await f.admin.createTeam(name: "late", tenant: number) }?.code == .notFound)
+            #expect(await failure { try await f.admin.deleteTenant(number) }?.code == .notFound)
+            for name in ["#\(heir.id)", "#0", "#", "#+\(f.tenant.id)", "\(f.tenant.id)"] {
+                #expect(await failure { _ = try await f.admin.spend(tenant: name) }?.code == .notFound, "\(name)")
+            }
+            try await f.admin.deleteTenant("acme")
+            #expect(try await f.admin.tenants(deleted: true).map(\.id) == [f.tenant.id, heir.id])
+            #expect(try await f.admin.tenants().isEmpty)
         }
     }
 

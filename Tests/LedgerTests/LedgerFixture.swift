@@ -86,7 +86,8 @@ struct LedgerFixture: Sendable {
 
     /// A gateway's ledger. Patient, as tests share a busy machine.
     func ledger(
-        pool: PostgresPool? = nil, journal: SettlementJournal? = nil, now: (@Sendable () -> Date)? = nil,
+        pool: PostgresPool? = nil, upkeep: PostgresPool? = nil, journal: SettlementJournal? = nil,
+        now: (@Sendable () -> Date)? = nil,
         configure: (inout LedgerConfiguration) -> Void = { _ in }
     ) async throws -> PostgresLedger {
         var configuration = LedgerConfiguration(instance: "test")
@@ -95,7 +96,8 @@ struct LedgerFixture: Sendable {
         configuration.now = now
         configure(&configuration)
         return await PostgresLedger.start(
-            pool: pool ?? self.pool, journal: try journal ?? SettlementJournal(directory: temporaryDirectory()),
+            pools: LedgerPools(pool ?? self.pool, upkeep: upkeep),
+            journal: try journal ?? SettlementJournal(directory: temporaryDirectory()),
             configuration: configuration, logger: .quiet)
     }
 

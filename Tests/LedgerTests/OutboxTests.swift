@@ -297,4 +297,50 @@ struct OutboxTests {
             #expect(try await f.number("select count(*) from deliveries") == 2)
         }
     }
+
+    /// Runs a writer until the outbox has so many events.
+    private func write(_ writer: NoticeWriter, _ f: LedgerFixture, until count: Int64) async throws {
+        let running = Task { await writer.run() }
+        for _ in 0..<1000 {
+            if try await f.number("select count(*) from outbox") ?? 0 >= count { break }
+            try await Task.sleep(for: .milliseconds(10))
+        }
+        running.cancel()
+        await running.value
+        #expect(try await f.number("select count(*) from outbox") == count)
+    }
+
+    @Test("neither a model named by a zero byte nor what the database refuses keeps other notices from being told")
+    func refusedNotice() async throws {
+        try await LedgerFixture.with { f in
+            let writer = NoticeWriter(store: OutboxStore(pool: f.pool), logger: .quiet, pause: .milliseconds(10))
+            let odd = ModelReference(provider: "openai", model: "\u{0}")
+            writer.tell(.refused(without: .price, model: odd, tenantID: f.tenant.id, at: Date()))
+            var broken = Notice.provider("sim", isDown: true, gateway: "g")
+            broken.data = "{"
+            writer.tell(broken)
+            writer.tell(.provider("openai", isDown: true, gateway: "g"))
+            try await write(writer, f, until: 2)
+            let told = "select count(*) from outbox where kind = 'escalation.refused' and payload->>'model' = 'openai/'"
+            #expect(try await f.number(told) == 1)
+            #expect(try await f.number("select count(*) from outbox where kind = 'provider.down'") == 1)
+        }
+    }
+
+    @Test("what had to make way for later notices is told when it is noticed again")
+    func overflow() async throws {
+        try await LedgerFixture.with { f in
+            let writer = NoticeWriter(store: OutboxStore(pool: f.pool), logger: .quiet)
+            func tell(_ period: Int) {
+                let state = BudgetState(
+                    scope: "tenant:acme", period: "day:\(period)", limit: NanoUSD(10), settled: NanoUSD(10),
+                    held: NanoUSD(0), resetsAt: nil)
+                writer.tell(.refused(by: state, model: LedgerFixture.model, tenantID: f.tenant.id))
+            }
+            for period in 0...NoticeWriter.maxPending { tell(period) }
+            tell(0)
+            try await write(writer, f, until: Int64(NoticeWriter.maxPending))
+            #expect(try await f.number("select count(*) from outbox where payload->>'period' = 'day:0'") == 1)
+        }
+    }
 }

@@ -133,6 +133,39 @@ struct OutboxUsageTests {
         }
     }
 
+    @Test("a destination that comes to want usage hears of what is settled from then on, and Lago gets nothing else")
+    func wantedLater() async throws {
+        try await LedgerFixture.with { f in
+            let ledger = try await f.ledger()
+            let clock = SettableClock(Date())
+            let store = OutboxStore(pool: f.pool, now: { clock.now })
+            let receiver = ScriptedReceiver()
+            func draft(_ kind: DestinationKind, _ kinds: [EventKind]) -> DestinationDraft {
+                DestinationDraft(
+                    tenant: "acme", name: "hook", kind: kind, target: "https://example.com/", secrets: ["env:A"],
+                    kinds: kinds)
+            }
+            try await spend(f, ledger, 5)
+            _ = try await f.admin.addDestination(draft(.webhook, [.escalationRefused]))
+            // The second time there are cursors, of when it wanted usage before.
+            for amount in [Int64(10), 20] {
+                try await spend(f, ledger, amount)
+                let info = try await f.admin.changeDestination(draft(.webhook, [.escalationRefused, .usage]))
+                #expect(info.usageBehind == 0)
+                try await spend(f, ledger, amount + 1)
+                clock.now += 20
+                _ = try await delivery(store, receiver).round()
+                _ = try await f.admin.changeDestination(draft(.webhook, [.escalationRefused]))
+            }
+            #expect(usage(receiver).map(\.nanoUSD) == [11, 21])
+            for _ in 0..<2 { try await f.run("select gboost_tell(\(f.tenant.id), 'escalation.refused', '{}')") }
+            try await f.run("update deliveries set dead_at = now() where outbox_id = (select max(id) from outbox)")
+            #expect(try await f.number("select count(*) from deliveries") == 2)
+            _ = try await f.admin.changeDestination(draft(.lago, [.usage]))
+            #expect(try await f.number("select count(*) from deliveries") == 0)
+        }
+    }
+
     @Test("where not every tenant gets a turn, who is furthest behind does: none waits for ever")
     func turns() async throws {
         try await LedgerFixture.with { f in
@@ -196,6 +229,27 @@ struct OutboxUsageTests {
             let receiver = ScriptedReceiver()
             _ = try await delivery(store, receiver).round()
             #expect(receiver.got.map(\.content.kind) == [.auditLag, .auditSealed, .auditLag, .auditSealed])
+        }
+    }
+
+    @Test("what is old is dropped by a gateway that delivers nothing, too")
+    func housekeeping() async throws {
+        try await LedgerFixture.with { f in
+            try await meter(f)
+            let ledger = try await f.ledger()
+            for _ in 0..<3 { try await spend(f, ledger, 5) }
+            try await f.run("update outbox set at = now() - interval '40 days'")
+            let receiver = ScriptedReceiver()
+            let gateway = delivery(OutboxStore(pool: f.pool), receiver)
+            let keeping = Task { await gateway.keepHouse() }
+            for _ in 0..<1000 {
+                if try await f.number("select count(*) from outbox") == 0 { break }
+                try await Task.sleep(for: .milliseconds(10))
+            }
+            keeping.cancel()
+            await keeping.value
+            #expect(try await f.number("select count(*) from outbox") == 0)
+            #expect(receiver.got.isEmpty)
         }
     }
 

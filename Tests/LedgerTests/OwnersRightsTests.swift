@@ -12,7 +12,7 @@ struct OwnersRightsTests {
     func searchPath() async throws {
         try await LedgerFixture.with { f in
             let all = try await f.number("select count(*) from pg_proc where prosecdef and proname ~ '^gboost_'")
-            #expect(all == 5)
+            #expect(all == 6)
             let open = """
                 select count(*) from pg_proc where prosecdef and proname ~ '^gboost_'
                   and not coalesce('search_path=public, pg_temp' = any (proconfig), false)

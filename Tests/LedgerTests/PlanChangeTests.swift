@@ -1,5 +1,6 @@
 import Foundation
 import GatewayCore
+import Postgres
 import Testing
 
 @testable import Ledger
@@ -109,6 +110,39 @@ struct PlanChangeTests {
             try await Task.sleep(for: .milliseconds(200))
             #expect(try await ledger.reserve(f.reservation(1)).isGranted)
             try await change.value
+            #expect(
+                try await f.number("select deadlocks from pg_stat_database where datname = current_database()") == 0)
+        }
+    }
+
+    @Test("limits that are set together, in any order, never deadlock with calls")
+    func limitsTogether() async throws {
+        try await LedgerFixture.with(limit: 1000) { f in
+            // In the order of their numbers, in which calls lock them.
+            let drafts = [
+                LimitDraft(tenant: "acme", scope: .key(f.key.info.id), unit: .parallel, limit: 9),
+                LimitDraft(tenant: "acme", unit: .parallel, limit: 9),
+            ]
+            for draft in drafts { _ = try await f.admin.setLimit(draft) }
+            let ledger = try await f.ledger()
+            #expect(try await ledger.reserve(f.reservation(1)).isGranted)
+            // The last one's period is somebody else's, until both have taken what they can get before it.
+            let taken = AsyncStream<Void>.makeStream()
+            let other = Task {
+                defer { taken.continuation.finish() }
+                try await f.pool.transaction { transaction in
+                    _ = try await transaction.query(
+                        "select id from budget_periods order by id desc limit 1 for no key update")
+                    taken.continuation.finish()
+                    try await Task.sleep(for: .milliseconds(900))
+                }
+            }
+            for await _ in taken.stream {}
+            let change = Task { try await f.admin.setLimits(drafts.reversed()) }
+            try await Task.sleep(for: .milliseconds(300))
+            #expect(try await ledger.reserve(f.reservation(1)).isGranted)
+            try await other.value
+            #expect(try await change.value.map(\.scope) == ["tenant:acme", "key:\(f.key.info.id)"])
             #expect(
                 try await f.number("select deadlocks from pg_stat_database where datname = current_database()") == 0)
         }

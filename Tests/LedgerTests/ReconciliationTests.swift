@@ -16,8 +16,8 @@ struct ReconciliationTests {
         _ request: UUID, _ amount: Int64, named name: String?, step: Int16 = 0, isUnreconciled: Bool = false
     ) -> LedgerCall {
         LedgerCall(
-            request: request, step: step, attempt: 0, tenant: "acme", model: "general", providerRequest: name,
-            nanoUSD: amount, isUnreconciled: isUnreconciled)
+            request: request, step: step, attempt: 0, tenantID: 1, tenant: "acme", model: "general",
+            providerRequest: name, nanoUSD: amount, isUnreconciled: isUnreconciled)
     }
 
     @Test("each call is in one group: the same, differing, missing here or there, to be resolved; sums are of all")
@@ -55,8 +55,10 @@ struct ReconciliationTests {
         #expect(even.isEven && even.matched.count == 1)
     }
 
-    @Test("an unreconciled hold is settled by an entry of the difference, once, and its budget gets the rest back")
-    func resolution() async throws {
+    @Test(
+        "an unreconciled hold is settled by an entry of the difference, once; so is one of a tenant that is deleted",
+        arguments: [false, true])
+    func resolution(isDeleted: Bool) async throws {
         try await LedgerFixture.with(limit: 10000) { f in
             let ledger = try await f.ledger()
             let calls = (0..<3).map { _ in f.reservation(1000) }
@@ -84,15 +86,22 @@ struct ReconciliationTests {
             let before = try await reconciled()
             #expect(before.found.count == 1 && before.matched.count == 1 && before.ledgerNanoUSD == 1010)
             let found = try #require(before.found.first)
+            if isDeleted {
+                try await f.admin.deleteTenant("acme")
+                _ = try await f.admin.createTenant(name: "acme")
+            }
             #expect(try await f.admin.resolve(found, source: "bill.jsonl"))
             #expect(try await !f.admin.resolve(found, source: "bill.jsonl"))
             let after = try await reconciled()
             #expect(after.isEven && after.matched.count == 2 && after.ledgerNanoUSD == after.billNanoUSD)
             #expect(try await f.number("select settled from budget_periods") == 410)
             #expect(try await f.number("select amount from ledger_entries where kind = 'adjustment'") == -600)
+            let owner = "select tenant_id from events where action = 'hold.reconcile'"
+            #expect(try await f.number(owner) == f.tenant.id)
             #expect(try await f.violations() == 0)
+            // The second failed: it reached no model.
             let usage = try await f.admin.usage(ofProvider: "sim", in: span)
-            #expect(usage.map(\.nanoUSD) == [410] && usage.map(\.calls) == [3])
+            #expect(usage.map(\.nanoUSD) == [410] && usage.map(\.calls) == [2])
         }
     }
 }

@@ -154,7 +154,7 @@ struct ReserveTests {
             configuration.settleTimeout = .seconds(20)
             let journal = try SettlementJournal(directory: temporaryDirectory())
             let ledger = await PostgresLedger.start(
-                pool: f.pool, journal: journal, configuration: configuration, logger: .quiet)
+                pools: LedgerPools(f.pool), journal: journal, configuration: configuration, logger: .quiet)
             // Its own: what it may count on is then known, and the next call goes straight to the database.
             #expect(try await ledger.reserve(f.reservation(1)).isGranted)
             let call = f.reservation(7)

@@ -68,6 +68,25 @@ struct RetentionTests {
         }
     }
 
+    @Test("what takes as long as there are rows goes over connections that may take long")
+    func patience() async throws {
+        try await LedgerFixture.with { f in
+            var configuration = try PostgresConfiguration(url: f.url)
+            configuration.applicationName = "upkeep"
+            let upkeep = PostgresPool(configuration: configuration, size: 1, maxWaiting: 4, logger: .quiet)
+            let ledger = try await f.ledger(upkeep: upkeep)
+            func last() async throws -> String? {
+                try await f.pool.query("select query from pg_stat_activity where application_name = 'upkeep'")
+                    .rows.first?.get("query")
+            }
+            await ledger.rollDays()
+            #expect(try await last()?.contains("gboost_roll") == true)
+            await ledger.keepPartitions()
+            #expect(try await last()?.contains("gboost_expire()") == true)
+            await upkeep.close()
+        }
+    }
+
     @Test("finished holds go after their time, open and unreconciled ones stay, and entries stay in any case")
     func holds() async throws {
         try await LedgerFixture.with { f in
@@ -82,6 +101,29 @@ struct RetentionTests {
             #expect(try await f.number("select count(*) from holds where state = 's'") == 1)
             #expect(try await f.number("select count(*) from holds where state = 'd'") == 1)
             #expect(try await f.number("select count(*) from ledger_entries") == 2)
+        }
+    }
+
+    @Test("more finished holds than one commit deletes are all gone at once, by who has a gateway's rights only")
+    func manyHolds() async throws {
+        try await LedgerFixture.with { f in
+            let first = try await f.ledger()
+            let calls = (0..<2).map { _ in f.reservation(10) }
+            for call in calls { #expect(try await first.reserve(call).isGranted) }
+            await first.settle(.of(calls[0].id, 4))
+            try await f.run(
+                """
+                insert into holds (request_id, step, attempt, state, tenant_id, key_id, price_id, amount, actual,
+                  periods, gateway, taken_at, created_at, settled_at)
+                select gen_random_uuid(), step, attempt, state, tenant_id, key_id, price_id, amount, actual, periods,
+                  gateway, taken_at, now() - interval '36 days', settled_at
+                from holds cross join generate_series(1, 20001) where state = 's'
+                """)
+            try await RoleTests.withRole(DatabaseRole.app, f) { app in
+                try await f.ledger(pool: app).keepPartitions()
+            }
+            #expect(try await f.number("select count(*) from holds where state = 's'") == 1)
+            #expect(try await f.number("select count(*) from holds where state = 'd'") == 1)
         }
     }
 

@@ -136,7 +136,9 @@ struct RoleTests {
                     await Self.state(reader, "insert into events (actor, action, subject) values ('', '', '')")
                         == "42501")
                 #expect(await Self.state(reader, "select * from requests_\(Self.month(Date()))") == "42501")
-                #expect(await Self.state(reader, "select gboost_expire()") == "42501")
+                for function in ["gboost_expire()", "gboost_expire_holds()", "gboost_expire_texts()"] {
+                    #expect(await Self.state(reader, "select \(function)") == "42501", "\(function)")
+                }
             }
         }
     }

@@ -20,6 +20,19 @@ struct StatementTests {
             """)
     }
 
+    /// A call whose charge is not known, with its hold.
+    private static func unreconciled(_ f: LedgerFixture, _ moment: String, _ amount: Int64, price: Int64) async throws {
+        try await entry(f, moment, amount, kind: "unreconciled", price: price)
+        try await f.run(
+            """
+            insert into holds (request_id, step, attempt, state, unreconciled, tenant_id, key_id, price_id, amount,
+              actual, periods, gateway, taken_at)
+            select request_id, 0, 0, 's', true, tenant_id, key_id, price_id, amount, amount, '{}',
+              gen_random_uuid(), taken_at
+            from ledger_entries where kind = 'unreconciled'
+            """)
+    }
+
     /// Every grouping of a statement, and the spend report's, add up to `amount`.
     private static func expectSpend(
         _ statement: Statement, _ amount: Int64, _ f: LedgerFixture, sourceLocation: SourceLocation = #_sourceLocation
@@ -33,7 +46,15 @@ struct StatementTests {
             #expect(report.rows.map(\.nanoUSD) == lines.map(\.nanoUSD), sourceLocation: sourceLocation)
         }
         let focus = try await f.admin.focus(tenant: "acme", month: statement.month)
-        #expect(focus.reduce(0) { $0 + $1.nanoUSD } == amount, sourceLocation: sourceLocation)
+        let corrected = statement.corrections.reduce(0) { $0 + $1.nanoUSD }
+        #expect(focus.reduce(0) { $0 + $1.nanoUSD } == amount + corrected, sourceLocation: sourceLocation)
+    }
+
+    /// What was found of two months before, and the month's own.
+    private static func expectCorrections(_ bill: [FocusRow], _ april: Statement) {
+        #expect(bill.map(\.nanoUSD) == [3, -10000, 500_000] && bill.map(\.isCorrection) == [true, true, false])
+        #expect(bill.allSatisfy { $0.billing == april.from..<april.until && $0.model == "general" })
+        #expect(bill.map { $0.charge.upperBound <= april.from } == [true, true, false])
     }
 
     @Test(
@@ -49,15 +70,7 @@ struct StatementTests {
             try await Self.entry(f, "2026-02-28 23:00:00Z", 100)
             try await Self.entry(f, "2026-03-29 00:59:59Z", 1000)
             try await Self.entry(f, "2026-03-29 01:00:00Z", 2001, price: dearer.price.id)
-            try await Self.entry(f, "2026-03-31 21:59:59Z", 30000, kind: "unreconciled", price: dearer.price.id)
-            try await f.run(
-                """
-                insert into holds (request_id, step, attempt, state, unreconciled, tenant_id, key_id, price_id, amount,
-                  actual, periods, gateway, taken_at)
-                select request_id, 0, 0, 's', true, tenant_id, key_id, price_id, amount, amount, '{}',
-                  gen_random_uuid(), taken_at
-                from ledger_entries where kind = 'unreconciled'
-                """)
+            try await Self.unreconciled(f, "2026-03-31 21:59:59Z", 30000, price: dearer.price.id)
             try await Self.entry(f, "2026-03-31 22:00:00Z", 500_000)
 
             let early = await #expect(throws: LedgerError.self) {
@@ -78,15 +91,22 @@ struct StatementTests {
             #expect(march.breakdown["day"]?.map(\.name) == ["2026-03-01", "2026-03-29", "2026-03-31"])
             #expect(march.closingNanoUSD == 7 + 33101 - 1200 - 7 + 50)
 
+            let stated = try await f.admin.focus(tenant: "acme", month: "2026-03")
+
             // The charge becomes known, and another call turns up.
             try await Self.entry(f, "2026-03-31 21:59:59Z", -10000, kind: "adjustment")
             try await Self.entry(f, "2026-02-28 22:00:00Z", 3)
             #expect(try await f.admin.statement(tenant: "acme", month: "2026-03") == march)
+            #expect(try await f.admin.focus(tenant: "acme", month: "2026-03") == stated)
+            // An open month's bill has them where it is the next to be closed.
+            #expect(try await f.admin.focus(tenant: "acme", month: "2026-04").map(\.nanoUSD) == [3, -10000, 500_000])
+            #expect(try await f.admin.focus(tenant: "acme", month: "2026-05").isEmpty)
             let april = try await f.admin.closeStatement(tenant: "acme", month: "2026-04")
             try await Self.expectSpend(april, 500_000, f)
             #expect(april.corrections.map(\.month) == ["2026-02", "2026-03"])
             #expect(april.corrections.map(\.nanoUSD) == [3, -10000])
             #expect(april.closingNanoUSD == march.closingNanoUSD + 500_000 + 3 - 10000)
+            Self.expectCorrections(try await f.admin.focus(tenant: "acme", month: "2026-04"), april)
             // Each is said once.
             let may = try await f.admin.closeStatement(tenant: "acme", month: "2026-05")
             #expect(may.corrections.isEmpty && may.closingNanoUSD == april.closingNanoUSD)
@@ -94,6 +114,48 @@ struct StatementTests {
                 "select (select sum(amount) from ledger_entries) + (select sum(amount) from statement_entries)")
             #expect(may.closingNanoUSD == owed)
             #expect(try await f.admin.statements(tenant: "acme").map(\.month).first == "2026-05")
+        }
+    }
+
+    @Test("a tenant moves to another zone: each hour is in one month, and what was closed stays", arguments: [10, -11])
+    func moved(hours: Int) async throws {
+        try await LedgerFixture.with(limit: nil) { f in
+            // March's first and last moment in UTC, and what of April is another month's in one zone or the other.
+            try await Self.entry(f, "2026-03-01 00:00:00Z", 1)
+            try await Self.entry(f, "2026-03-31 23:59:59Z", 20)
+            try await Self.entry(f, "2026-04-01 00:00:00Z", 300)
+            try await Self.entry(f, "2026-04-30 13:00:00Z", 4000)
+            try await Self.entry(f, "2026-04-30 20:00:00Z", 50000)
+            let march = try await f.admin.closeStatement(tenant: "acme", month: "2026-03")
+            #expect(march.spendNanoUSD == 21)
+            let zone = hours > 0 ? "Australia/Brisbane" : "Pacific/Pago_Pago"
+            _ = try await f.admin.setTenantTimeZone(zone, tenant: "acme")
+            let april = try await f.admin.closeStatement(tenant: "acme", month: "2026-04")
+            #expect(april.from == march.until && april.corrections.isEmpty)
+            try await Self.expectSpend(april, hours > 0 ? 4300 : 54300, f)
+            #expect(try await f.admin.focus(tenant: "acme", month: "2026-03").reduce(0) { $0 + $1.nanoUSD } == 21)
+            let may = try await f.admin.closeStatement(tenant: "acme", month: "2026-05")
+            #expect(may.corrections.isEmpty && may.closingNanoUSD == 54321)
+        }
+    }
+
+    @Test("a deleted tenant's months are shown, credited and closed by its number, whoever has its name now")
+    func deleted() async throws {
+        try await LedgerFixture.with(limit: nil) { f in
+            try await Self.entry(f, "2026-03-10 12:00Z", 500)
+            try await f.admin.deleteTenant("acme")
+            _ = try await f.admin.createTenant(name: "acme")
+            let number = "#\(f.tenant.id)"
+            _ = try await f.admin.enter(.credit, NanoUSD(100), tenant: number, reason: "an outage", month: "2026-03")
+            #expect(try await f.admin.statement(tenant: number, month: "2026-03").closingNanoUSD == 400)
+            let march = try await f.admin.closeStatement(tenant: number, month: "2026-03")
+            #expect(march.tenant == "acme" && march.closingNanoUSD == 400 && march.closedAt != nil)
+            #expect(try await f.admin.statements(tenant: number).map(\.month) == ["2026-03"])
+            #expect(try await f.admin.focus(tenant: number, month: "2026-03").map(\.nanoUSD) == [500])
+            let events = try await f.admin.events(tenant: number).prefix(2)
+            #expect(events.map(\.action) == ["statement.close", "statement.credit"])
+            #expect(try await f.admin.statements(tenant: "acme").isEmpty)
+            #expect(try await f.admin.statement(tenant: "acme", month: "2026-03").closingNanoUSD == 0)
         }
     }
 

@@ -82,6 +82,34 @@ struct TextTests {
         #expect("\(old)".contains(Self.first) == false)
     }
 
+    @Test("more texts than one commit deletes are all gone at once, also while a month that is to go is being read")
+    func many() async throws {
+        try await LedgerFixture.with { f in
+            let ledger = try await f.ledger()
+            try await f.run("select gboost_ensure_partitions(0, now() - interval '5 months')")
+            _ = try await f.admin.setRetention("requests", months: 2)
+            let months = "select count(*) from pg_inherits where inhparent = 'requests'::regclass"
+            let before = try #require(try await f.number(months))
+            let insert = """
+                insert into escalation_texts (tenant_id, request_id, step, attempt, expires_at, key_id, prompt, answer,
+                  is_cut)
+                select \(f.tenant.id), gen_random_uuid(), 0, 0, now() - interval '1 second', 'k', '', '', false
+                from generate_series(1, 20001)
+                """
+            try await f.run(insert)
+            try await f.pool.transaction { reader in
+                _ = try await reader.query("lock table requests in access share mode")
+                await ledger.keepPartitions()
+                #expect(try await f.number("select count(*) from escalation_texts") == 0)
+                #expect(try await f.number(months) == before)
+            }
+            try await f.run(insert)
+            await ledger.keepPartitions()
+            #expect(try await f.number("select count(*) from escalation_texts") == 0)
+            #expect(try await f.number(months) == before - 1)
+        }
+    }
+
     @Test("what is over is dropped, long texts are cut, and what the database cannot take is counted")
     func bounds() async throws {
         try await LedgerFixture.with { f in

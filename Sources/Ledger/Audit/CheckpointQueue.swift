@@ -5,7 +5,8 @@ internal import Synchronization
 
 /// Checkpoints on their way to one place: in order, tried again with back-off, and none of another place's waits.
 package final class CheckpointQueue: Sendable {
-    /// Checkpoints that wait; beyond it the oldest are dropped, since a later one says more.
+    /// Checkpoints that wait; beyond it the oldest are dropped of which a later one of their log says more. What says
+    /// the most of its log stays, however many logs there are.
     package static let maxPending = 4096
     /// The longest wait before another try.
     static let longestWait = Duration.seconds(300)
@@ -34,9 +35,23 @@ package final class CheckpointQueue: Sendable {
     /// Adds what was made, the older first.
     package func add(_ checkpoints: [SignedCheckpoint]) {
         state.withLock { state in
-            state.pending += checkpoints
-            state.pending.removeFirst(max(0, state.pending.count - Self.maxPending))
+            state.pending = Self.bounded(state.pending + checkpoints)
         }
+    }
+
+    private static func bounded(_ pending: [SignedCheckpoint]) -> [SignedCheckpoint] {
+        var excess = pending.count - maxPending
+        guard excess > 0 else { return pending }
+        let latest = Dictionary(pending.indices.map { (pending[$0].log, $0) }, uniquingKeysWith: { $1 })
+        var kept: [SignedCheckpoint] = []
+        for (index, checkpoint) in pending.enumerated() {
+            if excess > 0, latest[checkpoint.log] != index {
+                excess -= 1
+            } else {
+                kept.append(checkpoint)
+            }
+        }
+        return kept
     }
 
     /// Tries what waits, until one does not get out.

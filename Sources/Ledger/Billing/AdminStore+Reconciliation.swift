@@ -8,6 +8,7 @@ package struct LedgerUsage: Sendable, Hashable {
     package var nanoUSD: Int64
     package var inputTokens: Int64
     package var outputTokens: Int64
+    /// Those that reached the model: no provider counts what it refused, or what was never sent.
     package var calls: Int64
 }
 
@@ -22,8 +23,8 @@ extension AdminStore {
             _ = try await transaction.query(
                 """
                 declare calls no scroll cursor for
-                select e.request_id, e.step, e.attempt, t.name as tenant, p.model, e.provider_request, e.amount,
-                  coalesce(h.unreconciled, false) as unreconciled
+                select e.request_id, e.step, e.attempt, e.tenant_id, t.name as tenant, p.model, e.provider_request,
+                  e.amount, coalesce(h.unreconciled, false) as unreconciled
                 from (select e.request_id, e.step, e.attempt, min(e.tenant_id) as tenant_id,
                     min(e.price_id) as price_id,
                     max(e.provider_request_id) as provider_request, sum(e.amount)::bigint as amount
@@ -43,8 +44,9 @@ extension AdminStore {
                     calls.append(
                         LedgerCall(
                             request: try row.get("request_id"), step: try row.get("step"),
-                            attempt: try row.get("attempt"), tenant: try row.get("tenant"),
-                            model: try row.get("model"), providerRequest: try row.getOptional("provider_request"),
+                            attempt: try row.get("attempt"), tenantID: try row.get("tenant_id"),
+                            tenant: try row.get("tenant"), model: try row.get("model"),
+                            providerRequest: try row.getOptional("provider_request"),
                             nanoUSD: try row.get("amount"), isUnreconciled: try row.get("unreconciled")))
                 }
                 if rows.count < Self.fetchRows { return calls }
@@ -59,7 +61,8 @@ extension AdminStore {
                 """
                 select p.model, sum(e.amount)::bigint as amount, coalesce(sum(e.input_tokens), 0)::bigint as input,
                   coalesce(sum(e.output_tokens), 0)::bigint as output,
-                  count(*) filter (where e.kind <> 'adjustment') as calls
+                  count(*) filter (where e.kind not in ('adjustment', 'release'))
+                    - count(*) filter (where e.kind = 'adjustment' and e.outcome = 'failed') as calls
                 from ledger_entries e join prices p on p.id = e.price_id
                 where p.provider = \(provider) and e.taken_at >= \(span.lowerBound) and e.taken_at < \(span.upperBound)
                 group by 1 order by 1
@@ -92,9 +95,9 @@ extension AdminStore {
             ).rows.first
             let isPosted = try row?.get("verdict", as: String.self) == "adjusted"
             if isPosted {
-                let owner = try await self.tenant(call.tenant, transaction)
+                // By its number: it may be deleted, and its name another's.
                 try await note(
-                    "hold.reconcile", (call.name, owner.id), before: ["nano_usd": call.nanoUSD],
+                    "hold.reconcile", (call.name, call.tenantID), before: ["nano_usd": call.nanoUSD],
                     after: ["nano_usd": billed.nanoUSD], transaction)
             }
             return isPosted

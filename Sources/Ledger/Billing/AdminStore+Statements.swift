@@ -28,12 +28,14 @@ extension AdminStore {
     package func closeStatement(tenant name: String, month: String) async throws(LedgerError) -> Statement {
         try Self.checkMonth(month)
         return try await changing { transaction in
-            let tenant = try await lockedTenant(name, transaction)
+            let tenant = try await lockedTenant(name, orDeleted: true, transaction)
             let span = try await monthSpan(month, tenant, transaction)
             try await requireClosable(tenant, span, transaction)
+            // By the clock that entries are posted by.
+            let clock = try await transaction.query("select clock_timestamp() as now").rows.first
             var statement = try await draft(tenant, span, transaction)
             try await requireLedger(statement, tenant, transaction)
-            statement.closedAt = Date()
+            statement.closedAt = try clock?.get("now")
             statement.closedBy = actor
             let document = try statement.jsonText()
             let digest = SHA256.hash(data: Array(document.utf8)).hexadecimal
@@ -53,7 +55,7 @@ extension AdminStore {
                   \(statement.corrections.map(\.nanoUSD)))
                 """)
             let closed = ["month": span.name, "closing_nano_usd": String(statement.closingNanoUSD), "sha256": digest]
-            try await note("statement.close", (name, tenant.id), after: closed, transaction)
+            try await note("statement.close", (tenant.name, tenant.id), after: closed, transaction)
             return try Statement(json: document)
         }
     }
@@ -91,7 +93,7 @@ extension AdminStore {
         }
         let owed = kind == .adjustment ? amount.rawValue : -amount.rawValue
         return try await changing { transaction in
-            let tenant = try await lockedTenant(name, transaction)
+            let tenant = try await lockedTenant(name, orDeleted: true, transaction)
             let span = try await monthSpan(month, tenant, transaction)
             guard try await lastClosed(tenant, transaction).map({ $0.month < span.name }) ?? true else {
                 throw LedgerError(.conflict, field: "month", "\(span.name) is closed: enter it into an open month")
@@ -104,7 +106,7 @@ extension AdminStore {
             ).rows
             guard let row = rows.first else { throw LedgerError(.database, "nothing was entered") }
             let entry = try Statement.Entry(row)
-            try await note("statement.\(kind.rawValue)", (name, tenant.id), after: entry, transaction)
+            try await note("statement.\(kind.rawValue)", (tenant.name, tenant.id), after: entry, transaction)
             return entry
         }
     }
@@ -185,8 +187,9 @@ extension AdminStore {
         return try row.map { (try $0.get("month"), try $0.get("closing")) }
     }
 
-    /// What closed months' spend and chargeback are now, less what their statements and later corrections say.
-    private func corrections(
+    /// What closed months' spend and chargeback are now, less what their statements and later corrections say. A month
+    /// is the span that it was closed with, wherever the tenant has gone since.
+    func corrections(
         _ tenant: TenantInfo, before month: String, _ transaction: PostgresTransaction
     ) async throws -> [Statement.Correction] {
         try await transaction.query(
@@ -195,11 +198,9 @@ extension AdminStore {
               - coalesce(k.amount, 0))::bigint as amount
             from (select s.* from statements s where s.tenant_id = \(tenant.id) and s.month < \(month)
               order by s.month desc limit \(Self.correctedMonths)) s
-            cross join lateral (select to_timestamp(s.month, 'YYYY-MM')::timestamp as first) m
-            cross join lateral (select gboost_instant(m.first, \(tenant.timeZone)) as first,
-              gboost_instant(m.first + interval '1 month', \(tenant.timeZone)) as last) i
-            cross join lateral (
-              select gboost_spent(s.tenant_id, i.first, i.last, \(tenant.timeZone)) as amount) e
+            cross join lateral (select (s.document::jsonb ->> 'from')::timestamptz as first,
+              (s.document::jsonb ->> 'until')::timestamptz as last, s.document::jsonb ->> 'time_zone' as zone) i
+            cross join lateral (select gboost_spent(s.tenant_id, i.first, i.last, i.zone) as amount) e
             cross join lateral (select sum(l.amount) as amount from slm_charges l
               where l.tenant_id = s.tenant_id and l.started_at >= i.first and l.started_at < i.last) l
             cross join lateral (select sum(k.amount) as amount from statement_corrections k

@@ -29,6 +29,7 @@ package struct LedgerCall: Sendable, Hashable {
     package var request: UUID
     package var step: Int16
     package var attempt: Int16
+    package var tenantID: Int64
     package var tenant: String
     package var model: String
     package var providerRequest: String?

@@ -25,6 +25,8 @@ struct SpendQuery: Sendable {
     var columns: [SpendColumn]
     /// Whether rows say which entries are no calls, and of which the charge is not known.
     var hasOthers = true
+    /// Only entries posted in this time. With a beginning what was rolled up is left out: it was posted before.
+    var posted: (after: Date?, until: Date?) = (nil, nil)
 
     private static let tokens =
         "coalesce(sum(e.input_tokens), 0)::bigint as input, coalesce(sum(e.output_tokens), 0)::bigint as output"
@@ -38,13 +40,19 @@ struct SpendQuery: Sendable {
         return "group by \((1...columns.count).map(String.init).joined(separator: ", "))"
     }
 
+    /// Not where it excludes nothing: when an entry was posted is in no index.
+    private var isPosted: String {
+        (posted.after == nil ? "" : " and e.at > d.posted_after")
+            + (posted.until == nil ? "" : " and e.at <= d.posted_until")
+    }
+
     /// Entries of a day that meet `condition`, added up.
     private func entries(where condition: String) -> String {
         """
         select d.day, x.* from days d cross join lateral (
           select \(list { "\($0.ofEntry) as \($0.rawValue)" })sum(e.amount) as amount, count(*) as calls,
             0::numeric as unreconciled, \(Self.tokens)
-          from ledger_entries e where \(condition) and \(Self.isOfDay) \(groups) offset 0) x
+          from ledger_entries e where \(condition) and \(Self.isOfDay)\(isPosted) \(groups) offset 0) x
         """
     }
 
@@ -53,8 +61,8 @@ struct SpendQuery: Sendable {
         select d.day, x.* from days d cross join lateral (
           select \(list { "\($0.ofDay) as \($0.rawValue)" })sum(e.amount) as amount, sum(e.calls)::bigint as calls,
             0::numeric as unreconciled, \(Self.tokens)
-          from rolled_spend e where d.is_rolled and e.tenant_id = d.tenant and e.first = d.first and e.last = d.last
-          \(groups) offset 0) x
+          from rolled_spend e where \(posted.after == nil ? "d.is_rolled" : "false") and e.tenant_id = d.tenant
+            and e.first = d.first and e.last = d.last \(groups) offset 0) x
         """
     }
 
@@ -77,7 +85,9 @@ struct SpendQuery: Sendable {
     func statement(_ body: String) -> PostgresStatement {
         """
         with days as materialized (
-          select s.tenant, d.* from (select \(tenant.id)::bigint as tenant) s
+          select s.*, d.* from (select \(tenant.id)::bigint as tenant,
+            \(optional: posted.after)::timestamptz as posted_after,
+            \(optional: posted.until)::timestamptz as posted_until) s
           cross join lateral gboost_days(s.tenant, \(span.start), \(span.end), \(tenant.timeZone)) d),
         parts as materialized (
           \(unescaped: rolled)

@@ -44,6 +44,8 @@ package struct DestinationInfo: Sendable, Hashable {
     package var createdAt: Date
     package var pausedAt: Date?
     package var pausedWhy: String?
+    /// While it lies ahead, a gateway works on the destination; then any may take it.
+    package var leaseUntil: Date?
     /// Since it was made.
     package var delivered: Int64
     /// Tries that failed.
@@ -85,18 +87,13 @@ extension AdminStore {
             guard let id = try row?.get("id", as: Int64.self) else {
                 throw LedgerError(.conflict, field: "name", "there is a destination \(draft.name) already")
             }
-            // Settlements up to now are not its business.
-            _ = try await transaction.query(
-                """
-                insert into usage_cursors (destination_id, of_tenant, seq)
-                select \(id), c.tenant_id, c.seq from escalation_counters c
-                where \(optional: wanted.tenantID) is null or c.tenant_id = \(optional: wanted.tenantID)
-                """)
+            try await Self.passUsage(id, wanted.tenantID, transaction)
             return try await noted("destination.add", id, before: nil, transaction)
         }
     }
 
-    /// Changes a destination that is there, whole. What waits for it goes to where it points now.
+    /// Changes a destination that is there, whole. What waits for it goes to where it points now, except for what that
+    /// cannot take. Where it did not want usage before, it hears of that from now on.
     package func changeDestination(_ draft: DestinationDraft) async throws(LedgerError) -> DestinationInfo {
         try await changing { transaction in
             let wanted = try await checked(draft, transaction)
@@ -108,8 +105,29 @@ extension AdminStore {
                   settings = \(try Self.json(wanted.settings)), retry_at = null
                 where id = \(before.destination.id)
                 """)
+            if wanted.kinds.contains(.usage), !before.destination.kinds.contains(.usage) {
+                try await Self.passUsage(before.destination.id, wanted.tenantID, transaction)
+            }
+            if wanted.kind == .lago {
+                // Dead letters, too: queued again they would be metered as usage.
+                _ = try await transaction.query(
+                    "delete from deliveries where destination_id = \(before.destination.id) and first_seq is null")
+            }
             return try await noted("destination.change", before.destination.id, before: before, transaction)
         }
+    }
+
+    /// Settlements up to now are not a destination's business.
+    private static func passUsage(
+        _ destination: Int64, _ tenant: Int64?, _ transaction: PostgresTransaction
+    ) async throws {
+        _ = try await transaction.query(
+            """
+            insert into usage_cursors (destination_id, of_tenant, seq)
+            select \(destination), c.tenant_id, c.seq from escalation_counters c
+            where \(optional: tenant) is null or c.tenant_id = \(optional: tenant)
+            on conflict (destination_id, of_tenant) do update set seq = excluded.seq
+            """)
     }
 
     /// Takes a destination away, with everything that waits for it.
@@ -163,7 +181,8 @@ extension AdminStore {
         try await transaction.query(
             """
             select d.id, d.tenant_id, d.name, d.kind, d.target, d.secrets, d.kinds, d.settings::text as settings,
-              d.created_at, d.paused_at, d.paused_why, d.delivered, d.failed, d.delivered_at, t.name as tenant,
+              d.created_at, d.paused_at, d.paused_why, d.lease_until, d.delivered, d.failed, d.delivered_at,
+              t.name as tenant,
               (select count(*) from deliveries v where v.destination_id = d.id and v.dead_at is null) as pending,
               (select count(*) from deliveries v where v.destination_id = d.id and v.dead_at is not null) as dead,
               coalesce((select extract(epoch from now() - v.queued_at) from deliveries v
@@ -231,8 +250,9 @@ extension DestinationInfo {
         self.init(
             destination: try Destination(row), tenant: try row.getOptional("tenant"),
             createdAt: try row.get("created_at"), pausedAt: try row.getOptional("paused_at"),
-            pausedWhy: try row.getOptional("paused_why"), delivered: try row.get("delivered"),
-            failed: try row.get("failed"), deliveredAt: try row.getOptional("delivered_at"),
+            pausedWhy: try row.getOptional("paused_why"), leaseUntil: try row.getOptional("lease_until"),
+            delivered: try row.get("delivered"), failed: try row.get("failed"),
+            deliveredAt: try row.getOptional("delivered_at"),
             pending: try row.get("pending"), dead: try row.get("dead"), oldestSeconds: try row.get("oldest"),
             usageBehind: try row.get("behind"))
     }

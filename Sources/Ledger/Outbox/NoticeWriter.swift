@@ -1,5 +1,6 @@
 package import Logging
 package import Outbox
+internal import Postgres
 internal import Synchronization
 
 /// Takes notices and writes them to the database from a task of its own. Bounded: with the database away the oldest
@@ -35,7 +36,12 @@ package final class NoticeWriter: NoticeSink {
                 if state.told.count >= Self.maxRemembered { state.told.removeAll() }
                 guard state.told.insert(name).inserted else { return false }
             }
-            if state.pending.count >= Self.maxPending { state.pending.removeFirst() }
+            if state.pending.count >= Self.maxPending,
+                case .once(let name) = state.pending.removeFirst().repetition
+            {
+                // It was not told, so whoever notices it again may.
+                state.told.remove(name)
+            }
             state.pending.append(notice)
             return true
         }
@@ -46,16 +52,31 @@ package final class NoticeWriter: NoticeSink {
     package func run() async {
         for await _ in wakeUp.stream {
             while let notice = state.withLock({ $0.pending.first }), !Task.isCancelled {
-                do {
+                do throws(LedgerError) {
                     try await store.tell(notice)
-                    state.withLock { state in
-                        if state.pending.first == notice { state.pending.removeFirst() }
-                    }
+                    done(notice)
                 } catch {
+                    if let cause = error.underlying, PostgresLedger.isFinal(cause) {
+                        // What the database refuses for what it says must not hold up the others.
+                        logger.warning(
+                            "the database refuses a notice: it is not told",
+                            metadata: [
+                                "kind": "\(notice.kind.rawValue)", "reason": "\(cause.sqlState ?? cause.code.rawValue)",
+                            ])
+                        done(notice)
+                        continue
+                    }
                     logger.debug("a notice waits for the database", metadata: ["reason": "\(error)"])
                     do { try await Task.sleep(for: pause) } catch { return }
                 }
             }
+        }
+    }
+
+    /// It may have been dropped meanwhile.
+    private func done(_ notice: Notice) {
+        state.withLock { state in
+            if state.pending.first == notice { state.pending.removeFirst() }
         }
     }
 }

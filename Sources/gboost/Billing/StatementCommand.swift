@@ -96,7 +96,7 @@ struct StatementCommand: AsyncParsableCommand {
     struct Show: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Show a month, closed or as it stands.")
         @OptionGroup var options: AdminOptions
-        @Option(help: "The tenant.") var tenant: String
+        @Option(help: "The tenant; a deleted one by its id, as in '#7'.") var tenant: String
         @Option(help: "Such as 2026-11; without it the current month.") var month: String?
         @Option(help: "table, json, csv or html.") var format = Format.table
 
@@ -115,7 +115,7 @@ struct StatementCommand: AsyncParsableCommand {
             abstract: "Close a month for good.",
             discussion: "What is found out about it later goes into the statement of an open month.")
         @OptionGroup var options: AdminOptions
-        @Option(help: "The tenant.") var tenant: String
+        @Option(help: "The tenant; a deleted one by its id, as in '#7'.") var tenant: String
         @Option(help: "Such as 2026-11.") var month: String
 
         mutating func run() async throws {
@@ -128,7 +128,7 @@ struct StatementCommand: AsyncParsableCommand {
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List the months that are closed.")
         @OptionGroup var options: AdminOptions
-        @Option(help: "The tenant.") var tenant: String
+        @Option(help: "The tenant; a deleted one by its id, as in '#7'.") var tenant: String
 
         mutating func run() async throws {
             let tenant = tenant
@@ -151,7 +151,7 @@ struct StatementCommand: AsyncParsableCommand {
             abstract: "Enter a credit, a payment (less is owed) or an adjustment (more, or less) into an open month.")
         @OptionGroup var options: AdminOptions
         @Argument(help: "credit, payment or adjustment.") var kind: StatementEntryKind
-        @Option(help: "The tenant.") var tenant: String
+        @Option(help: "The tenant; a deleted one by its id, as in '#7'.") var tenant: String
         @Option(help: "Dollars, such as 12.50; an adjustment may be negative.") var amountUsd: String
         @Option(help: "Why; it stands in the statement.") var reason: String
         @Option(help: "Such as 2026-11; without it the current month.") var month: String?

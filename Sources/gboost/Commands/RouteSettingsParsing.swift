@@ -51,6 +51,7 @@ enum RouteSettingsParsing {
             count("expected_rest_tokens", 1...1_000_000, \.expectedRestTokens),
             count("max_llm_step_tokens", 1...100_000, \.maxLLMStepTokens),
             count("max_llm_rest_tokens", 1...1_000_000, \.maxLLMRestTokens),
+            count("llm_thinking_tokens", 0...131_072, \.llmThinkingTokens),
             count("max_candidates", 1...64, \.maxCandidates), count("tree_nodes", 1...1024, \.treeNodes),
             count("tree_width", 1...16, \.treeWidth),
         ]

@@ -37,6 +37,8 @@ struct GatewayProcess: Sendable {
 
     /// Reservations that may wait for a connection; further ones count as an unreachable ledger.
     private static let maxWaiting = 4096
+    /// Of one tenant's day that is added up, or one month that is dropped: minutes where there are many millions.
+    private static let upkeepTimeout = Duration.seconds(600)
 
     /// Makes the parts: starts the embedded database, brings it up to date or checks that it is, replays the journal
     /// and recovers the holds of a predecessor. A database that is away is no error here, unless nothing is known of
@@ -83,11 +85,9 @@ struct GatewayProcess: Sendable {
         let pepper = try KeyPepper(configuration.secrets)
         let hasher = try KeyHasher(pepper: pepper.bytes)
         let journal = try SettlementJournal(directory: configuration.ledger.journal)
-        // Connections of the lanes' own: no report delays a reservation.
-        let lanePool = PostgresPool(
-            configuration: settings, size: ledgerConfiguration.lanes, maxWaiting: maxWaiting, logger: logger)
         let ledger = await PostgresLedger.start(
-            pool: pool, lanePool: lanePool, journal: journal, configuration: ledgerConfiguration, logger: logger)
+            pools: pools(pool, settings, lanes: ledgerConfiguration.lanes, logger: logger), journal: journal,
+            configuration: ledgerConfiguration, logger: logger)
         let catalog = CatalogStore(pool: pool, hasher: hasher, logger: logger)
         try await catalog.refresh()
         let curl = try CurlClient()
@@ -122,6 +122,18 @@ struct GatewayProcess: Sendable {
             configuration: configuration, cluster: cluster, pool: pool, ledger: ledger, catalog: catalog,
             admin: admin, models: models, curl: curl, services: services, sealer: sealer, texts: texts,
             sealerPool: sealerPool, outbox: outbox, tls: tls, logger: logger)
+    }
+
+    private static func pools(
+        _ main: PostgresPool, _ settings: PostgresConfiguration, lanes: Int, logger: Logger
+    ) -> LedgerPools {
+        var patient = settings
+        patient.applicationName = "gboost-upkeep"
+        patient.statementTimeout = upkeepTimeout
+        return LedgerPools(
+            main,
+            lanes: PostgresPool(configuration: settings, size: lanes, maxWaiting: maxWaiting, logger: logger),
+            upkeep: PostgresPool(configuration: patient, size: 1, maxWaiting: 4, logger: logger))
     }
 
     private static func migrate(

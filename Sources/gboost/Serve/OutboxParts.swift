@@ -34,6 +34,7 @@ struct OutboxParts: Sendable {
     func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await notices.run() }
+            group.addTask { await delivery.keepHouse() }
             if isEnabled { group.addTask { await delivery.run() } }
         }
     }

@@ -9,12 +9,20 @@ struct ServeCommand: AsyncParsableCommand {
     @OptionGroup var options: ConfigurationOptions
     @Flag(help: "Check the configuration and the secrets that it names, print what is in force, and stop.")
     var check = false
+    @Flag(help: "With --check: print one JSON document.") var json = false
+
+    func validate() throws {
+        guard check || !json else { throw ValidationError("--json goes with --check") }
+    }
 
     func run() async throws {
         let configuration = try options.load()
         guard !check else {
             let problems = configuration.unusableSecrets() + configuration.unusableTLS()
-            guard !problems.isEmpty else { return CommandOutput.print(configuration.describe()) }
+            guard !problems.isEmpty else {
+                if json { return try CommandOutput.print(json: configuration.inForce) }
+                return CommandOutput.print(configuration.describe())
+            }
             let text = problems.map(\.description).joined(separator: "; ")
             throw CommandFailure("configuration: \(text)", status: .configuration)
         }

@@ -41,8 +41,6 @@ struct ApplyCommand: AsyncParsableCommand {
                 try await store.inOneTransaction { store in
                     let current = try await CurrentState(of: declared.tenants, store)
                     let plan = try ApplyPlan(declared: declared, current: current, prunes: prunes)
-                    let budgets = plan.changes.filter { $0.name.kind == .budget || $0.name.kind == .limit }
-                    if budgets.count > 1 { try await store.lockBudgets(of: declared.tenants) }
                     var execution = ApplyExecution(store, keys: current.keys)
                     try await execution.run(plan)
                     if isPlan { throw TriedOut(plan: plan) }

@@ -7,7 +7,7 @@ internal import Ledger
 struct EscalationsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "escalations", abstract: "Why each paid call was made, and what it cost.",
-        subcommands: [List.self, Show.self, Refused.self, Text.self])
+        subcommands: [List.self, Export.self, Show.self, Refused.self, Text.self])
 
     /// An escalation as scripts read it.
     struct Line: Encodable {
@@ -136,6 +136,9 @@ struct EscalationsCommand: AsyncParsableCommand {
         @Option(help: "Such as 2026-11; without it all.") var month: String?
         @Option(help: "Only those after this number.") var after: Int64 = 0
         @Option(help: "At most this many.") var limit = 1000
+        @Option(help: "jsonl or csv, as `escalations export` prints them; without it a table.") var format: Format?
+
+        func validate() throws { try EscalationsCommand.check(format, isJSON: options.json) }
 
         mutating func run() async throws {
             let (tenant, after, limit) = (tenant, after, limit)
@@ -145,6 +148,7 @@ struct EscalationsCommand: AsyncParsableCommand {
             let all = try await options.administer {
                 try await $0.escalations(tenant: tenant, month: month, after: after, limit: limit)
             }
+            if let format { return CommandOutput.print(try EscalationText(format).text(all)) }
             try options.show(NamedList("escalations", all.map(Line.init)), text: EscalationsCommand.table(all))
         }
     }

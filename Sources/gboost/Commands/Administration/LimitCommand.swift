@@ -60,13 +60,7 @@ struct LimitCommand: AsyncParsableCommand {
                 (.requests, requestsPerMinute), (.tokens, tokensPerMinute), (.parallel, parallel),
             ]
             let drafts = wanted.compactMap { unit, limit in limit.map { name.draft(unit, $0) } }
-            let limits = try await options.administer { store in
-                try await store.inOneTransaction { store in
-                    var limits: [LimitInfo] = []
-                    for draft in drafts { limits.append(try await store.setLimit(draft)) }
-                    return limits
-                }
-            }
+            let limits = try await options.administer { try await $0.setLimits(drafts) }
             try options.show(NamedList("limits", limits), text: LimitCommand.table(limits))
         }
     }
@@ -102,13 +96,7 @@ struct LimitCommand: AsyncParsableCommand {
                 (.requests, requestsPerMinute), (.tokens, tokensPerMinute), (.parallel, parallel),
             ]
             let drafts = named.filter(\.1).map { name.draft($0.0, 0) }
-            let limits = try await options.administer { store in
-                try await store.inOneTransaction { store in
-                    var limits: [LimitInfo] = []
-                    for draft in drafts { limits.append(try await store.removeLimit(draft)) }
-                    return limits
-                }
-            }
+            let limits = try await options.administer { try await $0.removeLimits(drafts) }
             try options.show(
                 NamedList("removed", limits),
                 text: limits.map { "removed the limit of \($0.unit.rawValue) of \($0.scope)\n" }.joined())

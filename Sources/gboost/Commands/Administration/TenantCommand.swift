@@ -16,9 +16,11 @@ struct TenantCommand: AsyncParsableCommand {
             .init("TEXTS"), .init("CACHE"),
         ])
         table.rows = tenants.map { tenant in
-            [
+            let deleted = tenant.deletedAt.map { "deleted \(CommandOutput.time($0))" }
+            let suspended = tenant.suspendedAt.map { "suspended \(CommandOutput.time($0))" }
+            return [
                 String(tenant.id), tenant.name, tenant.timeZone, CommandOutput.time(tenant.createdAt),
-                tenant.suspendedAt.map { "suspended \(CommandOutput.time($0))" } ?? "active",
+                deleted ?? suspended ?? "active",
                 tenant.captureDays.map { "kept \($0) days" } ?? "",
                 tenant.cacheSeconds.map { "\($0) s" } ?? "",
             ]
@@ -42,9 +44,12 @@ struct TenantCommand: AsyncParsableCommand {
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List all tenants.")
         @OptionGroup var options: AdminOptions
+        @Flag(help: "Those that were deleted instead: statements and reports name one by its id, as in --tenant '#7'.")
+        var deleted = false
 
         mutating func run() async throws {
-            let tenants = try await options.administer { try await $0.tenants() }
+            let deleted = deleted
+            let tenants = try await options.administer { try await $0.tenants(deleted: deleted) }
             try options.show(NamedList("tenants", tenants), text: TenantCommand.table(tenants))
         }
     }
@@ -87,16 +92,25 @@ struct TenantCommand: AsyncParsableCommand {
 
     struct Delete: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Delete a tenant: its keys stop working; ledger and audit stay.")
+            abstract: "Delete a tenant: its keys stop working; ledger and audit stay.",
+            discussion: """
+                Its name is free again. Statements and reports know it by its id from then on, which is printed and \
+                which gboost tenant list --deleted has: --tenant '#7'. So its last months can be closed.
+                """)
         @OptionGroup var options: AdminOptions
         @Argument(help: "The tenant.") var name: String
 
-        struct Deleted: Encodable { var deleted: String }
+        struct Deleted: Encodable {
+            var deleted: String
+            var id: Int64
+        }
 
         mutating func run() async throws {
             let name = name
-            try await options.administer { try await $0.deleteTenant(name) }
-            try options.show(Deleted(deleted: name), text: "deleted \(name)\n")
+            let tenant = try await options.administer { try await $0.deleteTenant(name) }
+            try options.show(
+                Deleted(deleted: name, id: tenant.id),
+                text: "deleted \(name); statements and reports have it as --tenant '#\(tenant.id)'\n")
         }
     }
 }
