@@ -38,10 +38,13 @@ final class CurlTransfer {
             // "Name;" is libcurl's way to write a header with an empty value.
             headerList = curl_slist_append(headerList, value.isEmpty ? "\(name);" : "\(name): \(value)")
         }
-        // libcurl would wait for "100 Continue" with a large body, and adds a content type of its own.
-        headerList = curl_slist_append(headerList, "Expect:")
-        if !request.headers.contains(where: { $0.name.lowercased() == "content-type" }) {
-            headerList = curl_slist_append(headerList, "Content-Type:")
+        // libcurl would wait for "100 Continue" with a large body, and adds a content type of its own. Not where it
+        // signs: before 8.3 it signs headers that are taken out as if they were sent, and servers refuse that.
+        if request.signature == nil {
+            headerList = curl_slist_append(headerList, "Expect:")
+            if !request.headers.contains(where: { $0.name.lowercased() == "content-type" }) {
+                headerList = curl_slist_append(headerList, "Content-Type:")
+            }
         }
         var codes = [clibcurl_set_string(easy.raw, CURLOPT_URL, request.url)]
         if request.method == .get {

@@ -28,6 +28,8 @@ indirect enum JSONText {
         var out = "\""
         for scalar in text.unicodeScalars {
             switch scalar {
+            // PostgreSQL's jsonb has no such character; a client may name a model by it.
+            case "\0": continue
             case "\"": out += "\\\""
             case "\\": out += "\\\\"
             case "\n": out += "\\n"

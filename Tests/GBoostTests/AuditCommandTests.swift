@@ -45,12 +45,60 @@ struct AuditCommandTests {
             #expect(changed.status == .failed && changed.json("findings", "0", "record") == "2", "\(changed.output)")
         }
     }
+
+    @Test("a checkpoint whose signature is cut is forged, to both verifiers")
+    func cutSignature() async throws {
+        try await AdministrationTests.Shell.with { shell in
+            let path = shell.directory.path()
+            let made = CommandOutput.Capture()
+            _ = await CommandOutput.$capture.withValue(made) {
+                await CommandRun.run(["audit", "make-key", "gateway.test/1", "--output", "\(path)/signing.key"])
+            }
+            try Data(made.output.utf8).write(to: shell.directory.appending(path: "public.key"))
+            try shell.append("audit: { signing_key: \"file:\(path)/signing.key\" }\n")
+            for line in ["migrate", "tenant create acme", "audit seal"] { await shell.run(line) }
+            // Exported without a checkpoint: the cut one is the only one there is.
+            #expect(await shell.run("audit export --output \(path)/export").status == .done)
+            let note = await shell.run("audit checkpoint").output
+            let lines = note.split(separator: "\n", omittingEmptySubsequences: false)
+            let line = try #require(lines.first { $0.hasPrefix("— ") })
+            let parts = line.split(separator: " ")
+            let signature = try #require(Data(base64Encoded: String(parts[2])))
+            for bytes in [24, 63] {
+                let cut = signature.prefix(4 + bytes).base64EncodedString()
+                let forged = note.replacing(line, with: "\(parts[0]) \(parts[1]) \(cut)")
+                try Data(forged.utf8).write(to: shell.directory.appending(path: "cut"))
+                let files = "--public-key \(path)/public.key --checkpoint \(path)/cut"
+                let swift = await shell.run("audit verify \(files) --export \(path)/export --json")
+                #expect(swift.status == .failed && swift.json("findings", "0", "kind") == "forged", "\(swift.output)")
+                #expect(swift.json("findings", "1") == nil)
+                let python = try shell.python("\(path)/export \(files) --json")
+                let kind = python.json("findings", "0", "kind")
+                #expect(python.status == .failed && kind == "forged", "\(python.output)")
+                #expect(python.json("findings", "1") == nil)
+            }
+        }
+    }
 }
 
 extension AdministrationTests.Shell {
     /// The verifier in Python.
     var verifier: String {
         URL(filePath: Self.migrations).deletingLastPathComponent().appending(path: "ops/audit-verify").path()
+    }
+
+    /// What the verifier in Python says.
+    func python(_ arguments: String) throws -> Outcome {
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = ["python3", verifier] + arguments.split(separator: " ").map(String.init)
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        let said = try output.fileHandleForReading.readToEnd() ?? Data()
+        process.waitUntilExit()
+        let status: CommandStatus = process.terminationStatus == 0 ? .done : .failed
+        return Outcome(status: status, output: String(decoding: said, as: UTF8.self), errors: "")
     }
 
     /// Adds to the configuration file.

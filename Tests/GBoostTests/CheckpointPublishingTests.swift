@@ -4,7 +4,9 @@ import Curl
 import Foundation
 import GatewayTesting
 import Logging
+import Postgres
 import Providers
+import Synchronization
 import Testing
 
 @testable import Ledger
@@ -14,14 +16,32 @@ import Testing
 struct CheckpointPublishingTests {
     private static let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
-    private static func checkpoint(_ size: Int64) -> SignedCheckpoint {
+    private static func checkpoint(_ size: Int64, tenant: Int64 = 7) -> SignedCheckpoint {
         SignedCheckpoint(
-            log: AuditLog(.escalations, tenant: 7), size: size,
-            note: "gateway.test/escalations/7\n\(size)\nAAAA\n\n— gateway.test sig\n")
+            log: AuditLog(.escalations, tenant: tenant), size: size,
+            note: "gateway.test/escalations/\(tenant)\n\(size)\nAAAA\n\n— gateway.test sig\n")
+    }
+
+    /// A place that takes everything, and remembers it.
+    private final class Shelf: CheckpointPublisher {
+        private let state = Mutex<[SignedCheckpoint]>([])
+        var all: [SignedCheckpoint] { state.withLock { $0 } }
+        func publish(_ checkpoint: SignedCheckpoint) async throws { state.withLock { $0.append(checkpoint) } }
     }
 
     private static func answer(_ status: String) -> ScriptedPeer.Step {
         .send("HTTP/1.1 \(status)\r\nContent-Length: 2\r\n\r\nok")
+    }
+
+    /// The last answer of a connection.
+    private static func last(_ status: String, _ body: String = "ok") -> ScriptedPeer.Step {
+        .send("HTTP/1.1 \(status)\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)")
+    }
+
+    private static func bucket(_ peer: ScriptedPeer, _ client: CurlClient) -> CheckpointBucket {
+        CheckpointBucket(
+            url: peer.url + "/audit/gw", region: "eu-central-1", accessKey: Secret("AKIDEXAMPLE"),
+            secretKey: Secret("wJalrXUtnFEMI"), client: client)
     }
 
     private static func with(
@@ -62,16 +82,42 @@ struct CheckpointPublishingTests {
     @Test("an object of a bucket is signed as the vendor's description says, over what was sent")
     func bucket() async throws {
         try await Self.with([.read, Self.answer("200 OK")]) { peer, client in
-            let bucket = CheckpointBucket(
-                url: peer.url + "/audit/gw", region: "eu-central-1", accessKey: Secret("AKIDEXAMPLE"),
-                secretKey: Secret("wJalrXUtnFEMI"), client: client)
-            try await bucket.publish(Self.checkpoint(12))
+            try await Self.bucket(peer, client).publish(Self.checkpoint(12))
             let sent = try #require(peer.requests.first)
             let path = "/audit/gw/escalations-7-0000000000000000012.checkpoints"
             #expect(sent.head.hasPrefix("PUT \(path) HTTP/1.1\r\n"))
             #expect(sent.body == Array(Self.checkpoint(12).note.utf8))
             #expect(!sent.head.contains("wJalrXUtnFEMI"))
             #expect(sent.header("authorization") == Self.authorization(sent, path: path))
+            // A bucket that locks objects takes none without.
+            let digest = Data(Insecure.MD5.hash(data: Data(sent.body))).base64EncodedString()
+            #expect(sent.header("content-md5") == digest)
+            #expect(sent.header("authorization")?.contains("SignedHeaders=content-md5;content-type;host;") == true)
+        }
+    }
+
+    @Test(
+        "a bucket that lets nothing be written twice: what is there already is published, something else is not",
+        arguments: ["403 Forbidden", "409 Conflict", "412 Precondition Failed"])
+    func writeOnce(status: String) async throws {
+        let (same, other) = (Self.checkpoint(12), Self.checkpoint(13))
+        try await Self.with(
+            [.read, Self.last(status)], [.read, Self.last("200 OK", same.note)],
+            [.read, Self.last(status)], [.read, Self.last("200 OK", other.note)]
+        ) { peer, client in
+            let queue = CheckpointQueue(Self.bucket(peer, client), logger: Self.quiet)
+            queue.add([same])
+            _ = await queue.publish()
+            #expect(queue.statistics == (0, 1))
+            queue.add([same])
+            _ = await queue.publish()
+            #expect(queue.statistics == (1, 1))
+            let path = "/audit/gw/escalations-7-0000000000000000012.checkpoints"
+            let asked = peer.requests.map { String($0.head.prefix { $0 != "\r\n" }) }
+            #expect(asked == ["PUT", "GET", "PUT", "GET"].map { "\($0) \(path) HTTP/1.1" })
+            for sent in peer.requests {
+                #expect(sent.header("authorization") == Self.authorization(sent, path: path))
+            }
         }
     }
 
@@ -85,9 +131,58 @@ struct CheckpointPublishingTests {
             var waits: [Duration] = []
             for _ in 0..<4 { waits.append(await queue.publish()) }
             #expect(waits == [.seconds(1), .seconds(2), .seconds(4), .seconds(8)])
-            #expect(queue.statistics == (1, 0) && peer.requests.count == 4)
+            // Each time it was asked, too, whether the object is there.
+            #expect(queue.statistics == (1, 0) && peer.requests.count == 8)
             queue.add((1...5000).map { Self.checkpoint($0) })
             #expect(queue.statistics.pending == CheckpointQueue.maxPending)
+        }
+    }
+
+    @Test("too many that wait: those make way of which a later one of the same log says more, never a log's latest")
+    func crowded() async throws {
+        let shelf = Shelf()
+        let queue = CheckpointQueue(shelf, logger: Self.quiet)
+        let only = Self.checkpoint(3, tenant: 8)
+        queue.add([only] + (1...5000).map { Self.checkpoint($0) })
+        #expect(queue.statistics.pending == CheckpointQueue.maxPending)
+        _ = await queue.publish()
+        #expect(shelf.all.first == only && shelf.all.last == Self.checkpoint(5000))
+        #expect(shelf.all.dropFirst().map(\.size) == Array(906...5000))
+        for size in Int64(1)...2 { queue.add((1...5000).map { Self.checkpoint(size, tenant: $0) }) }
+        #expect(queue.statistics.pending == 5000)
+        _ = await queue.publish()
+        #expect(shelf.all.suffix(5000).map(\.log.tenant) == Array(1...5000))
+        #expect(shelf.all.suffix(5000).allSatisfy { $0.size == 2 })
+    }
+
+    @Test("a checkpoint that did not get out is published by the next call, though nothing has grown since")
+    func madeUpFor() async throws {
+        try await AdministrationTests.Shell.with { shell in
+            let path = shell.directory.path()
+            _ = await CommandOutput.$capture.withValue(CommandOutput.Capture()) {
+                await CommandRun.run(["audit", "make-key", "gw.test/1", "--output", "\(path)/key"])
+            }
+            try shell.append("audit: { signing_key: \"file:\(path)/key\", checkpoint_directory: \"\(path)/out\" }\n")
+            for line in ["migrate", "tenant create acme", "audit seal"] { await shell.run(line) }
+            // Nothing can be added to a directory.
+            let file = "\(path)/out/events-0.checkpoints"
+            try FileManager.default.createDirectory(atPath: file, withIntermediateDirectories: true)
+            #expect(await shell.run("audit checkpoint").status != .done)
+            try FileManager.default.removeItem(atPath: file)
+            let second = await shell.run("audit checkpoint")
+            let published = try String(contentsOfFile: file, encoding: .utf8)
+            #expect(second.status == .done && !published.isEmpty && second.output.contains(published))
+
+            // While another one seals, what has grown cannot be signed.
+            await shell.run("team create research --tenant acme")
+            let pool = PostgresPool(
+                configuration: try PostgresConfiguration(url: shell.url), size: 1, maxWaiting: 1, logger: Self.quiet)
+            try await pool.transaction { transaction in
+                _ = try await transaction.query("select pg_advisory_xact_lock(\(unescaped: AuditStore.lockKeys))")
+                let busy = await shell.run("audit checkpoint")
+                #expect(busy.status == .failed && busy.errors.contains("sealing at this moment"), "\(busy.errors)")
+            }
+            await pool.close(within: .seconds(1))
         }
     }
 
@@ -161,14 +256,18 @@ struct CheckpointPublishingTests {
         (byte < 16 ? "0" : "") + String(byte, radix: 16)
     }
 
-    /// The header that a receiver works out from the request that came, by AWS's "Signature Version 4" as documented.
+    /// The header that a receiver works out from the request that came, by AWS's "Signature Version 4" as documented;
+    /// nil where a header is signed that was not sent: some receivers refuse that.
     private static func authorization(_ request: ScriptedPeer.Request, path: String) -> String? {
         guard let given = request.header("authorization"), let time = request.header("x-amz-date"),
             let names = given.components(separatedBy: "SignedHeaders=").last?.prefix(while: { $0 != "," })
         else { return nil }
         let digest = SHA256.hash(data: Data(request.body)).map { hex($0) }.joined()
-        let headers = names.split(separator: ";").map { "\($0):\(request.header(String($0)) ?? "")\n" }.joined()
-        let canonical = "PUT\n\(path)\n\n\(headers)\n\(names)\n\(digest)"
+        let signed = names.split(separator: ";").map(String.init)
+        guard signed.allSatisfy({ request.header($0) != nil }) else { return nil }
+        let headers = signed.map { "\($0):\(request.header($0) ?? "")\n" }.joined()
+        let method = request.head.prefix { $0 != " " }
+        let canonical = "\(method)\n\(path)\n\n\(headers)\n\(names)\n\(digest)"
         let day = String(time.prefix(8))
         let scope = "\(day)/eu-central-1/s3/aws4_request"
         let hashed = SHA256.hash(data: Data(canonical.utf8)).map { hex($0) }.joined()

@@ -2,6 +2,7 @@ import Crypto
 import Curl
 import Foundation
 import GatewayTesting
+import Ledger
 import Outbox
 import Testing
 
@@ -82,6 +83,17 @@ struct DestinationSenderTests {
                 #expect(!String(decoding: request.body, as: UTF8.self).contains("canary"))
             }
         }
+    }
+
+    @Test("an answer is waited for as long as the document says, and a try ends long before the lease does")
+    func patience() throws {
+        let timeouts = CurlDestinationSender.timeouts
+        let seconds = try #require(timeouts.firstByte).components.seconds
+        let document = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "Sources/Outbox/README.md")
+        #expect(try String(contentsOf: document, encoding: .utf8).contains("no answer in \(seconds) s |"))
+        let total = try #require(timeouts.total)
+        #expect(total * 2 < DeliverySettings().lease)
     }
 
     @Test("answers mean what they say; a broken wire, a redirection, an endless answer and no answer are failures")

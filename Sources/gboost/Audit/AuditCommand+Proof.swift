@@ -26,13 +26,16 @@ extension AuditCommand {
             let client = try CurlClient()
             let publishers = try configuration.checkpointPublishers(client: client)
             let latest = try await options.audit { store, admin in
+                let number = try await admin.number(ofTenant: tenant)
                 if !settings.signers.isEmpty {
                     let made = try await store.checkpoint(signers: settings.signers, deployment: settings.deployment)
-                    for checkpoint in made ?? [] {
+                    if made == nil { throw CommandFailure("a gateway is sealing at this moment") }
+                    // Not only what was made now: what an earlier run signed may not have got out.
+                    for checkpoint in try await store.latestCheckpoints() {
                         for publisher in publishers { try await publisher.publish(checkpoint) }
                     }
                 }
-                return try await store.latestCheckpoints(tenant: try await admin.number(ofTenant: tenant))
+                return try await store.latestCheckpoints(tenant: number)
             }
             await client.shutdown()
             if latest.isEmpty, settings.signers.isEmpty {
@@ -92,6 +95,13 @@ extension AuditCommand {
             commandName: "make-key", abstract: "Make a signing key in a file, and print its public key.")
         @Argument(help: "The key's name, such as gateway.example.com/2026.") var name: String
         @Option(help: "The file; it must not be there yet.") var output: String
+        @Flag(help: "Print one JSON document.") var json = false
+
+        struct Made: Encodable {
+            var name: String
+            var publicKey: String
+            var file: String
+        }
 
         mutating func run() async throws {
             var random = SystemRandomNumberGenerator()
@@ -107,7 +117,9 @@ extension AuditCommand {
             let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
             try file.write(contentsOf: Data((signer.secretText + "\n").utf8))
             try file.synchronize()
-            CommandOutput.print(signer.verifier.text + "\n")
+            let made = Made(name: name, publicKey: signer.verifier.text, file: output)
+            if json { return try CommandOutput.print(json: made) }
+            CommandOutput.print(made.publicKey + "\n")
         }
     }
 }

@@ -119,13 +119,10 @@ extension AdminOptions {
 }
 
 extension AdminStore {
-    /// A tenant's number by its name; nil when none is named.
+    /// A tenant's number by its name, also a deleted one's ("#7"); nil when none is named.
     func number(ofTenant name: String?) async throws -> Int64? {
         guard let name else { return nil }
-        guard let tenant = try await tenants().first(where: { $0.name == name }) else {
-            throw LedgerError(.notFound, field: "tenant", "there is no tenant \(name)")
-        }
-        return tenant.id
+        return try await tenant(named: name).id
     }
 }
 

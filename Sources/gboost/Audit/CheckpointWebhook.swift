@@ -46,15 +46,29 @@ enum CheckpointCall {
 
     /// Done only by an answer of 200 to 299.
     static func send(_ request: CurlRequest, by client: CurlClient) async throws {
+        let status = try await answer(to: request, by: client).status
+        guard isDone(status) else { throw refusal(status) }
+    }
+
+    static func isDone(_ status: Int) -> Bool { (200..<300).contains(status) }
+
+    static func refusal(_ status: Int) -> LedgerError {
+        LedgerError(.invalid, field: "audit", "the answer is \(status)")
+    }
+
+    /// An answer's status, and the body of one that is done.
+    static func answer(
+        to request: CurlRequest, by client: CurlClient
+    ) async throws -> (status: Int, body: [UInt8]) {
         var request = request
         request.timeouts = CurlTimeouts(firstByte: .seconds(20), idle: .seconds(10), total: .seconds(30))
         request.maxResponseBytes = maxAnswerBytes
         let response = try await client.open(request)
         defer { response.cancel() }
-        guard (200..<300).contains(response.status) else {
-            throw LedgerError(.invalid, field: "audit", "the answer is \(response.status)")
-        }
+        guard isDone(response.status) else { return (response.status, []) }
         // Read to its end, so that the connection can be used again.
-        while try await response.next() != nil {}
+        var body: [UInt8] = []
+        while let part = try await response.next() { body += part }
+        return (response.status, body)
     }
 }
