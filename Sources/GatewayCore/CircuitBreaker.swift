@@ -1,5 +1,5 @@
 /// Keeps calls from a provider that is down: after some failures in a row it lets none through for a while, then one
-/// to try, and opens the way again when that one succeeds.
+/// to try, and opens the way again when that one's answer begins.
 ///
 /// A pure state machine: the caller passes a monotonic time and reports how each admitted call ended.
 package struct CircuitBreaker: Hashable, Sendable {
@@ -29,7 +29,7 @@ package struct CircuitBreaker: Hashable, Sendable {
 
     private let settings: Settings
     private var phase = Phase.closed(failures: 0)
-    /// Counts changes of phase.
+    /// Counts changes of phase, but for the one from a trial whose answer has begun.
     private var generation: UInt64 = 0
 
     package init(_ settings: Settings = Settings()) { self.settings = settings }
@@ -75,6 +75,14 @@ package struct CircuitBreaker: Hashable, Sendable {
         case (.open, false): phase = .open(until: now + settings.openDuration)
         case (.closed, true), (.halfOpen, _): return
         }
+    }
+
+    /// Reports that the answer of an admitted call has begun, with a status of success: after a trial that is enough
+    /// to open the way, for to its end such an answer may take minutes. The call's end is reported and counts as well.
+    package mutating func answered(_ permit: Permit) {
+        guard permit.generation == generation, case .halfOpen = phase else { return }
+        // The generation stays, so that an answer that breaks after all is a failure.
+        phase = .closed(failures: 0)
     }
 
     /// Reports the end of an admitted call. Failures are what says that the provider is down: no connection, broken

@@ -60,7 +60,7 @@ struct ChatRequest: Decodable, Sendable {
     struct Invalid: Error { var message: String }
 
     private enum Key: String, CodingKey {
-        case model, messages, stream, stop, n, tools
+        case model, messages, stream, stop, n, tools, temperature
         case toolChoice = "tool_choice"
         case parallel = "parallel_tool_calls"
         case effort = "reasoning_effort"
@@ -85,6 +85,7 @@ struct ChatRequest: Decodable, Sendable {
             stop = try fields.decodeIfPresent([String].self, forKey: .stop) ?? []
         }
         stop.removeAll(where: \.isEmpty)
+        if Self.reasoning.contains(where: { model.hasPrefix($0) }) { try Self.refuseSampling(fields) }
         try readWishes(fields)
         guard !messages.isEmpty, messages.count <= Self.maxMessages else {
             throw Invalid(message: "messages must hold 1 to \(Self.maxMessages) messages")
@@ -93,6 +94,21 @@ struct ChatRequest: Decodable, Sendable {
         guard stop.count <= Self.maxStops else { throw Invalid(message: "stop takes \(Self.maxStops) texts at most") }
         guard try fields.decodeIfPresent(Int.self, forKey: .n) ?? 1 == 1 else {
             throw Invalid(message: "n must be 1")
+        }
+    }
+
+    /// How the names of OpenAI's reasoning models begin.
+    private static let reasoning = ["gpt-5", "o1", "o3", "o4"]
+
+    /// What those models refuse, in OpenAI's words.
+    private static func refuseSampling(_ fields: KeyedDecodingContainer<Key>) throws {
+        if let temperature = try fields.decodeIfPresent(Double.self, forKey: .temperature), temperature != 1 {
+            throw Invalid(
+                message: "Unsupported value: 'temperature' does not support \(temperature) with this model. "
+                    + "Only the default (1) value is supported.")
+        }
+        guard !fields.contains(.stop) else {
+            throw Invalid(message: "Unsupported parameter: 'stop' is not supported with this model.")
         }
     }
 

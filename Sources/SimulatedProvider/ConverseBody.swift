@@ -60,8 +60,15 @@ struct ConverseBody: Decodable, Sendable {
         var structure: Structure
     }
     private struct Output: Decodable { var textFormat: Format? }
-    private struct Kind: Decodable { var type: String }
-    private struct Further: Decodable { var thinking: Kind? }
+    private struct Thinking: Decodable {
+        var type: String
+        var budget: Int?
+        private enum CodingKeys: String, CodingKey {
+            case type
+            case budget = "budget_tokens"
+        }
+    }
+    private struct Further: Decodable { var thinking: Thinking? }
 
     private enum Key: String, CodingKey, CaseIterable {
         case messages, system, inferenceConfig, toolConfig, outputConfig, additionalModelRequestFields
@@ -69,6 +76,7 @@ struct ConverseBody: Decodable, Sendable {
 
     /// The same request as everything here understands it, but for model and stream, which the path names.
     var request: ChatRequest
+    private var thinking: Thinking?
 
     init(from decoder: any Decoder) throws {
         let fields = try decoder.fields(Key.self) { "Unknown field \($0)" }
@@ -92,12 +100,43 @@ struct ConverseBody: Decodable, Sendable {
             maxTokens: inference?.maxTokens ?? ChatRequest.defaultMaxTokens, stop: inference?.stopSequences ?? [])
         request.hasSchema =
             try fields.decodeIfPresent(Output.self, forKey: .outputConfig)?.textFormat?.type == "json_schema"
-        let thinking = try fields.decodeIfPresent(Further.self, forKey: .additionalModelRequestFields)?.thinking
+        thinking = try fields.decodeIfPresent(Further.self, forKey: .additionalModelRequestFields)?.thinking
         request.isThinking = thinking.map { $0.type != "disabled" } ?? false
         guard let config = try fields.decodeIfPresent(ToolConfig.self, forKey: .toolConfig) else { return }
         request.tools = config.toolChoice?.tool?.name.map { [$0] } ?? config.tools.map(\.toolSpec.name)
         request.otherBytes = config.tools.reduce(0) {
             $0 + $1.toolSpec.name.utf8.count + ($1.toolSpec.description ?? "").utf8.count
+        }
+    }
+
+    /// Claudes that think within a budget; what came after them takes none.
+    private static let budgeted = [
+        "claude-3-7-", "claude-opus-4-2025", "claude-sonnet-4-2025", "claude-opus-4-1-", "claude-opus-4-5-",
+        "claude-sonnet-4-5-", "claude-haiku-4-5-",
+    ]
+    private static let leastBudget = 1024
+
+    /// What Anthropic's models refuse beside the wire's own rules.
+    /// - Parameter model: as the path names it.
+    func check(model: String) throws {
+        guard model.contains("anthropic.") else { return }
+        guard request.stop.allSatisfy({ !$0.allSatisfy(\.isWhitespace) }) else {
+            throw ChatRequest.Invalid(message: "stop_sequences: each stop sequence must contain non-whitespace")
+        }
+        let takesBudget = Self.budgeted.contains { model.contains($0) }
+        switch thinking?.type {
+        case "enabled":
+            guard takesBudget else {
+                throw ChatRequest.Invalid(message: "thinking.type: \"enabled\" is not supported by this model")
+            }
+            guard let budget = thinking?.budget, budget >= Self.leastBudget, budget < request.maxTokens else {
+                throw ChatRequest.Invalid(message: "thinking.budget_tokens: at least 1024 and less than max_tokens")
+            }
+        case "adaptive":
+            guard !takesBudget else {
+                throw ChatRequest.Invalid(message: "thinking.type: \"adaptive\" is not supported by this model")
+            }
+        default: return
         }
     }
 }

@@ -26,7 +26,9 @@ enum SimulatedWire: Hashable, Sendable {
             (request.model, request.isStream) = (model, isStream)
             return request
         case .converse(let model, let isStream):
-            var request = try JSONDecoder().decode(ConverseBody.self, from: body).request
+            let converse = try JSONDecoder().decode(ConverseBody.self, from: body)
+            try converse.check(model: model)
+            var request = converse.request
             (request.model, request.isStream) = (model, isStream)
             return request
         case .messages:

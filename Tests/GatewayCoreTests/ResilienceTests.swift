@@ -112,6 +112,38 @@ struct ResilienceTests {
         #expect(next != nil)
     }
 
+    @Test("A trial's answer need not be over: its head opens the way, what breaks after it is a failure like any other")
+    func answering() throws {
+        var settings = CircuitBreaker.Settings()
+        settings.failureThreshold = 2
+        var breaker = CircuitBreaker(settings)
+        func admitted(_ now: Duration) throws -> CircuitBreaker.Permit {
+            let permit = breaker.admit(now: now)
+            return try #require(permit)
+        }
+        let early = try admitted(.zero)
+        // The head of an answer says nothing where nobody doubts: failures in a row are of whole calls.
+        for _ in 0..<2 {
+            let permit = try admitted(.zero)
+            breaker.answered(permit)
+            breaker.finished(permit, succeeded: false, now: .zero)
+        }
+        breaker.answered(early)
+        #expect(breaker.state == .open)
+        let lost = try admitted(.seconds(10))
+        let trial = try admitted(.seconds(130))
+        breaker.answered(early)
+        breaker.answered(lost)
+        #expect(breaker.state == .halfOpen)
+        breaker.answered(trial)
+        #expect(breaker.state == .closed)
+        let other = try admitted(.seconds(131))
+        breaker.finished(trial, succeeded: false, now: .seconds(200))
+        #expect(breaker.state == .closed)
+        breaker.finished(other, succeeded: false, now: .seconds(200))
+        #expect(breaker.state == .open)
+    }
+
     @Test("Whatever happens, an open breaker admits at most one call at a time, and it always recovers")
     func breakerProperty() {
         for seed in 0..<2000 as Range<UInt64> {
@@ -127,6 +159,7 @@ struct ResilienceTests {
                         let second = breaker.admit(now: now)
                         #expect(second == nil, "seed \(seed)")
                     }
+                    if generator.chance(0.3) { breaker.answered(permit) }
                     running.append(permit)
                 } else if !running.isEmpty {
                     let permit = running.remove(at: Int.random(in: 0..<running.count, using: &generator))

@@ -104,6 +104,7 @@ struct EventStreamTests {
 struct BedrockTests {
     private static let plain = #"{"model":"m","messages":[{"role":"user","content":"x"}],"max_tokens":50}"#
     private static let model = "anthropic.claude-3-haiku-20240307-v1:0"
+    private static let newer = "us.anthropic.claude-opus-4-6-v1"
 
     private static func answer(isStream: Bool = true) -> ConverseAnswer {
         ConverseAnswer(isStream: isStream, providerRequestID: "r", maxEventBytes: 4096, model: "m", created: 1)
@@ -251,6 +252,8 @@ struct BedrockTests {
         arguments: [
             ("eu.anthropic.claude-v1:0", 4000, #""thinking":{"type":"enabled","budget_tokens":3999}"#),
             ("anthropic.claude-v1:0", 90_000, #""thinking":{"type":"enabled","budget_tokens":8192}"#),
+            ("anthropic.claude-haiku-4-5-20251001-v1:0", 1025, #""thinking":{"type":"enabled","budget_tokens":1024}"#),
+            (newer, 50, #""thinking":{"type":"adaptive"},"output_config":{"effort":"medium"}"#),
             ("openai.gpt-oss-120b-1:0", 4000, #""reasoning_effort":"medium""#),
         ])
     func effort(model: String, limit: Int, expected: String) throws {
@@ -259,6 +262,38 @@ struct BedrockTests {
             + #""reasoning_effort":"medium"}"#
         let text = String(decoding: try ConverseRequest.body(Array(body.utf8), model: model), as: UTF8.self)
         #expect(text.contains(#""additionalModelRequestFields":{\#(expected)}"#), "\(text)")
+    }
+
+    @Test(
+        "What Claude would refuse is named: a budget below its least, an effort that it has not, a blank stop text",
+        arguments: [
+            (model, #""reasoning_effort":"low""#, "reasoning_effort"), (model, #""reasoning_effort":"none""#, nil),
+            (model, #""reasoning_effort":"max""#, "reasoning_effort"), (newer, #""reasoning_effort":"max""#, nil),
+            (newer, #""reasoning_effort":"minimal""#, "reasoning_effort"), (newer, #""stop":"a""#, nil),
+            (newer, #""stop":["a","\n"]"#, "stop"), ("amazon.nova-pro-v1:0", #""stop":"\n""#, nil),
+        ] as [(String, String, String?)])
+    func claude(model: String, field: String, param: String?) {
+        let plain = Self.plain.replacing("50", with: "1024")
+        do throws(WireFormatError) {
+            _ = try ConverseRequest.body(Array((plain.dropLast() + ",\(field)}").utf8), model: model)
+            #expect(param == nil)
+        } catch {
+            #expect(error.param == param && error.code == .untranslatable)
+        }
+    }
+
+    @Test("Who is not to think is told so, if it might by itself; a hold too small for thought is no outage")
+    func thoughtless() async throws {
+        func body(_ effort: String) -> String { #"\#(Self.plain.dropLast()),"reasoning_effort":"\#(effort)"}"# }
+        let sent = try ConverseRequest.body(Array(body("none").utf8), model: Self.newer)
+        let text = String(decoding: sent, as: UTF8.self)
+        #expect(text.contains(#""additionalModelRequestFields":{"thinking":{"type":"disabled"}}"#), "\(text)")
+        try await Self.with([.read], credentials: .key) { provider, peer in
+            let old = ModelReference(provider: "aws", model: Self.model)
+            let call = PaidCall(model: old, body: Array(body("low").utf8), isStream: false, requestID: "r")
+            let error = await #expect(throws: ProviderError.self) { _ = try await provider.open(call) }
+            #expect(error?.status == 400 && peer.requests.isEmpty)
+        }
     }
 
     @Test(

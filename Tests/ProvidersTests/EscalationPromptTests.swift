@@ -119,6 +119,14 @@ struct EscalationReplyTests {
         #expect(prompt.clean("The answer is 14. [END]", ask: .step, finish: .stopped) == .rest("The answer is 14."))
     }
 
+    @Test("ended by itself, in the words of several vendors", arguments: ["stop", "eos"])
+    func ended(reason: String) {
+        let finish = EscalationPrompt.Finish(reason: reason)
+        #expect(prompt.clean("So 14.", ask: .step, finish: finish) == .step("So 14.\n"))
+        #expect(prompt.clean("Then.\nSo 14.", ask: .step, finish: finish) == .rest("Then.\nSo 14."))
+        #expect(EscalationPrompt.Finish(reason: "length") == .cut && EscalationPrompt.Finish(reason: nil) == .cut)
+    }
+
     @Test("one step cut short stays open, with or without a separator to close it by")
     func cutOpen() {
         #expect(prompt.clean(" So it is ", ask: .step, finish: .cut) == .cut("So it is "))

@@ -45,6 +45,48 @@ struct FurtherAnswerTests {
         }
     }
 
+    @Test("A completion with twenty alternatives of each token, with their probabilities, is read like any other")
+    func logProbabilities() async throws {
+        let said = #""token":" words","logprob":-0.25,"bytes":[32,119,111,114,100,115]"#
+        let alternatives = Array(repeating: "{\(said)}", count: 20).joined(separator: ",")
+        let token = #"{\#(said),"top_logprobs":[\#(alternatives)]}"#
+        let tokens = Array(repeating: token, count: 2_500).joined(separator: ",")
+        let body =
+            #"{"choices":[{"index":0,"message":{"content":"Hi"},"logprobs":{"content":[\#(tokens)]},"#
+            + #""finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2500}}"#
+        try await withProvider([.read, answer(200, body)]) { (provider, _) async throws in
+            let exchange = try await provider.open(call(isStream: false))
+            let (bytes, text, error) = await readAll(exchange)
+            #expect(bytes == body && text == "Hi" && error == nil)
+            let result = await exchange.result
+            #expect(result.usage?.counts == TokenUsage(input: 3, output: 2_500) && result.finishReason == "stop")
+        }
+    }
+
+    @Test(
+        "A body beyond the limits of a document is passed on as it is, and its own usage read by itself",
+        arguments: [
+            (PaidEndpoint.chatCompletions, "prompt_tokens", "completion_tokens"),
+            (PaidEndpoint.responses, "input_tokens", "output_tokens"),
+        ])
+    func beyondLimits(endpoint: PaidEndpoint, read: String, written: String) async throws {
+        let deep = String(repeating: "[", count: 100) + String(repeating: "]", count: 100)
+        let usage = #"{"\#(read)":3,"\#(written)":2,"note":"}"}"#
+        let inner = #"{"usage":{"\#(read)":1,"\#(written)":1}}"#
+        for body in [
+            #"{"token":"usage","said":"a\"usage\":{","inner":\#(inner),"deep":\#(deep),"usage" : \#(usage),"x":null}"#,
+            #"{"usage":\#(usage),"deep":\#(deep),"inner":\#(inner),"list":[\#(inner)],"token":"usage"}"#,
+        ] {
+            try await withProvider([.read, answer(200, body)]) { (provider, _) async throws in
+                let exchange = try await provider.open(Self.wanted(endpoint, isStream: false))
+                let (bytes, _, error) = await readAll(exchange)
+                #expect(bytes == body && error == nil)
+                let found = await exchange.result.usage
+                #expect(found?.counts == TokenUsage(input: 3, output: 2) && found?.raw == usage)
+            }
+        }
+    }
+
     @Test("Responses: the event that ends one has the usage, streamed and not")
     func responses() async throws {
         let response =

@@ -31,6 +31,30 @@ struct OpenAIFailureTests {
         }
     }
 
+    @Test("the head of an answer in one piece is waited for until the total, unless the answer is a short one")
+    func slowHead() async throws {
+        let script = [ScriptedPeer.Step.read, .pause(milliseconds: 500), answer(200, "{\"choices\":[]}")]
+        let limits = CurlTimeouts(firstByte: .milliseconds(100), total: .seconds(60))
+        for (isStream, isBrief) in [(false, false), (true, false), (false, true)] {
+            try await withProvider(script, timeouts: limits) { (provider, _) async throws in
+                var sent = call(isStream: isStream)
+                sent.isBrief = isBrief
+                if isStream || isBrief {
+                    let error = await #expect(throws: ProviderError.self) { _ = try await provider.open(sent) }
+                    #expect(error?.code == .interrupted)
+                } else {
+                    let exchange = try await provider.open(sent)
+                    #expect(await readAll(exchange).error == nil)
+                }
+            }
+        }
+        let short = CurlTimeouts(firstByte: .seconds(60), total: .seconds(2))
+        try await withProvider([.read, .hang], timeouts: short) { (provider, _) async throws in
+            let error = try #require(await refusal(provider, isStream: false))
+            #expect(error.code == .interrupted && error.message.contains("timed out"))
+        }
+    }
+
     @Test(
         "an error status tells status, id, wait and words, without the key", arguments: [400, 401, 404, 429, 500, 503])
     func status(status: Int) async throws {

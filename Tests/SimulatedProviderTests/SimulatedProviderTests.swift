@@ -155,6 +155,24 @@ struct SimulatedProviderTests {
         }
     }
 
+    @Test("OpenAI's reasoning models refuse a temperature and stop texts by name, and charge nothing for that")
+    func reasoningModels() async throws {
+        try await ProviderHarness.with {
+            $0.models.append(
+                SimulatedModel(name: "gpt-5-sim", inputPicoPerToken: 1, outputPicoPerToken: 1, accuracy: 1))
+        } _: { provider in
+            for (more, field) in [
+                (#","temperature":0"#, "'temperature'"), (#","stop":["\n"],"temperature":1"#, "'stop'"),
+            ] {
+                let refused = try await provider.ask("Hi", model: "gpt-5-sim", more: more)
+                #expect(refused.status == 400 && refused.body.contains(field))
+                #expect(try await provider.ask("Hi", more: more).status == 200)
+            }
+            #expect(try provider.lines.allSatisfy { $0.model == "sim-large" })
+            #expect(try await provider.ask("Hi", model: "gpt-5-sim").status == 200)
+        }
+    }
+
     @Test("the bill goes on after a restart, and drops a line that a crash cut off")
     func billSurvivesRestart() async throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "bill-\(UUID())")

@@ -60,7 +60,8 @@ package struct BedrockProvider: PaidProvider {
             sent.body = try ConverseRequest.body(
                 call.body, model: call.model.model, cacheWrites: call.cacheWrites)
         } catch {
-            throw ProviderError(code: .unreachable, message: error.message)
+            // The request's own fault and no outage: the bound that was held for may be below the one that was asked.
+            throw ProviderError(code: .status, status: 400, message: error.message)
         }
         let model = call.model.model
         let path = "/model/\(PathText.escaped(model))/\(call.isStream ? "converse-stream" : "converse")"

@@ -44,7 +44,7 @@ struct ConverseRequest: Sendable {
         out.beginArray()
         try writeTurns()
         out.endArray()
-        writeInference()
+        try writeInference()
         try writeTools()
         writeForm()
         writeThinking()
@@ -54,37 +54,56 @@ struct ConverseRequest: Sendable {
     /// In the words of the model's maker: Converse has none of its own.
     private mutating func writeThinking() {
         let effort = chat.effort.flatMap { $0 == "none" ? nil : $0 }
-        guard chat.thinking != nil || effort != nil else { return }
+        guard chat.thinking != nil || effort != nil || chat.effort != nil && isAdaptive else { return }
         out.key("additionalModelRequestFields")
         out.beginObject()
         if let thinking = chat.thinking {
             out.key("thinking")
             out.raw(thinking.rawBytes)
             // The client's own thinking stands, so the effort goes where Anthropic has it apart.
-            if let effort, isAnthropic {
-                out.key("output_config")
-                out.beginObject()
-                out.member("effort", effort)
-                out.endObject()
-            }
+            if isAnthropic { writeEffort(effort) }
+        } else if isAdaptive {
+            writeThinking(effort == nil ? "disabled" : "adaptive")
+            writeEffort(effort)
         } else if let effort, let budget = Self.budgets[effort], isAnthropic {
-            out.key("thinking")
-            out.beginObject()
-            out.member("type", "enabled")
-            out.member("budget_tokens", max(Self.leastBudget, min(budget, Int64(chat.maxTokens ?? .max) - 1)))
-            out.endObject()
+            writeThinking("enabled", budget: min(budget, Int64(chat.maxTokens ?? .max) - 1))
         } else if let effort {
             out.member("reasoning_effort", effort)
         }
         out.endObject()
     }
 
+    private mutating func writeThinking(_ type: String, budget: Int64? = nil) {
+        out.key("thinking")
+        out.beginObject()
+        out.member("type", type)
+        if let budget { out.member("budget_tokens", budget) }
+        out.endObject()
+    }
+
+    private mutating func writeEffort(_ effort: String?) {
+        guard let effort else { return }
+        out.key("output_config")
+        out.beginObject()
+        out.member("effort", effort)
+        out.endObject()
+    }
+
     /// What efforts come to in tokens of thought, and the fewest that may be asked for.
     private static let budgets: [String: Int64] = ["low": 2048, "medium": 8192, "high": 16_384]
     private static let leastBudget: Int64 = 1024
+    /// Claudes that think within a budget; later ones refuse one, and are told the effort itself.
+    private static let budgeted = [
+        "claude-v", "claude-instant", "claude-3", "claude-opus-4-2025", "claude-sonnet-4-2025", "claude-opus-4-1",
+        "claude-opus-4-5", "claude-sonnet-4-5", "claude-haiku-4-5",
+    ]
+    private static let efforts: Set<String> = ["low", "medium", "high", "xhigh", "max"]
     private var isAnthropic: Bool { chat.model.contains("anthropic.") }
+    private var isAdaptive: Bool { isAnthropic && !Self.budgeted.contains { chat.model.contains($0) } }
     private var knowsEffort: Bool {
-        isAnthropic ? Self.budgets[chat.effort ?? "none"] != nil : chat.model.contains("openai.")
+        let effort = chat.effort ?? "none"
+        guard isAnthropic else { return chat.model.contains("openai.") }
+        return isAdaptive ? Self.efforts.contains(effort) : Self.budgets[effort] != nil
     }
 
     /// What other formats have and this one has not.
@@ -96,7 +115,13 @@ struct ConverseRequest: Sendable {
         try refuse("frequency_penalty", if: (chat.frequencyPenalty ?? 0) != 0)
         try refuse("presence_penalty", if: (chat.presencePenalty ?? 0) != 0)
         try refuse("seed", if: chat.seed != nil)
-        try refuse("reasoning_effort", if: ![nil, "none"].contains(chat.effort) && !knowsEffort)
+        let isEffortAsked = ![nil, "none"].contains(chat.effort)
+        try refuse("reasoning_effort", if: isEffortAsked && !knowsEffort)
+        let needsBudget = isEffortAsked && chat.thinking == nil && isAnthropic && !isAdaptive
+        if needsBudget, let limit = chat.maxTokens, limit <= Self.leastBudget {
+            throw RequestField.untranslatable(
+                "reasoning_effort", "thought takes \(Self.leastBudget) tokens at least there, and less than max_tokens")
+        }
         try refuse("parallel_tool_calls", if: chat.isSerial && !chat.tools.isEmpty)
         if case .json? = chat.form {
             throw RequestField.untranslatable("response_format", "only a JSON schema has an equal there")
@@ -229,7 +254,7 @@ struct ConverseRequest: Sendable {
 
     // MARK: Options
 
-    private mutating func writeInference() {
+    private mutating func writeInference() throws(WireFormatError) {
         out.key("inferenceConfig")
         out.beginObject()
         if let limit = chat.maxTokens { out.member("maxTokens", Int64(limit)) }
@@ -241,7 +266,12 @@ struct ConverseRequest: Sendable {
         if !chat.stop.isEmpty {
             out.key("stopSequences")
             out.beginArray()
-            for text in chat.stop { out.string(text) }
+            for text in chat.stop {
+                guard !isAnthropic || !text.allSatisfy(\.isWhitespace) else {
+                    throw RequestField.untranslatable("stop", "white space alone ends no answer there")
+                }
+                out.string(text)
+            }
             out.endArray()
         }
         out.endObject()

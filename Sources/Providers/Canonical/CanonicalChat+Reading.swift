@@ -108,7 +108,7 @@ extension CanonicalChat {
         let text = try RequestField.string(function?["arguments"], name) ?? ""
         var arguments = Array("{}".utf8)
         if !text.allSatisfy(\.isWhitespace) {
-            guard let parsed = try? JSONDocument(Array(text.utf8), limits: .provider), parsed.root.kind == .object
+            guard let parsed = try? JSONDocument(Array(text.utf8), limits: .argument), parsed.root.kind == .object
             else { throw RequestField.untranslatable(name, "they are no JSON object") }
             arguments = Array(parsed.root.rawBytes)
         }

@@ -128,7 +128,7 @@ struct GeminiRequest: Sendable {
         out.member("name", name)
         out.key("response")
         // An object is asked for: what is none becomes the value of one.
-        if let document = try? JSONDocument(Array(text.utf8), limits: .provider), document.root.kind == .object {
+        if let document = try? JSONDocument(Array(text.utf8), limits: .argument), document.root.kind == .object {
             out.raw(document.root.rawBytes)
         } else {
             out.beginObject()

@@ -55,9 +55,12 @@ struct ProviderTransport: Sendable {
             (name: "X-Request-Id", value: call.requestID),
         ]
         if let key { all.append(key) }
+        var timeouts = settings.timeouts
+        // The head of an answer in one piece comes when all of it is written: only the total bounds that.
+        if !call.isStream, !call.isBrief { timeouts.firstByte = nil }
         return CurlRequest(
             method: .post, url: base + path + settings.query, headers: all + headers, body: call.body,
-            timeouts: settings.timeouts, maxBufferedBytes: settings.maxBufferedBytes,
+            timeouts: timeouts, maxBufferedBytes: settings.maxBufferedBytes,
             maxResponseBytes: settings.maxResponseBytes)
     }
 
@@ -97,13 +100,15 @@ struct ProviderTransport: Sendable {
 
     private func refusal(_ response: CurlResponse, _ requestID: String?) async -> ProviderError {
         let body = await errorBody(response)
-        let text = ProviderFault(body: body)?.message ?? String(decoding: body, as: UTF8.self)
+        let fault = ProviderFault(body: body)
+        let text = fault?.message ?? String(decoding: body, as: UTF8.self)
         let message = redaction.clean(text)
         var error = ProviderError(
             code: .status, status: response.status, providerRequestID: requestID,
             retryAfterSeconds: retryAfter(response),
             message: message.isEmpty ? "status \(response.status) without a message" : message)
         error.isForeign = !message.isEmpty
+        error.parameter = fault?.param
         return error
     }
 

@@ -34,7 +34,12 @@ struct OpenAIReader: AnswerReader {
     }
 
     mutating func read(body: [UInt8]) throws(WireFormatError) -> (text: String, error: String?) {
-        let completion = try OpenAICompletion(body)
+        let completion: OpenAICompletion
+        do throws(WireFormatError) { completion = try OpenAICompletion(body) } catch {
+            // Answered and charged for, however much it is: the client gets it as it came.
+            guard error.code == .limitExceeded else { throw error }
+            completion = OpenAICompletion(beyondLimits: body)
+        }
         note(completion.usage, completion.usageText, completion.finishReason)
         result.usage = counted
         return (completion.text, completion.error?.message)

@@ -20,7 +20,12 @@ struct ResponsesReader: AnswerReader {
     }
 
     mutating func read(body: [UInt8]) throws(WireFormatError) -> (text: String, error: String?) {
-        let known = try ResponsesEvent(body: body)
+        let known: ResponsesEvent
+        do throws(WireFormatError) { known = try ResponsesEvent(body: body) } catch {
+            // Answered and charged for, however much it is: the client gets it as it came.
+            guard error.code == .limitExceeded else { throw error }
+            known = ResponsesEvent(beyondLimits: body)
+        }
         note(known)
         return (known.text, known.error?.message)
     }

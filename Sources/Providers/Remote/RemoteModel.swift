@@ -51,6 +51,7 @@ package struct RemoteModel: SmallLanguageModel {
                 text: text, tokens: [], logProbabilities: [], hidden: [], end: end,
                 promptTokens: Int(clamping: result.usage?.input ?? 0),
                 reusedTokens: Int(clamping: result.usage?.cachedInput ?? 0))
+            draft.stop = splitter.stop
             // Only a whole answer comes with a count.
             let estimate = (text.utf8.count + Self.bytesPerToken - 1) / Self.bytesPerToken
             draft.remoteTokens = isWhole ? Int(clamping: result.usage?.output ?? Int64(estimate)) : estimate
@@ -91,7 +92,9 @@ package struct RemoteModel: SmallLanguageModel {
     }
 
     private func open(_ body: [UInt8], isStream: Bool) async throws(LocalModelError) -> any PaidExchange {
-        let call = PaidCall(model: model, body: body, isStream: isStream, requestID: UUID().text)
+        var call = PaidCall(model: model, body: body, isStream: isStream, requestID: UUID().text)
+        // What is not streamed is one token.
+        call.isBrief = true
         do { return try await provider.open(call) } catch { throw Self.localError(error) }
     }
 
