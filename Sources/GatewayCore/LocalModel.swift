@@ -82,6 +82,8 @@ package struct StepDraft: Hashable, Sendable, Codable {
     package var reusedTokens: Int
     /// How many tokens there are, where another server has drafted them and keeps them to itself.
     package var remoteTokens: Int?
+    /// The client's stop string that the answer ended before; nil: none, or an engine host that does not say.
+    package var stop: String?
     package init(
         text: String, tokens: [Int32], logProbabilities: [Float], hidden: [Float], end: DraftEnd, promptTokens: Int,
         reusedTokens: Int

@@ -36,6 +36,8 @@ package struct PaidCall: Sendable {
     /// Complete JSON body as sent (model name, max_tokens, stream and stream_options already set).
     package var body: [UInt8]
     package var isStream: Bool
+    /// The answer is short (a step, a count): though it is no stream, its head is waited for no longer than a stream's.
+    package var isBrief = false
     /// Sent as `x-request-id`, for the provider's logs.
     package var requestID: String
     /// Who pays: for a model that is served at home, where tenants are kept apart.
@@ -115,6 +117,8 @@ package struct ProviderError: Error, Hashable, Sendable {
     package var retryAfterSeconds: Int?
     /// What went wrong, cut to a bound and free of secrets.
     package var message: String
+    /// The field that the provider says is at fault.
+    package var parameter: String?
     /// The message is in the provider's own words, which may repeat the prompt: for the client, and for no log.
     package var isForeign = false
     package init(

@@ -37,6 +37,7 @@ extension RouteSettings {
         case expectedRestTokens = "expected_rest_tokens"
         case maxLLMStepTokens = "max_llm_step_tokens"
         case maxLLMRestTokens = "max_llm_rest_tokens"
+        case llmThinkingTokens = "llm_thinking_tokens"
         case fusionWeight = "fusion_weight"
         case escalationForbidden = "escalation_forbidden"
     }
@@ -58,6 +59,7 @@ extension RouteSettings {
         (.expectedRestTokens, \.expectedRestTokens, 1...131_072),
         (.maxLLMStepTokens, \.maxLLMStepTokens, 1...8192),
         (.maxLLMRestTokens, \.maxLLMRestTokens, 1...131_072), (.maxCandidates, \.maxCandidates, 1...64),
+        (.llmThinkingTokens, \.llmThinkingTokens, 0...131_072),
         (.treeNodes, \.treeNodes, 1...1024), (.treeWidth, \.treeWidth, 1...16),
     ]
     private static let doubles: [Field<Double>] = [

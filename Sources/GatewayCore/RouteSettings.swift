@@ -74,6 +74,10 @@ package struct RouteSettings: Hashable, Sendable, Codable {
     /// Held for: the most that an LLM step or rest may produce.
     package var maxLLMStepTokens = 128
     package var maxLLMRestTokens = 512
+    /// What an LLM may think besides, before it writes a step or rest: held for too. A model that is known to think
+    /// unasked may at least `leastThinkingTokens`: within a step's own bound it would think, and write nothing.
+    package var llmThinkingTokens = 0
+    package static let leastThinkingTokens = 1024
     /// α of logit fusion: how much the SLM counts beside an LLM that is served at home and has its vocabulary, where
     /// that LLM writes a step. 0: it writes its steps alone.
     package var fusionWeight = 0.0

@@ -6,6 +6,8 @@ struct Answer: Sendable {
     private(set) var segments: [AnswerSegment] = []
     private(set) var texts: [String] = []
     private(set) var tokens = 0
+    /// The client's stop string that its last step, also one without a text, ended before.
+    var stop: String?
     var summary = AnswerSummary()
 
     init(_ context: StrategyContext) { self.context = context }
@@ -17,6 +19,11 @@ struct Answer: Sendable {
         max(min(settings.maxAnswerTokens, context.maxTokens ?? Int.max) - tokens, 0)
     }
     var isFull: Bool { depth >= settings.maxSteps || remainingTokens == 0 }
+
+    /// Its end, for this reason.
+    func finish(_ reason: Finish.Reason) -> Finish {
+        Finish(reason: reason, degraded: summary.degraded, stop: reason == .stop ? stop : nil)
+    }
 
     /// Remembers why less was done than wanted; the first reason stays, but money outranks a missing reward.
     mutating func degrade(_ reason: DegradedReason) {

@@ -23,6 +23,8 @@ package struct Cascade: Strategy {
     private var drafted: Answer
     private var steps: [EmittedStep] = []
     private var draftEnding: Finish.Reason = .stop
+    /// The client's stop string that it ended before.
+    private var draftStop: String?
     private var promptTokens = 0
     private var outlook = SpendingOutlook()
     private var phase = Phase.ready
@@ -31,6 +33,7 @@ package struct Cascade: Strategy {
     private struct Draft: Hashable, Sendable {
         var steps: [EmittedStep]
         var ending: Finish.Reason
+        var stop: String?
         var reward: ProcessReward
     }
     /// Whole drafts that may be made, and how many were.
@@ -73,7 +76,7 @@ package struct Cascade: Strategy {
     }
 
     private mutating func finish(_ reason: Finish.Reason) -> StrategyAction {
-        let finish = Finish(reason: reason, degraded: answer.summary.degraded)
+        let finish = answer.finish(reason)
         phase = .finished(finish)
         return .finish(finish)
     }
@@ -92,6 +95,7 @@ package struct Cascade: Strategy {
         let goesRound = drafted.repetitions(of: draft.text) >= Stepwise.fatalRepetitions
         if !draft.text.isEmpty, !goesRound { steps.append(drafted.settle(draft, reward: reward)) }
         let isStuck = draft.text.isEmpty || goesRound || draft.end == .length && draft.tokenCount < maxTokens
+        draftStop = draft.stop
         switch draft.end {
         case .answer: draftEnding = .stop
         case .length, .boundary:
@@ -110,14 +114,14 @@ package struct Cascade: Strategy {
             return emitDraft(from: 0)
         }
         if best.map({ reward.calibrated > $0.reward.calibrated }) ?? true {
-            best = Draft(steps: steps, ending: draftEnding, reward: reward)
+            best = Draft(steps: steps, ending: draftEnding, stop: draftStop, reward: reward)
         }
         return decide(canResample: attempt + 1 < tries)
     }
 
     private mutating func decide(canResample: Bool) -> StrategyAction {
         guard let best else { return finish(.outOfTurn) }
-        (steps, draftEnding) = (best.steps, best.ending)
+        (steps, draftEnding, draftStop) = (best.steps, best.ending, best.stop)
         let reward = best.reward
         var barred: [StepAction: Exclusion] = [.llmStep: .notOffered]
         if !canResample { barred[.resample] = tries > 1 ? .noTriesLeft : .notOffered }
@@ -167,7 +171,10 @@ package struct Cascade: Strategy {
         answer.summary.escalations += 1
         let isInterrupted = reply.end == .interrupted
         if isInterrupted { answer.degrade(.providerUnavailable) }
+        answer.stop = reply.stop
         if reply.isStoppedAtOnce { return finish(.stop) }
+        // Nobody else has anything to say.
+        if reply.text.isEmpty, reply.end == .filtered, steps.isEmpty { return finish(.contentFilter) }
         if reply.text.isEmpty || isInterrupted && !reply.wasStreamed { return emitDraft(from: 0) }
         let step = answer.settle(reply, text: reply.text)
         if isInterrupted {
@@ -177,14 +184,17 @@ package struct Cascade: Strategy {
             fallback = local
             return action
         }
-        let ending: Finish.Reason = reply.end == .length ? .length : .stop
+        let ending = reply.end.ending
         if reply.wasStreamed { return finish(ending) }
         phase = .emittingReply(then: ending)
         return .emit(step)
     }
 
     private mutating func emitDraft(from index: Int) -> StrategyAction {
-        guard index < steps.count else { return finish(draftEnding) }
+        guard index < steps.count else {
+            answer.stop = draftStop
+            return finish(draftEnding)
+        }
         phase = .emitting(from: index + 1, then: draftEnding)
         answer.summary.slmSteps += 1
         return .emit(steps[index])

@@ -34,10 +34,11 @@ package struct Direct: Strategy {
 
     private mutating func take(_ reply: LLMReply) -> StrategyAction {
         answer.summary.escalations += 1
+        answer.stop = reply.stop
         if reply.end == .interrupted, !reply.wasStreamed || reply.text.isEmpty {
             return goOnLocally(without: .providerUnavailable)
         }
-        let ending: Finish.Reason = reply.end == .length ? .length : .stop
+        let ending = reply.end.ending
         if reply.text.isEmpty { return finish(ending) }
         let step = answer.settle(reply, text: reply.text)
         if reply.end == .interrupted { return goOnLocally(without: .providerUnavailable) }
@@ -56,7 +57,7 @@ package struct Direct: Strategy {
     }
 
     private mutating func finish(_ reason: Finish.Reason) -> StrategyAction {
-        let finish = Finish(reason: reason, degraded: answer.summary.degraded)
+        let finish = answer.finish(reason)
         ending = finish
         return .finish(finish)
     }

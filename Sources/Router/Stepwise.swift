@@ -89,7 +89,7 @@ package struct Stepwise: Strategy {
     }
 
     private mutating func finish(_ reason: Finish.Reason) -> StrategyAction {
-        let finish = Finish(reason: reason, degraded: answer.summary.degraded)
+        let finish = answer.finish(reason)
         phase = .finished(finish)
         return .finish(finish)
     }
@@ -116,7 +116,10 @@ extension Stepwise {
         guard case .drafting(let attempt, _) = phase else { return finish(.outOfTurn) }
         let isBlank = draft.text.allSatisfy(\.isWhitespace)
         // The SLM has nothing to add to what is settled: the answer ends here.
-        if isBlank, draft.end == .answer, attempt == 0, answer.depth > 0 { return finish(.stop) }
+        if isBlank, draft.end == .answer, attempt == 0, answer.depth > 0 {
+            answer.stop = draft.stop
+            return finish(.stop)
+        }
         let isPoor = isBlank && draft.end != .boundary || answer.repetitions(of: draft.text) >= Self.poorRepetitions
         let candidate = Candidate(
             draft: draft, reward: reward,
@@ -195,6 +198,7 @@ extension Stepwise {
 
     private mutating func acceptBest() -> StrategyAction {
         guard let best else { return finish(localFailure.map { .localModelFailed($0) } ?? .outOfTurn) }
+        answer.stop = best.draft.stop
         let ending: Finish.Reason? =
             switch best.draft.end {
             case .answer: .stop
@@ -216,7 +220,10 @@ extension Stepwise {
             answer.degrade(.providerUnavailable)
             barred = .refusedEarlier
         }
+        answer.stop = reply.stop
         if reply.isStoppedAtOnce { return finish(.stop) }
+        // Nobody else has anything to say.
+        if reply.text.isEmpty, reply.end == .filtered, best == nil { return finish(.contentFilter) }
         // A broken piece that the client has not seen is dropped: it may end in the middle of a number.
         let isUseless = reply.text.allSatisfy(\.isWhitespace) || answer.repetitions(of: closed(reply, kind)) > 2
         if !reply.wasStreamed || reply.text.isEmpty, isUseless || isInterrupted {
@@ -229,10 +236,8 @@ extension Stepwise {
         before = nil
         let ending: Finish.Reason? =
             switch (reply.end, kind) {
-            case (.answer, _): .stop
             case (.interrupted, _), (.length, .step), (.step, .step): nil
-            case (.length, _): .length
-            case (.step, _): .stop
+            case (.answer, _), (.filtered, _), (.length, _), (.step, _): reply.end.ending
             }
         let step = answer.settle(reply, text: closed(reply, kind))
         guard reply.wasStreamed else { return emit(step, then: ending) }

@@ -140,8 +140,19 @@ package enum LLMReplyEnd: Hashable, Sendable {
     case answer
     /// Its bound of tokens was used up.
     case length
+    /// The provider's own filter ended it: what is there is all that the provider will say.
+    case filtered
     /// The connection broke; the text is what had come by then.
     case interrupted
+
+    /// Why an answer ends that ends with such a reply.
+    var ending: Finish.Reason {
+        switch self {
+        case .length: .length
+        case .filtered: .contentFilter
+        case .step, .answer, .interrupted: .stop
+        }
+    }
 }
 
 /// What an LLM wrote.
@@ -209,6 +220,8 @@ package struct Finish: Hashable, Sendable {
     /// Why it ended.
     package enum Reason: Hashable, Sendable {
         case stop, length
+        /// The LLM's provider would say no more.
+        case contentFilter
         /// The SLM failed and no LLM could go on. Steps may have been emitted before.
         case localModelFailed(LocalModelError)
         /// The LLM alone could have answered and was not called.
@@ -218,6 +231,8 @@ package struct Finish: Hashable, Sendable {
     }
     package var reason: Reason
     package var degraded: DegradedReason?
+    /// The client's stop string that the answer ended before, whoever wrote it; nil: none did, or it is not known.
+    package var stop: String?
 }
 
 /// What an answer consists of.

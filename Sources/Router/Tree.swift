@@ -64,7 +64,7 @@ package struct Tree: Strategy {
     }
 
     private mutating func finish(_ reason: Finish.Reason) -> StrategyAction {
-        let finish = Finish(reason: reason, degraded: answer.summary.degraded)
+        let finish = answer.finish(reason)
         phase = .finished(finish)
         return .finish(finish)
     }
@@ -215,6 +215,7 @@ extension Tree {
             steps.append(answer.settle(node.draft, reward: node.reward))
             lastReward = node.reward.calibrated
         }
+        answer.stop = index.flatMap { tree.nodes[$0].draft.stop }
         tree = SearchTree()
         if isLocalOnly, steps.isEmpty { return goStepByStep(isLocalOnly: true) }
         return emit(steps, then: ending.map { .finish($0) } ?? .stepByStep)
@@ -245,6 +246,7 @@ extension Tree {
             answer.degrade(.providerUnavailable)
             barred = .refusedEarlier
         }
+        answer.stop = reply.stop
         if reply.isStoppedAtOnce { return finish(.stop) }
         let text = kind == .step && reply.end == .step ? answer.closed(reply.text) : reply.text
         let isUseless = reply.text.allSatisfy(\.isWhitespace) || answer.repetitions(of: text) > 2
@@ -260,10 +262,8 @@ extension Tree {
         vain = 0
         let next: Next =
             switch (reply.end, kind) {
-            case (.answer, _): .finish(.stop)
             case (.length, .step), (.step, .step), (.interrupted, _): .search
-            case (.length, _): .finish(.length)
-            case (.step, _): .finish(.stop)
+            case (.answer, _), (.filtered, _), (.length, _), (.step, _): .finish(reply.end.ending)
             }
         return emit(reply.wasStreamed ? [] : [written], then: next)
     }

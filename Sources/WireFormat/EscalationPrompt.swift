@@ -62,6 +62,8 @@ package struct EscalationPrompt: Hashable, Sendable {
     package var maxTokens: Int
     /// nil: the provider's default.
     package var temperature: Double?
+    /// How hard a model that thinks is to think; nil: as it likes.
+    package var effort: String?
 
     package init(
         model: String, messages: [Message], acceptedSteps: [String], separator: String?, sendsStop: Bool = true,
@@ -106,6 +108,7 @@ package struct EscalationPrompt: Hashable, Sendable {
             json.key("temperature")
             json.double(temperature)
         }
+        if let effort { json.member("reasoning_effort", effort) }
         if ask == .step, sendsStop, let separator, !separator.isEmpty {
             json.key("stop")
             json.beginArray()

@@ -20,11 +20,19 @@ package enum EscalationReply: Hashable, Sendable {
 extension EscalationPrompt {
     /// Why the provider stopped writing: what it says as `finish_reason`.
     package enum Finish: Hashable, Sendable {
-        /// By itself, or at the stop text ("stop").
+        /// By itself, or at the stop text: "stop", and Together's own word.
         case stopped
         /// At `max_tokens`, or for a reason that this code does not know.
         case cut
-        package init(reason: String?) { self = reason == "stop" ? .stopped : .cut }
+        /// A filter of its own ended the reply ("content_filter"; Anthropic's refusal).
+        case filtered
+        package init(reason: String?) {
+            switch reason {
+            case "stop", "eos": self = .stopped
+            case "content_filter": self = .filtered
+            default: self = .cut
+            }
+        }
     }
 
     /// Checks a reply against what was asked.
@@ -32,7 +40,7 @@ extension EscalationPrompt {
     /// White space around it and accepted steps restated at its start are dropped, but for what parts it from the
     /// accepted steps. Asked for a step, it is cut at the first separator; several steps that the provider ended by
     /// itself are a whole solution, taken as the rest, since it is paid for. A step followed by `endMark` ends the
-    /// answer.
+    /// answer, and so does whatever the provider's filter let through.
     package func clean(_ reply: String, ask: Ask, finish: Finish) -> EscalationReply {
         var text = Self.trimmed(reply[...])
         let leading = String(reply[..<text.startIndex])
@@ -46,7 +54,7 @@ extension EscalationPrompt {
         guard let separator, !separator.isEmpty else {
             if isRepetition(text) { return .refused(.repetition) }
             let whole = seam(leading, before: String(text), isRestated: false) + String(text)
-            if isEnd || ask == .rest { return .rest(whole) }
+            if isEnd || ask == .rest || finish == .filtered { return .rest(whole) }
             return finish == .cut ? .cut(whole + trailing) : .step(whole)
         }
         let said = Self.split(text, at: separator)
@@ -56,7 +64,8 @@ extension EscalationPrompt {
         let isRestated = pieces.count < said.count
         let whole = isRestated ? pieces.joined(separator: separator) : String(text)
         let gap = seam(leading, before: first, isRestated: isRestated)
-        if ask == .rest || isEnd || (pieces.count > 1 && finish == .stopped) { return .rest(gap + whole) }
+        let isWhole = isEnd || finish == .filtered || pieces.count > 1 && finish == .stopped
+        if ask == .rest || isWhole { return .rest(gap + whole) }
         if isRepetition(first[...]) { return .refused(.repetition) }
         // A separator would close what the provider did not: the SLM would reason on from half a sentence.
         let isClosed = Array(trailing.utf8).position(of: Array(separator.utf8), from: 0) != nil

@@ -11,10 +11,19 @@ package struct JSONLimits: Hashable, Sendable {
     package var uniqueKeyDepth = 6
     package init() {}
 
-    /// For bodies and chunks that a provider sent: duplicates are its own affair.
-    package static var provider: JSONLimits {
+    /// For JSON within a string, such as a call's arguments in a client's request: duplicates are the affair of whoever
+    /// reads them.
+    package static var argument: JSONLimits {
         var limits = JSONLimits()
         limits.uniqueKeyDepth = 0
+        return limits
+    }
+
+    /// For bodies and chunks that a provider sent. They are paid for, so that it is their bytes that bound them: with
+    /// twenty alternatives a token has 255 values in about a kilobyte. As many values as are allowed take 128 MB.
+    package static var provider: JSONLimits {
+        var limits = argument
+        limits.maxNodes = 4_000_000
         return limits
     }
 }

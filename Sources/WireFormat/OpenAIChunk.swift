@@ -70,6 +70,13 @@ package struct OpenAICompletion: Hashable, Sendable {
         text = message["content"]?.string ?? ""
         hasToolCalls = message["tool_calls"]?.kind == .array
     }
+
+    /// What can be told of a body that is beyond the limits of a document: what it cost.
+    package init(beyondLimits body: [UInt8]) {
+        guard let found = JSONMemberSearch(body).object("usage") else { return }
+        usage = UsageField(text: found)
+        usageText = String(decoding: found, as: UTF8.self)
+    }
 }
 
 /// A provider's error object, `{"error": {"message": …, "type": …, "code": …}}`, in a stream or as a body.
@@ -80,6 +87,8 @@ package struct ProviderFault: Hashable, Sendable {
     package var type: String?
     /// A string, or a number as text.
     package var code: String?
+    /// The field at fault.
+    package var param: String?
     package init(message: String, type: String? = nil, code: String? = nil) {
         self.message = message
         self.type = type
@@ -103,6 +112,7 @@ package struct ProviderFault: Hashable, Sendable {
         message = String(text.prefix(Self.maxMessageLength))
         type = value["type"]?.string
         code = value["code"].flatMap { $0.string ?? $0.integer.map(String.init) }
+        param = value["param"]?.string
     }
 }
 

@@ -12,17 +12,23 @@ struct LiteLLMBudgetTests {
     typealias Shell = AdministrationTests.Shell
 
     private func with(_ body: (_ store: AdminStore, _ key: Int64) async throws -> Void) async throws {
+        try await withPool { store, key, _ in try await body(store, key) }
+    }
+
+    private func withPool(
+        _ body: (_ store: AdminStore, _ key: Int64, _ pool: PostgresPool) async throws -> Void
+    ) async throws {
         try await Shell.with { shell in
             await shell.run("migrate")
             let pool = PostgresPool(
-                configuration: try PostgresConfiguration(url: shell.url), size: 1, maxWaiting: 8,
+                configuration: try PostgresConfiguration(url: shell.url), size: 2, maxWaiting: 8,
                 logger: Logger(label: "test"))
             let hasher = try KeyHasher(pepper: Array(String(repeating: "p", count: 40).utf8))
             let store = AdminStore(pool: pool, hasher: hasher, actor: "test")
             _ = try await store.createTenant(name: "acme", timeZone: "UTC")
             _ = try await store.createTeam(name: "research", tenant: "acme")
             let key = try await store.createKey(KeyDraft(tenant: "acme", name: "app"))
-            try await body(store, key.info.id)
+            try await body(store, key.info.id, pool)
             await pool.close()
         }
     }
@@ -78,6 +84,28 @@ struct LiteLLMBudgetTests {
         }
     }
 
+    @Test("who changes several limits has locked all of the tenant's budgets first; who changes one has not")
+    func locked() async throws {
+        try await withPool { store, key, pool in
+            // Neither change is of this one.
+            _ = try await store.setBudget(BudgetDraft(tenant: "acme", window: .month, limit: NanoUSD(9)))
+            let target = LiteLLMScope(tenant: "acme", scope: .key(key))
+            let changes: [(fields: [String: LiteLLMValue], free: Int)] = [
+                (["max_budget": .number("1")], 1), (["max_budget": .number("2"), "rpm_limit": .number("5")], 0),
+            ]
+            for change in changes {
+                let limits = try Self.limits(change.fields)
+                let free = try await store.inOneTransaction { store in
+                    try await target.set(limits, by: store)
+                    return try await pool.query(
+                        "select id from budgets where key_id is null for no key update skip locked"
+                    ).rows.count
+                }
+                #expect(free == change.free)
+            }
+        }
+    }
+
     @Test("another duration keeps alerts, time zone and what is passed on, but for what is named")
     func changesWindow() async throws {
         try await with { store, key in
@@ -106,7 +134,7 @@ struct LiteLLMBudgetTests {
     @Test(
         "null for a limit that may be there is named in the answer, and is as good as nothing for what is made",
         arguments: [
-            "max_budget", "soft_budget", "budget_duration", "rpm_limit", "tpm_limit", "max_parallel_requests",
+            "max_budget", "soft_budget", "budget_duration", "rpm_limit", "tpm_limit", "max_parallel_requests", "models",
         ])
     func null(field: String) throws {
         #expect(try Self.limits([field: .null]).remarks.map(\.field) == [field])

@@ -3,7 +3,7 @@ import Testing
 
 @Suite("Resilience as tables: each state, each event")
 struct ResilienceTableTests {
-    enum Event: String, CaseIterable, Sendable { case admit, succeeds, fails, abandoned }
+    enum Event: String, CaseIterable, Sendable { case admit, answered, succeeds, fails, abandoned }
 
     /// A breaker in a state, with a permit of that state, at second 100.
     private static func breaker(_ state: CircuitBreaker.State) throws -> (CircuitBreaker, CircuitBreaker.Permit) {
@@ -27,17 +27,20 @@ struct ResilienceTableTests {
         "Breaker",
         arguments: [
             (CircuitBreaker.State.closed, Event.admit, CircuitBreaker.State.closed, true),
-            (.closed, .succeeds, .closed, true), (.closed, .fails, .closed, true), (.closed, .abandoned, .closed, true),
-            (.open, .admit, .open, false), (.open, .succeeds, .open, false), (.open, .fails, .open, false),
-            (.open, .abandoned, .open, false),
-            (.halfOpen, .admit, .halfOpen, false), (.halfOpen, .succeeds, .closed, true),
-            (.halfOpen, .fails, .open, false), (.halfOpen, .abandoned, .halfOpen, true),
+            (.closed, .answered, .closed, true), (.closed, .succeeds, .closed, true), (.closed, .fails, .closed, true),
+            (.closed, .abandoned, .closed, true),
+            (.open, .admit, .open, false), (.open, .answered, .open, false), (.open, .succeeds, .open, false),
+            (.open, .fails, .open, false), (.open, .abandoned, .open, false),
+            (.halfOpen, .admit, .halfOpen, false), (.halfOpen, .answered, .closed, true),
+            (.halfOpen, .succeeds, .closed, true), (.halfOpen, .fails, .open, false),
+            (.halfOpen, .abandoned, .halfOpen, true),
         ])
     func breaker(state: CircuitBreaker.State, event: Event, after: CircuitBreaker.State, admitsNext: Bool) throws {
         var (breaker, permit) = try Self.breaker(state)
         let now = Duration.seconds(100)
         switch event {
         case .admit: _ = breaker.admit(now: now)
+        case .answered: breaker.answered(permit)
         case .succeeds: breaker.finished(permit, succeeded: true, now: now)
         case .fails: breaker.finished(permit, succeeded: false, now: now)
         case .abandoned: breaker.abandoned(permit, now: now)

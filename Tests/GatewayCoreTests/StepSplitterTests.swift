@@ -80,6 +80,26 @@ struct StepSplitterTests {
         #expect(throws: LocalModelError.self) { try split([], nil, stops: Array(repeating: "x", count: 17)) }
     }
 
+    @Test("It is known at which stop string a step ended; of two that begin together it is the first")
+    func whichStop() throws {
+        let cases: [(text: String, stop: String?)] = [("xEND", "END"), ("x#END", "#"), ("x\n", nil)]
+        for (text, stop) in cases {
+            var splitter = try StepSplitter(boundary: .newline, stops: ["zz", "END", "EN", "#"], maxTokens: 9)
+            let verdict = try splitter.push(Array(text.utf8))
+            #expect(verdict != .more && splitter.stop == stop)
+        }
+    }
+
+    @Test("A draft of an engine host that does not say where it stopped is read")
+    func olderDraft() throws {
+        let json = """
+            {"text":"a","tokens":[1],"logProbabilities":[-0.5],"hidden":[],"end":"answer","promptTokens":3,\
+            "reusedTokens":0}
+            """
+        let draft = try JSONDecoder().decode(StepDraft.self, from: Data(json.utf8))
+        #expect(draft.text == "a" && draft.stop == nil)
+    }
+
     @Test("A step is never cut inside a character")
     func characters() throws {
         let bytes = Array("ok🍎".utf8)

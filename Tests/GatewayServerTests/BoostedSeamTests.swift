@@ -9,6 +9,42 @@ import Testing
 @testable import GatewayServer
 @testable import Router
 
+/// An SLM that drafts from a list of steps and cuts them as engines do.
+struct CuttingSLM: SmallLanguageModel {
+    let steps: [String]
+    var format: ToolCallFormat?
+
+    func toolCallFormat() async throws -> ToolCallFormat? { format }
+
+    func draft(_ request: DraftRequest) async throws -> StepDraft {
+        var splitter = try StepSplitter(boundary: request.boundary, stops: request.stop, maxTokens: 100)
+        var verdict = StepSplitter.Verdict.more
+        for character in steps[min(request.answer.count, steps.count - 1)] where verdict == .more {
+            verdict = try splitter.push(Array(String(character).utf8))
+        }
+        if verdict == .more { verdict = splitter.finish() }
+        guard case .ends(let end, let count, let text) = verdict else { throw LocalModelError.interrupted }
+        var draft = StepDraft(
+            text: text, tokens: Array(repeating: 1, count: count),
+            logProbabilities: Array(repeating: -0.5, count: count), hidden: [0], end: end, promptTokens: 10,
+            reusedTokens: 0)
+        draft.stop = splitter.stop
+        return draft
+    }
+    func end(session: UUID) async {}
+}
+
+/// It, and a PRM that likes everything.
+struct CuttingModels: LocalModels {
+    var slm: CuttingSLM
+    func slm(
+        _ record: ModelRecord, base: ModelRecord?
+    ) async throws(LocalModelError) -> any SmallLanguageModel { slm }
+    func prm(
+        _ record: ModelRecord, base: ModelRecord?, below: ModelRecord?
+    ) async throws(LocalModelError) -> any ProcessRewardModel { FakePRM(scores: [0.99]) }
+}
+
 @Suite("Where an LLM's text meets the SLM's: nothing is glued, run past or left out of the bill")
 struct BoostedSeamTests {
     /// The second step is poor, and this is how the LLM is asked for it.
@@ -85,7 +121,8 @@ struct BoostedSeamTests {
             #expect(response.headers[.costUSD] == NanoUSD(state.settled).usdString)
             #expect(response.headers[.budgetRemainingUSD] == NanoUSD(state.limit - state.settled).usdString)
             let row = try #require(state.requests.first)
-            #expect(row.costNanoUSD == state.settled)
+            #expect(row.costNanoUSD == state.settled && row.escalations == 1)
+            #expect(response.headers[.escalations] == "1")
             let outcome = try JSONDecoder().decode(
                 RouterState.Outcome.self, from: Data(try #require(row.outcome).utf8))
             #expect(abs((outcome.spent ?? 0) - Double(state.settled) / 1e9) < 1e-9)
@@ -100,6 +137,7 @@ struct BoostedSeamTests {
         for state in [lost.ledger.snapshot, direct.ledger.snapshot] {
             #expect(state.settled > 0 && state.requests.map(\.costNanoUSD) == [state.settled])
         }
+        #expect(lost.ledger.snapshot.requests.map(\.escalations) == [1])
     }
 
     @Test("Text that no provider counted is counted by its bytes, against the client's bound too")
@@ -158,5 +196,142 @@ struct BoostedSeamTests {
         let text = MessagesEndpointTests.text(response)
         #expect(text.contains("Two.") && !text.contains("Done"))
         #expect(text.contains(#""stop_reason":"stop_sequence","stop_sequence":"@@@""#))
+    }
+
+    @Test(
+        "They are told at which the SLM's text ended, also where that has nothing before it",
+        arguments: [StrategyKind.stepwise, .cascade, .tree], [true, false])
+    func ownStopSequence(kind: StrategyKind, isStream: Bool) async throws {
+        var settings = Self.settings(.rest)
+        (settings.strategy, settings.treeWidth, settings.resampleSeconds) = (kind, 1, 1000)
+        let body =
+            #"{"model":"math","max_tokens":50,"messages":[{"role":"user","content":"x"}],"#
+            + #""stop_sequences":["%%%","@@@"],"stream":\#(isStream)}"#
+        for last in ["Two.@@@ Done", "@@@ Done"] {
+            var fixture = Fixture(settings: settings)
+            fixture.services.models = CuttingModels(slm: CuttingSLM(steps: ["One.\n", last]))
+            let text = MessagesEndpointTests.text(
+                try await MessagesEndpointTests.post(fixture, body, isAnthropic: false))
+            #expect(text.contains("One.") && !text.contains("Done"))
+            #expect(text.contains(#""stop_reason":"stop_sequence","stop_sequence":"@@@""#))
+            #expect(fixture.provider.calls.isEmpty)
+        }
+        var fixture = Fixture(settings: settings)
+        fixture.services.models = CuttingModels(slm: CuttingSLM(steps: ["One.\n", "Two."]))
+        let plain = try await MessagesEndpointTests.post(fixture, body, isAnthropic: false)
+        #expect(MessagesEndpointTests.text(plain).contains(#""stop_reason":"end_turn","stop_sequence":null"#))
+    }
+
+    /// The fixture with another paid model, at the same price and of a provider that takes OpenAI's newer word.
+    private static func asking(_ model: String, _ given: Fixture) throws -> Fixture {
+        var fixture = given
+        let reference = ModelReference(provider: "sim", model: model)
+        var catalog = try #require(fixture.services.catalog as? FakeCatalog)
+        catalog.allRoutes[0].llm = reference
+        catalog.prices[reference] = ModelPrice(
+            id: 5, model: reference, inputPicoPerToken: 10_000_000, outputPicoPerToken: 30_000_000)
+        fixture.services.catalog = catalog
+        var traits = ProviderTraits()
+        traits.takesMaxCompletionTokens = true
+        fixture.services.providers["sim"] = EndpointProvider(
+            inner: fixture.provider, endpoints: [.chatCompletions], traits: traits)
+        return fixture
+    }
+
+    @Test(
+        "Models that refuse temperature and stop, known by their names, are asked without, in words that they take",
+        arguments: [
+            ("large", true, false), ("gpt-4.1", true, false), ("gpt-5-mini", false, true), ("openai/o3", false, true),
+            ("ft:o4-mini:acme", false, true), ("eu.anthropic.claude-v1:0", false, false),
+        ])
+    func plainQuestions(model: String, hasWishes: Bool, isReasoning: Bool) async throws {
+        for kind in [EscalationKind.step, .rest] {
+            let fixture = try Self.asking(model, Self.fixture(completion("Two."), kind))
+            _ = try await DirectAnswerTests.post(fixture, Self.body())
+            let body = String(decoding: try #require(fixture.provider.calls.first).body, as: UTF8.self)
+            #expect(body.contains(#""temperature":"#) == hasWishes)
+            #expect(body.contains(#""stop":"#) == (hasWishes && kind == .step))
+            #expect(body.contains(#""max_completion_tokens":"#) == isReasoning)
+            #expect(body.contains(#""reasoning_effort":"low""#) == isReasoning)
+            // What it may think is held for, above what it may write.
+            let bound = try #require(body.firstMatch(of: /"max_(?:completion_)?tokens":(\d+)/).flatMap { Int64($0.1) })
+            let thoughts = Int64(isReasoning ? RouteSettings.leastThinkingTokens : 0)
+            let written = Int64(kind == .step ? Self.settings(kind).maxLLMStepTokens : 0)
+            #expect(kind == .step ? bound == written + thoughts : bound > thoughts)
+        }
+    }
+
+    @Test(
+        "A model that refuses a question for its temperature or stop is asked without either from then on",
+        arguments: [
+            ("Unsupported value: 'temperature' does not support 0", nil as String?, false),
+            ("stop_sequences: each must contain non-whitespace", nil, false), ("no", "stop", false), ("no", nil, true),
+        ])
+    func refusedQuestion(message: String, parameter: String?, hasWishes: Bool) async throws {
+        var error = ProviderError(code: .status, status: 400, message: message)
+        error.parameter = parameter
+        let fixture = Fixture(
+            scripts: [.init(openError: error), completion("Two.")], steps: ["One.\n", "Bad.\n", "Answer: 3"],
+            scores: [0.99, 0.05, 0.99], settings: Self.settings(.step))
+        let first = try await DirectAnswerTests.post(fixture, Self.body())
+        #expect(first.headers[.degraded] == "provider_unavailable" && first.headers[.escalations] == "0")
+        let second = try await DirectAnswerTests.post(fixture, Self.body())
+        #expect(second.headers[.degraded] == nil && second.headers[.escalations] == "1")
+        let bodies = fixture.provider.calls.map { String(decoding: $0.body, as: UTF8.self) }
+        #expect(bodies.map { $0.contains(#""temperature":"#) } == [true, hasWishes])
+        #expect(bodies.map { $0.contains(#""stop":"#) } == [true, hasWishes])
+    }
+
+    @Test("Only so many such models are remembered, the latest, and each is news once")
+    func plainModels() {
+        let known = PlainModels()
+        let models = (0...PlainModels.most).map { ModelReference(provider: "sim", model: "\($0)") }
+        let news = models.map { known.add($0) }
+        let again = known.add(models[1])
+        #expect(news.allSatisfy { $0 } && !again)
+        #expect(!known.contains(models[0]) && known.contains(models[1]))
+    }
+
+    @Test("An answer whose own call spent the last of the budget got all that it wanted; the next one did not")
+    func lastOfBudget() async throws {
+        // What is left after the call, 6,000,000, is less than the least that another could be held for.
+        let fixture = Fixture(
+            limit: NanoUSD(28_000_000), scripts: [completion("Two it is. Answer: 3", prompt: 700, completion: 500)],
+            steps: ["One.\n", "Bad.\n", "Answer: 3"], scores: [0.99, 0.05, 0.99], settings: Self.settings(.rest))
+        let first = try await DirectAnswerTests.post(fixture, Self.body())
+        #expect(first.headers[.servedBy] == "mixed" && first.headers[.degraded] == nil)
+        #expect(first.headers[.budgetRemainingUSD] == NanoUSD(6_000_000).usdString)
+        let second = try await DirectAnswerTests.post(fixture, Self.body())
+        #expect(second.headers[.servedBy] == "slm" && second.headers[.degraded] == "budget_exhausted")
+        #expect(fixture.provider.calls.count == 1)
+    }
+
+    @Test(
+        "What a paid model's provider filters ends the answer, and the client is told so in its own word",
+        arguments: [EscalationKind.step, .rest], [true, false])
+    func filtered(kind: EscalationKind, isStream: Bool) async throws {
+        var script = completion("Two, but")
+        script.result.finishReason = "content_filter"
+        let more = isStream ? #","stream":true"# : ""
+        let fixture = Self.fixture(script, kind)
+        let text = DirectAnswerTests.text(try await DirectAnswerTests.post(fixture, Self.body(more)))
+        #expect(text.contains(#""finish_reason":"content_filter""#) && text.contains("Two, but"))
+        #expect(!text.contains("Answer: 3") && fixture.slm.requests.count == 2)
+        let messages = #"{"model":"math","max_tokens":50,"messages":[{"role":"user","content":"x"}]\#(more)}"#
+        let refusal = try await MessagesEndpointTests.post(Self.fixture(script, kind), messages, isAnthropic: false)
+        #expect(MessagesEndpointTests.text(refusal).contains(#""stop_reason":"refusal","stop_sequence":null"#))
+    }
+
+    @Test("Where nothing passes the filter the SLM's draft is the answer; without one the client hears of the filter")
+    func filteredWhole() async throws {
+        var script = completion("")
+        script.result.finishReason = "content_filter"
+        let kept = try await DirectAnswerTests.post(Self.fixture(script), Self.body())
+        #expect(DirectAnswerTests.text(kept).contains(#""finish_reason":"stop""#))
+        let alone = Self.fixture(script)
+        alone.slm.fail(.unavailable("no file"))
+        let response = try await DirectAnswerTests.post(alone, Self.body())
+        #expect(response.status == .ok && response.headers[.servedBy] == "llm")
+        #expect(DirectAnswerTests.text(response).contains(#""finish_reason":"content_filter""#))
     }
 }

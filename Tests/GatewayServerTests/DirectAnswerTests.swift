@@ -155,6 +155,43 @@ struct DirectAnswerTests {
         #expect(fixture.ledger.snapshot.settled == 1_300_000)
     }
 
+    @Test(
+        "A client that leaves before the head of a stream has left: the answer ends, and is settled, cached or not",
+        arguments: [false, true])
+    func leavesBeforeHead(isCached: Bool) async throws {
+        // More in all than waits for a client that does not read.
+        let word = String(repeating: "x", count: 64 * 1024)
+        let text = #"{"id":"c","choices":[{"index":0,"delta":{"content":"\#(word)"},"finish_reason":null}]}"#
+        let stop = #"{"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#
+        let usage = #"{"id":"c","choices":[],"usage":{"prompt_tokens":100,"completion_tokens":10}}"#
+        var script = completion("Hi")
+        script.chunks = (Array(repeating: text, count: 10) + [stop, usage, "[DONE]"]).map {
+            PaidChunk(bytes: Array("data: \($0)\n\n".utf8), text: "")
+        }
+        var fixture = Fixture(scripts: [script])
+        let body = """
+            {"model":"sim/large","messages":[{"role":"user","content":"x"}],"max_tokens":50,"stream":true}
+            """
+        if isCached {
+            var catalog = try #require(fixture.services.catalog as? FakeCatalog)
+            catalog.cacheSeconds = 60
+            fixture.services.catalog = catalog
+            fixture.services.cache = CachedAnswers(totalBytes: 1 << 22, tenantBytes: 1 << 22)
+            #expect(try await Self.post(fixture, body).headers[.cache] == "miss")
+        }
+        let status = try await RouterClient(fixture.services).sendAndLeave(
+            .post, "/v1/chat/completions", headers: Self.headers, body: body)
+        #expect(status == .ok)
+        let activity = fixture.services.activity
+        for _ in 0..<1000 where activity.running > 0 { try await Task.sleep(for: .milliseconds(10)) }
+        // Else nothing below would come to an end.
+        try #require(activity.running == 0)
+        await activity.waitUntilIdle()
+        let state = fixture.ledger.snapshot
+        #expect(state.held.isEmpty && state.settlements.count == 1 && state.settled == 1_300_000)
+        #expect(fixture.provider.calls.count == 1 && fixture.provider.drains == (isCached ? 0 : 1))
+    }
+
     @Test("The ceiling of a request's own header is kept, and must be an amount")
     func ceiling() async throws {
         let fixture = Fixture(scripts: [completion("Hi")])

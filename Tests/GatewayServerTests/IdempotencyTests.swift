@@ -53,6 +53,21 @@ struct IdempotencyTests {
         #expect(fixture.provider.calls.count == (mayHaveCharged ? 1 : 2))
     }
 
+    @Test("A boosted request that failed after it had paid keeps its key: sent again, it would pay again")
+    func failedAfterPaying() async throws {
+        let fixture = Fixture(scripts: [
+            .init(openError: ProviderError(code: .interrupted, message: "cut")), completion("Hi"),
+        ])
+        fixture.slm.fail(.unavailable("x"))
+        let body = Self.body.replacing("sim/large", with: "math")
+        #expect(try await DirectAnswerTests.post(fixture, body, headers: Self.headers("k")).status != .ok)
+        #expect(fixture.ledger.snapshot.settled > 0)
+        let second = try await DirectAnswerTests.post(fixture, body, headers: Self.headers("k"))
+        #expect(second.status == .conflict && second.headers[.shouldRetry] == "false")
+        #expect(DirectAnswerTests.text(second).contains("answered or charged for, and its answer is not kept"))
+        #expect(fixture.provider.calls.count == 1)
+    }
+
     @Test("A key that is empty or too long is refused")
     func refused() async throws {
         let fixture = Fixture(scripts: [completion("Hi")])

@@ -179,6 +179,37 @@ struct MessagesEndpointTests {
         #expect(closed.provider.calls.isEmpty)
     }
 
+    @Test("The direct strategy of a route that may not pay asks its SLM, whoever chose it, and no LLM is asked at all")
+    func forbiddenDirect() async throws {
+        let plain = #"{"model":"math","max_tokens":50,"messages":[{"role":"user","content":"x"}]}"#
+        let tools = String(plain.dropLast()) + #","tools":[{"name":"f","input_schema":{"type":"object"}}]}"#
+        var direct = Self.headers
+        direct[.strategy] = "direct"
+        var settings = RouteSettings()
+        settings.escalationForbidden = true
+        for (strategy, headers) in [(StrategyKind.stepwise, direct), (StrategyKind.direct, Self.headers)] {
+            settings.strategy = strategy
+            var closed = Fixture(scripts: [Self.message("Hi")], settings: settings)
+            let local = try await Self.post(closed, plain, headers: headers)
+            #expect(local.status == .ok && local.headers[.servedBy] == "slm")
+            #expect(Self.text(local).contains("Answer: 3"))
+            for (path, body) in [
+                ("/v1/messages", tools), ("/v1/embeddings", #"{"model":"math","input":"x"}"#),
+                ("/v1/completions", #"{"model":"math","prompt":"x"}"#),
+                ("/v1/responses", #"{"model":"math","input":"x"}"#),
+            ] {
+                let refused = try await Self.post(closed, body, path: path, headers: headers)
+                #expect(refused.status == .badRequest && Self.text(refused).contains("may not escalate"), "\(path)")
+            }
+            var catalog = try #require(closed.services.catalog as? FakeCatalog)
+            catalog.allRoutes[0].slm = ""
+            closed.services.catalog = catalog
+            let alone = try await Self.post(closed, plain, headers: headers)
+            #expect(alone.status == .badRequest && Self.text(alone).contains("'math' has no model of its own"))
+            #expect(closed.provider.calls.isEmpty && closed.ledger.snapshot.reservations.isEmpty)
+        }
+    }
+
     @Test("Tokens are counted by the provider without a hold, or estimated and said so")
     func countTokens() async throws {
         let body = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}]}"#

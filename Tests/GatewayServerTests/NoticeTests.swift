@@ -29,6 +29,8 @@ struct NoticeTests {
         }
         #expect(ear.notices == [.provider("sim", isDown: true, gateway: "g1")])
         let permit = try #require(guards.admit("sim", isRetry: false))
+        guards.answered("sim", permit)
+        #expect(ear.notices.count == 2)
         guards.finished("sim", permit, failure: nil)
         for _ in 0..<3 {
             let permit = try #require(guards.admit("sim", isRetry: false))

@@ -1,4 +1,5 @@
 import Foundation
+import GatewayCore
 import HTTPTypes
 import Hummingbird
 import NIOCore
@@ -36,17 +37,75 @@ struct OpenAPITests {
         #expect(answer.status == .ok && Array(answer.body.readableBytesView) == document)
     }
 
+    @Test("LiteLLM's path for liveness answers in both of its spellings", arguments: ["liveliness", "liveness"])
+    func liveness(spelling: String) async throws {
+        let answer = try await RouterClient(Fixture().services).send(.get, "/health/\(spelling)")
+        #expect(answer.status == .ok && String(buffer: answer.body) == "\"I'm alive!\"")
+    }
+
     @Test("administration's paths are shut where no key for them is configured, and to the keys of tenants")
     func shut() async throws {
         let fixture = Fixture()
         for (path, operations) in try Self.paths() {
-            guard let post = operations["post"] as? [String: Any],
-                (post["tags"] as? [String])?.contains("LiteLLM") == true
-            else { continue }
-            for headers in [[:], DirectAnswerTests.headers] as [HTTPFields] {
-                let answer = try await RouterClient(fixture.services).send(.post, path, headers: headers, body: "{}")
-                #expect(answer.status == .unauthorized, "\(path)")
+            for (method, operation) in operations {
+                let security = (operation as? [String: Any])?["security"] as? [[String: Any]]
+                let isAdministrators = security?.map { $0.keys.sorted() } == [["adminKey"]]
+                #expect(isAdministrators || !path.hasPrefix("/admin/"), "\(path)")
+                guard isAdministrators else { continue }
+                let isGet = method == "get"
+                let asked = path.replacing("{name}", with: "slm")
+                for headers in [[:], DirectAnswerTests.headers] as [HTTPFields] {
+                    let answer = try await RouterClient(fixture.services).send(
+                        isGet ? .get : .post, asked, headers: headers, body: isGet ? nil : "{}")
+                    #expect(answer.status == .unauthorized, "\(method) \(path)")
+                }
             }
         }
+    }
+
+    /// The schema of a header, wherever it is described.
+    private static func schemas(of header: String) throws -> [[String: Any]] {
+        try paths().values.flatMap(\.values).flatMap { operation in
+            ((operation as? [String: Any])?["parameters"] as? [[String: Any]] ?? [])
+                .filter { $0["name"] as? String == header }.compactMap { $0["schema"] as? [String: Any] }
+        }
+    }
+
+    @Test("what a request may say by header is described as the code takes it")
+    func headers() throws {
+        let strategies = try Self.schemas(of: "x-gboost-strategy")
+        #expect(strategies.count == 2)
+        for schema in strategies {
+            #expect(schema["enum"] as? [String] == StrategyKind.allCases.map(\.rawValue))
+        }
+        let keys = try Self.schemas(of: "idempotency-key")
+        #expect(keys.count == 5)
+        for schema in keys {
+            #expect(schema["maxLength"] as? Int == IdempotencyKeys.maxKeyBytes && schema["minLength"] as? Int == 1)
+            #expect(schema["pattern"] == nil)
+        }
+    }
+
+    @Test("statuses that can be sent are named: a slow body's, a provider's own for a bad request, a defect's")
+    func statuses() throws {
+        for (path, operations) in try Self.paths() {
+            for operation in operations.values.compactMap({ $0 as? [String: Any] }) {
+                let named = Set((operation["responses"] as? [String: Any] ?? [:]).keys)
+                if operation["requestBody"] != nil { #expect(named.contains("408"), "\(path)") }
+                guard path.hasPrefix("/v1/") else { continue }
+                #expect(named.contains("500"), "\(path)")
+                guard operation["requestBody"] != nil else { continue }
+                #expect(named.isSuperset(of: ["400", "403", "404", "413", "415", "422", "502", "504"]), "\(path)")
+            }
+        }
+    }
+
+    @Test("the process says as JSON that it lives")
+    func live() async throws {
+        let answer = try await RouterClient(Fixture().services).send(.get, "/health/live")
+        #expect(String(buffer: answer.body) == #"{"status":"live"}"#)
+        let operation = try Self.paths()["/health/live"]?["get"] as? [String: Any]
+        let responses = operation?["responses"] as? [String: [String: Any]]
+        #expect((responses?["200"]?["content"] as? [String: Any])?["application/json"] != nil)
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import GatewayCore
 import HTTPTypes
+import Logging
 import Synchronization
 import Testing
 
@@ -54,6 +55,49 @@ struct ResilienceTests {
         let refused = try await DirectAnswerTests.post(fixture, Self.body)
         #expect(refused.status == .badGateway && DirectAnswerTests.text(refused).contains("left alone"))
         #expect(fixture.provider.calls.count == 3 && fixture.ledger.snapshot.reservations.count == 3)
+    }
+
+    /// Holds and sends one call, whose answer is not read.
+    private static func attempt(
+        _ provider: FakeProvider, _ guards: ProviderGuards, kind: EscalationKind = .direct
+    ) async throws {
+        var catalog = FakeCatalog()
+        catalog.prices[Fixture.model] = ModelPrice(
+            id: 3, model: Fixture.model, inputPicoPerToken: 1000, outputPicoPerToken: 1000)
+        let hop = PaidHop(
+            catalog: catalog, ledger: FakeLedger(limit: NanoUSD(NanoUSD.perDollar)), providers: ["sim": provider],
+            guards: guards, metrics: Fixture().services.metrics, logger: Logger(label: "test"))
+        let plan = PaidPlan(
+            id: HoldID(request: UUID(), step: 0, attempt: 0),
+            caller: Caller(tenant: FakeCatalog.tenant, teamID: nil, keyID: 7), model: Fixture.model, kind: kind,
+            inputTokens: 10, maxOutputTokens: 100, leastOutputTokens: 1)
+        _ = try await hop.attempt(plan, record: EscalationRecord(kind: kind, reason: "asked for")) {
+            PaidCall(model: $0.plan.model, body: [], isStream: false, requestID: "1")
+        }
+    }
+
+    @Test("A provider is back once the answer to its trial has begun: nobody waits for that answer's end")
+    func back() async throws {
+        var settings = CircuitBreaker.Settings()
+        (settings.failureThreshold, settings.openDuration) = (1, .zero)
+        let guards = ProviderGuards(breaker: settings)
+        let provider = FakeProvider([Self.refused(500), completion("Hi")])
+        await #expect(throws: PaidRefusal.self) { try await Self.attempt(provider, guards) }
+        #expect(guards.breakers["sim"] == .open)
+        for _ in 0..<2 {
+            try await Self.attempt(provider, guards)
+            #expect(guards.breakers["sim"] == .closed)
+        }
+        #expect(provider.calls.count == 3)
+    }
+
+    @Test("Only a step is waited for no longer than a stream's head: the SLM goes on without it")
+    func brief() async throws {
+        let provider = FakeProvider([completion("Hi")])
+        for kind in [EscalationKind.step, .rest, .direct] {
+            try await Self.attempt(provider, ProviderGuards(), kind: kind)
+        }
+        #expect(provider.calls.map(\.isBrief) == [true, false, false])
     }
 
     @Test("A refusal of the budget gives the breaker's trial back, and is a sign of nothing")

@@ -27,6 +27,22 @@ struct RouterClient: Sendable {
     func send(
         _ method: HTTPRequest.Method, _ path: String, headers: HTTPFields = [:], body: String? = nil
     ) async throws -> TestResponse {
+        let response = try await answer(method, path, headers: headers, body: body)
+        let sink = ResponseSink()
+        try await response.body.write(sink)
+        return TestResponse(status: response.status, headers: response.headers, body: sink.body)
+    }
+
+    /// Asks, and has left when the answer comes: nothing of it is written, not even its head.
+    func sendAndLeave(
+        _ method: HTTPRequest.Method, _ path: String, headers: HTTPFields = [:], body: String? = nil
+    ) async throws -> HTTPResponse.Status {
+        try await answer(method, path, headers: headers, body: body).status
+    }
+
+    private func answer(
+        _ method: HTTPRequest.Method, _ path: String, headers: HTTPFields, body: String?
+    ) async throws -> Response {
         var headers = headers
         if let body { headers[.contentLength] = String(body.utf8.count) }
         let request = Request(
@@ -34,10 +50,7 @@ struct RouterClient: Sendable {
                 method: method, scheme: "http", authority: "localhost", path: path, headerFields: headers),
             body: RequestBody(buffer: ByteBuffer(string: body ?? "")))
         let source = ApplicationRequestContextSource(channel: EmbeddedChannel(), logger: logger)
-        let response = try await responder.respond(to: request, context: GatewayContext(source: source))
-        let sink = ResponseSink()
-        try await response.body.write(sink)
-        return TestResponse(status: response.status, headers: response.headers, body: sink.body)
+        return try await responder.respond(to: request, context: GatewayContext(source: source))
     }
 }
 

@@ -125,6 +125,45 @@ struct StructuredAnswerTests {
         }
     }
 
+    /// With a tool, from a client of Anthropic's.
+    private static func message(_ more: String) -> String {
+        let tool = #"{"name":"weather","input_schema":{"type":"object","properties":{"city":{"type":"string"}}}}"#
+        return #"{"model":"math","max_tokens":50,"messages":[{"role":"user","content":"Rain?"}],"#
+            + #""tools":[\#(tool)]\#(more)}"#
+    }
+
+    @Test("An answer that the LLM's provider filtered is told as such, and a call in it is not to be run")
+    func filtered() async throws {
+        let call = #"{"id":"c","type":"function","function":{"name":"weather","arguments":"{"}}"#
+        for (calls, isStream) in [("", false), ("", true), (#","tool_calls":[\#(call)]"#, false)] {
+            let body =
+                #"{"id":"c1","choices":[{"index":0,"message":{"role":"assistant","content":"I can"\#(calls)},"#
+                + #""finish_reason":"content_filter"}],"usage":{"prompt_tokens":100,"completion_tokens":10}}"#
+            let script = FakeProvider.Script(
+                chunks: [PaidChunk(bytes: Array(body.utf8), text: "I can")],
+                result: PaidResult(usage: TokenUsage(input: 100, output: 10), finishReason: "content_filter"))
+            let more = isStream ? #","stream":true"# : ""
+            let response = try await DirectAnswerTests.post(
+                Self.fixture(["Dunno."], scores: [0.02], scripts: [script]), Self.body(more))
+            let text = String(buffer: response.body)
+            #expect(text.contains(#""finish_reason":"content_filter""#) && text.contains("I can"))
+            let refusal = try await MessagesEndpointTests.post(
+                Self.fixture(["Dunno."], scores: [0.02], scripts: [script]), Self.message(more), isAnthropic: false)
+            #expect(MessagesEndpointTests.text(refusal).contains(#""stop_reason":"refusal""#))
+        }
+    }
+
+    @Test("Anthropic's clients are told at which stop sequence the SLM's text ended", arguments: [true, false])
+    func stopSequence(isStream: Bool) async throws {
+        var fixture = Self.fixture()
+        fixture.services.models = CuttingModels(slm: CuttingSLM(steps: ["It rains.@@@ Done"], format: .tagged))
+        let body = Self.message(#","stop_sequences":["@@@"],"stream":\#(isStream)"#)
+        let text = MessagesEndpointTests.text(
+            try await MessagesEndpointTests.post(fixture, body, isAnthropic: false))
+        #expect(text.contains("It rains.") && !text.contains("Done"))
+        #expect(text.contains(#""stop_reason":"stop_sequence","stop_sequence":"@@@""#))
+    }
+
     @Test("A stream's escalation asks in one piece")
     func escalatesStream() async throws {
         let fixture = Self.fixture(["Dunno."], scores: [0.02], scripts: [completion("It rains.")])

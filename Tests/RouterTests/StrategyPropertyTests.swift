@@ -185,7 +185,7 @@ private struct Play {
         let drafted = settled.reduce(0) { if case .tokens(let tokens) = $1 { $0 + tokens.count } else { $0 } }
         #expect(drafted <= min(settings.maxAnswerTokens, context.maxTokens ?? .max), "seed \(seed)")
         switch finish.reason {
-        case .stop, .length: break
+        case .stop, .length, .contentFilter: break
         case .localModelFailed: #expect(failed, "seed \(seed)")
         case .refused: #expect(kind == .direct && !context.hasLocalModel, "seed \(seed)")
         case .outOfTurn: Issue.record("out of turn, seed \(seed)")

@@ -145,7 +145,7 @@ struct StrategyTests {
             if stop == nil {
                 #expect(Self.emitted(action) == "slm: a")
             } else {
-                #expect(action == .finish(Finish(reason: .stop, degraded: nil)))
+                #expect(action == .finish(Finish(reason: .stop, degraded: nil, stop: stop)))
             }
         }
     }

@@ -87,6 +87,8 @@ struct OpenAITests {
         let fault = try Self.chunk(#"{"error":{"message":"overloaded","type":"server_error","code":503}}"#).error
         #expect(fault == ProviderFault(message: "overloaded", type: "server_error", code: "503"))
         #expect(ProviderFault(body: Array(#"{"error":"no"}"#.utf8)) == ProviderFault(message: "no"))
+        let named = #"{"error":{"message":"no","param":"stop"}}"#
+        #expect(ProviderFault(body: Array(named.utf8))?.param == "stop")
         #expect(ProviderFault(body: Array("<html>".utf8)) == nil)
         #expect(ProviderFault(body: Array(#"{"x":1}"#.utf8)) == nil)
         let long = #"{"error":{"message":"\#(String(repeating: "x", count: 2000))"}}"#

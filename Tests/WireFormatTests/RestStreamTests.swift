@@ -64,6 +64,21 @@ struct RestStreamTests {
         #expect(Self.played(["One", ". Two."], accepted: ["One. "], separator: nil) == ["", "One. Two.", ""])
     }
 
+    @Test("What a provider's filter let through ends the answer, also where one step was asked for")
+    func filtered() {
+        let finish = EscalationPrompt.Finish(reason: "content_filter")
+        for ask in EscalationPrompt.Ask.allCases {
+            for separator in [String?.none, "\n"] {
+                let prompt = Self.prompt(["One.\n"], separator: separator)
+                #expect(prompt.clean("Two, but", ask: ask, finish: finish) == .rest("Two, but"))
+                #expect(prompt.clean(" ", ask: ask, finish: finish) == .refused(.empty))
+            }
+        }
+        var stream = RestStream(Self.prompt(["One.\n"]), stop: [])
+        let said = stream.take("Two, but") + stream.finish(finish)
+        #expect(said == "Two, but")
+    }
+
     @Test(
         "However a reply is cut to pieces, the client reads what the whole reply would have been",
         arguments: UInt64(0)..<40)

@@ -28,6 +28,8 @@ package struct StepSplitter {
     private var checked = 0
     /// A boundary was met here (tokens), but the text behind it may yet turn out to be a stop string.
     private var heldBoundary: Int?
+    /// The stop string that the step ended before; nil: none was met.
+    package private(set) var stop: String?
 
     /// - Parameter answerBytes: the end of the answer so far, in which a stop string may have begun.
     package init(
@@ -46,7 +48,10 @@ package struct StepSplitter {
     package mutating func push(_ piece: [UInt8]) throws(LocalModelError) -> Verdict {
         bytes += piece
         ends.append(bytes.count)
-        if let kept = keptBeforeStop() { return stopped(at: kept) }
+        if let found = firstStop() {
+            stop = String(decoding: found.stop, as: UTF8.self)
+            return stopped(at: found.kept)
+        }
         let isWhole = UTF8Tail.unfinishedCount(bytes) == 0
         if heldBoundary == nil, isWhole {
             if try matcher.matches(bytes, from: checked) { heldBoundary = ends.count }
@@ -97,15 +102,18 @@ package struct StepSplitter {
         return .ends(.answer, tokens: tokens, text: String(decoding: bytes[..<length], as: UTF8.self))
     }
 
-    /// How many bytes stand before the first stop string; nil without one.
-    private func keptBeforeStop() -> Int? {
+    /// The first stop string, and how many bytes stand before it; nil without one.
+    private func firstStop() -> (stop: [UInt8], kept: Int)? {
         guard !stops.isEmpty else { return nil }
         let text = carried + bytes
-        let first = stops.compactMap { stop in
+        var first: (stop: [UInt8], start: Int)?
+        for stop in stops {
             // One that lies in the earlier answer as a whole is not this step's.
-            text[min(text.count, max(0, carried.count - stop.count + 1))...].firstRange(of: stop)?.lowerBound
-        }.min()
-        return first.map { max(0, $0 - carried.count) }
+            let rest = text[min(text.count, max(0, carried.count - stop.count + 1))...]
+            guard let start = rest.firstRange(of: stop)?.lowerBound, start < (first?.start ?? .max) else { continue }
+            first = (stop, start)
+        }
+        return first.map { ($0.stop, max(0, $0.start - carried.count)) }
     }
 
     /// True where the end of the text is the beginning of a stop string that starts at or before the boundary.

@@ -91,12 +91,18 @@ struct AnswerJob: Sendable {
     }
 
     /// Ends the request with a refusal instead of an answer.
-    /// - Parameter cost: of paid calls that came to nothing.
-    func refuse(_ refusal: GatewayRefusal, route: String?, cost: NanoUSD = .zero) async {
+    /// - Parameters:
+    ///   - cost: of paid calls that came to nothing.
+    ///   - escalations: how many those were.
+    func refuse(
+        _ refusal: GatewayRefusal, route: String?, cost: NanoUSD = .zero, escalations: Int = 0
+    ) async {
         var refusal = refusal
         refusal.isCounted = true
+        // Whatever failed in the end: sent again under its idempotency key, the request would be paid for again.
+        if cost > .zero { refusal.mayHaveCharged = true }
         stream.fail(refusal)
-        await record(failed: route, status: refusal.status, cost: cost)
+        await record(failed: route, status: refusal.status, cost: cost, escalations: escalations)
     }
 
     private func count(_ summary: AnswerReport, route: String, elapsed: Duration) {
@@ -124,9 +130,10 @@ struct AnswerJob: Sendable {
     }
 
     /// The same of a request without an answer, whose paid calls may have cost something all the same.
-    func record(failed route: String?, status: Int, cost: NanoUSD) async {
+    func record(failed route: String?, status: Int, cost: NanoUSD, escalations: Int) async {
         var record = row(nil, route: route, status: status)
         record.costNanoUSD = cost.rawValue
+        record.escalations = escalations
         save(record, nil)
     }
 

@@ -17,11 +17,12 @@ struct AnswerProgress {
     private(set) var turn: AssistantTurn?
     /// What the route's router learns from it; nil: nothing.
     var learning: AnswerLearning?
-    var cost = NanoUSD.zero
+    /// Of all paid calls.
+    private(set) var cost = NanoUSD.zero
+    /// Paid calls, also those that came to nothing.
+    private(set) var paidCalls = 0
     /// Time spent waiting for paid calls and for the SLM.
     var waited = Duration.zero
-    /// The client's stop string that an LLM ended the answer at.
-    private var stop: String?
     private var promptTokens = 0
     /// Of the first paid call: what is said where no draft counted the prompt.
     private var paidPromptTokens: Int64?
@@ -43,14 +44,19 @@ struct AnswerProgress {
     mutating func note(_ written: WrittenByLLM) {
         pending = written
         paidPromptTokens = paidPromptTokens ?? written.promptTokens
-        // It has no step where nothing stands before the stop string.
-        stop = written.reply.stop
+        cost = cost.adding(written.cost) ?? cost
+        paidCalls += 1
+    }
+
+    /// Counts a call that came to nothing, where it was charged for.
+    mutating func note(_ charge: FailedCharge) {
+        guard charge.cost > .zero else { return }
+        cost = cost.adding(charge.cost) ?? cost
+        paidCalls += 1
     }
 
     mutating func append(_ step: EmittedStep) {
         guard step.source == .slm else { return appendWritten(step.text, index: step.index) }
-        // The LLM's was not taken.
-        stop = nil
         text += step.text
         var entry = StepTrace(index: step.index, source: .slm, text: step.text, reward: step.reward)
         entry.action = .accept
@@ -100,12 +106,11 @@ struct AnswerProgress {
     ) -> AnswerReport {
         var report = AnswerReport(requestID: job.requestIDText, servedBy: servedBy)
         report.steps = trace
-        report.escalations = llmSteps
+        report.escalations = paidCalls
         report.cost = cost
         report.budget = budget
         report.degraded = degraded
         report.finishReason = finishReason
-        report.stop = finishReason == "stop" ? stop : nil
         report.promptTokens = promptTokens > 0 ? Int64(promptTokens) : paidPromptTokens ?? 0
         report.completionTokens = Int64(answerTokens)
         report.slmInputTokens = Int64(slmInput)
@@ -137,9 +142,17 @@ struct AnswerProgress {
 
     /// Ends an answer that is given in one piece, with the calls of tools that are in it.
     mutating func close(_ report: AnswerReport, turn: AssistantTurn) async {
+        if turn.calls.isEmpty, report.stop != nil {
+            // As a text's end it has a stop string, for which a turn has no word.
+            text = turn.text
+            if !text.isEmpty { _ = await send(text) }
+            return await close(report)
+        }
         let usage = TokenCounts(
             prompt: report.promptTokens, cached: 0, completion: report.completionTokens, reasoning: 0)
-        let reason = turn.calls.isEmpty ? report.finishReason : "tool_calls"
+        // Calls that a filter has cut off are not to be run.
+        let isRun = !turn.calls.isEmpty && report.finishReason != "content_filter"
+        let reason = isRun ? "tool_calls" : report.finishReason
         guard job.request.isStream else {
             let body = job.writer.whole(turn, finishReason: reason, usage: usage, gboost: report.json)
             return await job.deliver(body, summary: report)

@@ -13,7 +13,9 @@ protocol AnswerRelay: Sendable {
 extension AnswerRelay {
     /// The body as it is, with one member more.
     func whole(_ body: [UInt8], gboost: [UInt8]) throws(WireFormatError) -> [UInt8] {
-        guard let document = try? JSONDocument(body), var editor = try? JSONObjectEditor(document) else { return body }
+        guard let document = try? JSONDocument(body, limits: .provider),
+            var editor = try? JSONObjectEditor(document)
+        else { return body }
         editor.set("gboost", json: gboost)
         return editor.bytes
     }

@@ -128,3 +128,20 @@ final class AnswerStream<Head: Sendable>: Sendable {
         }
     }
 }
+
+extension AnswerStream {
+    /// The client's end, which the response's body owns. A body that is dropped, unwritten or half written, is a client
+    /// that has left: a server whose connection has closed throws at the head, and never asks for the body. A stream
+    /// that was read to its end is finished, and to abandon that changes nothing.
+    final class ClientEnd: Sendable {
+        private let stream: AnswerStream
+        init(_ stream: AnswerStream) { self.stream = stream }
+        deinit { stream.abandon() }
+
+        /// Everything that is there, or the next bytes; nil at the end.
+        func next() async -> [UInt8]? { await stream.next() }
+
+        /// The client has left.
+        func leave() { stream.abandon() }
+    }
+}

@@ -274,14 +274,13 @@ struct BoostedAnswer: Sendable {
             state.note(written)
             state.learning?.wrote(plan, cost: written.cost)
             spending.spent(written.cost, budget: written.budget)
-            state.cost = state.cost.adding(written.cost) ?? state.cost
             if written.reply.wasStreamed { state.appendWritten(written.reply.text, index: plan.step) }
             return .wrote(written.reply)
         case .refused(let refusal, let charge):
             guard let charge else { return .refused(refusal) }
             state.learning?.failed(cost: charge.cost)
             spending.spent(charge.cost, budget: charge.budget)
-            state.cost = state.cost.adding(charge.cost) ?? state.cost
+            state.note(charge)
             return .refused(refusal)
         }
     }
@@ -327,13 +326,15 @@ struct BoostedAnswer: Sendable {
         switch finish.reason {
         case .stop: reason = "stop"
         case .length: reason = "length"
+        case .contentFilter: reason = "content_filter"
         case .localModelFailed(let error): return await fail(.localModel(error), state: state)
         case .refused(let refusal): return await fail(spending.refusal ?? .budgetRefused(refusal), state: state)
         case .outOfTurn: return await fail(.unexpected(StrategyOutOfTurn()), state: state)
         }
         let degraded = finish.degraded ?? (route.settings.escalationForbidden ? nil : spending.withheld)
-        let report = state.report(
+        var report = state.report(
             servedBy: summary.servedBy ?? .slm, degraded: degraded, budget: spending.budget, finishReason: reason)
+        report.stop = finish.stop
         if let form {
             await state.close(report, turn: state.turn ?? form.turn(state.text) ?? AssistantTurn(text: state.text))
         } else {
@@ -359,12 +360,16 @@ struct BoostedAnswer: Sendable {
     }
 
     private func fail(_ refusal: GatewayRefusal, state: AnswerProgress) async {
-        guard state.hasBegun else { return await job.refuse(refusal, route: route.name, cost: state.cost) }
+        guard state.hasBegun else {
+            return await job.refuse(
+                refusal, route: route.name, cost: state.cost, escalations: state.paidCalls)
+        }
         var out: [UInt8] = []
         job.request.wire.appendError(refusal, to: &out)
         _ = await job.stream.write(out)
         job.stream.finish()
-        await job.record(failed: route.name, status: refusal.status, cost: state.cost)
+        await job.record(
+            failed: route.name, status: refusal.status, cost: state.cost, escalations: state.paidCalls)
     }
 }
 

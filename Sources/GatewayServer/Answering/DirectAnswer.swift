@@ -219,7 +219,8 @@ struct DirectAnswer: Sendable {
     }
 
     private func refuse(_ refusal: GatewayRefusal, cost: NanoUSD = .zero) async {
-        await job.refuse(refusal, route: route, cost: cost)
+        await job.refuse(
+            refusal, route: route, cost: cost, escalations: route == nil || cost == .zero ? 0 : 1)
     }
 }
 

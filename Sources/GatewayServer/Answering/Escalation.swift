@@ -71,16 +71,26 @@ struct Escalation: Sendable {
         return .refused(reason == .priceUnknown ? .priceUnknown : .providerUnavailable)
     }
 
+    /// Whether the question may have `temperature` and `stop`: some models refuse it for them.
+    private func hasWishes(_ model: ModelReference, of provider: any PaidProvider) -> Bool {
+        // In Anthropic's format white space may not end an answer, and newer models take no temperature.
+        whole == nil && provider.endpoints.contains(.chatCompletions) && ProviderTraits.takesWishes(model.model)
+            && !job.services.guards.plainModels.contains(model)
+    }
+
     /// The question in the provider's format.
-    private func question(for provider: any PaidProvider, model: String) throws -> WireRequest {
+    private func question(
+        for provider: any PaidProvider, model: String, hasWishes: Bool
+    ) throws -> WireRequest {
         if whole != nil {
             return try job.request.unstreamed().translated(for: provider, model: model)
         }
         var prompt = self.prompt
-        // Where white space may not end an answer, the reply is cut here.
-        if !provider.endpoints.contains(.chatCompletions) {
+        // Every model that thinks unasked knows this word: a step or a rest is little to think about.
+        if ProviderTraits.thinks(model) { prompt.effort = "low" }
+        if !hasWishes {
+            // The reply is cut here all the same; the client's own wish was for its answer, not for this question.
             prompt.sendsStop = false
-            // Newer models of that format take none; the client's own wish was for its answer, not for this question.
             prompt.temperature = nil
         }
         return try WireRequest.chat(ChatCompletionRequest(prompt.body(for: ask, stream: isStreamed)))
@@ -88,13 +98,22 @@ struct Escalation: Sendable {
     }
 
     private func paidPlan(_ sent: WireRequest, of model: ModelReference, ceiling: NanoUSD?) throws -> PaidPlan {
-        let wanted = Int64(plan.maxTokens)
+        let thoughts = thinkingTokens(of: model)
+        let wanted = Int64(plan.maxTokens) + thoughts
         let input = whole == nil ? max(prompt.inputBound(ask), try sent.inputTokens()) : try sent.inputTokens()
         return PaidPlan(
             id: HoldID(request: job.requestID, step: Int16(clamping: plan.step), attempt: 0), caller: job.caller,
             route: route.name, model: model, kind: plan.kind, inputTokens: input,
-            maxOutputTokens: wanted, leastOutputTokens: min(wanted, job.services.limits.leastEscalationTokens),
+            maxOutputTokens: wanted,
+            leastOutputTokens: min(wanted, job.services.limits.leastEscalationTokens + thoughts),
             ceiling: ceiling, tags: job.options.tags, patience: Self.patience)
+    }
+
+    /// What a model may think besides what it is to write. The client's own request has the client's own bound.
+    private func thinkingTokens(of model: ModelReference) -> Int64 {
+        guard whole == nil else { return 0 }
+        let least = ProviderTraits.thinks(model.model) ? RouteSettings.leastThinkingTokens : 0
+        return Int64(max(route.settings.llmThinkingTokens, least))
     }
 
     /// The question as a candidate would get it.
@@ -103,10 +122,11 @@ struct Escalation: Sendable {
             throw PaidRefusal.priceUnknown(candidate)
         }
         let (job, traits) = (job, provider.traits)
-        let sent = try question(for: provider, model: candidate.model)
+        let hasWishes = hasWishes(candidate, of: provider)
+        let sent = try question(for: provider, model: candidate.model, hasWishes: hasWishes)
         return PaidOffer(
             plan: try paidPlan(sent, of: candidate, ceiling: ceiling), sent: sent,
-            record: record(job.contentHash(sent.body), answer: nil)
+            record: record(job.contentHash(sent.body), answer: nil), hasWishes: hasWishes
         ) { held throws(WireFormatError) in
             let body = try sent.escalationBody(
                 model: candidate.model, maxTokens: Int(held.maxOutputTokens), traits: traits)
@@ -160,17 +180,18 @@ struct Escalation: Sendable {
         return .written(written)
     }
 
-    /// Tokens of what an LLM wrote. A stream that broke and some providers do not say: were it nothing, the answer
-    /// could become nearly twice as long as the client allows.
+    /// Tokens of what an LLM wrote, without its thoughts. A stream that broke and some providers do not say: were it
+    /// nothing, the answer could become nearly twice as long as the client allows.
     private static func tokens(of text: String, _ result: PaidResult) -> Int {
-        result.usage.map { Int(clamping: $0.output) } ?? (text.utf8.count + bytesPerToken - 1) / bytesPerToken
+        result.usage.map { Int(clamping: max($0.output - $0.reasoning, 0)) } ?? (text.utf8.count + bytesPerToken - 1)
+            / bytesPerToken
     }
 
     /// What the client has read along.
     private func reply(_ rest: RestStream, result: PaidResult, _ reading: EscalationReading) -> LLMReply {
-        let isCut = EscalationPrompt.Finish(reason: result.finishReason) == .cut
+        let finish = EscalationPrompt.Finish(reason: result.finishReason)
         var reply = LLMReply(
-            text: rest.text, end: reading.failure != nil ? .interrupted : isCut ? .length : .answer,
+            text: rest.text, end: reading.failure == nil ? finish.end : .interrupted,
             tokens: Self.tokens(of: reading.text, result), wasStreamed: true)
         reply.stop = rest.stop
         // Whatever became of the stream after the stop string, nothing more of it was wanted.
@@ -199,19 +220,23 @@ struct Escalation: Sendable {
         else { return }
         written.turn = turn
         written.reply.text = turn.text + turn.calls.map { "\($0.name)(\($0.arguments))" }.joined(separator: "\n")
-        if reason == "length" { written.reply.end = .length }
+        switch reason {
+        case "length": written.reply.end = .length
+        case "content_filter": written.reply.end = .filtered
+        default: break
+        }
     }
 
-    /// The provider's text as the strategy takes it. A useless one is empty: the strategy goes on with its draft.
+    /// The provider's text as the strategy takes it. A useless one is empty: the strategy goes on with its draft, where
+    /// it has one.
     private func reply(_ text: String, result: PaidResult) -> LLMReply {
         let tokens = Self.tokens(of: text, result)
         let finish = EscalationPrompt.Finish(reason: result.finishReason)
         switch prompt.clean(text, ask: ask, finish: finish) {
-        case .refused: return LLMReply(text: "", end: .step, tokens: tokens)
+        case .refused: return LLMReply(text: "", end: finish == .filtered ? .filtered : .step, tokens: tokens)
         case .step(let step): return stopped(LLMReply(text: step, end: .step, tokens: tokens))
         case .cut(let piece): return stopped(LLMReply(text: piece, end: .length, tokens: tokens))
-        case .rest(let rest):
-            return stopped(LLMReply(text: rest, end: finish == .cut ? .length : .answer, tokens: tokens))
+        case .rest(let rest): return stopped(LLMReply(text: rest, end: finish.end, tokens: tokens))
         }
     }
 
@@ -240,6 +265,17 @@ struct Escalation: Sendable {
         case .budgetExhausted?: .budgetExhausted
         case .rateLimited?: .rateLimited
         case .providerUnavailable?, .rewardUnavailable?, nil: .providerUnavailable
+        }
+    }
+}
+
+extension EscalationPrompt.Finish {
+    /// How a reply that ends the answer ended.
+    fileprivate var end: LLMReplyEnd {
+        switch self {
+        case .stopped: .answer
+        case .cut: .length
+        case .filtered: .filtered
         }
     }
 }

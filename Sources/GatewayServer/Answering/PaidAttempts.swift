@@ -1,4 +1,5 @@
 internal import GatewayCore
+internal import Logging
 internal import WireFormat
 
 /// A call as one candidate would get it, ready to be held for.
@@ -8,6 +9,8 @@ struct PaidOffer: Sendable {
     var sent: WireRequest
     /// What is recorded of a try that comes to nothing.
     var record: EscalationRecord
+    /// It is a question of the gateway's own with `temperature` or `stop` in it, which can do without.
+    var hasWishes = false
     /// The call for what was held.
     var make: @Sendable (HeldCall) throws(WireFormatError) -> PaidCall
 }
@@ -85,6 +88,7 @@ struct PaidAttempts: Sendable {
             deployments.ended(model, after: .now - began)
             return OpenedCall(held: held, call: call, exchange: exchange, sent: offer.sent)
         } catch {
+            if offer.hasWishes { note(error, of: model) }
             if case .failed = Self.event(error, of: model) {
                 deployments.ended(model, after: nil)
             } else {
@@ -92,6 +96,16 @@ struct PaidAttempts: Sendable {
             }
             throw error
         }
+    }
+
+    /// Learns from a refusal which models are to be asked without `temperature` and `stop`.
+    private func note(_ error: any Error, of model: ModelReference) {
+        guard case .provider(let failure, _)? = error as? PaidRefusal, failure.namesWish,
+            hop.guards.plainModels.add(model)
+        else { return }
+        hop.logger.notice(
+            "a model refused a question's temperature or stop: it is asked without them from now on",
+            metadata: ["model": "\(model)"])
     }
 
     /// Whether the try has used up its number: a hold was taken.

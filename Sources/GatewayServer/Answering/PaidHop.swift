@@ -222,8 +222,12 @@ struct PaidHop: Sendable {
         call.tenantID = held.plan.caller.tenant.id
         call.maxInputTokens = held.plan.inputTokens
         call.maxOutputTokens = held.maxOutputTokens
+        // The SLM goes on where a step does not come.
+        call.isBrief = held.plan.kind == .step
         do {
-            return try await provider.open(call)
+            let exchange = try await provider.open(call)
+            guards.answered(held.plan.model.provider, held.permit)
+            return exchange
         } catch {
             let failure = Self.providerError(error)
             let cost = await settle(held, result: PaidResult(), failure: failure, escalation: escalation)

@@ -10,6 +10,15 @@ package final class ProviderGuards: Sendable {
         var budget = RetryBudget()
         /// Whether it was told that the provider is down.
         var isDown = false
+
+        /// Whether the provider is down, where that is news.
+        mutating func news() -> Bool? {
+            // Half open is neither: a trial decides.
+            let isOpen = breaker.state == .open
+            guard isOpen != isDown, isOpen || breaker.state == .closed else { return nil }
+            isDown = isOpen
+            return isOpen
+        }
     }
     private let policy: RetryPolicy
     private let settings: CircuitBreaker.Settings
@@ -18,6 +27,8 @@ package final class ProviderGuards: Sendable {
     private let gateway: String
     private let start = ContinuousClock.now
     private let states = Mutex<[String: State]>([:])
+    /// Models whose questions are words alone.
+    let plainModels = PlainModels()
 
     /// - Parameter policy: when, how often and how late a call is tried again.
     package init(
@@ -55,17 +66,22 @@ package final class ProviderGuards: Sendable {
         with(provider) { $0.breaker.abandoned(permit, now: now) }
     }
 
+    /// The answer of an admitted call has begun with a status of success.
+    func answered(_ provider: String, _ permit: CircuitBreaker.Permit) {
+        let change = with(provider) { state -> Bool? in
+            state.breaker.answered(permit)
+            return state.news()
+        }
+        if let change { notices.tell(.provider(provider, isDown: change, gateway: gateway)) }
+    }
+
     /// An admitted call ended. A refusal is a sign of life.
     func finished(_ provider: String, _ permit: CircuitBreaker.Permit, failure: ProviderError?) {
         let now = now
         let isDown = failure.map { $0.code != .status || $0.status ?? 500 >= 500 } ?? false
         let change = with(provider) { state -> Bool? in
             state.breaker.finished(permit, succeeded: !isDown, now: now)
-            // Half open is neither: a trial decides.
-            let isOpen = state.breaker.state == .open
-            guard isOpen != state.isDown, isOpen || state.breaker.state == .closed else { return nil }
-            state.isDown = isOpen
-            return isOpen
+            return state.news()
         }
         if let change { notices.tell(.provider(provider, isDown: change, gateway: gateway)) }
     }

@@ -9,23 +9,32 @@ struct SpendingView: Sendable {
     private(set) var price: ModelPrice?
     private(set) var budget: BudgetState?
     private(set) var ceilingLeft: NanoUSD?
-    private var isLedgerAway = false
-    /// Least that an escalation could be held for.
-    private var leastCost: NanoUSD?
+    /// Why no escalation could have been made as the request came, whether or not one was wanted: a client is told.
+    /// nil also once one was made: that it spent the last of a budget is no lack of this request's, and what is
+    /// refused after it the strategy knows.
+    private(set) var withheld: DegradedReason?
 
     static func load(job: AnswerJob, chat: ChatCompletionRequest, route: RouteRecord) async -> SpendingView {
         var view = SpendingView()
         view.ceilingLeft = job.options.maxCost
         view.price = await job.services.catalog.price(route.llm)
-        view.leastCost = view.price?.upperBound(
+        let leastCost = view.price?.upperBound(
             inputTokens: PromptBound.inputTokens(bodyBytes: chat.body.count, messages: chat.messages.count),
             maxOutputTokens: job.services.limits.leastEscalationTokens)
         do {
             view.budget = try await job.services.ledger.remaining(job.caller)
+            view.withheld = reason(leastCost, view.budget)
         } catch {
-            view.isLedgerAway = true
+            view.withheld = .ledgerUnavailable
         }
         return view
+    }
+
+    /// - Parameter leastCost: the least that an escalation could be held for; nil: there is no price.
+    private static func reason(_ leastCost: NanoUSD?, _ budget: BudgetState?) -> DegradedReason? {
+        guard let leastCost else { return .priceUnknown }
+        guard let budget else { return .budgetExhausted }
+        return budget.remaining < leastCost ? .budgetExhausted : nil
     }
 
     /// An escalation was paid; `budget` is the tightest one after it, where its answer came.
@@ -33,20 +42,12 @@ struct SpendingView: Sendable {
         ceilingLeft = ceilingLeft.map { $0.subtracting(cost) ?? .zero }
         guard let budget else { return }
         self.budget = budget
-        isLedgerAway = false
+        withheld = nil
     }
 
     func outlook(inputTokens: Int64) -> SpendingOutlook {
         let left = [budget?.remaining, ceilingLeft].compactMap(\.self).min()
         return SpendingOutlook(price: price, remaining: left, inputTokenBound: Int(clamping: inputTokens))
-    }
-
-    /// Why no escalation could have been made in this request, whether or not one was wanted: a client is told.
-    var withheld: DegradedReason? {
-        if isLedgerAway { return .ledgerUnavailable }
-        guard let leastCost else { return .priceUnknown }
-        guard let budget else { return .budgetExhausted }
-        return budget.remaining < leastCost ? .budgetExhausted : nil
     }
 
     /// The refusal with its budget named, where that is known.

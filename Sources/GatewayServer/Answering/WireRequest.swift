@@ -133,7 +133,7 @@ enum WireRequest: Sendable {
     func escalationBody(
         model: String, maxTokens: Int, traits: ProviderTraits
     ) throws(WireFormatError) -> [UInt8] {
-        guard case .chat(let chat) = self, traits.prefersMaxCompletionTokens else {
+        guard case .chat(let chat) = self, traits.prefersMaxCompletionTokens(for: model) else {
             return try paidBody(model: model, maxTokens: maxTokens, traits: traits)
         }
         return try chat.paidBody(model: model, maxTokens: maxTokens, limitField: .maxCompletionTokens)
@@ -150,7 +150,7 @@ enum WireRequest: Sendable {
             // A bound that the provider reads over is none, and its answer would cost more than was held for it.
             let isCompletion =
                 chat.maxCompletionTokens != nil && traits.takesMaxCompletionTokens
-                || isUnnamed && traits.prefersMaxCompletionTokens
+                || isUnnamed && traits.prefersMaxCompletionTokens(for: model)
             return try chat.paidBody(
                 model: model, maxTokens: maxTokens, limitField: isCompletion ? .maxCompletionTokens : .maxTokens,
                 takesStreamOptions: traits.takesStreamOptions)

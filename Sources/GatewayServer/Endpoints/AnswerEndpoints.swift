@@ -117,7 +117,13 @@ struct AnswerEndpoints: Sendable {
 
     private func work(for job: AnswerJob, route: RouteRecord) throws -> @Sendable () async -> Void {
         let strategy = job.options.strategy ?? route.settings.strategy
-        guard strategy != .direct, !route.slm.isEmpty else {
+        let mayPay = !route.settings.escalationForbidden
+        // Whoever asks for it, the direct strategy of a route that may not escalate drafts like the others.
+        if route.slm.isEmpty || (strategy == .direct && mayPay) {
+            guard mayPay else {
+                throw GatewayRefusal.invalidRequest(
+                    "The route '\(route.name)' has no model of its own, and may not escalate.", parameter: "model")
+            }
             return DirectAnswer(job: job, model: route.llm, route: route.name, reason: "route is direct").run
         }
         let obstacle: String
@@ -131,7 +137,7 @@ struct AnswerEndpoints: Sendable {
             }
         case .obstacle(let field): obstacle = field
         }
-        guard !route.settings.escalationForbidden else {
+        guard mayPay else {
             throw GatewayRefusal.invalidRequest(
                 "The model of this route cannot take \(obstacle), and the route may not escalate.", parameter: nil)
         }
@@ -159,17 +165,19 @@ struct AnswerEndpoints: Sendable {
         }
     }
 
-    /// Forwards what the answer's task writes. A client that has left shows at the next write, which throws.
+    /// Forwards what the answer's task writes. A client that has left shows at the next write, which throws, or by the
+    /// body's being dropped, where not even the head could be written.
     ///
     /// (Hummingbird's own watch for closed connections reads the request's body to its end, which is consumed here
     /// already: it would stop the process. For a stream that waits upstream the provider's time limits apply.)
     private func streamed(_ stream: AnswerStream<AnswerHead>) -> ResponseBody {
-        ResponseBody(contentLength: nil) { writer in
+        let client = AnswerStream<AnswerHead>.ClientEnd(stream)
+        return ResponseBody(contentLength: nil) { writer in
             do {
-                while let bytes = await stream.next() { try await writer.write(ByteBuffer(bytes: bytes)) }
+                while let bytes = await client.next() { try await writer.write(ByteBuffer(bytes: bytes)) }
                 try await writer.finish(nil)
             } catch {
-                stream.abandon()
+                client.leave()
                 throw error
             }
         }

@@ -57,6 +57,7 @@ struct CountTokensEndpoint: Sendable {
             model: model, body: try messages.paidBody(model: model.model, maxTokens: nil), isStream: false,
             requestID: context.requestID.text)
         call.endpoint = .countTokens
+        call.isBrief = true
         call.headers = headers
         var answer: [UInt8] = []
         do {

@@ -50,7 +50,8 @@ package final class IdempotencyKeys: Sendable {
         case .mismatch: throw .idempotency("Another request had this idempotency-key.", retryAfter: nil)
         case .answered(let answer):
             guard let body = answer.body else {
-                throw .idempotency("This request was answered, by a stream that is not kept.", retryAfter: nil)
+                throw .idempotency(
+                    "This request was answered or charged for, and its answer is not kept.", retryAfter: nil)
             }
             var fields = HTTPFields()
             for header in answer.headers {

@@ -12,7 +12,10 @@ struct LiteLLMEndpoints: Sendable {
     let services: GatewayServices
 
     func register(on router: Router<GatewayContext>) {
-        router.get("/health/liveliness") { _, _ in Self.response(Array("\"I'm alive!\"".utf8)) }
+        // LiteLLM has both spellings.
+        for path in ["/health/liveliness", "/health/liveness"] {
+            router.get(RouterPath(path)) { _, _ in Self.response(Array("\"I'm alive!\"".utf8)) }
+        }
         router.get("/health/readiness") { _, _ in await readiness() }
         for path in ["/model/info", "/v1/model/info"] {
             router.get(RouterPath(path)) { request, context in
@@ -27,6 +30,7 @@ struct LiteLLMEndpoints: Sendable {
         post("/key/delete", on: router) { try await LiteLLMKeys.delete($0) }
         post("/key/block", on: router) { try await LiteLLMKeys.setBlocked(true, $0) }
         post("/key/unblock", on: router) { try await LiteLLMKeys.setBlocked(false, $0) }
+        post("/user/new", on: router) { try await LiteLLMUsers.make($0) }
         post("/team/new", on: router) { try await LiteLLMTeams.make($0) }
         post("/team/update", on: router) { try await LiteLLMTeams.update($0) }
         post("/budget/new", on: router) { try await LiteLLMBudgets.set($0) }

@@ -12,33 +12,21 @@ struct LiteLLMKeys: Sendable {
 
     static func generate(_ call: LiteLLMCall) async throws -> [UInt8] {
         var record = call.record
-        let tenant = try call.tenant(&record)
-        var draft = KeyDraft(
-            tenant: tenant, team: try record.text("team_id"), name: try record.text("key_alias") ?? "")
-        draft.models = try record.models()
-        if let duration = try record.text("duration") {
-            draft.expiresAt = try LiteLLMDuration.end(duration, from: Date())
-        }
-        let isBlocked = try record.flag("blocked") ?? false
-        let own = try record.text("key")
-        if let own { draft.importedSHA256 = try Self.digest(own) }
-        if let own { draft.displayPrefix = "\(own.prefix(6))…" }
-        let limits = try LiteLLMLimits(&record)
-        let notKept = try LiteLLMCall.finish(record)
-        let wanted = draft
-        let (key, info) = try await call.store.inOneTransaction { store in
-            let new = try await store.createKey(wanted)
-            try await LiteLLMScope(tenant: tenant, scope: .key(new.info.id)).set(limits, by: store)
-            guard isBlocked else { return (new, new.info) }
-            return (new, try await store.setKeySuspended(true, key: new.info.id))
-        }
+        let name = try record.text("key_alias") ?? ""
+        let order = try LiteLLMKeyOrder(named: name, &record, call)
+        let made = try await call.store.inOneTransaction { try await order.make($0) }
         var writer = JSONWriter()
         writer.beginObject()
-        writer.member("key", own ?? key.secret)
-        Self.write(info, tenant: tenant, limits, to: &writer)
-        writer.remarks(notKept: notKept, limits.remarks)
+        Self.write(made, of: order, to: &writer)
+        writer.remarks(notKept: order.notKept, order.limits.remarks)
         writer.endObject()
         return writer.bytes
+    }
+
+    /// A key that was made, with its secret.
+    static func write(_ made: NewKey, of order: LiteLLMKeyOrder, to writer: inout JSONWriter) {
+        writer.member("key", order.own ?? made.secret)
+        write(made.info, tenant: order.draft.tenant, order.limits, to: &writer)
     }
 
     static func update(_ call: LiteLLMCall) async throws -> [UInt8] {
@@ -55,20 +43,21 @@ struct LiteLLMKeys: Sendable {
         if let duration = try record.text("duration") {
             draft.expiresAt = try LiteLLMDuration.end(duration, from: Date())
         }
+        let limits = try LiteLLMLimits(changing: &record)
         let setsModels = record.has("models")
         let models = try record.models()
         let isBlocked = try record.flag("blocked")
-        let limits = try LiteLLMLimits(changing: &record)
         let notKept = try LiteLLMCall.finish(record)
         let wanted = draft
         let after = try await call.store.inOneTransaction { store in
+            // First: what it locks comes before keys and teams in everybody's order.
+            try await LiteLLMScope(tenant: tenant, scope: .key(info.id)).set(limits, by: store)
             var after = info
             if wanted.team != info.team || wanted.expiresAt != info.expiresAt {
                 after = try await store.changeKey(info.id, to: wanted)
             }
             if setsModels { after = try await store.setKeyModels(models, key: info.id) }
             if let isBlocked { after = try await store.setKeySuspended(isBlocked, key: info.id) }
-            try await LiteLLMScope(tenant: tenant, scope: .key(info.id)).set(limits, by: store)
             return after
         }
         let (now, _) = try await LiteLLMScope(tenant: tenant, scope: .key(info.id)).read(call.store)
@@ -173,13 +162,5 @@ struct LiteLLMKeys: Sendable {
             guard let text = $0.text else { throw LiteLLMRecord.Failure(field: field, message: "holds no names") }
             return text
         }
-    }
-
-    /// Of a key that the caller has made up.
-    private static func digest(_ key: String) throws(LiteLLMRecord.Failure) -> String {
-        guard key.hasPrefix("sk-"), key.utf8.count >= 20, key.utf8.count <= KeyHasher.maximumKeyBytes else {
-            throw LiteLLMRecord.Failure(field: "key", message: "must begin with sk- and have from 20 to 256 bytes")
-        }
-        return KeyHasher.plainDigest(key)
     }
 }

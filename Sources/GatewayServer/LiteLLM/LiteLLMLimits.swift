@@ -22,9 +22,10 @@ package struct LiteLLMLimits: Sendable, Hashable {
     package init() {}
 
     /// Takes the fields out of `record`, for somebody who may have limits already. LiteLLM's null takes a limit away,
-    /// which is not done here, and is said; clients write it for whatever they do not mean, too.
+    /// which is not done here, and is said; clients write it for whatever they do not mean, too. So it is with the list
+    /// of models, which is left for others to take: an empty one allows every model.
     package init(changing record: inout LiteLLMRecord) throws(LiteLLMRecord.Failure) {
-        let nulls = Self.fields.filter { record.isNull($0) }
+        let nulls = (Self.fields + ["models"]).filter { record.isNull($0) }
         try self.init(&record)
         for name in nulls { remark(name, "null changes nothing: no limit is taken away by this path") }
     }

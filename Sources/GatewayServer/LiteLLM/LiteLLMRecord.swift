@@ -21,8 +21,8 @@ package struct LiteLLMRecord: Sendable {
     /// Adds a field, or another value for it.
     package mutating func put(_ name: String, _ value: LiteLLMValue) { fields[name] = value }
 
-    /// Whether the field is there, null or not.
-    package func has(_ name: String) -> Bool { fields[name] != nil }
+    /// Whether the field is there and not null.
+    package func has(_ name: String) -> Bool { fields[name].map { $0 != .null } ?? false }
 
     /// Whether the field is there and null.
     package func isNull(_ name: String) -> Bool { fields[name] == .null }

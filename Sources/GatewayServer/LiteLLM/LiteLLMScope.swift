@@ -9,6 +9,9 @@ struct LiteLLMScope: Sendable {
 
     /// Budget, alert and rate limits; a field that is not given stays as it is.
     func set(_ limits: LiteLLMLimits, by store: AdminStore) async throws {
+        // Several that change one after the other are locked in an order of their own: calls would deadlock with them.
+        let budgets = limits.maxBudget == nil ? 0 : limits.namesWindow ? 2 : 1
+        if budgets + limits.rates.count > 1 { try await store.lockBudgets(of: [tenant]) }
         if let limit = limits.maxBudget { try await setBudget(limit, limits, by: store) }
         for (unit, limit) in limits.rates {
             _ = try await store.setLimit(LimitDraft(tenant: tenant, scope: scope, unit: unit, limit: limit))

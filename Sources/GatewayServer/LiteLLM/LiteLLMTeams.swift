@@ -37,14 +37,15 @@ enum LiteLLMTeams {
             throw LiteLLMRecord.Failure(field: "team_alias", message: "cannot be changed")
         }
         let isBlocked = try record.flag("blocked")
+        let limits = try LiteLLMLimits(changing: &record)
         let setsModels = record.has("models")
         let models = try record.models()
-        let limits = try LiteLLMLimits(changing: &record)
         let notKept = try LiteLLMCall.finish(record)
         try await call.store.inOneTransaction { store in
+            // First: what it locks comes before teams in everybody's order.
+            try await LiteLLMScope(tenant: tenant, scope: .team(name)).set(limits, by: store)
             if setsModels { _ = try await store.setTeamModels(models, team: name, tenant: tenant) }
             if let isBlocked { try await store.setTeamSuspended(isBlocked, team: name, tenant: tenant) }
-            try await LiteLLMScope(tenant: tenant, scope: .team(name)).set(limits, by: store)
         }
         return try await flat(name, tenant, call.store) { $0.remarks(notKept: notKept, limits.remarks) }
     }

@@ -73,6 +73,7 @@ extension Engine {
             text: text, tokens: Array(draft.made.prefix(kept)),
             logProbabilities: Array(draft.logProbabilities.prefix(kept)), hidden: [], end: end,
             promptTokens: lane.promptCount, reusedTokens: lane.reused ?? 0)
+        draft.result?.stop = draft.splitter.stop
         let length = lane.promptCount + kept
         lane.tokens = Array(lane.tokens.prefix(length))
         trim(slot, to: length)

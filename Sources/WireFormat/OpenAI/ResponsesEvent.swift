@@ -34,6 +34,14 @@ package struct ResponsesEvent: Hashable, Sendable {
         }
     }
 
+    /// What can be told of a whole body that is beyond the limits of a document: what it cost.
+    package init(beyondLimits body: [UInt8]) {
+        type = "response"
+        guard let found = JSONMemberSearch(body).object("usage") else { return }
+        usage = (try? JSONDocument(found, limits: .provider)).map { UsageField(responses: $0.root) } ?? .invalid
+        usageText = String(decoding: found, as: UTF8.self)
+    }
+
     private mutating func read(_ response: JSONValue) {
         error = ProviderFault(response["error"])
         usage = UsageField(responses: response["usage"])

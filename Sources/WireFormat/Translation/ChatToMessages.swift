@@ -197,7 +197,7 @@ package struct ChatToMessages {
         if arguments.allSatisfy(\.isWhitespace) {
             out.raw(Array("{}".utf8))
         } else {
-            guard let parsed = try? JSONDocument(Array(arguments.utf8), limits: .provider), parsed.root.kind == .object
+            guard let parsed = try? JSONDocument(Array(arguments.utf8), limits: .argument), parsed.root.kind == .object
             else { throw RequestField.bad(name, "expected a JSON object") }
             out.raw(parsed.root.rawBytes)
         }

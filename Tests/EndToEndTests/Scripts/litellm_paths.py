@@ -80,7 +80,9 @@ check(listed[0]["model_info"]["input_cost_per_token"] == 1e-05, f"{listed}")
 
 # Who may not.
 
-for path, body in (("/key/generate", {}), ("/team/new", {"team_alias": "x"}), ("/budget/new", {"max_budget": 1})):
+for path, body in (
+    ("/key/generate", {}), ("/user/new", {}), ("/team/new", {"team_alias": "x"}), ("/budget/new", {"max_budget": 1}),
+):
     for key in (legacy, "wrong-key-wrong-key"):
         check(call(path, body, key=key)[0] == 401, path)
 check(call("/key/info", key=legacy, named="key:1")[0] == 401, "only itself")
@@ -118,6 +120,9 @@ updated = done("/key/update", {"key": key, "max_budget": 3})
 check(updated["max_budget"] == 3 and updated["budget_duration"] == "24h", f"{updated}")
 updated = done("/key/update", {"key": key, "max_budget": None, "rpm_limit": None})
 check(updated["max_budget"] == 3 and updated["rpm_limit"] == 700, f"null changes nothing: {updated}")
+updated = done("/key/update", {"key": key, "models": None})
+check(updated["models"] == ["gpt-4o"], f"null lifts no restriction: {updated}")
+check(any(remark.startswith("models: ") for remark in updated["gboost"]["remarks"]), f"{updated}")
 until(403, lambda: ask(key, "other")[0])
 refused("/key/update", 400, "key_alias", {"key": key, "key_alias": "another"})
 done("/key/block", {"key": key})
@@ -130,10 +135,39 @@ until(200, lambda: ask(own, "gpt-4o")[0])
 check(done("/key/delete", {"keys": [own], "key_aliases": ["robot"]})["deleted_keys"] == [own, "robot"], "deleted")
 until((401, 401), lambda: (ask(own, "gpt-4o")[0], ask(key, "gpt-4o")[0]))
 refused("/key/delete", 404, "key", {"keys": ["sk-nobody-knows-this-key"]})
+
+# There are no users: one that is made is a key of that name.
+
+user = done(
+    "/user/new",
+    {
+        "user_id": "ann", "user_email": "ann@example.com", "user_role": "internal_user", "models": ["gpt-4o"],
+        "max_budget": 2, "budget_duration": "30d", "teams": [],
+    },
+)
+check(user["user_id"] == user["key_alias"] == "ann" and user["max_budget"] == 2, f"{user}")
+check(user["gboost"]["not_kept"] == ["user_email", "user_role"], f"{user}")
+check(any(remark.startswith("user_id: ") for remark in user["gboost"]["remarks"]), f"{user}")
+until((200, 403), lambda: (ask(user["key"], "gpt-4o")[0], ask(user["key"], "other")[0]))
+check(done("/key/info", named="ann")["info"]["max_budget"] == 2, "found by its name")
+refused("/user/new", 409, "user_id", {"user_id": "ann"})
+refused("/user/new", 400, "user_role", {"user_id": "root", "user_role": "proxy_admin"})
+refused("/user/new", 400, "auto_create_key", {"user_id": "bob", "auto_create_key": False})
+refused("/user/new", 400, "key_alias", {"user_id": "bob", "key_alias": "robert"})
+refused("/user/new", 400, "teams", {"user_id": "bob", "teams": ["night"]})
+check(done("/user/new", {})["user_id"].startswith("key:"), "without a name")
+check(done("/key/delete", {"key_aliases": ["ann"]})["deleted_keys"] == ["ann"], "deleted")
+until(401, lambda: ask(user["key"], "gpt-4o")[0])
+check(done("/user/new", {"user_id": "ann"})["key"] != user["key"], "a name that is free again")
+
+# Teams and budgets are changed.
+
 done("/team/update", {"team_id": "night", "max_budget": 30, "budget_duration": "7d", "models": ["other"]})
 team = done("/team/info", team_id="night")
 check(team["team_info"]["max_budget"] == 30 and team["team_info"]["models"] == ["other"], f"{team}")
 check(team["keys"] == [], f"{team}")
+team = done("/team/update", {"team_id": "night", "models": None})
+check(team["models"] == ["other"] and team["gboost"]["remarks"], f"null lifts no restriction: {team}")
 team = done("/team/update", {"team_id": "night", "max_budget": 31})
 check(team["max_budget"] == 31 and team["budget_duration"] == "7d", f"{team}")
 before = done("/budget/info", {"budgets": ["tenant"]})[0]
@@ -159,5 +193,7 @@ rows = done("/global/spend/report", start_date=today, end_date=today, group_by="
 check({row["team_name"] for row in rows} >= {"research", "night"}, f"{rows}")
 refused("/spend/logs", 400, "start_date", start_date="yesterday")
 refused("/spend/logs", 400, "user_id", start_date=today, user_id="x")
-check(call("/health/liveliness")[1] == "I'm alive!" and call("/health/readiness")[1]["db"] == "connected", "health")
+for path in ("/health/liveliness", "/health/liveness"):
+    check(call(path)[1] == "I'm alive!", path)
+check(call("/health/readiness")[1]["db"] == "connected", "health")
 print(f"{checks} checks passed")
