@@ -1,10 +1,12 @@
 import EmbeddedPostgres
 import Foundation
+import GatewayCore
 import GatewayTesting
 import Logging
 import Postgres
 import Testing
 
+@testable import Ledger
 @testable import gboost
 
 /// Command lines against a real database, from their text to what they print and end with.
@@ -267,7 +269,47 @@ import Testing
             #expect(await shell.run("spend --tenant acme --format csv --by day").output.hasPrefix("day,usd,nano_usd,"))
             #expect(await shell.run("holds list --unreconciled --json").output == "{\"holds\":[]}\n")
             #expect(await shell.run("escalations list --tenant acme --json").output == "{\"escalations\":[]}\n")
+            let columns = EscalationText.columns.joined(separator: ",") + "\r\n"
+            for name in ["list", "export"] {
+                let line = "escalations \(name) --tenant acme --month 2026-11"
+                #expect(await shell.run(line + " --format csv").output == columns)
+                #expect(await shell.run(line + " --json").output == "{\"escalations\":[]}\n")
+                #expect(await shell.run(line + " --json --format csv").status == .usage)
+            }
+            #expect(await shell.run("escalations export --tenant acme").output.isEmpty)
         }
+    }
+
+    @Test(
+        "an export goes on to the last escalation, page by page, and disarms formulas in CSV",
+        arguments: [1000, 1001, 2500])
+    func export(count: Int) async throws {
+        let all = (1...Int64(count)).map { seq in
+            EscalationInfo(
+                seq: seq, at: Date(timeIntervalSince1970: 1_800_000_000), hold: "r/1/1", entryKind: "charge",
+                kind: "step", keyID: 1, model: ModelReference(provider: "sim", model: "m"), priceID: 1,
+                held: NanoUSD(9), amount: NanoUSD(-5), actions: [], reason: "=1+1")
+        }
+        var printed: [EscalationText.Form: String] = [:]
+        for form in [EscalationText.Form.lines, .columns, .document] {
+            let capture = CommandOutput.Capture()
+            try await CommandOutput.$capture.withValue(capture) {
+                try await EscalationText(form).write(after: 1) { seen in
+                    Array(all.filter { $0.seq > seen }.prefix(EscalationText.pageSize))
+                }
+            }
+            printed[form] = capture.output
+        }
+        let lines = (printed[.lines] ?? "").split(separator: "\n")
+        #expect(lines.count == count - 1)
+        let last = try JSONSerialization.jsonObject(with: Data((lines.last ?? "").utf8)) as? [String: Any]
+        #expect(last?["seq"] as? Int == count && last?["amount_nano_usd"] as? Int == -5)
+        let document = try JSONSerialization.jsonObject(with: Data((printed[.document] ?? "").utf8)) as? [String: Any]
+        #expect((document?["escalations"] as? [Any])?.count == lines.count)
+        // CR LF is one character.
+        let rows = (printed[.columns] ?? "").split(separator: "\r\n")
+        #expect(rows.count == lines.count + 1 && rows.first?.hasPrefix("seq,at,hold,") == true)
+        #expect(rows.dropFirst().allSatisfy { $0.contains(",9,-5,,,,'=1+1,[],") })
     }
 
     @Test("only a command that makes a key needs the pepper; without it no key is made")
@@ -294,6 +336,13 @@ import Testing
         try Data("database: { url: 'postgresql:///x?host=\(directory.path())' }".utf8).write(to: config)
         let away = await shell.run("tenant list")
         #expect(away.status == .databaseUnreachable, "\(away.errors)")
+        // Also where several changes are one transaction.
+        let state = directory.appending(path: "state.yaml").path()
+        try Data("tenants: [{ name: acme }]".utf8).write(to: URL(filePath: state))
+        for line in ["apply \(state)", "limit set --tenant acme --parallel 1"] {
+            let outcome = await shell.run(line)
+            #expect(outcome.status == .databaseUnreachable, "\(line): \(outcome.errors)")
+        }
         try Data("server: { port: x }".utf8).write(to: config)
         let wrong = await shell.run("tenant list")
         #expect(wrong.status == .configuration)

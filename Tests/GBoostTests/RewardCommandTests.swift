@@ -82,10 +82,14 @@ import Testing
             let plot = try String(contentsOf: URL(filePath: place.path("plot.svg")), encoding: .utf8)
             #expect(plot.hasPrefix("<svg") && plot.contains("<circle"))
             #expect(plot.hasSuffix("</svg>\n") && !plot.contains("nan"))
+            let document = await place.run(
+                ["prm", "evaluate"] + common + ["--head", place.path("c.head"), "--resamples", "20", "--json"])
+            try Self.readable(document)
 
             let scored = await place.run(
-                ["prm", "score"] + common + ["--head", place.path("c.head"), "--out", place.path("signals.jsonl")])
-            #expect(scored.status == 0, "\(scored.errors)")
+                ["prm", "score"] + common
+                    + ["--head", place.path("c.head"), "--out", place.path("signals.jsonl"), "--json"])
+            #expect(scored.status == 0 && scored.output.hasPrefix("{\"answers\":60,"), "\(scored.errors)")
             let lines = try String(contentsOf: URL(filePath: place.path("signals.jsonl")), encoding: .utf8)
                 .split(separator: "\n")
             #expect(lines.count == 60)
@@ -97,16 +101,70 @@ import Testing
                 #expect(cost > 0.001 && cost < 0.006)
                 #expect((row["query_features"] as? [Double])?.isEmpty == false)
             }
-            // The same in one go: texts in, the curve out.
-            let replayed = await place.run([
-                "replay", place.path("data.jsonl"), "--slm", place.path("model.gguf"), "--text-only", "--head",
-                place.path("c.head"), "--cache", place.path("cache"), "--seeds", "1", "--budgets", "0.5", "--json",
-            ])
+            await Self.replayed(place)
+        }
+    }
+
+    /// The same as scoring in one go: texts in, the curve out; the model's file by either of its names.
+    private static func replayed(_ place: Place) async {
+        let options = ["--seeds", "1", "--budgets", "0.5", "--json"]
+        let fed = await place.run(["replay", place.path("signals.jsonl")] + options)
+        for name in ["--slm", "--model-file"] {
+            let texts = [
+                "replay", place.path("data.jsonl"), name, place.path("model.gguf"), "--text-only", "--head",
+                place.path("c.head"), "--cache", place.path("cache"),
+            ]
+            let replayed = await place.run(texts + options)
             #expect(replayed.status == 0, "\(replayed.errors)")
-            let fed = await place.run([
-                "replay", place.path("signals.jsonl"), "--seeds", "1", "--budgets", "0.5", "--json",
-            ])
             #expect(fed.status == 0 && fed.output == replayed.output)
+        }
+    }
+
+    /// The names that scripts read an evaluation by: the figures of whole answers on top, each depth's below.
+    private static func readable(_ outcome: (status: Int32, output: String, errors: String)) throws {
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let document = try #require(
+            JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
+        for name in ["auroc", "ece", "brier"] {
+            #expect(document[name] is Double, "\(name)")
+            let bounds = try #require(document[name + "_ci"] as? [Double])
+            #expect(bounds.count == 2 && bounds[0] <= bounds[1], "\(name): \(bounds)")
+        }
+        #expect(document["rows"] as? Int == 60)
+        let depths = try #require(document["depths"] as? [String: Any])
+        let byDepth = try #require(document["by_depth"] as? [[String: Any]])
+        #expect(byDepth.map { $0["depth"] as? String } == ["first", "early", "whole"])
+        #expect(Set(depths.keys) == ["first", "early", "whole"])
+        #expect(byDepth.allSatisfy { ($0["rows"] as? Int ?? 0) > 0 && $0["brier"] is Double && $0["ece"] is Double })
+        #expect((byDepth.last?["auroc"] as? Double) == (document["auroc"] as? Double))
+        #expect((document["reliability"] as? [Any])?.isEmpty == false)
+    }
+
+    @Test("What was done is one JSON document for those who ask for it")
+    func documents() async throws {
+        try await Self.with(1) { place in
+            let sums = place.path("sums.jsonl")
+            let made = await place.run([
+                "prm", "sample-data", "--sums", "--problems", "3", "--out", sums, "--json",
+            ])
+            #expect(made.output == "{\"answers\":0,\"out\":\"\(sums)\",\"questions\":3}\n", "\(made.errors)")
+            // Nothing to read: no model runs.
+            try Data().write(to: URL(filePath: place.path("none.jsonl")))
+            let none = ["--slm", place.path("model.gguf"), "--data", place.path("none.jsonl"), "--json"]
+            let read = await place.run(["prm", "read", "--cache", place.path("cache")] + none)
+            #expect(read.output == "{\"answers\":0,\"read\":0}\n", "\(read.errors)")
+        }
+    }
+
+    @Test("Of data with arms --slm names an arm; a model's file is none")
+    func arms() async throws {
+        try await Self.with(1) { place in
+            let line = #"{"id":"a","source":"s","arms":{"small":{"reward":0.5,"cost_usd":0}}}"#
+            try Data((line + "\n").utf8).write(to: URL(filePath: place.path("arms.jsonl")))
+            let outcome = await place.run([
+                "replay", place.path("arms.jsonl"), "--model-file", place.path("model.gguf"), "--llm", "small",
+            ])
+            #expect(outcome.status == 2 && outcome.errors.contains("--slm"), "\(outcome.errors)")
         }
     }
 

@@ -1,5 +1,6 @@
 import EmbeddedPostgres
 import Foundation
+import GatewayCore
 import GatewayServer
 import Ledger
 import Logging
@@ -46,6 +47,27 @@ struct ServeTests {
         #expect(!FileManager.default.fileExists(atPath: place.configuration))
     }
 
+    @Test(
+        "the demo escalates to the API that a key is there for, OpenAI's before Anthropic's; a check to neither",
+        arguments: [
+            ([:], "sim/sim-large", "none"), (["OPENAI_API_KEY": ""], "sim/sim-large", "none"),
+            (["OPENAI_API_KEY": "o"], "openai/gpt-4o", "openai"),
+            (["ANTHROPIC_API_KEY": "a"], "claude/claude-sonnet-4-6", "anthropic"),
+            (["ANTHROPIC_API_KEY": "a", "OPENAI_API_KEY": "o"], "openai/gpt-4o", "openai"),
+        ] as [([String: String], String, String)])
+    func demoUpstream(environment: [String: String], model: String, kind: String) throws {
+        let place = DemoPlace(root: "/nowhere")
+        let upstream = DemoUpstream(simulatedPort: 7, environment: environment, isCheck: false)
+        #expect("\(upstream.llm)" == model)
+        #expect(upstream.notice.contains(kind == "none" ? "simulated" : upstream.vendor?.variable ?? "?"))
+        let text = place.configurationText(upstream: upstream, port: 8081)
+        let configuration = try GatewayConfiguration.load(
+            yaml: text, path: place.configuration, environment: environment)
+        let provider = configuration.providers.first { $0.name == upstream.llm.provider }
+        #expect(provider?.kind.rawValue == (kind == "none" ? "openai" : kind))
+        #expect(DemoUpstream(simulatedPort: 7, environment: environment, isCheck: true).api == .simulated)
+    }
+
     @Test("a hang-up ends it gracefully, unless it was started so as to survive one")
     func hangUp() {
         let usual = "Name:\tgboost\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001000\n"
@@ -60,6 +82,34 @@ struct ServeTests {
         let yaml = "database: { embedded: d }\nlimits: { max_max_tokens: 1000, max_messages: 9 }\n"
         let limits = GatewayProcess.limits(try ConfigurationTests.load(yaml))
         #expect(limits.maxMaxTokens == 1000 && limits.maxMessages == 9 && limits.defaultMaxTokens == 1000)
+    }
+
+    @Test("what is in force is a JSON document too: each key, its value and where that came from")
+    func inForce() async throws {
+        try await Shell.with { shell in
+            let checked = await shell.run("serve --check --set server.port=8099 --json")
+            let document = try #require(
+                JSONSerialization.jsonObject(with: Data(checked.output.utf8)) as? [String: Any], "\(checked.errors)")
+            #expect((document["file"] as? String)?.hasSuffix("gboost.yaml") == true)
+            let values = try #require(document["values"] as? [[String: String]])
+            let port = try #require(values.first { $0["key"] == "server.port" })
+            #expect(port["value"] == "8099" && port["origin"] == "--set server.port")
+            #expect(values.first { $0["key"] == "server.host" }?["origin"] == "default")
+            #expect(await shell.run("serve --json").status == .usage)
+        }
+    }
+
+    @Test("a key is made with its public key as a JSON document")
+    func madeKey() async throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "gboost-key-\(UUID())").path()
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        let capture = CommandOutput.Capture()
+        let status = await CommandOutput.$capture.withValue(capture) {
+            await CommandRun.run(["audit", "make-key", "gateway.test/1", "--output", file, "--json"])
+        }
+        let made = try JSONSerialization.jsonObject(with: Data(capture.output.utf8)) as? [String: String]
+        #expect(status == .done && made?["name"] == "gateway.test/1" && made?["file"] == file)
+        #expect(made?["public_key"]?.hasPrefix("gateway.test/1+") == true)
     }
 
     @Test("FOCUS as JSON is refused, not printed as CSV")

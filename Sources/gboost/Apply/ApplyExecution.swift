@@ -22,6 +22,8 @@ struct ApplyExecution {
 
     /// Errors name the place in the file.
     mutating func run(_ plan: ApplyPlan) async throws {
+        let locked = plan.lockedTenants
+        if !locked.isEmpty { try await store.lockBudgets(of: locked) }
         for change in plan.changes {
             if let removal = change.removal { try await remove(removal, change.name) }
             guard let declared = change.declared else { continue }

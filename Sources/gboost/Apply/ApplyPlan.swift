@@ -19,9 +19,24 @@ struct ApplyPlan: Sendable {
         var declared: DeclaredResource?
         /// Set for remove.
         var removal: CurrentResource.Removal?
+
+        /// A time zone cuts every budget of its tenant anew.
+        fileprivate var changesBudgets: Bool {
+            switch name.kind {
+            case .budget, .limit: true
+            case .tenant: action == .change && fields.contains { $0.name == "time_zone" }
+            case .price, .team, .key, .route, .destination: false
+            }
+        }
     }
     private(set) var changes: [Change] = []
     var isEmpty: Bool { changes.isEmpty }
+
+    /// Whose budgets are locked before anything is changed: where several change, calls lock them in an order that is
+    /// not the plan's.
+    var lockedTenants: [String] {
+        changes.count { $0.changesBudgets } > 1 ? Set(changes.compactMap(\.name.tenant)).sorted() : []
+    }
 
     /// - Parameter prunes: whether what declared tenants have beyond the file is taken away. Tenants, teams and prices
     ///   never are: the ledger refers to them.

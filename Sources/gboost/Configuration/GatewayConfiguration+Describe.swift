@@ -1,4 +1,24 @@
 extension GatewayConfiguration {
+    /// What is in force, for scripts; secrets are references or redacted.
+    struct InForce: Encodable {
+        struct Value: Encodable {
+            var key: String
+            var value: String
+            var origin: String
+        }
+        /// The file; nil: there is none.
+        var file: String?
+        var values: [Value]
+    }
+
+    var inForce: InForce {
+        InForce(
+            file: path,
+            values: readings.compactMap { reading in
+                reading.text.map { InForce.Value(key: reading.key, value: $0, origin: "\(reading.origin)") }
+            })
+    }
+
     /// What is in force, as YAML with the origin of every value; secrets are references or redacted.
     package func describe() -> String {
         var text = path.map { "# \($0)\n" } ?? "# no configuration file\n"

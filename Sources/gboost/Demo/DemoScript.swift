@@ -66,7 +66,7 @@ final class DemoScript: Service {
         let direct = try await client.ask(problem.question, model: "\(upstream.llm)", valueUSD: nil)
         show("3. The paid model directly, under the same budget", problem, direct)
         expect(direct.servedBy == "llm" && direct.costNanoUSD > 0, "3 was not answered by the paid model")
-        if !upstream.usesOpenAI { expect(problem.isCorrect(direct.text), "3 is not the right answer") }
+        if upstream.api == .simulated { expect(problem.isCorrect(direct.text), "3 is not the right answer") }
         try await compare()
     }
 
@@ -96,8 +96,8 @@ final class DemoScript: Service {
         CommandOutput.print(
             "\nledger of \(month.month): settled $\(NanoUSD(month.settledNanoUSD).usdString), "
                 + "held $\(NanoUSD(month.heldNanoUSD).usdString)\n")
-        guard !upstream.usesOpenAI else {
-            return CommandOutput.print("compare it with the usage page of your OpenAI account\n")
+        if let vendor = upstream.vendor {
+            return CommandOutput.print("compare it with the usage page of your \(vendor.name) account\n")
         }
         let bill = try SimulatedBill.read(URL(filePath: place.bill)).reduce(Int64(0)) { $0 + $1.nanoUSD }
         let verdict = bill == month.settledNanoUSD ? "equal to the nano-dollar" : "NOT EQUAL"

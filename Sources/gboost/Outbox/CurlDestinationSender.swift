@@ -9,8 +9,9 @@ struct CurlDestinationSender: DestinationSender {
     /// A client of its own: what a receiver does to its connections is nothing to paid calls.
     let client: CurlClient
     var environment = ProcessInfo.processInfo.environment
-    /// Shorter than the lease of a destination by far.
-    static let patience = Duration.seconds(15)
+    /// How long it waits for an answer, and in all: shorter than the lease of a destination by far.
+    static let timeouts = CurlTimeouts(
+        connect: .seconds(5), firstByte: .seconds(15), idle: .seconds(10), total: .seconds(20))
     /// Of an answer's body: enough for a dead letter's cause.
     private static let maxAnswerBytes = 16 * 1024
     /// How Lago says that it has an event already, in an answer 422.
@@ -57,9 +58,6 @@ struct CurlDestinationSender: DestinationSender {
         if let name = destination.settings.username, let password { mail.login = (name, password) }
         return .smtp(code: try await client.send(mail))
     }
-
-    private static let timeouts = CurlTimeouts(
-        connect: .seconds(5), firstByte: .seconds(10), idle: .seconds(10), total: patience)
 
     private func resolved(_ text: String) throws -> String {
         guard Destination.isReference(text) else { return text }

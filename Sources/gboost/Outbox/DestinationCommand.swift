@@ -21,6 +21,7 @@ struct DestinationCommand: AsyncParsableCommand {
         var settings: DestinationSettings
         var pausedAt: Date?
         var pausedWhy: String?
+        var leaseUntil: Date?
         var pending: Int64
         var dead: Int64
         var delivered: Int64
@@ -37,7 +38,7 @@ struct DestinationCommand: AsyncParsableCommand {
             secrets = info.destination.secrets
             events = info.destination.kinds.map(\.rawValue)
             settings = info.destination.settings
-            (pausedAt, pausedWhy) = (info.pausedAt, info.pausedWhy)
+            (pausedAt, pausedWhy, leaseUntil) = (info.pausedAt, info.pausedWhy, info.leaseUntil)
             (pending, dead) = (info.pending, info.dead)
             (delivered, failed, deliveredAt) = (info.delivered, info.failed, info.deliveredAt)
             (oldestSeconds, usageBehind) = (info.oldestSeconds, info.usageBehind)
@@ -45,6 +46,7 @@ struct DestinationCommand: AsyncParsableCommand {
     }
 
     static func table(_ all: [DestinationInfo]) -> String {
+        let now = Date()
         var table = TextTable([
             .init("DESTINATION"), .init("TENANT"), .init("KIND"), .init("TARGET"), .init("PENDING", .right),
             .init("DEAD", .right), .init("DELIVERED", .right), .init("LAST"), .init("STATE"),
@@ -54,10 +56,16 @@ struct DestinationCommand: AsyncParsableCommand {
                 info.destination.name, info.tenant ?? "(operator)", info.destination.kind.rawValue,
                 info.destination.target, String(info.pending + info.usageBehind), String(info.dead),
                 String(info.delivered), CommandOutput.time(info.deliveredAt),
-                info.pausedAt == nil ? "" : "paused: \(info.pausedWhy ?? "")",
+                state(info, now),
             ]
         }
         return table.render()
+    }
+
+    private static func state(_ info: DestinationInfo, _ now: Date) -> String {
+        if info.pausedAt != nil { return "paused: \(info.pausedWhy ?? "")" }
+        guard let end = info.leaseUntil, end > now else { return "" }
+        return "worked on until \(CommandOutput.time(end))"
     }
 
     /// Which destination.

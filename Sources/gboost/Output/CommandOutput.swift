@@ -20,6 +20,14 @@ enum CommandOutput {
         write(text, to: FileHandle.standardOutput)
     }
 
+    /// Prints a part of something long. It fails where it cannot be written: half of it must not look like the whole.
+    static func stream(_ text: String) throws(CommandFailure) {
+        if let capture { return capture.add(output: text) }
+        do { try FileHandle.standardOutput.write(contentsOf: Data(text.utf8)) } catch {
+            throw CommandFailure("standard output: cannot be written")
+        }
+    }
+
     static func printError(_ text: String) {
         if let capture { return capture.add(error: text) }
         write(text, to: FileHandle.standardError)

@@ -82,7 +82,7 @@ struct ProviderBill {
     }
 
     /// One bucket a span and model.
-    private static func merged(_ all: [Bucket]) -> [Bucket] {
+    static func merged(_ all: [Bucket]) -> [Bucket] {
         struct Key: Hashable {
             var span: Range<Date>
             var model: String?

@@ -10,7 +10,9 @@ struct ReconcileCommand: AsyncParsableCommand {
         discussion: """
             FILE is the simulated provider's bill, or an export of OpenAI's usage or costs, or of Anthropic's usage or \
             cost report; of these, each span is compared, and what the ledger has of a model that the bill does not \
-            name in it is missing there. Exit status 1 when ledger and bill are not the same.
+            name in it is missing there. A bill names snapshots: model-2024-07-18 or model-20240718, where the ledger \
+            has nothing of it in the span, is what the ledger has of model. Exit status 1 when ledger and bill are \
+            not the same.
             """)
     @OptionGroup var options: AdminOptions
     @Argument(help: "The export.") var file: String
@@ -136,7 +138,8 @@ extension ReconcileCommand {
         }
 
         /// All that a bill has of one span, and what only the ledger has of it.
-        static func of(_ buckets: [ProviderBill.Bucket], _ usage: [LedgerUsage]) -> [Sum] {
+        static func of(_ bill: [ProviderBill.Bucket], _ usage: [LedgerUsage]) -> [Sum] {
+            let buckets = called(bill, usage)
             guard let span = buckets.first?.span else { return [] }
             let missing = unnamed(buckets, usage).map { own in
                 var sum = Sum(ProviderBill.Bucket(span: span, model: own.model), usage)
@@ -146,6 +149,29 @@ extension ReconcileCommand {
             // Zeros beside charges: each of the charges says so.
             let stated = missing.isEmpty ? buckets : buckets.filter { !$0.isEmpty }
             return stated.map { Sum($0, usage) } + missing
+        }
+
+        /// A bill's models by the names that they were called by. Whoever calls an alias is billed for the snapshot
+        /// that it stood for; with calls of both, which of the bill is whose, nobody knows.
+        private static func called(
+            _ bill: [ProviderBill.Bucket], _ usage: [LedgerUsage]
+        ) -> [ProviderBill.Bucket] {
+            let known = Set(usage.filter { $0.calls > 0 }.map(\.model))
+            return ProviderBill.merged(
+                bill.map { bucket in
+                    guard let model = bucket.model, !known.contains(model), let base = alias(of: model),
+                        known.contains(base)
+                    else { return bucket }
+                    var called = bucket
+                    called.model = base
+                    return called
+                })
+        }
+
+        /// A model's name without the date of a snapshot; nil: it has none.
+        private static func alias(of model: String) -> String? {
+            let match = model.wholeMatch(of: /(.+)-(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})/)
+            return match.map { String($0.output.1) }
         }
 
         /// What was charged of models that the bill does not name. A call that came to nothing is no charge.
@@ -181,13 +207,16 @@ extension ReconcileCommand {
         var table = TextTable([
             .init("FROM"), .init("UNTIL"), .init("MODEL"), .init("VERDICT"), .init("LEDGER USD", .right),
             .init("BILL USD", .right), .init("LEDGER TOKENS", .right), .init("BILL TOKENS", .right),
+            .init("LEDGER CALLS", .right), .init("BILL CALLS", .right),
         ])
         table.rows = sums.map { sum in
-            [
+            let amount = sum.billNanoUsd.map { NanoUSD($0).usdString } ?? ""
+            let tokens = sum.billInputTokens.map { "\($0)+\(sum.billOutputTokens ?? 0)" } ?? ""
+            let calls = sum.billCalls.map { String($0) } ?? ""
+            return [
                 CommandOutput.time(sum.from), CommandOutput.time(sum.until), sum.model ?? "all", sum.verdict.rawValue,
-                NanoUSD(sum.ledgerNanoUsd).usdString, sum.billNanoUsd.map { NanoUSD($0).usdString } ?? "",
-                "\(sum.ledgerInputTokens)+\(sum.ledgerOutputTokens)",
-                sum.billInputTokens.map { "\($0)+\(sum.billOutputTokens ?? 0)" } ?? "",
+                NanoUSD(sum.ledgerNanoUsd).usdString, amount, "\(sum.ledgerInputTokens)+\(sum.ledgerOutputTokens)",
+                tokens, String(sum.ledgerCalls), calls,
             ]
         }
         return table.render()

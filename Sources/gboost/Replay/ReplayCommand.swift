@@ -14,6 +14,8 @@ struct ReplayCommand: AsyncParsableCommand {
     @Argument(help: "JSON lines of recorded requests.") var file: String
     @Option(help: "JSON lines to fit on, instead of random halves of FILE.") var fit: String?
     @Option(help: "Data with arms: the one that stands for the SLM. Texts: the SLM's GGUF file.") var slm: String?
+    // No alias of --slm, which names an arm where the data have arms.
+    @Option(help: "Texts: the SLM's GGUF file; goes before --slm.") var modelFile: String?
     @Option(help: "Texts: GGUF file of a LoRA adapter over the SLM.") var adapter: String?
     @Option(help: "Data with arms: the one that stands for the LLM.") var llm: String?
     @Option(help: "Texts: a reward head that has not seen them. Without one, heads are trained on the texts.")
@@ -61,9 +63,11 @@ struct ReplayCommand: AsyncParsableCommand {
 
     private func rows(_ path: String) async throws -> [ReplayRequest] {
         guard TextReplay.isMeant(by: path) else { return try ReplayRows(slm: slm, llm: llm).read(path) }
-        guard let slm else { throw CommandFailure.usage("--slm", "these data are texts: the SLM that reads them") }
+        guard let model = modelFile ?? slm else {
+            throw CommandFailure.usage("--model-file", "these data are texts: the SLM that reads them")
+        }
         var reading = ReadingOptions()
-        reading.model = SmallModel(file: slm, adapter: adapter)
+        reading.model = SmallModel(file: model, adapter: adapter)
         (reading.data, reading.extra) = ([path], extra)
         (reading.textOnly, reading.cache) = (textOnly, cache)
         return try await TextReplay(reading: reading, head: head).requests()

@@ -35,7 +35,7 @@ struct PRMEvaluateCommand: AsyncParsableCommand {
         if let plot {
             try Data(ReliabilityPlot(evaluation: evaluation).svg.utf8).write(to: URL(filePath: plot), options: .atomic)
         }
-        if json { return try CommandOutput.print(json: evaluation) }
+        if json { return try CommandOutput.print(json: EvaluationDocument(evaluation)) }
         var table = TextTable([
             .init("depth"), .init("steps", .right), .init("right", .right), .init("AUROC"), .init("Brier"),
             .init("ECE"),

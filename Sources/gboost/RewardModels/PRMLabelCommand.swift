@@ -25,6 +25,17 @@ struct PRMLabelCommand: AsyncParsableCommand {
     @Option(help: "Temperature of the completions.") var temperature = 0.7
     @Option(help: "Most tokens of a completion.") var maxTokens = 256
     @Option(help: "Seed of the completions.") var seed: UInt32 = 1
+    @Flag(help: "Print one JSON document.") var json = false
+
+    /// What was done.
+    struct Report: Encodable {
+        var labelled: Int
+        /// Lines that the output had.
+        var kept: Int
+        /// Lines that repeat an id.
+        var repeated: Int
+        var out: String
+    }
 
     func validate() throws {
         guard (1...16).contains(completions) else { throw ValidationError("--completions must be 1 to 16") }
@@ -53,8 +64,11 @@ struct PRMLabelCommand: AsyncParsableCommand {
             }
         }
         let repeated = rows.count - Set(rows.map(\.id)).count
+        let report = Report(
+            labelled: missing.count, kept: rows.count - missing.count, repeated: repeated, out: out)
+        if json { return try CommandOutput.print(json: report) }
         let note = repeated == 0 ? "" : "; \(repeated) lines repeat an id, and each counts as a line of its own"
-        CommandOutput.print("\(missing.count) answers labelled, \(rows.count - missing.count) had been\(note)\n")
+        CommandOutput.print("\(report.labelled) answers labelled, \(report.kept) had been\(note)\n")
     }
 
     /// The rows to be labelled yet, with their places. The output is in the order of the data, so of rows that share an

@@ -10,6 +10,14 @@ struct PRMReadCommand: AsyncParsableCommand {
         abstract: "Has an SLM read the answers of data files and keeps what it makes of them for the other commands.")
 
     @OptionGroup var reading: ReadingOptions
+    @Flag(help: "Print one JSON document.") var json = false
+
+    /// What was done.
+    struct Report: Encodable {
+        var read: Int
+        /// Those that had been read before among them.
+        var answers: Int
+    }
 
     func run() async throws {
         let cache = try await ReadingCache.opened(
@@ -22,6 +30,7 @@ struct PRMReadCommand: AsyncParsableCommand {
             }
         }
         let count = try await readings.read(answers)
+        if json { return try CommandOutput.print(json: Report(read: count, answers: answers.count)) }
         CommandOutput.print("\(count) of \(answers.count) answers read, the others had been\n")
     }
 }

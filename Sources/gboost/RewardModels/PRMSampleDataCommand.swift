@@ -18,6 +18,15 @@ struct PRMSampleDataCommand: AsyncParsableCommand {
     @Flag(help: "Chains of additions with two solved ones before each, and nobody's answers.") var sums = false
     @Flag(help: "With --sums: chains of six to twelve numbers, and an instruction instead of solved ones.")
     var long = false
+    @Flag(help: "Print one JSON document.") var json = false
+
+    /// What was done.
+    struct Report: Encodable {
+        var questions: Int
+        /// Of them answered by the model.
+        var answers: Int
+        var out: String
+    }
 
     func validate() throws {
         guard (1...100_000).contains(problems) else { throw ValidationError("--problems must be 1 to 100000") }
@@ -47,6 +56,7 @@ struct PRMSampleDataCommand: AsyncParsableCommand {
             data.append(try encoder.encode(question) + Data([0x0a]))
         }
         try data.write(to: URL(filePath: out), options: .atomic)
+        if json { return try CommandOutput.print(json: Report(questions: problems, answers: 0, out: out)) }
         CommandOutput.print("\(problems) questions written to \(out)\n")
     }
 
@@ -57,6 +67,10 @@ struct PRMSampleDataCommand: AsyncParsableCommand {
         }
         let examples = answers.enumerated().map { $1.example(id: "word-\(seed)-\($0)") }
         try StepDataset.write(examples, to: URL(filePath: out))
+        if json {
+            let count = examples.count
+            return try CommandOutput.print(json: Report(questions: problems, answers: count, out: out))
+        }
         CommandOutput.print("\(examples.count) answers written to \(out)\n")
     }
 }

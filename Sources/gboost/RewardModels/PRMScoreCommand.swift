@@ -17,6 +17,13 @@ struct PRMScoreCommand: AsyncParsableCommand {
     @Option(help: "Folds of the cross-validation, by problem.") var folds = 10
     @Option(help: "Seed of the folds.") var seed: UInt64 = 1
     @Option(help: "File to write.") var out: String
+    @Flag(help: "Print one JSON document.") var json = false
+
+    /// What was done.
+    struct Report: Encodable {
+        var answers: Int
+        var out: String
+    }
 
     func validate() throws {
         guard !reading.data.isEmpty else { throw ValidationError("give --data") }
@@ -32,6 +39,7 @@ struct PRMScoreCommand: AsyncParsableCommand {
         var data = Data()
         for line in lines { data.append(Data((try CommandOutput.json(line) + "\n").utf8)) }
         try data.write(to: URL(filePath: out), options: .atomic)
+        if json { return try CommandOutput.print(json: Report(answers: lines.count, out: out)) }
         CommandOutput.print("\(lines.count) answers scored, written to \(out)\n")
     }
 }
