@@ -8,7 +8,8 @@ package struct CircuitBreaker: Hashable, Sendable {
         /// Failures in a row that trip it.
         package var failureThreshold = 5
         package var openDuration: Duration = .seconds(10)
-        /// A trial that is not reported within this time is taken for lost and another let through.
+        /// After this time without a report of a trial another is let through. The first may be lost; or its answer
+        /// comes in one piece and takes so long.
         package var trialTimeout: Duration = .seconds(120)
         package init() {}
     }
@@ -19,7 +20,10 @@ package struct CircuitBreaker: Hashable, Sendable {
     }
 
     /// Permission for one call; hand it back with its end. Permissions from before the breaker tripped do not count.
-    package struct Permit: Hashable, Sendable { fileprivate let generation: UInt64 }
+    package struct Permit: Hashable, Sendable {
+        fileprivate let generation: UInt64
+        fileprivate let trial: UInt64
+    }
 
     private enum Phase: Hashable, Sendable {
         case closed(failures: Int)
@@ -29,8 +33,11 @@ package struct CircuitBreaker: Hashable, Sendable {
 
     private let settings: Settings
     private var phase = Phase.closed(failures: 0)
-    /// Counts changes of phase, but for the one from a trial whose answer has begun.
+    /// Counts changes of phase, but for the one from a trial whose answer has begun, and from a trial to another.
     private var generation: UInt64 = 0
+    /// Counts trials. Of several under way a good sign from any opens the way; that it stays shut only the latest says:
+    /// what an earlier one waited for in vain may be over.
+    private var trial: UInt64 = 0
 
     package init(_ settings: Settings = Settings()) { self.settings = settings }
 
@@ -48,9 +55,11 @@ package struct CircuitBreaker: Hashable, Sendable {
         case .closed: break
         case .open(let until), .halfOpen(let until):
             guard now >= until else { return nil }
-            change(to: .halfOpen(trialEnds: now + settings.trialTimeout))
+            if case .open = phase { generation += 1 }
+            phase = .halfOpen(trialEnds: now + settings.trialTimeout)
+            trial += 1
         }
-        return Permit(generation: generation)
+        return Permit(generation: generation, trial: trial)
     }
 
     /// Whether `admit` would let a call through, without taking the trial.
@@ -98,16 +107,19 @@ package struct CircuitBreaker: Hashable, Sendable {
                 phase = .closed(failures: failures + 1)
             }
         case (.halfOpen, true): change(to: .closed(failures: 0))
-        case (.halfOpen, false): change(to: .open(until: now + settings.openDuration))
+        case (.halfOpen, false):
+            guard permit.trial == trial else { return }
+            change(to: .open(until: now + settings.openDuration))
         case (.open, _): return
         }
     }
 
     /// Reports that an admitted call was given up before it said anything about the provider (the client left, no
-    /// hold was granted): a trial makes room for another.
+    /// hold was granted): a trial makes room for another, unless that is under way already.
     package mutating func abandoned(_ permit: Permit, now: Duration) {
-        guard permit.generation == generation, case .halfOpen = phase else { return }
-        change(to: .open(until: now))
+        guard permit.generation == generation, permit.trial == trial, case .halfOpen = phase else { return }
+        // The generation stays: an earlier trial may still be under way.
+        phase = .halfOpen(trialEnds: now)
     }
 
     private mutating func change(to phase: Phase) {

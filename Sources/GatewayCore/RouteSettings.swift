@@ -74,8 +74,9 @@ package struct RouteSettings: Hashable, Sendable, Codable {
     /// Held for: the most that an LLM step or rest may produce.
     package var maxLLMStepTokens = 128
     package var maxLLMRestTokens = 512
-    /// What an LLM may think besides, before it writes a step or rest: held for too. A model that is known to think
-    /// unasked may at least `leastThinkingTokens`: within a step's own bound it would think, and write nothing.
+    /// What an LLM may think besides, before it writes a step or rest: held for too, but no room to write in. A model
+    /// that is known to think unasked may at least `leastThinkingTokens`: within a step's own bound it would think, and
+    /// write nothing.
     package var llmThinkingTokens = 0
     package static let leastThinkingTokens = 1024
     /// α of logit fusion: how much the SLM counts beside an LLM that is served at home and has its vocabulary, where
@@ -84,4 +85,9 @@ package struct RouteSettings: Hashable, Sendable, Codable {
     /// Never escalates: for tenants whose data must not leave.
     package var escalationForbidden = false
     package init() {}
+
+    /// What a model, by its name at its provider, may think besides the step or rest that it writes.
+    package func thinkingTokens(of model: String) -> Int {
+        max(llmThinkingTokens, ProviderTraits.thinks(model) ? Self.leastThinkingTokens : 0)
+    }
 }

@@ -262,6 +262,7 @@ package protocol SpendLedger: Sendable {
     func settle(_ settlement: Settlement) async
     /// Stores a finished request, or journals it.
     func record(_ request: RequestRecord) async
-    /// The tightest budget that applies to this caller now, for the router and for the headers.
-    func remaining(_ caller: Caller) async throws(LedgerUnavailable) -> BudgetState?
+    /// The budgets that count every call of this caller's, as they are now, for the router and for the headers: the
+    /// tightest first; none: the tenant has no budget, so nothing may be paid for.
+    func budgets(_ caller: Caller) async throws(LedgerUnavailable) -> [BudgetState]
 }

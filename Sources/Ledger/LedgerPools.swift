@@ -6,7 +6,8 @@ package struct LedgerPools: Sendable {
     package var main: PostgresPool
     /// The lanes' own, so that no report delays a reservation; nil: `main`.
     package var lanes: PostgresPool?
-    /// For rolling up days and dropping months, each one statement that takes as long as there are rows; nil: `main`.
+    /// For rolling up days, dropping months and deleting what is over: statements that take as long as there are rows;
+    /// nil: `main`.
     package var upkeep: PostgresPool?
 
     package init(_ main: PostgresPool, lanes: PostgresPool? = nil, upkeep: PostgresPool? = nil) {

@@ -20,6 +20,8 @@ extension PostgresLedger {
     private static let textsACommit: Int32 = 2_000
     /// Commits of one kind, one after another: twenty million texts.
     private static let expiryCommits = 10_000
+    /// Partitions that are dropped one after another, each in a transaction of its own; more wait for the next time.
+    private static let dropsAtOnce = 1_000
 
     /// Heartbeat, journal, recovery, partitions and finished days, until the task is cancelled.
     package func run() async {
@@ -254,17 +256,23 @@ extension PostgresLedger {
         }
     }
 
+    /// One a call, until there is none: a drop keeps all writers from the whole relation until its commit.
     private func dropPartitions() async {
+        var names: [String] = []
         do {
-            let dropped = try await upkeep.query("select gboost_expire() as dropped").rows.first
-            let names = try dropped?.get("dropped", as: [String].self) ?? []
-            guard !names.isEmpty else { return }
-            logger.notice("retention has run out", metadata: ["dropped": "\(names)"])
-            // A drop explains what is missing once its event is sealed: not a second later than need be.
-            _ = try? await AuditStore(pool: pool).seal()
+            for _ in 0..<Self.dropsAtOnce {
+                let row = try await upkeep.query("select gboost_expire() as dropped").rows.first
+                let dropped = try row?.get("dropped", as: [String].self) ?? []
+                if dropped.isEmpty { break }
+                names += dropped
+            }
         } catch {
             logger.warning("partitions are not dropped", metadata: ["reason": "\(error)"])
         }
+        guard !names.isEmpty else { return }
+        logger.notice("retention has run out", metadata: ["dropped": "\(names)"])
+        // A drop explains what is missing once its event is sealed: not a second later than need be.
+        _ = try? await AuditStore(pool: pool).seal()
     }
 
     /// Deletes what is over, some in each commit, until nothing is left; where so many take too long, half as many.
@@ -272,7 +280,7 @@ extension PostgresLedger {
         var limit = most
         for _ in 0..<Self.expiryCommits {
             do throws(PostgresError) {
-                let row = try await pool.query(statement(limit)).rows.first
+                let row = try await upkeep.query(statement(limit)).rows.first
                 guard try row?.get("gone", as: Int32.self) ?? 0 >= limit else { return }
             } catch {
                 guard error.code == .timeout, limit > 1 else {

@@ -5,16 +5,16 @@ internal import Postgres
 extension PostgresLedger {
     private static let remainingTries = 3
 
-    package func remaining(_ caller: Caller) async throws(LedgerUnavailable) -> BudgetState? {
+    package func budgets(_ caller: Caller) async throws(LedgerUnavailable) -> [BudgetState] {
         for _ in 0..<Self.remainingTries {
             switch await plans.plan(of: caller) {
             case .failure(let error): throw LedgerUnavailable(reason: "\(error)")
-            case .success(nil): return nil
+            case .success(nil): return []
             case .success(let plan?):
                 switch await states(of: plan, caller) {
                 case .failure(let error): throw LedgerUnavailable(reason: "\(error)")
                 case .success(nil): plans.forget(caller)
-                case .success(let states?): return tightest(states)
+                case .success(let states?): return sorted(states)
                 }
             }
         }
@@ -58,9 +58,9 @@ extension PostgresLedger {
         }
     }
 
-    private func tightest(_ states: [(budget: CallerPlan.Budget, period: PeriodState)]) -> BudgetState? {
-        guard states.contains(where: \.budget.isTenant) else { return nil }
-        return states.min { ($0.period.room, $0.budget.period) < ($1.period.room, $1.budget.period) }
+    private func sorted(_ states: [(budget: CallerPlan.Budget, period: PeriodState)]) -> [BudgetState] {
+        guard states.contains(where: \.budget.isTenant) else { return [] }
+        return states.sorted { ($0.period.room, $0.budget.period) < ($1.period.room, $1.budget.period) }
             .map { $0.budget.state($0.period) }
     }
 }

@@ -55,14 +55,14 @@ struct Answer: Sendable {
     }
 
     /// The most that an LLM may write in one call: the settings' bound, what the answer still has room for, and what
-    /// is left to pay with.
+    /// is left to pay with beside its thoughts.
     func escalationTokens(_ kind: EscalationKind, _ outlook: SpendingOutlook, contextTokens: Int = 0) -> Int {
         var bound = min(kind == .step ? settings.maxLLMStepTokens : settings.maxLLMRestTokens, remainingTokens)
         if let price = outlook.price, let remaining = outlook.remaining,
             let affordable = price.affordableOutput(
                 inputTokens: Int64(max(outlook.inputTokenBound, contextTokens, 0)), within: remaining)
         {
-            bound = min(bound, Int(clamping: affordable))
+            bound = min(bound, Int(clamping: affordable) - max(settings.llmThinkingTokens, 0))
         }
         return max(bound, 1)
     }

@@ -85,7 +85,8 @@ struct Weighing {
         }
     }
 
-    /// Open where the least useful call fits in the worst case: all of the proven input, and `tokens` of output.
+    /// Open where the least useful call fits in the worst case: all of the proven input, `tokens` of output, and what
+    /// the LLM may think besides.
     private func paid(
         _ action: StepAction, gain: Double, seconds: Double, tokens: Int
     ) -> Result<ActionEstimate, Excluded> {
@@ -94,7 +95,9 @@ struct Weighing {
         guard let price = observation.price else { return .failure(Excluded(reason: .priceUnknown)) }
         if let remaining = observation.remaining {
             let input = max(observation.inputTokenBound, observation.contextTokens, 0)
-            let worst = price.upperBound(inputTokens: Int64(input), maxOutputTokens: Int64(max(tokens, 0)))
+            let output = Int64(max(tokens, 0)).addingReportingOverflow(Int64(max(settings.llmThinkingTokens, 0)))
+            let worst = price.upperBound(
+                inputTokens: Int64(input), maxOutputTokens: output.overflow ? .max : output.partialValue)
             guard let worst, worst <= remaining else { return .failure(Excluded(reason: .overBudget)) }
         }
         let cost =

@@ -10,6 +10,8 @@ package struct RestStream: Sendable {
     /// Normalized; what the reply may begin by restating.
     private let accepted: [String]
     private let separator: [UInt8]
+    /// The most that is let out; nil: all.
+    private let mostBytes: Int?
     /// The end of the answer so far: a stop string may have begun there.
     private var before: [UInt8]
     /// White space that the reply begins with.
@@ -24,12 +26,17 @@ package struct RestStream: Sendable {
     private var skipsBlank = false
     /// The stop string of the client's that was met: nothing after it counts.
     package private(set) var stop: String?
+    /// There was more than may be let out.
+    package private(set) var isCut = false
     /// Everything that was let out.
     package private(set) var text = ""
 
-    /// - Parameter stop: the client's stop strings.
-    package init(_ prompt: EscalationPrompt, stop: [String]) {
+    /// - Parameters:
+    ///   - stop: the client's stop strings.
+    ///   - mostBytes: after so many nothing more is let out.
+    package init(_ prompt: EscalationPrompt, stop: [String], mostBytes: Int? = nil) {
         self.prompt = prompt
+        self.mostBytes = mostBytes
         stopStrings = stop.filter { !$0.isEmpty }
         stops = stopStrings.map { Array($0.utf8) }
         before = prompt.endOfSteps(for: stops)
@@ -39,7 +46,7 @@ package struct RestStream: Sendable {
 
     /// Takes the next piece of the reply; gives what may go to the client now, which may be nothing.
     package mutating func take(_ piece: String) -> String {
-        guard stop == nil else { return "" }
+        guard stop == nil, !isCut else { return "" }
         pending += piece.utf8
         if !hasBegun {
             let blank = pending.prefix { Self.isSpace($0) }
@@ -64,7 +71,7 @@ package struct RestStream: Sendable {
 
     /// The reply has ended properly; gives the last of it.
     package mutating func finish(_ finish: EscalationPrompt.Finish) -> String {
-        guard stop == nil else { return "" }
+        guard stop == nil, !isCut else { return "" }
         if !hasBegun {
             hasBegun = true
             let reply = String(decoding: leading + pending, as: UTF8.self)
@@ -73,7 +80,7 @@ package struct RestStream: Sendable {
             guard case .rest(let rest) = whole else { return "" }
             let cut = prompt.cut(rest, at: stopStrings)
             stop = cut?.stop
-            text = cut?.text ?? rest
+            text = bounded(cut?.text ?? rest)
             return text
         }
         return release(isLast: true)
@@ -129,12 +136,20 @@ package struct RestStream: Sendable {
         } else {
             end = clearEnd(isLast: isLast)
         }
-        let piece = String(decoding: pending[..<end], as: UTF8.self)
+        let piece = bounded(String(decoding: pending[..<end], as: UTF8.self))
         before += pending[..<end]
         before.removeFirst(max(0, before.count - (stops.map(\.count).max() ?? 0)))
         pending.removeFirst(end)
         text += piece
         return piece
+    }
+
+    /// What of a piece may still be let out. A stop string behind that is none that was met.
+    private mutating func bounded(_ piece: String) -> String {
+        guard let mostBytes, text.utf8.count + piece.utf8.count > mostBytes else { return piece }
+        isCut = true
+        stop = nil
+        return piece.prefix(bytes: mostBytes - text.utf8.count)
     }
 
     /// Where that ends which may be let out: before white space, and what is or may become the mark of the end or a
@@ -170,4 +185,15 @@ package struct RestStream: Sendable {
     }
 
     private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+}
+
+extension String {
+    /// Its beginning of at most so many bytes, in whole characters.
+    package func prefix(bytes most: Int) -> String {
+        guard most > 0 else { return "" }
+        guard utf8.count > most else { return self }
+        var end = utf8.index(startIndex, offsetBy: most)
+        while end > startIndex, end.samePosition(in: self) == nil { end = utf8.index(before: end) }
+        return String(self[..<end])
+    }
 }

@@ -186,10 +186,32 @@ struct LiteLLMImportTests {
             #expect(Set(paths.filter { !$0.hasPrefix("columns ") }) == expected)
             let configuration = report["configuration"] as? String ?? ""
             #expect(configuration.contains("{ name: openai, kind: openai, api_key: \"env:OPENAI_API_KEY\""))
-            #expect(configuration.contains("first_byte_seconds: 30") && configuration.contains("key: \"env:MASTER\""))
+            #expect(configuration.contains("first_byte_seconds: 30, total_seconds: 30 }"))
+            #expect(configuration.contains("key: \"env:MASTER\""))
             #expect(configuration.contains("name: azure, kind: azure, base_url: \"https://x.example\""))
             #expect(!done.output.contains("sk-literal"))
         }
+    }
+
+    @Test("a timeout is of the whole call: a provider's is its models' longest, else the proxy's")
+    func timeouts() throws {
+        let yaml = """
+            model_list:
+              - { model_name: a, litellm_params: { model: openai/a, timeout: 30 } }
+              - { model_name: b, litellm_params: { model: openai/b, timeout: 7200.5 } }
+              - { model_name: c, litellm_params: { model: openai/c, timeout: 30 } }
+              - { model_name: d, litellm_params: { model: anthropic/d } }
+              - { model_name: e, litellm_params: { model: mistral/e, timeout: 0 } }
+            litellm_settings: { request_timeout: 600 }
+            """
+        let source = try LiteLLMSource(yaml: yaml, path: "litellm.yaml")
+        let plan = try LiteLLMPlan(source, tenant: "litellm", environment: [:])
+        #expect(plan.providers.map(\.name) == ["openai", "anthropic", "mistral"])
+        #expect(plan.providers.map(\.totalSeconds) == ["7200.5", "600", "600"])
+        #expect(plan.providers.map(\.firstByteSeconds) == ["3600", "600", "600"])
+        #expect(plan.providers[1].yaml.hasSuffix(", first_byte_seconds: 600, total_seconds: 600 }\n"))
+        let paths = plan.remarks.map(\.path).filter { $0.hasSuffix("timeout") }
+        #expect(paths == [1, 2, 4].map { "model_list[\($0)].litellm_params.timeout" })
     }
 
     @Test("a key that has expired since it came over ends here too, by that alone; one that never came is not made")

@@ -105,11 +105,51 @@ struct ResilienceTests {
         let tooSoon = breaker.admit(now: .seconds(129))
         let another = breaker.admit(now: .seconds(130))
         #expect(trial != nil && tooSoon == nil && another != nil)
-        breaker.finished(try #require(trial), succeeded: true, now: .seconds(131))
-        #expect(breaker.state == .halfOpen)
+        breaker.abandoned(try #require(trial), now: .seconds(131))
+        let third = breaker.admit(now: .seconds(131))
+        #expect(third == nil && breaker.state == .halfOpen)
         breaker.abandoned(try #require(another), now: .seconds(131))
         let next = breaker.admit(now: .seconds(131))
         #expect(next != nil)
+    }
+
+    @Test("A trial that took longer than others wait for it still opens the way; that it failed says nothing any more")
+    func lateTrial() throws {
+        var settings = CircuitBreaker.Settings()
+        settings.failureThreshold = 1
+        var breaker = CircuitBreaker(settings)
+        func admitted(_ now: Duration) throws -> CircuitBreaker.Permit {
+            let permit = breaker.admit(now: now)
+            return try #require(permit)
+        }
+        let bad = try admitted(.zero)
+        breaker.finished(bad, succeeded: false, now: .zero)
+        let trials = [try admitted(.seconds(10)), try admitted(.seconds(130)), try admitted(.seconds(250))]
+        let halfOpen = breaker
+        breaker.finished(trials[0], succeeded: true, now: .seconds(251))
+        #expect(breaker.state == .closed)
+        // Another that fails after it was of the time before.
+        breaker.finished(trials[2], succeeded: false, now: .seconds(252))
+        #expect(breaker.state == .closed)
+
+        breaker = halfOpen
+        breaker.finished(trials[1], succeeded: false, now: .seconds(251))
+        #expect(breaker.state == .halfOpen)
+        breaker.finished(trials[2], succeeded: true, now: .seconds(252))
+        #expect(breaker.state == .closed)
+
+        // One that is given up makes room for another, and the earlier ones still count.
+        breaker = halfOpen
+        breaker.abandoned(trials[2], now: .seconds(251))
+        _ = try admitted(.seconds(251))
+        breaker.answered(trials[1])
+        #expect(breaker.state == .closed)
+
+        breaker = halfOpen
+        breaker.finished(trials[2], succeeded: false, now: .seconds(251))
+        #expect(breaker.state == .open)
+        breaker.finished(trials[0], succeeded: true, now: .seconds(252))
+        #expect(breaker.state == .open)
     }
 
     @Test("A trial's answer need not be over: its head opens the way, what breaks after it is a failure like any other")
@@ -130,13 +170,13 @@ struct ResilienceTests {
         }
         breaker.answered(early)
         #expect(breaker.state == .open)
-        let lost = try admitted(.seconds(10))
+        let slow = try admitted(.seconds(10))
         let trial = try admitted(.seconds(130))
         breaker.answered(early)
-        breaker.answered(lost)
         #expect(breaker.state == .halfOpen)
-        breaker.answered(trial)
+        breaker.answered(slow)
         #expect(breaker.state == .closed)
+        breaker.answered(trial)
         let other = try admitted(.seconds(131))
         breaker.finished(trial, succeeded: false, now: .seconds(200))
         #expect(breaker.state == .closed)

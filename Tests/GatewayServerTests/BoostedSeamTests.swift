@@ -48,7 +48,7 @@ struct CuttingModels: LocalModels {
 @Suite("Where an LLM's text meets the SLM's: nothing is glued, run past or left out of the bill")
 struct BoostedSeamTests {
     /// The second step is poor, and this is how the LLM is asked for it.
-    private static func settings(_ kind: EscalationKind) -> RouteSettings {
+    static func settings(_ kind: EscalationKind) -> RouteSettings {
         var settings = RouteSettings()
         settings.maxResamples = 0
         settings.exploration = 0
@@ -57,14 +57,14 @@ struct BoostedSeamTests {
         return settings
     }
 
-    private static func fixture(
+    static func fixture(
         _ script: FakeProvider.Script, _ kind: EscalationKind = .rest,
         steps: [String] = ["One.\n", "Bad.\n", "Answer: 3"]
     ) -> Fixture {
         Fixture(scripts: [script], steps: steps, scores: [0.99, 0.05, 0.99], settings: settings(kind))
     }
 
-    private static func body(_ more: String = "") -> String {
+    static func body(_ more: String = "") -> String {
         #"{"model":"math","messages":[{"role":"user","content":"1+2?"}]\#(more)}"#
     }
 
@@ -72,24 +72,34 @@ struct BoostedSeamTests {
         try #require(JSONSerialization.jsonObject(with: Data(response.body.readableBytesView)) as? [String: Any])
     }
 
-    private static func usage(_ response: TestResponse, _ name: String) throws -> Int? {
+    static func usage(_ response: TestResponse, _ name: String) throws -> Int? {
         (try object(response)["usage"] as? [String: Any])?[name] as? Int
+    }
+
+    /// The text of an answer in one piece.
+    static func text(_ response: TestResponse) throws -> String? {
+        let choice = (try object(response)["choices"] as? [[String: Any]])?.first
+        return (choice?["message"] as? [String: Any])?["content"] as? String
+    }
+
+    /// That of a stream.
+    static func streamed(_ response: TestResponse) throws -> String {
+        var text = ""
+        for line in String(buffer: response.body).split(separator: "\n") where line.hasPrefix("data: {") {
+            let chunk = try JSONSerialization.jsonObject(with: Data(line.dropFirst(6).utf8)) as? [String: Any]
+            let delta = (chunk?["choices"] as? [[String: Any]])?.first?["delta"] as? [String: Any]
+            text += delta?["content"] as? String ?? ""
+        }
+        return text
     }
 
     /// The answer's text, asked for whole and as a stream: it must be the same.
     private static func content(more: String = "", _ fixture: () -> Fixture) async throws -> String {
         let whole = try await DirectAnswerTests.post(fixture(), body(more))
-        let choice = try #require((try object(whole)["choices"] as? [[String: Any]])?.first)
-        let content = try #require((choice["message"] as? [String: Any])?["content"] as? String)
-        #expect(choice["finish_reason"] as? String == "stop")
+        let content = try #require(try Self.text(whole))
+        #expect(DirectAnswerTests.text(whole).contains(#""finish_reason":"stop""#))
         let stream = try await DirectAnswerTests.post(fixture(), body(more + #","stream":true"#))
-        var text = ""
-        for line in String(buffer: stream.body).split(separator: "\n") where line.hasPrefix("data: {") {
-            let chunk = try JSONSerialization.jsonObject(with: Data(line.dropFirst(6).utf8)) as? [String: Any]
-            let delta = (chunk?["choices"] as? [[String: Any]])?.first?["delta"] as? [String: Any]
-            text += delta?["content"] as? String ?? ""
-        }
-        #expect(text == content)
+        #expect(try Self.streamed(stream) == content)
         return content
     }
 
@@ -223,7 +233,7 @@ struct BoostedSeamTests {
     }
 
     /// The fixture with another paid model, at the same price and of a provider that takes OpenAI's newer word.
-    private static func asking(_ model: String, _ given: Fixture) throws -> Fixture {
+    static func asking(_ model: String, _ given: Fixture) throws -> Fixture {
         var fixture = given
         let reference = ModelReference(provider: "sim", model: model)
         var catalog = try #require(fixture.services.catalog as? FakeCatalog)
@@ -241,10 +251,16 @@ struct BoostedSeamTests {
     @Test(
         "Models that refuse temperature and stop, known by their names, are asked without, in words that they take",
         arguments: [
-            ("large", true, false), ("gpt-4.1", true, false), ("gpt-5-mini", false, true), ("openai/o3", false, true),
-            ("ft:o4-mini:acme", false, true), ("eu.anthropic.claude-v1:0", false, false),
+            ("large", true, false, "none"), ("gpt-4.1", true, false, "none"), ("gpt-5-mini", false, true, "low"),
+            ("openai/o3", false, true, "low"), ("ft:o4-mini:acme-chat", false, true, "low"),
+            ("eu.anthropic.claude-v1:0", false, false, "none"), ("google/gemini-2.5-pro", true, false, "low"),
+            // These think, and take no effort, or not so low a one.
+            ("gpt-5-pro-2025-10-06", false, true, "its own"), ("o1-mini", false, true, "its own"),
+            ("o1-preview-2024-09-12", false, true, "its own"),
+            // And these only sound as if they thought.
+            ("gpt-5-chat-latest", false, true, "none"), ("openai/gpt-5.1-chat", false, true, "none"),
         ])
-    func plainQuestions(model: String, hasWishes: Bool, isReasoning: Bool) async throws {
+    func plainQuestions(model: String, hasWishes: Bool, isReasoning: Bool, thought: String) async throws {
         for kind in [EscalationKind.step, .rest] {
             let fixture = try Self.asking(model, Self.fixture(completion("Two."), kind))
             _ = try await DirectAnswerTests.post(fixture, Self.body())
@@ -252,10 +268,11 @@ struct BoostedSeamTests {
             #expect(body.contains(#""temperature":"#) == hasWishes)
             #expect(body.contains(#""stop":"#) == (hasWishes && kind == .step))
             #expect(body.contains(#""max_completion_tokens":"#) == isReasoning)
-            #expect(body.contains(#""reasoning_effort":"low""#) == isReasoning)
+            #expect(body.contains(#""reasoning_effort":"low""#) == (thought == "low"))
+            #expect(body.contains("reasoning_effort") == (thought == "low"))
             // What it may think is held for, above what it may write.
             let bound = try #require(body.firstMatch(of: /"max_(?:completion_)?tokens":(\d+)/).flatMap { Int64($0.1) })
-            let thoughts = Int64(isReasoning ? RouteSettings.leastThinkingTokens : 0)
+            let thoughts = Int64(thought == "none" ? 0 : RouteSettings.leastThinkingTokens)
             let written = Int64(kind == .step ? Self.settings(kind).maxLLMStepTokens : 0)
             #expect(kind == .step ? bound == written + thoughts : bound > thoughts)
         }

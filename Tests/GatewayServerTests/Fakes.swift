@@ -84,10 +84,10 @@ final class FakeLedger: SpendLedger {
         }
     }
     func record(_ request: RequestRecord) async { state.withLock { $0.requests.append(request) } }
-    func remaining(_ caller: Caller) async throws(LedgerUnavailable) -> BudgetState? {
+    func budgets(_ caller: Caller) async throws(LedgerUnavailable) -> [BudgetState] {
         let answer: BudgetState? = state.withLock { $0.isAway ? nil : Self.budget($0) }
         guard let answer else { throw LedgerUnavailable(reason: "away in this test") }
-        return answer
+        return [answer]
     }
     var snapshot: State { state.withLock { $0 } }
 }

@@ -59,7 +59,7 @@ struct ResilienceTests {
 
     /// Holds and sends one call, whose answer is not read.
     private static func attempt(
-        _ provider: FakeProvider, _ guards: ProviderGuards, kind: EscalationKind = .direct
+        _ provider: FakeProvider, _ guards: ProviderGuards, kind: EscalationKind = .direct, output: Int64 = 100
     ) async throws {
         var catalog = FakeCatalog()
         catalog.prices[Fixture.model] = ModelPrice(
@@ -70,7 +70,7 @@ struct ResilienceTests {
         let plan = PaidPlan(
             id: HoldID(request: UUID(), step: 0, attempt: 0),
             caller: Caller(tenant: FakeCatalog.tenant, teamID: nil, keyID: 7), model: Fixture.model, kind: kind,
-            inputTokens: 10, maxOutputTokens: 100, leastOutputTokens: 1)
+            inputTokens: 10, maxOutputTokens: output, leastOutputTokens: 1)
         _ = try await hop.attempt(plan, record: EscalationRecord(kind: kind, reason: "asked for")) {
             PaidCall(model: $0.plan.model, body: [], isStream: false, requestID: "1")
         }
@@ -91,13 +91,15 @@ struct ResilienceTests {
         #expect(provider.calls.count == 3)
     }
 
-    @Test("Only a step is waited for no longer than a stream's head: the SLM goes on without it")
+    @Test("A step or a usual rest is waited for no longer than a stream's head: the SLM goes on without it")
     func brief() async throws {
         let provider = FakeProvider([completion("Hi")])
-        for kind in [EscalationKind.step, .rest, .direct] {
-            try await Self.attempt(provider, ProviderGuards(), kind: kind)
+        for output in [PaidHop.briefTokens, PaidHop.briefTokens + 1] {
+            for kind in [EscalationKind.step, .rest, .direct] {
+                try await Self.attempt(provider, ProviderGuards(), kind: kind, output: output)
+            }
         }
-        #expect(provider.calls.map(\.isBrief) == [true, false, false])
+        #expect(provider.calls.map(\.isBrief) == [true, true, false, false, false, false])
     }
 
     @Test("A refusal of the budget gives the breaker's trial back, and is a sign of nothing")

@@ -87,7 +87,7 @@ final class FakeRouterMemory: RouterMemory {
             cost: .zero)
         learning.scored(plan(step, attempt), p: 0.6, context: 10)
         learning.scored(plan(step, attempt + 1), p: 0.7, context: 10)
-        let text = try #require(learning.outcome(budget: nil, now: Date()))
+        let text = try #require(learning.outcome(budgets: [], now: Date()))
         return try JSONDecoder().decode(RouterState.Outcome.self, from: Data(text.utf8)).stepGains
     }
 
@@ -165,7 +165,7 @@ final class FakeRouterMemory: RouterMemory {
         let outcome = try #require(try await Self.outcome(fixture))
         #expect(outcome.p == 0.05 && outcome.cluster == AdaptiveController.cluster(depth: 1))
         #expect(abs((outcome.paid ?? 0) - 0.0013) < 1e-9)
-        #expect(outcome.budget == "tenant:acme" && outcome.period == "month:2026-11")
+        #expect(outcome.period == "month:2026-11" && outcome.rooms?.map(\.scope) == ["tenant:acme"])
         #expect(abs((outcome.remaining ?? 0) - 0.9987) < 1e-9)
         #expect(outcome.floor == nil)
         // This PRM looks at the SLM's own states: it cannot read what another wrote.
@@ -173,9 +173,9 @@ final class FakeRouterMemory: RouterMemory {
         // A budget that is nearly gone, over and over: the next poor step is not paid for.
         for _ in 0..<300 {
             var poor = outcome
-            poor.remaining = 0.0001
+            poor.rooms?[0].remaining = 0.0001
             // Whatever day it is: with nothing of the month to come there would be nothing to save for.
-            poor.elapsed = 0
+            poor.rooms?[0].elapsed = 0
             try memory.add(poor, route: "math")
         }
         await fixture.services.learning.foldDirty()

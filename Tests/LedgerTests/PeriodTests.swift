@@ -90,7 +90,7 @@ struct PeriodTests {
             try await f.run("select gboost_top_up(1, 50, '2026-11-30T23:59:59Z')")
             #expect(try await ledger.reserve(f.reservation(50)).isGranted)
             clock.now = moment("2026-12-01T00:00:00Z")
-            #expect(try await ledger.remaining(f.caller)?.remaining == NanoUSD(100))
+            #expect(try await ledger.budgets(f.caller).first?.remaining == NanoUSD(100))
             #expect(try await ledger.reserve(f.reservation(101)).refusedBy?.limit == NanoUSD(100))
             #expect(try await ledger.reserve(f.reservation(100)).isGranted)
             #expect(try await f.number("select count(*) from budget_periods") == 2)

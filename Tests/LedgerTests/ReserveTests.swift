@@ -23,7 +23,7 @@ struct ReserveTests {
             #expect(refusal?.held == NanoUSD(300) && refusal?.settled == .zero)
             #expect(refusal?.period.hasPrefix("month:") == true && (refusal?.resetsAt ?? .distantPast) > Date())
             #expect(try await ledger.reserve(f.reservation(200)).isGranted)
-            #expect(try await ledger.remaining(f.caller)?.remaining == .zero)
+            #expect(try await ledger.budgets(f.caller).first?.remaining == .zero)
             #expect(try await f.number("select held from budget_periods where id / 100000000 = 1") == 500)
             #expect(try await f.violations() == 0)
         }
@@ -66,7 +66,7 @@ struct ReserveTests {
         try await LedgerFixture.with(limit: nil) { f in
             let ledger = try await f.ledger()
             #expect(try await ledger.reserve(f.reservation(0)) == .noBudget)
-            #expect(try await ledger.remaining(f.caller) == nil)
+            #expect(try await ledger.budgets(f.caller).isEmpty)
             _ = try await f.admin.setBudget(
                 BudgetDraft(tenant: "acme", scope: .key(f.key.info.id), limit: NanoUSD(9)))
             #expect(try await ledger.reserve(f.reservation(1)) == .noBudget)

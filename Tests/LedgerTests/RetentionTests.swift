@@ -68,6 +68,19 @@ struct RetentionTests {
         }
     }
 
+    @Test("a transaction drops one month and no more: until it ends, nobody can write into any other")
+    func oneByOne() async throws {
+        try await LedgerFixture.with { f in
+            try await f.run("select gboost_ensure_partitions(5, now() - interval '5 months')")
+            _ = try await f.admin.setRetention("requests", months: 2)
+            for expected: Int64 in [1, 1, 1, 0] {
+                #expect(try await f.number("select cardinality(gboost_expire())") == expected)
+            }
+            #expect(try await f.number("select count(*) from events where action = 'partition.drop'") == 3)
+            #expect(try await f.admin.retention()[0].partitions.count == 2 + 1 + 3)
+        }
+    }
+
     @Test("what takes as long as there are rows goes over connections that may take long")
     func patience() async throws {
         try await LedgerFixture.with { f in
@@ -82,7 +95,7 @@ struct RetentionTests {
             await ledger.rollDays()
             #expect(try await last()?.contains("gboost_roll") == true)
             await ledger.keepPartitions()
-            #expect(try await last()?.contains("gboost_expire()") == true)
+            #expect(try await last()?.contains("gboost_expire_holds") == true)
             await upkeep.close()
         }
     }
@@ -111,20 +124,62 @@ struct RetentionTests {
             let calls = (0..<2).map { _ in f.reservation(10) }
             for call in calls { #expect(try await first.reserve(call).isGranted) }
             await first.settle(.of(calls[0].id, 4))
-            try await f.run(
-                """
-                insert into holds (request_id, step, attempt, state, tenant_id, key_id, price_id, amount, actual,
-                  periods, gateway, taken_at, created_at, settled_at)
-                select gen_random_uuid(), step, attempt, state, tenant_id, key_id, price_id, amount, actual, periods,
-                  gateway, taken_at, now() - interval '36 days', settled_at
-                from holds cross join generate_series(1, 20001) where state = 's'
-                """)
+            try await Self.addHolds(f, Self.ids(20_001, daysAgo: 36), daysAgo: 36)
             try await RoleTests.withRole(DatabaseRole.app, f) { app in
                 try await f.ledger(pool: app).keepPartitions()
             }
             #expect(try await f.number("select count(*) from holds where state = 's'") == 1)
             #expect(try await f.number("select count(*) from holds where state = 'd'") == 1)
         }
+    }
+
+    @Test("old holds are found by their ids, without reading the young ones that have come into their pages")
+    func oldHolds() async throws {
+        try await LedgerFixture.with { f in
+            try await Self.addHolds(f, Self.ids(2000, daysAgo: 1), daysAgo: 1)
+            try await Self.addHolds(f, Self.ids(2000, daysAgo: 36), daysAgo: 36)
+            let read: Int64 = try await f.pool.transaction { transaction in
+                _ = try await transaction.query("select gboost_expire_holds(10)")
+                return try await transaction.query(
+                    "select idx_tup_fetch as n from pg_stat_xact_user_tables where relname = 'holds'"
+                ).rows[0].get("n")
+            }
+            #expect(read < 1000)
+            #expect(try await f.number("select count(*) from holds") == 3990)
+        }
+    }
+
+    @Test("whether a hold goes is a matter of when it was taken, whatever its id tells of the time")
+    func otherIDs() async throws {
+        try await LedgerFixture.with { f in
+            // Of no time, and by a clock that was ahead.
+            let none = ["00000000-0000-4000-8000-000000000000", "ffffffff-ffff-4fff-bfff-ffffffffffff"]
+            let ids = try none.map { try #require(UUID(uuidString: $0)) } + Self.ids(1, daysAgo: -2)
+            try await Self.addHolds(f, ids, daysAgo: 36)
+            // A step of a long request.
+            try await Self.addHolds(f, Self.ids(1, daysAgo: 36), daysAgo: 34)
+            try await f.ledger().keepPartitions()
+            #expect(try await f.number("select count(*) from holds") == 1)
+            #expect(try await f.number("select count(*) from holds where created_at > now() - interval '35 days'") == 1)
+        }
+    }
+
+    private static func ids(_ count: Int, daysAgo: Double) -> [UUID] {
+        var random = SystemRandomNumberGenerator()
+        let milliseconds = UInt64((Date().timeIntervalSince1970 - daysAgo * 86_400) * 1000)
+        return (0..<count).map { _ in RequestID.make(milliseconds: milliseconds, using: &random) }
+    }
+
+    /// Settled holds that were taken then.
+    private static func addHolds(_ f: LedgerFixture, _ ids: [UUID], daysAgo: Double) async throws {
+        let at = Date(timeIntervalSinceNow: -daysAgo * 86_400)
+        _ = try await f.pool.query(
+            """
+            insert into holds (request_id, step, attempt, state, tenant_id, key_id, price_id, amount, actual, periods,
+              gateway, taken_at, created_at, settled_at)
+            select i, 0, 0, 's', \(f.tenant.id), \(f.key.info.id), \(f.priceID), 10, 4, '{}', gen_random_uuid(),
+              \(at), \(at), \(at) from unnest(\(ids)) i
+            """)
     }
 
     private static func request(_ f: LedgerFixture, _ at: String) async throws {

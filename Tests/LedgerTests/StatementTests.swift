@@ -100,7 +100,9 @@ struct StatementTests {
             #expect(try await f.admin.focus(tenant: "acme", month: "2026-03") == stated)
             // An open month's bill has them where it is the next to be closed.
             #expect(try await f.admin.focus(tenant: "acme", month: "2026-04").map(\.nanoUSD) == [3, -10000, 500_000])
+            try await Self.expectSpend(f.admin.statement(tenant: "acme", month: "2026-04"), 500_000, f)
             #expect(try await f.admin.focus(tenant: "acme", month: "2026-05").isEmpty)
+            try await Self.expectSpend(f.admin.statement(tenant: "acme", month: "2026-05"), 0, f)
             let april = try await f.admin.closeStatement(tenant: "acme", month: "2026-04")
             try await Self.expectSpend(april, 500_000, f)
             #expect(april.corrections.map(\.month) == ["2026-02", "2026-03"])
@@ -136,6 +138,65 @@ struct StatementTests {
             #expect(try await f.admin.focus(tenant: "acme", month: "2026-03").reduce(0) { $0 + $1.nanoUSD } == 21)
             let may = try await f.admin.closeStatement(tenant: "acme", month: "2026-05")
             #expect(may.corrections.isEmpty && may.closingNanoUSD == 54321)
+        }
+    }
+
+    @Test(
+        "what a version before this one has closed and corrected where a moved tenant was by then is not said again",
+        arguments: [true, false])
+    func movedBefore(isEast: Bool) async throws {
+        let zones = isEast ? ["UTC", "Australia/Brisbane"] : ["Australia/Brisbane", "UTC"]
+        try await LedgerFixture.with(limit: nil, timeZone: zones[0]) { f in
+            let calls: [(String, Int64)] = [
+                ("2026-02-10 00:00Z", 7), ("2026-02-28 20:00Z", 80), ("2026-03-10 00:00Z", 900),
+                ("2026-03-31 20:00Z", 1000), ("2026-04-10 00:00Z", 20_000), ("2026-04-30 20:00Z", 300_000),
+            ]
+            for (at, amount) in calls { try await Self.entry(f, at, amount) }
+            _ = try await f.admin.closeStatement(tenant: "acme", month: "2026-02")
+            var april = try await f.admin.closeStatement(tenant: "acme", month: "2026-03")
+            #expect(april.spendNanoUSD == (isEast ? 1900 : 980))
+            _ = try await f.admin.setTenantTimeZone(zones[1], tenant: "acme")
+            (april.month, april.timeZone) = ("2026-04", zones[1])
+            april.from = moment(isEast ? "2026-03-31T14:00:00Z" : "2026-04-01T00:00:00Z")
+            april.until = moment(isEast ? "2026-04-30T14:00:00Z" : "2026-05-01T00:00:00Z")
+            april.openingNanoUSD = april.closingNanoUSD
+            april.spendNanoUSD = isEast ? 21_000 : 320_000
+            // February and March as they are in the new zone.
+            april.corrections = [
+                Statement.Correction(month: "2026-02", nanoUSD: isEast ? -80 : 80),
+                Statement.Correction(month: "2026-03", nanoUSD: isEast ? -920 : 920),
+            ]
+            april.closingNanoUSD += april.spendNanoUSD + april.correctedNanoUSD
+            try await Self.store(april, f)
+
+            // In one zone it is April's, in the other March's.
+            try await Self.entry(f, "2026-03-31 21:00Z", 5)
+            let may = try await f.admin.closeStatement(tenant: "acme", month: "2026-05")
+            #expect(may.from == april.until && may.correctedNanoUSD == 5)
+            try await Self.expectSpend(may, isEast ? 300_000 : 0, f)
+            #expect(try await f.number("select sum(amount) from ledger_entries") == may.closingNanoUSD)
+            let june = try await f.admin.closeStatement(tenant: "acme", month: "2026-06")
+            #expect(june.corrections.isEmpty && june.closingNanoUSD == may.closingNanoUSD)
+        }
+    }
+
+    /// Puts a closed statement in its place, as another version of the program has worked it out.
+    private static func store(_ statement: Statement, _ f: LedgerFixture) async throws {
+        let document = try statement.jsonText()
+        try await f.run(
+            """
+            insert into statements (tenant_id, month, closed_by, opening, spend, corrected, entered, closing, document,
+              sha256)
+            select \(f.tenant.id), '\(statement.month)', 'test', \(statement.openingNanoUSD),
+              \(statement.spendNanoUSD), \(statement.correctedNanoUSD), 0, \(statement.closingNanoUSD), d,
+              encode(sha256(convert_to(d, 'UTF8')), 'hex') from (values ($j$\(document)$j$)) x(d)
+            """)
+        for correction in statement.corrections {
+            try await f.run(
+                """
+                insert into statement_corrections (tenant_id, month, of_month, amount)
+                values (\(f.tenant.id), '\(statement.month)', '\(correction.month)', \(correction.nanoUSD))
+                """)
         }
     }
 

@@ -196,6 +196,22 @@ struct ControllerTests {
         #expect(Self.decide(observation).isEscalation)
     }
 
+    @Test("It counts what the LLM may think as well, which the expected cost does not")
+    func thoughts() throws {
+        var settings = RouteSettings()
+        settings.llmThinkingTokens = 1024
+        var observation = Self.observe(0.1)
+        let bound = try #require(Self.price.upperBound(inputTokens: 200, maxOutputTokens: 40 + 1024))
+        observation.remaining = bound
+        let decision = Self.decide(observation, settings)
+        #expect(decision.action == .llmStep)
+        observation.remaining = bound.subtracting(NanoUSD(1))
+        #expect(!Self.decide(observation, settings).isEscalation)
+        #expect(Self.decide(observation).isEscalation)
+        let step = try #require(decision.estimates.first { $0.action == .llmStep })
+        #expect(abs(step.costUSD - (200 * 150_000 + 40 * 600_000) / 1e12) < 1e-15)
+    }
+
     @Test("Equal utilities go to the cheaper action")
     func ties() {
         var settings = RouteSettings()

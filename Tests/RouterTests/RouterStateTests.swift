@@ -88,10 +88,9 @@ import Testing
         #expect(read.updates == 5 && read.period == "month:2026-11")
         #expect(abs(read.price / kept.price - 1) < 1e-12)
         var next = outcome
-        next.budget = "tenant:acme"
-        next.period = "month:2026-11"
+        next.rooms = [BudgetRoom(scope: "tenant:acme", period: "month:2026-11", remaining: 1.5, elapsed: 0.1)]
         read.update(next)
-        #expect(read.budgetShare(of: BudgetName(next)) == 1)
+        #expect(read.budgetShare(of: BudgetName(scope: "tenant:acme", period: "month:2026-11")) == 1)
         #expect(read.price != kept.price)
         #expect(abs(read.plan.seen.total - 6) < 1e-9)
     }

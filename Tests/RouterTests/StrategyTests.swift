@@ -271,12 +271,14 @@ struct StrategyTests {
         #expect(abs((before?.gain ?? 1) - 0.8 * (p / 0.7 - p) * RouteSettings().llmSuccessPrior) < 1e-9)
     }
 
-    @Test("What is left to pay with lowers the bound of a call")
-    func affordable() throws {
-        var strategy = Self.make(.stepwise) { ($0.maxResamples, $0.stepGainShare) = (0, 0) }
+    @Test("What is left to pay with beside an LLM's thoughts lowers the bound of a call", arguments: [0, 1024])
+    func affordable(thoughts: Int) throws {
+        var strategy = Self.make(.stepwise) {
+            ($0.maxResamples, $0.stepGainShare, $0.llmThinkingTokens) = (0, 0, thoughts)
+        }
         _ = strategy.next(.start)
         guard case .drafted(let draft, let reward, var outlook) = Self.drafted("a\n", 0.1) else { return }
-        outlook.remaining = ControllerTests.price.upperBound(inputTokens: 300, maxOutputTokens: 130)
+        outlook.remaining = ControllerTests.price.upperBound(inputTokens: 300, maxOutputTokens: 130 + Int64(thoughts))
         guard case .escalate(let plan) = strategy.next(.drafted(draft, reward: reward, outlook: outlook)) else {
             throw Unexpected()
         }

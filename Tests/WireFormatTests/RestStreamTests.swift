@@ -79,6 +79,24 @@ struct RestStreamTests {
         #expect(said == "Two, but")
     }
 
+    @Test("Past its bound of bytes nothing goes out, in whole characters; a stop string behind it was not met")
+    func bound() {
+        for (most, second) in [(7, ""), (8, ""), (9, "é"), (13, "é Two"), (14, "é Two ")] {
+            var stream = RestStream(Self.prompt([]), stop: ["STOP"], mostBytes: most)
+            var out = ["One. é", "é Two STOP", " more"].map { stream.take($0) }
+            out.append(stream.finish(.stopped))
+            #expect(out == ["One. é", second, "", ""] && stream.text == out.joined())
+            #expect(stream.isCut == (most < 14) && stream.stop == (most < 14 ? nil : "STOP"))
+        }
+        var whole = RestStream(Self.prompt([]), stop: [], mostBytes: 4)
+        let said = whole.take("One.") + whole.take(" \n") + whole.finish(.stopped)
+        #expect(said == "One." && !whole.isCut)
+        // One that is known at its end only.
+        var late = RestStream(Self.prompt(["One.\n"]), stop: [], mostBytes: 2)
+        let parts = [late.take("One"), late.finish(.stopped)]
+        #expect(parts == ["", "On"] && late.isCut && late.text == "On")
+    }
+
     @Test(
         "However a reply is cut to pieces, the client reads what the whole reply would have been",
         arguments: UInt64(0)..<40)

@@ -56,7 +56,8 @@ struct AnswerLearning {
     }
 
     /// The outcome as it is recorded; nil where nothing was scored or nothing is learned.
-    func outcome(budget: BudgetState?, now: Date) -> String? {
+    /// - Parameter budgets: those that limited the request, after it, the tightest first.
+    func outcome(budgets: [BudgetState], now: Date) -> String? {
         // The step that most wanted the LLM stands for the request: a plan counts requests.
         let worst = steps.min { ($0.value.p, $0.key) < ($1.value.p, $1.key) }
         guard isRecorded, let state, let worst else { return nil }
@@ -65,15 +66,16 @@ struct AnswerLearning {
         let rest = base(worst.value.context, settings.expectedRestTokens)
         var outcome = RouterState.Outcome(
             cluster: cluster, p: p, gain: state.gains.success(p, cluster: cluster) - p, baseCost: rest,
-            remaining: budget.map { max($0.remaining.approximateUSD, 0) }, elapsed: budget?.elapsed(now) ?? 0)
+            remaining: budgets.first.map { max($0.remaining.approximateUSD, 0) },
+            elapsed: budgets.first?.elapsed(now) ?? 0)
         // One call for the rest is what a plan's unit of cost is about.
         if calls.count == 1, calls[0].kind == .rest, calls[0].base > 0 {
             outcome.paid = calls[0].cost * rest / calls[0].base
             outcome.read = read
         }
         outcome.spent = calls.reduce(lost) { $0 + $1.cost }
-        outcome.budget = budget?.scope
-        outcome.period = budget?.period
+        outcome.period = budgets.first?.period
+        outcome.rooms = budgets.map { $0.room(now) }
         outcome.floor = settings.target == .floor ? settings.qualityFloor : nil
         outcome.stepGains = stepGains.isEmpty ? nil : stepGains
         return (try? JSONEncoder().encode(outcome)).map { String(decoding: $0, as: UTF8.self) }
@@ -81,6 +83,11 @@ struct AnswerLearning {
 }
 
 extension BudgetState {
+    func room(_ now: Date) -> BudgetRoom {
+        BudgetRoom(
+            scope: scope, period: period, remaining: max(remaining.approximateUSD, 0), elapsed: elapsed(now))
+    }
+
     /// Which share of the period has passed; 0 for one without an end, which is to last as long again from now on.
     func elapsed(_ now: Date) -> Double {
         guard let resetsAt, let days = PeriodKind(period).days else { return 0 }

@@ -39,7 +39,9 @@ struct BoostedAnswer: Sendable {
 
     private func answer(_ state: inout AnswerProgress) async {
         let models = RouteModels(catalog: job.services.catalog, models: job.services.models, route: route)
-        var spending = await SpendingView.load(job: job, chat: chat, route: route)
+        let settings = settings
+        var spending = await SpendingView.load(
+            job: job, chat: chat, route: route, thinkingTokens: settings.llmThinkingTokens)
         var context = StrategyContext(
             settings: settings, sampling: sampling, maxTokens: chat.outputLimit, valueUSD: job.options.valueUSD)
         state.learning = await learning(spending)
@@ -82,6 +84,8 @@ struct BoostedAnswer: Sendable {
     private var settings: RouteSettings {
         var settings = route.settings
         if form != nil { settings.maxStepTokens = settings.maxAnswerTokens }
+        // The client's own request, which a form is escalated as, has the client's own bound for both.
+        settings.llmThinkingTokens = form == nil ? settings.thinkingTokens(of: route.llm.model) : 0
         return settings
     }
 
@@ -313,7 +317,7 @@ struct BoostedAnswer: Sendable {
         await known.models.end(session: job.requestID)
         job.stream.finish()
         let report = state.report(servedBy: state.servedBy, degraded: nil, budget: nil, finishReason: "stop")
-        let learning = recorded(state, known.models, budget: known.spending.budget)
+        let learning = recorded(state, known.models, budgets: known.spending.budgets)
         await job.record(report, route: route.name, status: 499, slm: route.slm, learning: learning)
     }
 
@@ -340,13 +344,13 @@ struct BoostedAnswer: Sendable {
         } else {
             await state.close(report)
         }
-        let learning = recorded(state, known.models, budget: spending.budget)
+        let learning = recorded(state, known.models, budgets: spending.budgets)
         await job.record(report, route: route.name, status: 200, slm: route.slm, learning: learning)
     }
 
     /// What the route's router learns; the rest that an LLM wrote is read for that, where there is time.
     private func recorded(
-        _ state: AnswerProgress, _ models: RouteModels, budget: BudgetState?
+        _ state: AnswerProgress, _ models: RouteModels, budgets: [BudgetState]
     ) -> RecordedLearning? {
         guard let learning = state.learning else { return nil }
         let rest = learning.isRecorded ? RestReading(state.trace, messages: messages, models: models) : nil
@@ -355,7 +359,7 @@ struct BoostedAnswer: Sendable {
             outcome: {
                 var learning = learning
                 if let rest { learning.read = await services.readings.read { await rest.probability() } }
-                return learning.outcome(budget: budget, now: now)
+                return learning.outcome(budgets: budgets, now: now)
             }, recorded: { services.learning.note(route) })
     }
 

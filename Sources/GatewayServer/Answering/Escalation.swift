@@ -40,8 +40,14 @@ struct Escalation: Sendable {
     var fusion: FusedStep?
     /// The SLM goes on instead of waiting any longer for another try.
     private static let patience = Duration.seconds(1)
-    /// Of English text, about: where a provider does not count.
-    private static let bytesPerToken = 4
+
+    /// What a question asks for beside its words, for which some models refuse it.
+    private struct Wishes {
+        /// `temperature` and `stop`.
+        var hasSampling = false
+        var effort: String?
+        var isEmpty: Bool { !hasSampling && effort == nil }
+    }
 
     private var ask: EscalationPrompt.Ask { plan.kind == .step ? .step : .rest }
     /// A step may still be of no use when it has come; a rest ends the answer, so the client may read along.
@@ -71,24 +77,25 @@ struct Escalation: Sendable {
         return .refused(reason == .priceUnknown ? .priceUnknown : .providerUnavailable)
     }
 
-    /// Whether the question may have `temperature` and `stop`: some models refuse it for them.
-    private func hasWishes(_ model: ModelReference, of provider: any PaidProvider) -> Bool {
+    /// What the question may ask of a model, by its name and by what it refused of late.
+    private func wishes(of model: ModelReference, at provider: any PaidProvider) -> Wishes {
+        guard whole == nil, !job.services.guards.plainModels.contains(model) else { return Wishes() }
         // In Anthropic's format white space may not end an answer, and newer models take no temperature.
-        whole == nil && provider.endpoints.contains(.chatCompletions) && ProviderTraits.takesWishes(model.model)
-            && !job.services.guards.plainModels.contains(model)
+        let isChat = provider.endpoints.contains(.chatCompletions)
+        return Wishes(
+            hasSampling: isChat && ProviderTraits.takesWishes(model.model),
+            effort: ProviderTraits.effort(for: model.model))
     }
 
     /// The question in the provider's format.
-    private func question(
-        for provider: any PaidProvider, model: String, hasWishes: Bool
-    ) throws -> WireRequest {
+    private func question(for provider: any PaidProvider, model: String, wishes: Wishes) throws -> WireRequest {
         if whole != nil {
             return try job.request.unstreamed().translated(for: provider, model: model)
         }
         var prompt = self.prompt
-        // Every model that thinks unasked knows this word: a step or a rest is little to think about.
-        if ProviderTraits.thinks(model) { prompt.effort = "low" }
-        if !hasWishes {
+        // A step or a rest is little to think about.
+        prompt.effort = wishes.effort
+        if !wishes.hasSampling {
             // The reply is cut here all the same; the client's own wish was for its answer, not for this question.
             prompt.sendsStop = false
             prompt.temperature = nil
@@ -98,7 +105,7 @@ struct Escalation: Sendable {
     }
 
     private func paidPlan(_ sent: WireRequest, of model: ModelReference, ceiling: NanoUSD?) throws -> PaidPlan {
-        let thoughts = thinkingTokens(of: model)
+        let thoughts = Int64(thinkingTokens(of: model))
         let wanted = Int64(plan.maxTokens) + thoughts
         let input = whole == nil ? max(prompt.inputBound(ask), try sent.inputTokens()) : try sent.inputTokens()
         return PaidPlan(
@@ -110,10 +117,8 @@ struct Escalation: Sendable {
     }
 
     /// What a model may think besides what it is to write. The client's own request has the client's own bound.
-    private func thinkingTokens(of model: ModelReference) -> Int64 {
-        guard whole == nil else { return 0 }
-        let least = ProviderTraits.thinks(model.model) ? RouteSettings.leastThinkingTokens : 0
-        return Int64(max(route.settings.llmThinkingTokens, least))
+    private func thinkingTokens(of model: ModelReference) -> Int {
+        whole == nil ? route.settings.thinkingTokens(of: model.model) : 0
     }
 
     /// The question as a candidate would get it.
@@ -122,11 +127,11 @@ struct Escalation: Sendable {
             throw PaidRefusal.priceUnknown(candidate)
         }
         let (job, traits) = (job, provider.traits)
-        let hasWishes = hasWishes(candidate, of: provider)
-        let sent = try question(for: provider, model: candidate.model, hasWishes: hasWishes)
+        let wishes = wishes(of: candidate, at: provider)
+        let sent = try question(for: provider, model: candidate.model, wishes: wishes)
         return PaidOffer(
             plan: try paidPlan(sent, of: candidate, ceiling: ceiling), sent: sent,
-            record: record(job.contentHash(sent.body), answer: nil), hasWishes: hasWishes
+            record: record(job.contentHash(sent.body), answer: nil), hasWishes: !wishes.isEmpty
         ) { held throws(WireFormatError) in
             let body = try sent.escalationBody(
                 model: candidate.model, maxTokens: Int(held.maxOutputTokens), traits: traits)
@@ -135,7 +140,8 @@ struct Escalation: Sendable {
             call.cacheWrites = CacheWrites(held.price.rates)
             if whole != nil { call.headers = job.passedHeaders }
             if traits.takesFusion, var fusion {
-                fusion.request.maxTokens = Int(clamping: held.maxOutputTokens)
+                // Together they think nothing: what is held for that is no room to write in.
+                fusion.request.maxTokens = min(plan.maxTokens, Int(clamping: held.maxOutputTokens))
                 call.fusion = fusion
             }
             return call
@@ -150,7 +156,9 @@ struct Escalation: Sendable {
             try offer($0, ceiling: ceiling)
         }
         let (held, call) = (opened.held, opened.call)
-        var reading = EscalationReading(rest: isStreamed ? RestStream(prompt, stop: stop) : nil)
+        let bound = thinkingTokens(of: held.plan.model) > 0 ? TextBound(tokens: plan.maxTokens) : nil
+        let rest = isStreamed ? RestStream(prompt, stop: stop, mostBytes: bound?.streamedBytes) : nil
+        var reading = EscalationReading(rest: rest, bound: bound)
         let result = await reading.read(
             opened.exchange, keepsBytes: whole != nil, limits: job.services.limits, send: send)
         let cost = await job.hop.settle(
@@ -160,7 +168,7 @@ struct Escalation: Sendable {
         job.services.metrics.registry.observe(
             "gboost_provider_seconds", (ContinuousClock.now - started) / .seconds(1), [held.plan.model.provider])
         var written = WrittenByLLM(
-            plan: plan, reply: LLMReply(text: "", end: .answer, tokens: Self.tokens(of: reading.text, result)),
+            plan: plan, reply: LLMReply(text: "", end: .answer, tokens: reading.tokens(result)),
             cost: cost, budget: held.budget.after(hold: held.amount, cost: cost), promptTokens: result.usage?.input)
         if let read = reading.rest, !read.text.isEmpty {
             written.reply = reply(read, result: result, reading)
@@ -171,43 +179,37 @@ struct Escalation: Sendable {
         }
         if let whole {
             take(reading.body, of: opened.sent, for: whole, into: &written)
-            if result.usage == nil { written.reply.tokens = Self.tokens(of: written.reply.text, result) }
+            if result.usage == nil { written.reply.tokens = result.tokens(of: written.reply.text) }
         } else if call.fusion != nil {
-            written.reply = fused(reading.text, result: result)
+            written.reply = fused(reading, result: result)
         } else {
-            written.reply = reply(reading.text, result: result)
+            written.reply = reply(reading, result: result)
         }
         return .written(written)
-    }
-
-    /// Tokens of what an LLM wrote, without its thoughts. A stream that broke and some providers do not say: were it
-    /// nothing, the answer could become nearly twice as long as the client allows.
-    private static func tokens(of text: String, _ result: PaidResult) -> Int {
-        result.usage.map { Int(clamping: max($0.output - $0.reasoning, 0)) } ?? (text.utf8.count + bytesPerToken - 1)
-            / bytesPerToken
     }
 
     /// What the client has read along.
     private func reply(_ rest: RestStream, result: PaidResult, _ reading: EscalationReading) -> LLMReply {
         let finish = EscalationPrompt.Finish(reason: result.finishReason)
         var reply = LLMReply(
-            text: rest.text, end: reading.failure == nil ? finish.end : .interrupted,
-            tokens: Self.tokens(of: reading.text, result), wasStreamed: true)
+            text: rest.text, end: reading.failure == nil ? finish.end : .interrupted, tokens: reading.tokens(result),
+            wasStreamed: true)
         reply.stop = rest.stop
-        // Whatever became of the stream after the stop string, nothing more of it was wanted.
+        // Whatever became of the stream after the stop string or the bound, nothing more of it was wanted.
         if rest.stop != nil { reply.end = .answer }
+        if rest.isCut { reply.end = .length }
         return reply
     }
 
     /// A step of both models: it is one as it stands, cut where the SLM's are.
-    private func fused(_ text: String, result: PaidResult) -> LLMReply {
+    private func fused(_ reading: EscalationReading, result: PaidResult) -> LLMReply {
         let end: LLMReplyEnd =
             switch result.finishReason {
             case "boundary": .step
             case "length": .length
             default: .answer
             }
-        return LLMReply(text: text, end: end, tokens: Self.tokens(of: text, result))
+        return LLMReply(text: reading.text, end: end, tokens: reading.tokens(result))
     }
 
     /// A whole answer, with its calls; one that cannot be read is empty, as if the LLM had said nothing.
@@ -229,10 +231,11 @@ struct Escalation: Sendable {
 
     /// The provider's text as the strategy takes it. A useless one is empty: the strategy goes on with its draft, where
     /// it has one.
-    private func reply(_ text: String, result: PaidResult) -> LLMReply {
-        let tokens = Self.tokens(of: text, result)
-        let finish = EscalationPrompt.Finish(reason: result.finishReason)
-        switch prompt.clean(text, ask: ask, finish: finish) {
+    private func reply(_ reading: EscalationReading, result: PaidResult) -> LLMReply {
+        let tokens = reading.tokens(result)
+        let cut = reading.bound?.cut(reading.text, result)
+        let finish = cut == nil ? EscalationPrompt.Finish(reason: result.finishReason) : .cut
+        switch prompt.clean(cut ?? reading.text, ask: ask, finish: finish) {
         case .refused: return LLMReply(text: "", end: finish == .filtered ? .filtered : .step, tokens: tokens)
         case .step(let step): return stopped(LLMReply(text: step, end: .step, tokens: tokens))
         case .cut(let piece): return stopped(LLMReply(text: piece, end: .length, tokens: tokens))

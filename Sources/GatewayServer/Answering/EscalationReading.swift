@@ -5,13 +5,24 @@ internal import WireFormat
 struct EscalationReading {
     /// nil: nobody reads along.
     var rest: RestStream?
+    /// nil: the provider keeps to it.
+    let bound: TextBound?
     /// Everything that the LLM wrote.
     private(set) var text = ""
     /// The provider's bytes, where they are kept.
     private(set) var body: [UInt8] = []
     private(set) var failure: ProviderError?
 
-    init(rest: RestStream?) { self.rest = rest }
+    init(rest: RestStream?, bound: TextBound?) {
+        self.rest = rest
+        self.bound = bound
+    }
+
+    /// Tokens of what the LLM wrote, as far as it is taken.
+    func tokens(_ result: PaidResult) -> Int {
+        let written = result.tokens(of: text)
+        return min(written, bound?.tokens ?? written)
+    }
 
     /// Reads to the end, also when the client leaves: the provider goes on charging.
     /// - Parameter send: takes pieces for the client; false: it has left.
@@ -38,5 +49,38 @@ struct EscalationReading {
             _ = await send(piece)
         }
         return result
+    }
+}
+
+/// The bound of an LLM's text where it may think besides. To its provider both are one, and a model that thinks little
+/// could write what was left of its thoughts.
+struct TextBound: Sendable {
+    /// More than a token of most texts has, so that none is cut that keeps to the bound: a stream is let out before its
+    /// tokens are counted.
+    private static let mostBytesPerToken = 6
+    let tokens: Int
+
+    var streamedBytes: Int { tokens * Self.mostBytesPerToken }
+
+    /// What of a text is within the bound, in proportion to its bytes; nil: all of it.
+    func cut(_ text: String, _ result: PaidResult) -> String? {
+        let (bytes, written) = (text.utf8.count, result.tokens(of: text))
+        guard written > tokens else { return nil }
+        var most = bytes * tokens / written
+        // Where thoughts are not counted by themselves they may be in the count of the text.
+        if result.usage?.reasoning ?? 0 == 0 { most = max(most, tokens * PaidResult.bytesPerToken) }
+        return most < bytes ? text.prefix(bytes: most) : nil
+    }
+}
+
+extension PaidResult {
+    /// Of English text, about: where a provider does not count.
+    fileprivate static let bytesPerToken = 4
+
+    /// Tokens of the text that an LLM wrote, without its thoughts. A stream that broke and some providers do not say:
+    /// were it nothing, the answer could become nearly twice as long as the client allows.
+    func tokens(of text: String) -> Int {
+        usage.map { Int(clamping: max($0.output - $0.reasoning, 0)) }
+            ?? (text.utf8.count + Self.bytesPerToken - 1) / Self.bytesPerToken
     }
 }

@@ -9,7 +9,7 @@ struct PaidOffer: Sendable {
     var sent: WireRequest
     /// What is recorded of a try that comes to nothing.
     var record: EscalationRecord
-    /// It is a question of the gateway's own with `temperature` or `stop` in it, which can do without.
+    /// It is a question of the gateway's own with `temperature`, `stop` or `reasoning_effort`, and can do without.
     var hasWishes = false
     /// The call for what was held.
     var make: @Sendable (HeldCall) throws(WireFormatError) -> PaidCall
@@ -98,13 +98,13 @@ struct PaidAttempts: Sendable {
         }
     }
 
-    /// Learns from a refusal which models are to be asked without `temperature` and `stop`.
+    /// Learns from a refusal which models are to be asked without `temperature`, `stop` and `reasoning_effort`.
     private func note(_ error: any Error, of model: ModelReference) {
         guard case .provider(let failure, _)? = error as? PaidRefusal, failure.namesWish,
             hop.guards.plainModels.add(model)
         else { return }
         hop.logger.notice(
-            "a model refused a question's temperature or stop: it is asked without them from now on",
+            "a model refused a question's temperature, stop or effort: it is asked without them for an hour",
             metadata: ["model": "\(model)"])
     }
 

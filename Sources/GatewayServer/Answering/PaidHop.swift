@@ -101,6 +101,8 @@ struct PaidHop: Sendable {
     var notices: any NoticeSink = NoNotices()
     /// Where calls are noted that get no hold.
     var refused = RefusedCalls()
+    /// An escalation of no more output is waited for no longer than for a stream's beginning.
+    static let briefTokens: Int64 = 4096
 
     /// Holds and sends a call, once.
     /// - Parameters:
@@ -222,8 +224,8 @@ struct PaidHop: Sendable {
         call.tenantID = held.plan.caller.tenant.id
         call.maxInputTokens = held.plan.inputTokens
         call.maxOutputTokens = held.maxOutputTokens
-        // The SLM goes on where a step does not come.
-        call.isBrief = held.plan.kind == .step
+        // The SLM goes on where a step or rest does not come.
+        call.isBrief = held.plan.kind != .direct && held.maxOutputTokens <= Self.briefTokens
         do {
             let exchange = try await provider.open(call)
             guards.answered(held.plan.model.provider, held.permit)

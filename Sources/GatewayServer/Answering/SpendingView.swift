@@ -7,22 +7,28 @@ internal import WireFormat
 /// For the router's arithmetic and the headers only. Whether a call may be made is decided by its hold.
 struct SpendingView: Sendable {
     private(set) var price: ModelPrice?
-    private(set) var budget: BudgetState?
+    /// Those that count this request, the tightest first; after a call of its own also one by model or tag, where that
+    /// was the tightest.
+    private(set) var budgets: [BudgetState] = []
+    var budget: BudgetState? { budgets.first }
     private(set) var ceilingLeft: NanoUSD?
     /// Why no escalation could have been made as the request came, whether or not one was wanted: a client is told.
     /// nil also once one was made: that it spent the last of a budget is no lack of this request's, and what is
     /// refused after it the strategy knows.
     private(set) var withheld: DegradedReason?
 
-    static func load(job: AnswerJob, chat: ChatCompletionRequest, route: RouteRecord) async -> SpendingView {
+    /// - Parameter thinkingTokens: what the route's LLM may think besides what it writes: held for too.
+    static func load(
+        job: AnswerJob, chat: ChatCompletionRequest, route: RouteRecord, thinkingTokens: Int
+    ) async -> SpendingView {
         var view = SpendingView()
         view.ceilingLeft = job.options.maxCost
         view.price = await job.services.catalog.price(route.llm)
         let leastCost = view.price?.upperBound(
             inputTokens: PromptBound.inputTokens(bodyBytes: chat.body.count, messages: chat.messages.count),
-            maxOutputTokens: job.services.limits.leastEscalationTokens)
+            maxOutputTokens: job.services.limits.leastEscalationTokens + Int64(thinkingTokens))
         do {
-            view.budget = try await job.services.ledger.remaining(job.caller)
+            view.budgets = try await job.services.ledger.budgets(job.caller)
             view.withheld = reason(leastCost, view.budget)
         } catch {
             view.withheld = .ledgerUnavailable
@@ -40,8 +46,10 @@ struct SpendingView: Sendable {
     /// An escalation was paid; `budget` is the tightest one after it, where its answer came.
     mutating func spent(_ cost: NanoUSD, budget: BudgetState?) {
         ceilingLeft = ceilingLeft.map { $0.subtracting(cost) ?? .zero }
+        for index in budgets.indices { budgets[index] = budgets[index].after(hold: .zero, cost: cost) }
         guard let budget else { return }
-        self.budget = budget
+        budgets.removeAll { $0.scope == budget.scope && $0.period == budget.period }
+        budgets.insert(budget, at: budgets.firstIndex { $0.remaining > budget.remaining } ?? budgets.endIndex)
         withheld = nil
     }
 

@@ -42,10 +42,9 @@ extension AdminStore {
             var rows = try await charges(bill, transaction)
             if let closed { rows += bill.rest(of: closed.nanoUSD, rows) }
             for correction in try await stated(span.name, tenant, closed, transaction) {
-                let of = try await monthSpan(correction.month, tenant, transaction)
+                let of = try await correctedSpan(correction.month, tenant, transaction)
                 let later = FocusBill(
-                    tenant: tenant, billing: billing, charged: of.start..<of.end, after: correction.after,
-                    until: closed?.at)
+                    tenant: tenant, billing: billing, charged: of, after: correction.after, until: closed?.at)
                 let found = try await charges(later, transaction)
                 rows += found + later.rest(of: correction.nanoUSD, found)
             }
@@ -87,6 +86,20 @@ extension AdminStore {
             order by of_month
             """
         ).rows.map { (try $0.get("of_month"), try $0.get("amount"), after) }
+    }
+
+    /// What corrections of a closed month are of.
+    private func correctedSpan(
+        _ month: String, _ tenant: TenantInfo, _ transaction: PostgresTransaction
+    ) async throws -> Range<Date> {
+        let row = try await transaction.query(
+            """
+            select i.first, i.last from statements s cross join lateral (\(unescaped: Self.statedSpan)) i
+            where s.tenant_id = \(tenant.id) and s.month = \(month)
+            """
+        ).rows.first
+        guard let row else { throw LedgerError(.database, "\(month) is corrected and not closed") }
+        return (try row.get("first"))..<(try row.get("last"))
     }
 
     private func charges(_ bill: FocusBill, _ transaction: PostgresTransaction) async throws -> [FocusRow] {
@@ -162,15 +175,15 @@ private struct FocusBill: Sendable {
             isCorrection: isCorrection || charged != billing)
     }
 
-    /// What is stated but not in `rows`: an entry that was being posted while the month was closed is on the other side
-    /// of the closing's instant than of the closing.
+    /// What is stated but not in `rows`: an entry that was posted around the closing may be in the closing's sum and
+    /// after its instant, or the other way round.
     func rest(of nanoUSD: Int64, _ rows: [FocusRow]) -> [FocusRow] {
         let missing = nanoUSD - rows.reduce(0) { $0 + $1.nanoUSD }
         guard missing != 0 else { return [] }
         return [
             FocusRow(
                 tenantID: tenant.id, tenant: tenant.name, billing: billing, charge: charged, nanoUSD: missing, calls: 0,
-                inputTokens: 0, outputTokens: 0, provider: "gateway", model: "posted while the month was closed",
+                inputTokens: 0, outputTokens: 0, provider: "gateway", model: "posted around the closing",
                 priceID: 0, keyID: 0, isCorrection: true)
         ]
     }

@@ -187,8 +187,20 @@ extension AdminStore {
         return try row.map { (try $0.get("month"), try $0.get("closing")) }
     }
 
-    /// What closed months' spend and chargeback are now, less what their statements and later corrections say. A month
-    /// is the span that it was closed with, wherever the tenant has gone since.
+    /// Of a closed month `s`: the span whose charges its statement and all its corrections add up to. It begins as the
+    /// month was closed, wherever the tenant has gone since, and ends where the next closed one begins: before months
+    /// kept their spans, each was closed where the tenant was by then, and the one before corrected to end there.
+    /// Constant text.
+    static let statedSpan = """
+        select (s.document::jsonb ->> 'from')::timestamptz as first,
+          coalesce((select (n.document::jsonb ->> 'from')::timestamptz from statements n
+              where n.tenant_id = s.tenant_id and n.month > s.month order by n.month limit 1),
+            (s.document::jsonb ->> 'until')::timestamptz) as last,
+          s.document::jsonb ->> 'time_zone' as zone
+        """
+
+    /// What closed months' spend and chargeback are now, less what their statements and later corrections say. None
+    /// where the month before this one is open: it is its statement that says them.
     func corrections(
         _ tenant: TenantInfo, before month: String, _ transaction: PostgresTransaction
     ) async throws -> [Statement.Correction] {
@@ -197,9 +209,10 @@ extension AdminStore {
             select s.month, (coalesce(e.amount, 0) + coalesce(l.amount, 0) - s.spend - s.chargeback
               - coalesce(k.amount, 0))::bigint as amount
             from (select s.* from statements s where s.tenant_id = \(tenant.id) and s.month < \(month)
+                and exists (select from statements b where b.tenant_id = s.tenant_id
+                  and b.month = to_char(to_timestamp(\(month), 'YYYY-MM')::timestamp - interval '1 month', 'YYYY-MM'))
               order by s.month desc limit \(Self.correctedMonths)) s
-            cross join lateral (select (s.document::jsonb ->> 'from')::timestamptz as first,
-              (s.document::jsonb ->> 'until')::timestamptz as last, s.document::jsonb ->> 'time_zone' as zone) i
+            cross join lateral (\(unescaped: Self.statedSpan)) i
             cross join lateral (select gboost_spent(s.tenant_id, i.first, i.last, i.zone) as amount) e
             cross join lateral (select sum(l.amount) as amount from slm_charges l
               where l.tenant_id = s.tenant_id and l.started_at >= i.first and l.started_at < i.last) l

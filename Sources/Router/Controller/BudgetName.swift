@@ -1,7 +1,7 @@
-/// Which budget an outcome tells of: whose it is, and which of theirs.
+/// Which budget it is: whose, and which of theirs.
 ///
-/// Budgets of one owner (a tenant, a team, a key) by model, tag or window limit the same requests, those of different
-/// owners different ones.
+/// A request counts on budgets of several owners (its tenant, a team, a key), and on several of one: by window, and
+/// those for the paid model or a tag.
 struct BudgetName: Hashable, Sendable {
     var owner: String
     /// Of the owner's: the model or tag that it is for, and the kind of its periods.
@@ -16,6 +16,4 @@ struct BudgetName: Hashable, Sendable {
         budget = String(scope.dropFirst(owner.count)) + (period.map { PeriodKind($0).shape } ?? "")
         self.period = period
     }
-
-    init(_ outcome: RouterState.Outcome) { self.init(scope: outcome.budget, period: outcome.period) }
 }

@@ -1,19 +1,20 @@
-/// What is left of the budgets that limit a route, each with the route's part in it.
+/// What is left of the budgets that limit a route, each with the route's part in it, and which part of the route's
+/// requests each of their owners has.
 ///
-/// A request tells of the tightest of its caller's budgets only, so that requests of other callers tell of other ones.
-/// What is left is compared within a budget: of two budgets in turn the one is not what the other became.
+/// Requests of different callers tell of different budgets. What is left is compared within a budget: of two in turn
+/// the one is not what the other became.
 struct BudgetPools: Hashable, Sendable, Codable {
     /// Owners that are told apart; one more takes the place of the one with the fewest requests lately.
     static let mostOwners = 24
-    /// Budgets of an owner; one more takes the place of the one that was not the tightest for longest.
-    static let mostBudgets = 4
-    /// A budget that was not the tightest in so many requests of its owner may have been changed since.
+    /// Budgets of an owner; one more takes the place of the one that was not told of for longest.
+    static let mostBudgets = 6
+    /// A budget that was not told of in so many requests of its owner may have been changed since.
     private static let mostSince = 100
 
     private struct Budget: Hashable, Sendable, Codable {
         var pool = SharedPool()
         var period: String?
-        /// Requests of the owner since it was the tightest.
+        /// Requests of the owner since it was told of: budgets for a model or tag are, where a call was paid for.
         var since = 0
     }
 
@@ -22,33 +23,35 @@ struct BudgetPools: Hashable, Sendable, Codable {
         var requests = 0.0
         var budgets: [String: Budget] = [:]
 
-        mutating func observe(spent: Double, remaining: Double, of name: BudgetName) {
-            var budget = budgets[name.budget] ?? Budget(period: name.period)
-            if let period = name.period, let last = budget.period {
-                // Of a period that is over: what was left of it says nothing now.
-                guard period >= last else { return }
-                if period > last { budget.pool.turn() }
-                budget.period = period
-            }
-            for key in budgets.keys where key != name.budget {
+        mutating func observe(spent: Double, _ rooms: [(name: BudgetName, left: Double)]) {
+            for key in budgets.keys where !rooms.contains(where: { $0.name.budget == key }) {
                 budgets[key]?.since += 1
                 budgets[key]?.pool.spendBeside(spent)
             }
-            budget.pool.observe(spent: spent, remaining: remaining)
-            budget.since = 0
-            if budgets[name.budget] == nil, budgets.count >= BudgetPools.mostBudgets,
-                let oldest = budgets.max(by: { ($0.value.since, $0.key) < ($1.value.since, $1.key) })
-            {
-                budgets[oldest.key] = nil
+            for (name, left) in rooms {
+                var budget = budgets[name.budget] ?? Budget(period: name.period)
+                if let period = name.period, let last = budget.period {
+                    // Of a period that is over: what was left of it says nothing now.
+                    guard period >= last else { continue }
+                    if period > last { budget.pool.turn() }
+                    budget.period = period
+                }
+                budget.pool.observe(spent: spent, remaining: left)
+                budget.since = 0
+                if budgets[name.budget] == nil, budgets.count >= BudgetPools.mostBudgets,
+                    let oldest = budgets.max(by: { ($0.value.since, $0.key) < ($1.value.since, $1.key) })
+                {
+                    budgets[oldest.key] = nil
+                }
+                budgets[name.budget] = budget
             }
-            budgets[name.budget] = budget
         }
 
-        func least(in period: String?, beside name: String? = nil) -> Double? {
+        func least(in period: String?, _ value: (SharedPool, Double) -> Double) -> Double? {
             var least: Double?
-            for (key, budget) in budgets where key != name && budget.period == period {
-                guard budget.since <= BudgetPools.mostSince, let left = budget.pool.left else { continue }
-                least = min(least ?? .infinity, budget.pool.share * max(left, 0))
+            for budget in budgets.values where budget.period == period && budget.since <= BudgetPools.mostSince {
+                guard let left = budget.pool.left else { continue }
+                least = min(least ?? .infinity, value(budget.pool, max(left, 0)))
             }
             return least
         }
@@ -64,15 +67,25 @@ struct BudgetPools: Hashable, Sendable, Codable {
 
     /// - Parameters:
     ///   - spent: by the request, in mean answers.
-    ///   - remaining: of the budget after it, in mean answers.
-    mutating func observe(spent: Double, remaining: Double, of name: BudgetName) {
-        guard spent.isFinite, remaining.isFinite else { return }
+    ///   - rooms: what its budgets have left after it.
+    ///   - unit: USD of a mean answer.
+    mutating func observe(spent: Double, _ rooms: [BudgetRoom], unit: Double) {
+        guard spent.isFinite else { return }
+        var named: [String: [(name: BudgetName, left: Double)]] = [:]
+        for room in rooms where room.remaining.isFinite {
+            named[room.name.owner, default: []].append((room.name, room.remaining / unit))
+        }
+        guard !named.isEmpty else { return }
         requests = requests * LearnedMean.forgetting + 1
-        for key in owners.keys where key != name.owner { owners[key]?.requests *= LearnedMean.forgetting }
-        var owner = owners.removeValue(forKey: name.owner) ?? newcomer()
-        owner.requests = owner.requests * LearnedMean.forgetting + 1
-        owner.observe(spent: spent, remaining: remaining, of: name)
-        owners[name.owner] = owner
+        for key in owners.keys where named[key] == nil { owners[key]?.requests *= LearnedMean.forgetting }
+        // In an order that every gateway has.
+        for (key, rooms) in named.sorted(by: { $0.key < $1.key }) {
+            var owner: Owner
+            if let known = owners.removeValue(forKey: key) { owner = known } else { owner = newcomer() }
+            owner.requests = owner.requests * LearnedMean.forgetting + 1
+            owner.observe(spent: spent, rooms)
+            owners[key] = owner
+        }
     }
 
     /// An owner that was not told apart so far; makes room for it. It may have had nearly as many requests as the one
@@ -90,20 +103,18 @@ struct BudgetPools: Hashable, Sendable, Codable {
     func share(of name: BudgetName) -> Double { owners[name.owner]?.budgets[name.budget]?.pool.share ?? 1 }
 
     /// Which part of the route's requests is the owner's.
-    func requestShare(of name: BudgetName) -> Double {
-        guard requests > 0, let owner = owners[name.owner] else { return 1 }
+    func requestShare(of owner: String) -> Double {
+        guard requests > 0, let owner = owners[owner] else { return 1 }
         return owner.requests / requests
     }
 
-    /// What the tightest of the owner's other budgets with the same period leaves to plan with, in mean answers.
-    func least(beside name: BudgetName) -> Double? {
-        owners[name.owner]?.least(in: name.period, beside: name.budget)
+    /// What the tightest of an owner's budgets with that period leaves to plan with, in mean answers.
+    func means(of owner: String, in period: String?) -> Double? {
+        owners[owner]?.least(in: period) { $0.share * $1 }
     }
 
-    /// Whether another owner can pay so many mean answers in the same period.
-    func canPay(_ cost: Double, beside name: BudgetName) -> Bool {
-        owners.contains { key, owner in key != name.owner && owner.least(in: name.period) ?? 0 >= cost }
-    }
+    /// What is left of it, whoever will spend it.
+    func left(of owner: String, in period: String?) -> Double? { owners[owner]?.least(in: period) { $1 } }
 
     /// Every budget begins a period: what is left from now on is of another one.
     mutating func turn() {

@@ -128,12 +128,16 @@ package struct PacingPlan: Hashable, Sendable, Codable {
         return (kept, total)
     }
 
-    /// What a period of as many requests as usual would cost, in mean answers, as it has been.
-    package func usualDemand(price: Double, shift: Double) -> Double {
+    /// Requests of this period so far.
+    var count: Double { seen.total }
+
+    /// What so many requests would cost, in mean answers, as it has been.
+    /// - Parameter requests: nil: as many as a period has.
+    package func usualDemand(price: Double, requests: Double? = nil, shift: Double) -> Double {
         let spent =
             Self.priorWeight * population.grid.spend(price: price, shift: shift)
             + recent.grid.spend(price: price, shift: shift)
-        return volume * spent / (Self.priorWeight + recent.total)
+        return (requests ?? volume) * spent / (Self.priorWeight + recent.total)
     }
 
     /// The mean quality, as it has been, where each request is paid for whose gain is worth `price` a mean answer.

@@ -60,8 +60,10 @@ package struct RouterState: Hashable, Sendable, Codable {
     private static let stepGainPrior = 20.0
     /// After so many outcomes of other kinds of periods the plan's own does not come any more.
     private static let mostStrangers = 30
-    /// What a period without an end counts for where lengths are compared: its volume is that of a month.
+    /// What a period without an end counts for where lengths are compared.
     private static let endlessDays = 30.4
+    /// From this part of the requests on an owner is all that a route has, but for what came before it.
+    private static let everyone = 0.99
 
     /// λ: gain per dollar.
     package var shadowPrice: Double { price / max(costs.meanAnswer, 1e-12) }
@@ -93,15 +95,15 @@ package struct RouterState: Hashable, Sendable, Codable {
         package var success: Double?
         /// What the reward model makes of the LLM's text: it was made for the SLM's, so that only changes count.
         package var read: Double?
-        /// Left of the budget in USD; nil: not known, so that the price stays.
+        /// Left of the budget in USD; nil: not known, so that the price stays. Of several budgets the tightest's.
         package var remaining: Double?
         /// Which share of the period has passed.
         package var elapsed: Double
-        /// Whose budget that is, and for what, such as "tenant:acme model:gpt-*"; nil: there is only one.
-        package var budget: String?
         /// The budget's period. An outcome of an earlier one than the plan's, or of another kind, teaches gains and
         /// costs only.
         package var period: String?
+        /// All budgets that limited the request, the tightest first; nil: `remaining` is of the only one.
+        package var rooms: [BudgetRoom]?
         /// Where the route keeps to a mean quality instead of a budget: that.
         package var floor: Double?
         /// What steps by the LLM removed of the doubt, less the route's prior.
@@ -127,7 +129,7 @@ package struct RouterState: Hashable, Sendable, Codable {
     package mutating func update(_ outcome: Outcome) {
         guard outcome.p.isFinite, outcome.gain.isFinite, outcome.baseCost.isFinite, outcome.baseCost >= 0
         else { return }
-        let isPlanned = turn(to: outcome)
+        let now = turn(to: outcome)
         let drift = gains.drift
         plan.observe(
             p: outcome.p, gain: outcome.gain - drift, relativeCost: outcome.baseCost / max(costs.meanAnswer, 1e-12))
@@ -137,14 +139,13 @@ package struct RouterState: Hashable, Sendable, Codable {
         }
         for gain in outcome.stepGains ?? [] where gain.isFinite { stepGain.observe(min(max(gain, -1), 1)) }
         updates += 1
-        if isPlanned, outcome.period != nil {
-            rate = outcome.isEndless ? plan.volume : plan.rate(elapsed: outcome.elapsed)
-        }
-        if let remaining = outcome.remaining { share(remaining, outcome) }
+        if let now, now.period != nil { rate = now.isEndless ? endlessVolume : plan.rate(elapsed: now.elapsed) }
+        let rooms = outcome.allRooms
+        share(rooms, outcome)
         if let floor = outcome.floor {
             movePrice(floor: floor)
-        } else if let remaining = outcome.remaining, isPlanned {
-            movePrice(remaining: remaining, outcome)
+        } else if let now {
+            movePrice(rooms, now)
         }
         if updates == Self.ownRequests { initialPrice = max(price, Self.leastPrice) }
     }
@@ -159,39 +160,54 @@ package struct RouterState: Hashable, Sendable, Codable {
     /// Of what is left of a budget, the part that this route plans with; the rest is for others who share it.
     func budgetShare(of budget: BudgetName) -> Double { pools?.share(of: budget) ?? 1 }
 
-    private mutating func share(_ remaining: Double, _ outcome: Outcome) {
+    private mutating func share(_ rooms: [BudgetRoom], _ outcome: Outcome) {
+        guard !rooms.isEmpty else { return }
         let unit = max(costs.meanAnswer, 1e-12)
         pools = pools ?? BudgetPools()
-        pools?.observe(
-            spent: (outcome.spent ?? outcome.paid ?? 0) / unit, remaining: remaining / unit, of: BudgetName(outcome))
+        pools?.observe(spent: (outcome.spent ?? outcome.paid ?? 0) / unit, rooms, unit: unit)
+    }
+
+    /// The plan's period as an outcome tells of it.
+    private struct Moment {
+        var period: String?
+        var elapsed: Double
+        /// What is left is to last on from here.
+        var isEndless: Bool { period.map { PeriodKind($0).days == nil } ?? false }
     }
 
     /// Begins a later period of the plan's kind. Labels of other kinds are neither earlier nor later: a plan is about
     /// the kind that it was begun with, and about another only once that one has not come for long.
-    /// - Returns: whether the outcome is of the plan's period, so that what was left then says something now.
-    private mutating func turn(to outcome: Outcome) -> Bool {
-        guard let label = outcome.period else { return true }
+    /// - Returns: nil where the outcome is not of the plan's period, so that what was left then says nothing now.
+    private mutating func turn(to outcome: Outcome) -> Moment? {
+        var moments = (outcome.rooms ?? []).map { Moment(period: $0.period, elapsed: $0.elapsed) }
+        if moments.isEmpty { moments = [Moment(period: outcome.period, elapsed: outcome.elapsed)] }
+        guard let first = moments[0].period else { return moments[0] }
         guard let current = period else {
-            period = label
-            plan.begin(elapsed: outcome.elapsed)
-            return true
+            period = first
+            plan.begin(elapsed: moments[0].elapsed)
+            return moments[0]
         }
-        let (kind, planned) = (PeriodKind(label), PeriodKind(current))
-        guard kind == planned else {
-            strangers = (strangers ?? 0) + 1
-            guard strangers ?? 0 >= Self.mostStrangers else { return false }
-            let lengths = (kind.days ?? Self.endlessDays) / (planned.days ?? Self.endlessDays)
-            plan.begin(elapsed: outcome.elapsed, volume: (rate ?? plan.volume) * lengths)
-            (period, strangers, rate) = (label, nil, nil)
-            return true
+        let planned = PeriodKind(current)
+        let ours = moments.filter { $0.period.map { PeriodKind($0) == planned } ?? false }
+        guard let now = ours.max(by: { ($0.period ?? "") < ($1.period ?? "") }), let label = now.period else {
+            return changeOver(to: moments[0], PeriodKind(first), from: planned)
         }
-        guard label >= current else { return false }
+        guard label >= current else { return nil }
         strangers = nil
         if label > current {
             period = label
             plan.turn()
         }
-        return true
+        return now
+    }
+
+    private mutating func changeOver(to now: Moment, _ kind: PeriodKind, from planned: PeriodKind) -> Moment? {
+        strangers = (strangers ?? 0) + 1
+        guard strangers ?? 0 >= Self.mostStrangers else { return nil }
+        let lengths = (kind.days ?? Self.endlessDays) / (planned.days ?? Self.endlessDays)
+        plan.begin(elapsed: now.elapsed, volume: (rate ?? plan.volume) * lengths)
+        (period, strangers, rate) = (now.period, nil, nil)
+        return now
     }
 
     /// The share of the doubt that an LLM-written step removes, from a route's prior and what was seen.
@@ -205,25 +221,31 @@ package struct RouterState: Hashable, Sendable, Codable {
         move(min(max((quality - floor) / Self.floorGap, -1), 1))
     }
 
-    /// One λ serves all budgets, so each of the plan's kind has a say as often as requests come under it: what is left
-    /// of the owner's tightest against what the owner's part of the requests to come would cost. So neither does one
-    /// budget that is used up stop everybody's requests, nor is one that is hardly used taken for everybody's.
-    private mutating func movePrice(remaining: Double, _ outcome: Outcome) {
-        let budget = BudgetName(outcome)
+    /// Requests that a budget without an end plans for: as many again as came, and at least what was forecast.
+    private var endlessVolume: Double { max(plan.volume, plan.count) }
+
+    /// One λ serves all budgets. Each request moves it by the tightest of its own for the part of the requests that is
+    /// its owner's: what is left of it against what that part of the requests to come would cost. So a tenant's budget,
+    /// which all requests count on, is seen long before it is used up, and a key's has a say as often as its requests
+    /// come.
+    private mutating func movePrice(_ rooms: [BudgetRoom], _ now: Moment) {
         let factor = costs.factor
-        let left = budgetShare(of: budget) * max(remaining, 0) / max(costs.meanAnswer, 1e-12)
-        let means = min(left, pools?.least(beside: budget) ?? left)
-        // There is nothing to pay with, at any price: the price is for those who can.
-        if means < factor, pools?.canPay(factor, beside: budget) == true { return }
         // At a cost factor of 10 an answer costs ten units: it is worth it at a tenth of the price.
         let (worth, shift) = (price * factor, gains.drift)
         let ahead =
-            outcome.isEndless
-            ? plan.usualDemand(price: worth, shift: shift)
-            : plan.demand(price: worth, requestsLeft: plan.requestsLeft(elapsed: outcome.elapsed), shift: shift)
-        let demand = factor * ahead * (pools?.requestShare(of: budget) ?? 1)
-        guard demand > 0 || means > 0 else { return }
-        let gap = log((demand + 0.01) / (means + 0.01))
+            now.isEndless
+            ? plan.usualDemand(price: worth, requests: endlessVolume, shift: shift)
+            : plan.demand(price: worth, requestsLeft: plan.requestsLeft(elapsed: now.elapsed), shift: shift)
+        var gap: Double?
+        for owner in Set(rooms.filter { $0.period == now.period }.map(\.name.owner)) {
+            let part = pools?.requestShare(of: owner) ?? 1
+            // There is nothing to pay with, at any price: the price is for those who can.
+            if part < Self.everyone, pools?.left(of: owner, in: now.period) ?? 0 < factor { return }
+            guard let means = pools?.means(of: owner, in: now.period) else { continue }
+            let demand = factor * ahead * part
+            if demand > 0 || means > 0 { gap = max(gap ?? -.infinity, log((demand + 0.01) / (means + 0.01))) }
+        }
+        guard let gap else { return }
         move(min(max(gap, -Self.mostGap), Self.mostGap))
     }
 
@@ -237,9 +259,4 @@ package struct RouterState: Hashable, Sendable, Codable {
         plan.turn()
         pools?.turn()
     }
-}
-
-extension RouterState.Outcome {
-    /// Of a budget without an end: what is left is to last for as many requests as usual from now on.
-    fileprivate var isEndless: Bool { period.map { PeriodKind($0).days == nil } ?? false }
 }

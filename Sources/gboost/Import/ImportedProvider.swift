@@ -8,7 +8,8 @@ struct ImportedProvider: Hashable, Sendable, Encodable {
     var baseURL: String?
     /// A reference, never a secret.
     var apiKey: String?
-    var firstByteSeconds: String?
+    private(set) var firstByteSeconds: String?
+    private(set) var totalSeconds: String?
 
     enum CodingKeys: String, CodingKey {
         case name
@@ -17,6 +18,31 @@ struct ImportedProvider: Hashable, Sendable, Encodable {
         case baseURL = "base_url"
         case apiKey = "api_key"
         case firstByteSeconds = "first_byte_seconds"
+        case totalSeconds = "total_seconds"
+    }
+
+    init(name: String, kind: String, preset: String?, baseURL: String?, apiKey: String?) {
+        self.name = name
+        self.kind = kind
+        self.preset = preset
+        self.baseURL = baseURL
+        self.apiKey = apiKey
+    }
+
+    /// Has calls end by a timeout of LiteLLM's, which is of a whole call, its beginning included. Of several models'
+    /// the longest: no call is to be cut off that was not before.
+    /// - Returns: what is to be said of that; nil: nothing.
+    mutating func end(after text: String) -> String? {
+        guard let seconds = Double(text), (0.1...86_400).contains(seconds) else {
+            return "is not between 0.1 and 86400 seconds"
+        }
+        let known = totalSeconds.flatMap { Double($0) }
+        if seconds > known ?? 0 {
+            totalSeconds = text
+            firstByteSeconds = seconds > 3600 ? "3600" : text
+        }
+        let isOther = known != nil && known != seconds
+        return isOther ? "a provider has one timeout here: the longest of its models' is taken" : nil
     }
 
     /// "  - { name: openai, kind: openai, … }"
@@ -26,6 +52,7 @@ struct ImportedProvider: Hashable, Sendable, Encodable {
         if let baseURL { text += ", base_url: \(Self.quoted(baseURL))" }
         if let apiKey { text += ", api_key: \(Self.quoted(apiKey))" }
         if let firstByteSeconds { text += ", first_byte_seconds: \(firstByteSeconds)" }
+        if let totalSeconds { text += ", total_seconds: \(totalSeconds)" }
         return text + " }\n"
     }
 

@@ -50,11 +50,9 @@ extension LiteLLMPlan {
         }
         addLimits(try LiteLLMLimits(&limits), to: .tenant(tenant), path: "litellm_settings")
         if let timeout = try record.text("request_timeout") {
-            guard let seconds = Double(timeout), (0.1...3600).contains(seconds) else {
-                return remark("litellm_settings.request_timeout", "is not between 0.1 and 3600 seconds")
-            }
-            for index in providers.indices where providers[index].firstByteSeconds == nil {
-                providers[index].firstByteSeconds = timeout
+            for index in providers.indices where providers[index].totalSeconds == nil {
+                guard let reason = providers[index].end(after: timeout) else { continue }
+                return remark("litellm_settings.request_timeout", reason)
             }
         }
     }

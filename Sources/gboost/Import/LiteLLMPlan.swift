@@ -66,12 +66,10 @@ struct LiteLLMPlan: Sendable {
     private mutating func add(_ deployment: LiteLLMDeployment) {
         remarks += deployment.remarks
         guard let provider = provider(of: deployment) else { return }
-        if let timeout = deployment.timeout, let index = providers.firstIndex(where: { $0.name == provider }) {
-            if let seconds = Double(timeout), (0.1...3600).contains(seconds) {
-                providers[index].firstByteSeconds = timeout
-            } else {
-                remark("\(deployment.path).litellm_params.timeout", "is not between 0.1 and 3600 seconds")
-            }
+        if let timeout = deployment.timeout, let index = providers.firstIndex(where: { $0.name == provider }),
+            let reason = providers[index].end(after: timeout)
+        {
+            remark("\(deployment.path).litellm_params.timeout", reason)
         }
         let model = ModelReference(provider: provider, model: deployment.model)
         guard !deployment.model.contains("*"), !deployment.name.contains("*") else {

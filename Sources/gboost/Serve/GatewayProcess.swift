@@ -37,7 +37,7 @@ struct GatewayProcess: Sendable {
 
     /// Reservations that may wait for a connection; further ones count as an unreachable ledger.
     private static let maxWaiting = 4096
-    /// Of one tenant's day that is added up, or one month that is dropped: minutes where there are many millions.
+    /// Of one tenant's day that is added up, or what is dropped or deleted at once: minutes where there are millions.
     private static let upkeepTimeout = Duration.seconds(600)
 
     /// Makes the parts: starts the embedded database, brings it up to date or checks that it is, replays the journal
