@@ -25,7 +25,7 @@ struct LiteLLMImportTests {
           - model_name: claude
             litellm_params: { model: anthropic/claude-x, weight: 2 }
           - model_name: "openai/*"
-            litellm_params: { model: "openai/*", api_key: os.environ/OPENAI_API_KEY }
+            litellm_params: { model: "openai/*", api_key: os.environ/OPENAI_API_KEY, timeout: 30 }
           - model_name: odd
             litellm_params: { model: nobody/knows }
         router_settings: { routing_strategy: least-busy, model_group_alias: { gpt-4: gpt-4o, gone: nothing } }
@@ -212,6 +212,20 @@ struct LiteLLMImportTests {
         #expect(plan.providers[1].yaml.hasSuffix(", first_byte_seconds: 600, total_seconds: 600 }\n"))
         let paths = plan.remarks.map(\.path).filter { $0.hasSuffix("timeout") }
         #expect(paths == [1, 2, 4].map { "model_list[\($0)].litellm_params.timeout" })
+    }
+
+    @Test("a model without a timeout is not cut off by another one's", arguments: [nil, "600"])
+    func openTimeouts(proxy: String?) throws {
+        let yaml = """
+            model_list:
+              - { model_name: a, litellm_params: { model: openai/a, timeout: 30 } }
+              - { model_name: b, litellm_params: { model: openai/b } }
+            litellm_settings: { \(proxy.map { "request_timeout: \($0)" } ?? "drop_params: true") }
+            """
+        let plan = try LiteLLMPlan(
+            LiteLLMSource(yaml: yaml, path: "litellm.yaml"), tenant: "litellm", environment: [:])
+        #expect(plan.providers.map(\.totalSeconds) == [proxy] && plan.providers.map(\.firstByteSeconds) == [proxy])
+        #expect(plan.remarks.contains { $0.reason.contains("openai: a provider has one timeout here") })
     }
 
     @Test("a key that has expired since it came over ends here too, by that alone; one that never came is not made")

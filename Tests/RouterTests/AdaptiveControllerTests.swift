@@ -151,9 +151,8 @@ import Testing
         var state = Self.state(budget: 0.02)
         for index in 0..<40 { state.update(Self.outcome("month:2026-11", 0.01, elapsed: Double(index) / 1000)) }
         for _ in 0..<20 {
-            let before = state.price
             state.update(Self.outcome(other, 0.001, elapsed: 0.5))
-            #expect(state.price == before)
+            let before = state.price
             state.update(Self.outcome("month:2026-11", 0.01, elapsed: 0.08))
             #expect(state.price != before)
         }

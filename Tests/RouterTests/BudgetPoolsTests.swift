@@ -174,7 +174,7 @@ import Testing
             }
         }
         #expect(try JSONEncoder().encode(pools).count < 30_000)
-        #expect(pools.requestShare(of: "key:499") > 0)
+        #expect(pools.demandShare(of: "key:499") > 0)
         #expect(pools.share(of: Self.name("key:499 model:openai/gpt-4.1-mini-9")) == 1)
         let stored = try JSONDecoder().decode(BudgetPools.self, from: JSONEncoder().encode(pools))
         #expect(stored == pools)
@@ -192,6 +192,81 @@ import Testing
             let least = keys.count > 1 ? paid / 8 : paid / 20
             #expect(month.quarters.allSatisfy { (least...paid / 2).contains($0) }, "\(month.quarters)")
         }
+    }
+
+    @Test("a month's budget lasts beside a day's that is the tightest at first", arguments: [1, 2, 3] as [UInt64])
+    func windows(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        var state = Self.state(answers: 300, random: &random)
+        var (month, quarters) = (150.0, [0, 0, 0, 0])
+        for index in 0..<Self.requests {
+            let days = 30 * Double(index) / Double(Self.requests)
+            let p = Double.random(in: 0..<1, using: &random)
+            var paid: Double?
+            if 0.9 - p > state.price, month >= 1 {
+                month -= 1
+                paid = Self.unit
+                quarters[4 * index / Self.requests] += 1
+            }
+            var outcome = Self.outcome(p, ["tenant:acme": month], elapsed: days / 30)
+            let day = BudgetRoom(
+                scope: "tenant:acme", period: "day:2026-11-\(10 + Int(days))",
+                remaining: 20 * Self.unit, elapsed: days - days.rounded(.down))
+            outcome.rooms?.insert(day, at: 0)
+            outcome.paid = paid
+            state.update(outcome)
+        }
+        #expect(month < 20 && quarters.allSatisfy { $0 > 15 }, "\(quarters)")
+    }
+
+    @Test(
+        "a used-up key with most of the requests leaves the tenant's money to the others",
+        arguments: [1, 2, 3] as [UInt64])
+    func idleDemand(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        var state = Self.state(answers: 300, random: &random)
+        let start = state.price
+        var (left, whole, paid) = ([10.0, 200, 200], 300.0, 0)
+        for index in 0..<Self.requests {
+            let key = max(Int.random(in: 0..<10, using: &random) - 7, 0)
+            let p = Double.random(in: 0..<1, using: &random)
+            let pays = 0.9 - p > state.price && min(left[key], whole) >= 1
+            if pays {
+                (left[key], whole) = (left[key] - 1, whole - 1)
+                paid += key > 0 ? 1 : 0
+            }
+            var outcome = Self.outcome(
+                p, ["key:\(key)": left[key], "tenant:acme": whole], elapsed: Double(index) / Double(Self.requests))
+            outcome.paid = pays ? Self.unit : nil
+            state.update(outcome)
+        }
+        #expect(paid > 65 && state.price < start / 2, "\(paid), \(state.price) of \(start)")
+    }
+
+    @Test("requests that have nothing to pay with are no demand on what they share with others")
+    func demandShare() {
+        var pools = BudgetPools()
+        for index in 0..<2000 {
+            let key = index % 5 == 0 ? 1 : 0
+            let rooms = [("key:\(key)", key == 0 ? 0.5 : 200), ("tenant:acme", 300)].map {
+                BudgetRoom(scope: $0.0, period: Self.period, remaining: $0.1, elapsed: 0)
+            }
+            pools.observe(spent: 0, rooms, unit: 1)
+        }
+        #expect(abs(pools.demandShare(of: "tenant:acme") - 0.2) < 0.02)
+        #expect(abs(pools.demandShare(of: "key:1") - 0.2) < 0.02 && pools.demandShare(of: "key:0") < 0.02)
+    }
+
+    @Test("a small budget for a tag holds back what has the tag, and nothing else")
+    func tags() {
+        var pools = BudgetPools()
+        func room(_ scope: String, _ left: Double) -> BudgetRoom {
+            BudgetRoom(scope: scope, period: Self.period, remaining: left, elapsed: 0)
+        }
+        pools.observe(spent: 1, [room("tenant:acme", 999), room("tenant:acme tag:x", 4)], unit: 1)
+        #expect(pools.left(of: "tenant:acme", in: Self.period) == 4)
+        pools.observe(spent: 0, [room("tenant:acme", 999)], unit: 1)
+        #expect(pools.left(of: "tenant:acme", in: Self.period) == 999)
     }
 
     @Test("a budget without an end plans for as many requests as came, and for a period's usual ones at first")

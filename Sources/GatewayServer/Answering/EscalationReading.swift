@@ -57,7 +57,7 @@ struct EscalationReading {
 struct TextBound: Sendable {
     /// More than a token of most texts has, so that none is cut that keeps to the bound: a stream is let out before its
     /// tokens are counted.
-    private static let mostBytesPerToken = 6
+    private static let mostBytesPerToken = 10
     let tokens: Int
 
     var streamedBytes: Int { tokens * Self.mostBytesPerToken }

@@ -102,7 +102,7 @@ struct PaidHop: Sendable {
     /// Where calls are noted that get no hold.
     var refused = RefusedCalls()
     /// An escalation of no more output is waited for no longer than for a stream's beginning.
-    static let briefTokens: Int64 = 4096
+    static let briefTokens: Int64 = 2048
 
     /// Holds and sends a call, once.
     /// - Parameters:

@@ -37,6 +37,8 @@ extension ProviderError {
     private static let wishes: Set<String> = [
         "temperature", "stop", "stop_sequences", "stopsequences", "reasoning_effort", "effort",
     ]
+    /// Those that nobody writes who does not mean the field.
+    private static let names: Set<String> = ["stop_sequences", "stopsequences", "reasoning_effort"]
     private static let quotes: Set<Character> = ["'", "\"", "`"]
 
     /// The request was refused, and `temperature`, `stop` or `reasoning_effort` is named as the reason: by the field
@@ -44,10 +46,13 @@ extension ProviderError {
     /// where such a word says nothing.
     var namesWish: Bool {
         guard code == .status, let status, Self.fieldFaults.contains(status) else { return false }
-        if let parameter, !parameter.isEmpty { return Self.isWish(parameter.prefix { $0 != "[" }) }
+        // LiteLLM's proxies write Python's word for nothing.
+        if let parameter, !parameter.isEmpty, parameter.lowercased() != "none" {
+            return Self.isWish(parameter.prefix { $0 != "[" })
+        }
         let text = message.lowercased()
         return text.split(whereSeparator: { !Self.isPartOfName($0) }).contains { word in
-            Self.isNamed(word, in: text) && Self.isWish(word)
+            Self.isWish(word) && Self.isNamed(word, in: text)
         }
     }
 
@@ -55,14 +60,17 @@ extension ProviderError {
         character.isLetter || character == "_" || character == "."
     }
 
-    /// Whether a word is in quotes, or the first one ("stop_sequences: each must …"), or the last one behind a colon
-    /// ("Unrecognized request argument supplied: stop").
+    /// Whether a word is a field's own, or stands as one: in quotes; first ("temperature: must …"); last behind a colon
+    /// ("Unrecognized request argument supplied: stop"); before "field" or "parameter", or behind the latter.
     private static func isNamed(_ word: Substring, in text: String) -> Bool {
-        guard word.startIndex > text.startIndex else { return true }
-        let before = text[..<word.startIndex]
-        guard word.endIndex < text.endIndex else { return before.hasSuffix(": ") }
-        guard let quote = before.last else { return false }
-        return quotes.contains(quote) && text[word.endIndex] == quote
+        if names.contains(word.split(separator: ".").last.map { String($0) } ?? "") { return true }
+        let (before, after) = (text[..<word.startIndex], text[word.endIndex...])
+        if before.isEmpty || after.hasPrefix(" field") || after.hasPrefix(" parameter") { return true }
+        if before.hasSuffix("parameter ") || before.hasSuffix(": ") && after.allSatisfy({ ".\n ".contains($0) }) {
+            return true
+        }
+        guard let quote = before.last, let end = after.first else { return false }
+        return quotes.contains(quote) && end == quote
     }
 
     /// Whether a field's name or path ends in one of the words.

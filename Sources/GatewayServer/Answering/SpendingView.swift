@@ -9,8 +9,17 @@ struct SpendingView: Sendable {
     private(set) var price: ModelPrice?
     /// Those that count this request, the tightest first; after a call of its own also one by model or tag, where that
     /// was the tightest.
-    private(set) var budgets: [BudgetState] = []
+    var budgets: [BudgetState] {
+        guard let told else { return counted }
+        // A call may have been held in the next period.
+        let others = counted.filter { $0.scope != told.scope || PeriodKind($0.period) != PeriodKind(told.period) }
+        return (others + [told]).sorted { $0.remaining < $1.remaining }
+    }
     var budget: BudgetState? { budgets.first }
+    /// Those that count every call of the caller's.
+    private var counted: [BudgetState] = []
+    /// The tightest of the latest call of its own.
+    private var told: BudgetState?
     private(set) var ceilingLeft: NanoUSD?
     /// Why no escalation could have been made as the request came, whether or not one was wanted: a client is told.
     /// nil also once one was made: that it spent the last of a budget is no lack of this request's, and what is
@@ -28,7 +37,7 @@ struct SpendingView: Sendable {
             inputTokens: PromptBound.inputTokens(bodyBytes: chat.body.count, messages: chat.messages.count),
             maxOutputTokens: job.services.limits.leastEscalationTokens + Int64(thinkingTokens))
         do {
-            view.budgets = try await job.services.ledger.budgets(job.caller)
+            view.counted = try await job.services.ledger.budgets(job.caller)
             view.withheld = reason(leastCost, view.budget)
         } catch {
             view.withheld = .ledgerUnavailable
@@ -46,10 +55,9 @@ struct SpendingView: Sendable {
     /// An escalation was paid; `budget` is the tightest one after it, where its answer came.
     mutating func spent(_ cost: NanoUSD, budget: BudgetState?) {
         ceilingLeft = ceilingLeft.map { $0.subtracting(cost) ?? .zero }
-        for index in budgets.indices { budgets[index] = budgets[index].after(hold: .zero, cost: cost) }
+        for index in counted.indices { counted[index] = counted[index].after(hold: .zero, cost: cost) }
         guard let budget else { return }
-        budgets.removeAll { $0.scope == budget.scope && $0.period == budget.period }
-        budgets.insert(budget, at: budgets.firstIndex { $0.remaining > budget.remaining } ?? budgets.endIndex)
+        told = budget
         withheld = nil
     }
 

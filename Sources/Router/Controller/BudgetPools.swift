@@ -21,7 +21,14 @@ struct BudgetPools: Hashable, Sendable, Codable {
     private struct Owner: Hashable, Sendable, Codable {
         /// With forgetting.
         var requests = 0.0
+        /// Those of them that had something to pay with.
+        var able = 0.0
         var budgets: [String: Budget] = [:]
+
+        mutating func forget() {
+            requests *= LearnedMean.forgetting
+            able *= LearnedMean.forgetting
+        }
 
         mutating func observe(spent: Double, _ rooms: [(name: BudgetName, left: Double)]) {
             for key in budgets.keys where !rooms.contains(where: { $0.name.budget == key }) {
@@ -49,8 +56,10 @@ struct BudgetPools: Hashable, Sendable, Codable {
 
         func least(in period: String?, _ value: (SharedPool, Double) -> Double) -> Double? {
             var least: Double?
-            for budget in budgets.values where budget.period == period && budget.since <= BudgetPools.mostSince {
-                guard let left = budget.pool.left else { continue }
+            for (key, budget) in budgets where budget.period == period {
+                // One for a tag is told of by requests that have the tag, and is none of the others'.
+                let most = key.contains(" tag:") ? 0 : BudgetPools.mostSince
+                guard budget.since <= most, let left = budget.pool.left else { continue }
                 least = min(least ?? .infinity, value(budget.pool, max(left, 0)))
             }
             return least
@@ -65,11 +74,15 @@ struct BudgetPools: Hashable, Sendable, Codable {
     /// All owners', with forgetting.
     private var requests = 0.0
 
+    /// From this part of the requests on an owner is all that a route has, but for what came before it.
+    private static let everyone = 0.99
+
     /// - Parameters:
     ///   - spent: by the request, in mean answers.
     ///   - rooms: what its budgets have left after it.
     ///   - unit: USD of a mean answer.
-    mutating func observe(spent: Double, _ rooms: [BudgetRoom], unit: Double) {
+    ///   - cost: of an answer, in mean answers.
+    mutating func observe(spent: Double, _ rooms: [BudgetRoom], unit: Double, cost: Double = 1) {
         guard spent.isFinite else { return }
         var named: [String: [(name: BudgetName, left: Double)]] = [:]
         for room in rooms where room.remaining.isFinite {
@@ -77,15 +90,23 @@ struct BudgetPools: Hashable, Sendable, Codable {
         }
         guard !named.isEmpty else { return }
         requests = requests * LearnedMean.forgetting + 1
-        for key in owners.keys where named[key] == nil { owners[key]?.requests *= LearnedMean.forgetting }
+        for key in owners.keys { owners[key]?.forget() }
         // In an order that every gateway has.
         for (key, rooms) in named.sorted(by: { $0.key < $1.key }) {
             var owner: Owner
             if let known = owners.removeValue(forKey: key) { owner = known } else { owner = newcomer() }
-            owner.requests = owner.requests * LearnedMean.forgetting + 1
+            owner.requests += 1
             owner.observe(spent: spent, rooms)
             owners[key] = owner
         }
+        guard !rooms.contains(where: { isUsedUp($0, cost: cost) }) else { return }
+        for key in named.keys { owners[key]?.able += 1 }
+    }
+
+    /// Whether a budget that is not all requests' has not that many mean answers left: at no price does it pay.
+    func isUsedUp(_ room: BudgetRoom, cost: Double) -> Bool {
+        let owner = room.name.owner
+        return requestShare(of: owner) < Self.everyone && left(of: owner, in: room.period) ?? cost < cost
     }
 
     /// An owner that was not told apart so far; makes room for it. It may have had nearly as many requests as the one
@@ -96,16 +117,22 @@ struct BudgetPools: Hashable, Sendable, Codable {
             let least = owners.min(by: { ($0.value.requests, $0.key) < ($1.value.requests, $1.key) })
         else { return Owner() }
         owners[least.key] = nil
-        return Owner(requests: least.value.requests.squareRoot())
+        return Owner(requests: least.value.requests.squareRoot(), able: least.value.able.squareRoot())
     }
 
     /// Of what is left of a budget, the part to plan with; 1 of one that is not known.
     func share(of name: BudgetName) -> Double { owners[name.owner]?.budgets[name.budget]?.pool.share ?? 1 }
 
     /// Which part of the route's requests is the owner's.
-    func requestShare(of owner: String) -> Double {
+    private func requestShare(of owner: String) -> Double {
         guard requests > 0, let owner = owners[owner] else { return 1 }
         return owner.requests / requests
+    }
+
+    /// Which part of the route's requests is the owner's and has something to pay with.
+    func demandShare(of owner: String) -> Double {
+        guard requests > 0, let owner = owners[owner] else { return 1 }
+        return owner.able / requests
     }
 
     /// What the tightest of an owner's budgets with that period leaves to plan with, in mean answers.

@@ -62,8 +62,6 @@ package struct RouterState: Hashable, Sendable, Codable {
     private static let mostStrangers = 30
     /// What a period without an end counts for where lengths are compared.
     private static let endlessDays = 30.4
-    /// From this part of the requests on an owner is all that a route has, but for what came before it.
-    private static let everyone = 0.99
 
     /// λ: gain per dollar.
     package var shadowPrice: Double { price / max(costs.meanAnswer, 1e-12) }
@@ -139,14 +137,10 @@ package struct RouterState: Hashable, Sendable, Codable {
         }
         for gain in outcome.stepGains ?? [] where gain.isFinite { stepGain.observe(min(max(gain, -1), 1)) }
         updates += 1
-        if let now, now.period != nil { rate = now.isEndless ? endlessVolume : plan.rate(elapsed: now.elapsed) }
+        if let now, now.period != nil { rate = now.isEndless ? plan.volume : plan.rate(elapsed: now.elapsed) }
         let rooms = outcome.allRooms
         share(rooms, outcome)
-        if let floor = outcome.floor {
-            movePrice(floor: floor)
-        } else if let now {
-            movePrice(rooms, now)
-        }
+        if let floor = outcome.floor { movePrice(floor: floor) } else { movePrice(rooms) }
         if updates == Self.ownRequests { initialPrice = max(price, Self.leastPrice) }
     }
 
@@ -164,7 +158,8 @@ package struct RouterState: Hashable, Sendable, Codable {
         guard !rooms.isEmpty else { return }
         let unit = max(costs.meanAnswer, 1e-12)
         pools = pools ?? BudgetPools()
-        pools?.observe(spent: (outcome.spent ?? outcome.paid ?? 0) / unit, rooms, unit: unit)
+        let spent = (outcome.spent ?? outcome.paid ?? 0) / unit
+        pools?.observe(spent: spent, rooms, unit: unit, cost: costs.factor)
     }
 
     /// The plan's period as an outcome tells of it.
@@ -221,28 +216,41 @@ package struct RouterState: Hashable, Sendable, Codable {
         move(min(max((quality - floor) / Self.floorGap, -1), 1))
     }
 
-    /// Requests that a budget without an end plans for: as many again as came, and at least what was forecast.
-    private var endlessVolume: Double { max(plan.volume, plan.count) }
+    /// Requests still to come in a budget's period, and whether that is the plan's own; nil: it is over.
+    private func requestsLeft(of room: BudgetRoom) -> (count: Double, isPlanned: Bool)? {
+        guard let label = room.period, let current = period else {
+            return (plan.requestsLeft(elapsed: room.elapsed), true)
+        }
+        let (kind, planned) = (PeriodKind(label), PeriodKind(current))
+        let usual = rate ?? plan.volume
+        // It has to last, and nobody knows for how long: as many requests again as came.
+        guard let days = kind.days else { return (max(usual, plan.count), false) }
+        if kind == planned { return label == current ? (plan.requestsLeft(elapsed: room.elapsed), true) : nil }
+        let rest = days / (planned.days ?? Self.endlessDays) * (1 - min(max(room.elapsed, 0), 1))
+        return (usual * rest, false)
+    }
 
     /// One λ serves all budgets. Each request moves it by the tightest of its own for the part of the requests that is
-    /// its owner's: what is left of it against what that part of the requests to come would cost. So a tenant's budget,
-    /// which all requests count on, is seen long before it is used up, and a key's has a say as often as its requests
-    /// come.
-    private mutating func movePrice(_ rooms: [BudgetRoom], _ now: Moment) {
+    /// its owner's: what is left of it against what that part of the requests to come in its period would cost. So a
+    /// tenant's budget, which all requests count on, is seen long before it is used up, a month's beside a day's, and a
+    /// key's has a say as often as its requests come.
+    private mutating func movePrice(_ rooms: [BudgetRoom]) {
         let factor = costs.factor
         // At a cost factor of 10 an answer costs ten units: it is worth it at a tenth of the price.
         let (worth, shift) = (price * factor, gains.drift)
-        let ahead =
-            now.isEndless
-            ? plan.usualDemand(price: worth, requests: endlessVolume, shift: shift)
-            : plan.demand(price: worth, requestsLeft: plan.requestsLeft(elapsed: now.elapsed), shift: shift)
         var gap: Double?
-        for owner in Set(rooms.filter { $0.period == now.period }.map(\.name.owner)) {
-            let part = pools?.requestShare(of: owner) ?? 1
-            // There is nothing to pay with, at any price: the price is for those who can.
-            if part < Self.everyone, pools?.left(of: owner, in: now.period) ?? 0 < factor { return }
-            guard let means = pools?.means(of: owner, in: now.period) else { continue }
-            let demand = factor * ahead * part
+        for room in rooms {
+            let owner = room.name.owner
+            guard let left = requestsLeft(of: room), let means = pools?.means(of: owner, in: room.period),
+                pools?.isUsedUp(room, cost: factor) == false
+            else { continue }
+            // Until this window is over nothing is paid for, at any price.
+            if !left.isPlanned, pools?.left(of: owner, in: room.period) ?? 0 < factor { return }
+            let ahead =
+                left.isPlanned
+                ? plan.demand(price: worth, requestsLeft: left.count, shift: shift)
+                : plan.usualDemand(price: worth, requests: left.count, shift: shift)
+            let demand = factor * ahead * (pools?.demandShare(of: owner) ?? 1)
             if demand > 0 || means > 0 { gap = max(gap ?? -.infinity, log((demand + 0.01) / (means + 0.01))) }
         }
         guard let gap else { return }

@@ -10,6 +10,8 @@ struct ImportedProvider: Hashable, Sendable, Encodable {
     var apiKey: String?
     private(set) var firstByteSeconds: String?
     private(set) var totalSeconds: String?
+    /// Whether a model of it has no timeout of its own.
+    var isOpen = false
 
     enum CodingKeys: String, CodingKey {
         case name
@@ -30,7 +32,7 @@ struct ImportedProvider: Hashable, Sendable, Encodable {
     }
 
     /// Has calls end by a timeout of LiteLLM's, which is of a whole call, its beginning included. Of several models'
-    /// the longest: no call is to be cut off that was not before.
+    /// the longest.
     /// - Returns: what is to be said of that; nil: nothing.
     mutating func end(after text: String) -> String? {
         guard let seconds = Double(text), (0.1...86_400).contains(seconds) else {
@@ -43,6 +45,14 @@ struct ImportedProvider: Hashable, Sendable, Encodable {
         }
         let isOther = known != nil && known != seconds
         return isOther ? "a provider has one timeout here: the longest of its models' is taken" : nil
+    }
+
+    /// Leaves it without a timeout, as one of its models is: that one's calls would be cut off.
+    /// - Returns: what is to be said of that; nil: nothing.
+    mutating func leaveOpen() -> String? {
+        guard isOpen, totalSeconds != nil else { return nil }
+        (totalSeconds, firstByteSeconds) = (nil, nil)
+        return "a provider has one timeout here, and not all of its models have one there: none is taken"
     }
 
     /// "  - { name: openai, kind: openai, … }"

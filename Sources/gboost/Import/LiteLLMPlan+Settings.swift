@@ -50,9 +50,11 @@ extension LiteLLMPlan {
         }
         addLimits(try LiteLLMLimits(&limits), to: .tenant(tenant), path: "litellm_settings")
         if let timeout = try record.text("request_timeout") {
-            for index in providers.indices where providers[index].totalSeconds == nil {
-                guard let reason = providers[index].end(after: timeout) else { continue }
-                return remark("litellm_settings.request_timeout", reason)
+            for index in providers.indices where providers[index].totalSeconds == nil || providers[index].isOpen {
+                providers[index].isOpen = false
+                if let reason = providers[index].end(after: timeout) {
+                    remark("litellm_settings.request_timeout", "\(providers[index].name): \(reason)")
+                }
             }
         }
     }

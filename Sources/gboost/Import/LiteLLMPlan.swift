@@ -42,6 +42,9 @@ struct LiteLLMPlan: Sendable {
         addTenant(tenant)
         readModels()
         readSettings()
+        for index in providers.indices {
+            if let reason = providers[index].leaveOpen() { remark("model_list", "\(providers[index].name): \(reason)") }
+        }
         readTables()
         for owner in tenants { addRoutes(of: owner) }
     }
@@ -66,10 +69,14 @@ struct LiteLLMPlan: Sendable {
     private mutating func add(_ deployment: LiteLLMDeployment) {
         remarks += deployment.remarks
         guard let provider = provider(of: deployment) else { return }
-        if let timeout = deployment.timeout, let index = providers.firstIndex(where: { $0.name == provider }),
-            let reason = providers[index].end(after: timeout)
-        {
-            remark("\(deployment.path).litellm_params.timeout", reason)
+        if let index = providers.firstIndex(where: { $0.name == provider }) {
+            if let timeout = deployment.timeout {
+                if let reason = providers[index].end(after: timeout) {
+                    remark("\(deployment.path).litellm_params.timeout", reason)
+                }
+            } else {
+                providers[index].isOpen = true
+            }
         }
         let model = ModelReference(provider: provider, model: deployment.model)
         guard !deployment.model.contains("*"), !deployment.name.contains("*") else {
