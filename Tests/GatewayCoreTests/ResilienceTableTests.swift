@@ -10,16 +10,12 @@ struct ResilienceTableTests {
         var settings = CircuitBreaker.Settings()
         settings.failureThreshold = 2
         var breaker = CircuitBreaker(settings)
-        func admitted(_ now: Duration) throws -> CircuitBreaker.Permit {
-            let permit = breaker.admit(now: now)
-            return try #require(permit)
-        }
-        var permit = try admitted(.zero)
+        var permit = try breaker.admitted(.zero)
         guard state != .closed else { return (breaker, permit) }
         breaker.finished(permit, succeeded: false, now: .zero)
-        permit = try admitted(.zero)
+        permit = try breaker.admitted(.zero)
         breaker.finished(permit, succeeded: false, now: state == .open ? .seconds(100) : .seconds(80))
-        if state == .halfOpen { permit = try admitted(.seconds(100)) }
+        if state == .halfOpen { permit = try breaker.admitted(.seconds(100)) }
         return (breaker, permit)
     }
 
@@ -82,5 +78,13 @@ struct ResilienceTableTests {
         let error = ProviderError(code: code, status: status, retryAfterSeconds: wait, message: "")
         #expect((RetryPolicy().verdict(error, attempt: 1, using: &generator) != .giveUp) == isRetried)
         #expect(RetryPolicy().verdict(error, attempt: 3, using: &generator) == .giveUp)
+    }
+}
+
+extension CircuitBreaker {
+    /// A permit, which has to be given.
+    mutating func admitted(_ now: Duration) throws -> Permit {
+        let permit = admit(now: now)
+        return try #require(permit)
     }
 }

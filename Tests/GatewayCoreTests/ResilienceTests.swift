@@ -118,13 +118,12 @@ struct ResilienceTests {
         var settings = CircuitBreaker.Settings()
         settings.failureThreshold = 1
         var breaker = CircuitBreaker(settings)
-        func admitted(_ now: Duration) throws -> CircuitBreaker.Permit {
-            let permit = breaker.admit(now: now)
-            return try #require(permit)
-        }
-        let bad = try admitted(.zero)
+        let bad = try breaker.admitted(.zero)
         breaker.finished(bad, succeeded: false, now: .zero)
-        let trials = [try admitted(.seconds(10)), try admitted(.seconds(130)), try admitted(.seconds(250))]
+        let trials = [
+            try breaker.admitted(.seconds(10)), try breaker.admitted(.seconds(130)),
+            try breaker.admitted(.seconds(250)),
+        ]
         let halfOpen = breaker
         breaker.finished(trials[0], succeeded: true, now: .seconds(251))
         #expect(breaker.state == .closed)
@@ -141,7 +140,7 @@ struct ResilienceTests {
         // One that is given up makes room for another, and the earlier ones still count.
         breaker = halfOpen
         breaker.abandoned(trials[2], now: .seconds(251))
-        _ = try admitted(.seconds(251))
+        _ = try breaker.admitted(.seconds(251))
         breaker.answered(trials[1])
         #expect(breaker.state == .closed)
 
@@ -157,27 +156,23 @@ struct ResilienceTests {
         var settings = CircuitBreaker.Settings()
         settings.failureThreshold = 2
         var breaker = CircuitBreaker(settings)
-        func admitted(_ now: Duration) throws -> CircuitBreaker.Permit {
-            let permit = breaker.admit(now: now)
-            return try #require(permit)
-        }
-        let early = try admitted(.zero)
+        let early = try breaker.admitted(.zero)
         // The head of an answer says nothing where nobody doubts: failures in a row are of whole calls.
         for _ in 0..<2 {
-            let permit = try admitted(.zero)
+            let permit = try breaker.admitted(.zero)
             breaker.answered(permit)
             breaker.finished(permit, succeeded: false, now: .zero)
         }
         breaker.answered(early)
         #expect(breaker.state == .open)
-        let slow = try admitted(.seconds(10))
-        let trial = try admitted(.seconds(130))
+        let slow = try breaker.admitted(.seconds(10))
+        let trial = try breaker.admitted(.seconds(130))
         breaker.answered(early)
         #expect(breaker.state == .halfOpen)
         breaker.answered(slow)
         #expect(breaker.state == .closed)
         breaker.answered(trial)
-        let other = try admitted(.seconds(131))
+        let other = try breaker.admitted(.seconds(131))
         breaker.finished(trial, succeeded: false, now: .seconds(200))
         #expect(breaker.state == .closed)
         breaker.finished(other, succeeded: false, now: .seconds(200))

@@ -300,9 +300,9 @@ struct BoostedSeamTests {
     }
 
     @Test("Only so many such models are remembered, the latest, and each is news once")
-    func plainModels() {
-        let known = PlainModels()
-        let models = (0...PlainModels.most).map { ModelReference(provider: "sim", model: "\($0)") }
+    func samplingRefusals() {
+        let known = SamplingRefusals()
+        let models = (0...SamplingRefusals.most).map { ModelReference(provider: "sim", model: "\($0)") }
         let news = models.map { known.add($0) }
         let again = known.add(models[1])
         #expect(news.allSatisfy { $0 } && !again)

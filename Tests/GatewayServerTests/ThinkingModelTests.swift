@@ -65,7 +65,7 @@ struct ThinkingModelTests {
 
     @Test("What was learned of a model is forgotten after an hour, and may be learned again")
     func forgotten() {
-        let (known, start) = (PlainModels(), ContinuousClock.now)
+        let (known, start) = (SamplingRefusals(), ContinuousClock.now)
         let isNew = known.add(Fixture.model, now: start)
         #expect(isNew && known.contains(Fixture.model, now: start + .seconds(3599)))
         #expect(!known.contains(Fixture.model, now: start + .seconds(3600)))

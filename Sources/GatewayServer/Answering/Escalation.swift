@@ -79,7 +79,7 @@ struct Escalation: Sendable {
 
     /// What the question may ask of a model, by its name and by what it refused of late.
     private func wishes(of model: ModelReference, at provider: any PaidProvider) -> Wishes {
-        guard whole == nil, !job.services.guards.plainModels.contains(model) else { return Wishes() }
+        guard whole == nil, !job.services.guards.samplingRefusals.contains(model) else { return Wishes() }
         // In Anthropic's format white space may not end an answer, and newer models take no temperature.
         let isChat = provider.endpoints.contains(.chatCompletions)
         return Wishes(

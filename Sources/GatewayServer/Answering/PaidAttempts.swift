@@ -101,7 +101,7 @@ struct PaidAttempts: Sendable {
     /// Learns from a refusal which models are to be asked without `temperature`, `stop` and `reasoning_effort`.
     private func note(_ error: any Error, of model: ModelReference) {
         guard case .provider(let failure, _)? = error as? PaidRefusal, failure.namesWish,
-            hop.guards.plainModels.add(model)
+            hop.guards.samplingRefusals.add(model)
         else { return }
         hop.logger.notice(
             "a model refused a question's temperature, stop or effort: it is asked without them for an hour",

@@ -28,7 +28,7 @@ package final class ProviderGuards: Sendable {
     private let start = ContinuousClock.now
     private let states = Mutex<[String: State]>([:])
     /// Models whose questions are words alone.
-    let plainModels = PlainModels()
+    let samplingRefusals = SamplingRefusals()
 
     /// - Parameter policy: when, how often and how late a call is tried again.
     package init(

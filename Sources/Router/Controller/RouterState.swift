@@ -97,8 +97,7 @@ package struct RouterState: Hashable, Sendable, Codable {
         package var remaining: Double?
         /// Which share of the period has passed.
         package var elapsed: Double
-        /// The budget's period. An outcome of an earlier one than the plan's, or of another kind, teaches gains and
-        /// costs only.
+        /// The budget's period. An outcome of an earlier one than the plan's teaches gains and costs only.
         package var period: String?
         /// All budgets that limited the request, the tightest first; nil: `remaining` is of the only one.
         package var rooms: [BudgetRoom]?
@@ -172,7 +171,7 @@ package struct RouterState: Hashable, Sendable, Codable {
 
     /// Begins a later period of the plan's kind. Labels of other kinds are neither earlier nor later: a plan is about
     /// the kind that it was begun with, and about another only once that one has not come for long.
-    /// - Returns: nil where the outcome is not of the plan's period, so that what was left then says nothing now.
+    /// - Returns: nil where the outcome tells nothing of the plan's period.
     private mutating func turn(to outcome: Outcome) -> Moment? {
         var moments = (outcome.rooms ?? []).map { Moment(period: $0.period, elapsed: $0.elapsed) }
         if moments.isEmpty { moments = [Moment(period: outcome.period, elapsed: outcome.elapsed)] }

@@ -7,7 +7,7 @@ internal import Synchronization
 /// For names that say nothing of the model, as a deployment's, and what is not known of a model by its name. To learn
 /// one anew costs a refused call, which no provider charges for; and one that was taken for such a model by mistake, by
 /// an error about something else, is asked as others are again.
-final class PlainModels: Sendable {
+final class SamplingRefusals: Sendable {
     /// Of more than these the oldest is forgotten.
     static let most = 256
     /// How long one is remembered.
