@@ -39,6 +39,8 @@ private struct ExportReader {
         position = start
         while position < text.count, text[position] != 0x0A { position += 1 }
         position = min(position + 1, text.count)
+        // A copy that was made as a text of another system.
+        if position - start > 1, text[position - 2] == 0x0D { return .malformed("it ends with a carriage return") }
         return .malformed(Self.text(text.extracting(start..<min(start + 80, position))))
     }
 

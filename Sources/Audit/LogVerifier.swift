@@ -152,8 +152,14 @@ package struct CheckpointShelf: Sendable {
     /// - Parameter expected: the log that it was found with.
     package mutating func add(_ note: String, expected: AuditLog? = nil) {
         guard !keys.isEmpty else { return }
+        // By what it says of itself, so that several which nobody can check are told apart.
+        var name = "a checkpoint"
         do throws(NoteError) {
             let note = try SignedNote(note)
+            if let claim = try? Checkpoint(note.text) {
+                name += expected == nil ? claim.log.map { " of \($0)" } ?? "" : ""
+                name += " at \(claim.size)"
+            }
             _ = try note.verified(by: keys)
             let checkpoint = try Checkpoint(note.text)
             guard let log = checkpoint.log, expected == nil || expected == log else {
@@ -161,7 +167,7 @@ package struct CheckpointShelf: Sendable {
             }
             byLog[log, default: []].append(checkpoint)
         } catch {
-            findings.append(AuditFinding(.forged, expected, "a checkpoint \(error)"))
+            findings.append(AuditFinding(.forged, expected, "\(name) \(error)"))
         }
     }
 

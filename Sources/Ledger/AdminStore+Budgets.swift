@@ -66,10 +66,15 @@ package struct BudgetInfo: Sendable, Codable, Hashable {
     package var limit: NanoUSD
     /// What was added to the current period only.
     package var topUp: NanoUSD
-    /// What the periods before passed on; negative: spent before the periods were cut anew.
+    /// What the periods before passed on, or would if this one were opened now; negative: spent before the periods were
+    /// cut anew.
     package var carried: NanoUSD
+    /// The current period's limit: the operator's, or its override's, with what was added, carried and passed on.
+    package var periodLimit: NanoUSD
+    /// How far settled and held lie above that: the limit was lowered, or calls cost more than was held for them.
+    package var overBy: NanoUSD
     package var alertAt: [Int]
-    /// The highest percentage that was alerted in this period; 0 for none.
+    /// The highest percentage that was told of in this period and is reached at the current limit; 0 for none.
     package var alerted: Int
     /// The budget's own; nil: the tenant's.
     package var timeZone: String?
@@ -91,12 +96,15 @@ package struct BudgetInfo: Sendable, Codable, Hashable {
         limit = NanoUSD(try row.get("limit_n"))
         topUp = NanoUSD(try row.get("topup"))
         carried = NanoUSD(try row.get("carried"))
+        let target = NanoUSD(try row.get("target"))
+        periodLimit = target
         alertAt = try row.get("thresholds", as: [Int16].self).map { Int($0) }
         alerted = Int(try row.get("alerted", as: Int16.self))
         timeZone = try row.getOptional("time_zone")
         weekStart = Int(try row.get("week_start", as: Int16.self))
         rolloverUpTo = try row.getOptional("rollover_n", as: Int64.self).map { NanoUSD($0) }
         state = try LedgerStatements.budget(row)
+        overBy = max(.zero, state.settled.adding(state.held)?.subtracting(target) ?? .zero)
     }
 }
 
@@ -155,9 +163,10 @@ extension AdminStore {
         _ = try await transaction.query(
             """
             update budgets set thresholds = \((draft.alertAt ?? before.alertAt).map { Int16($0) }),
-              rollover_n = \(optional: rollover?.rawValue)
+              rollover_n = \(optional: rollover?.rawValue), limit_n = \(draft.limit.rawValue)
             where id = \(before.id)
             """)
+        try await requireRange(of: before, field: "limit-usd", transaction)
         _ = try await transaction.query("select gboost_set_limit(\(before.id), \(draft.limit.rawValue))")
         return before.id
     }
@@ -183,9 +192,8 @@ extension AdminStore {
         return try await changing { transaction in
             let tenant = try await lockedTenant(draft.tenant, transaction)
             let before = try await existing(draft, tenant, transaction)
-            guard before.state.limit.adding(draft.limit) != nil else {
-                throw LedgerError(.invalid, field: "amount-usd", "is too large")
-            }
+            try await openPeriod(of: before, transaction)
+            try await requireRange(of: before, adding: draft.limit, field: "amount-usd", transaction)
             _ = try await transaction.query("select gboost_top_up(\(before.id), \(draft.limit.rawValue))")
             let after = try await budget(before.id, transaction)
             try await note(
@@ -212,13 +220,42 @@ extension AdminStore {
     private static let budgetColumns = """
         select b.id, b.team_id, b.key_id, b.model_pattern, b.tag, b.cycle, b.limit_n, b.thresholds, b.time_zone,
           b.week_start, b.rollover_n, a.scope, a.period, nullif(a.resets_at, 'infinity') as resets_at,
-          coalesce(p.topup, 0) as topup, coalesce(p.carried - p.elsewhere, 0) as carried,
-          coalesce(p.alerted, 0::smallint) as alerted,
-          coalesce(p.lim, a.limit_n) as lim, coalesce(p.settled, 0) as settled, coalesce(p.held, 0) as held
+          coalesce(p.topup, 0) as topup, coalesce(p.carried - p.elsewhere, c.carried) as carried,
+          coalesce(p.alerted, 0::smallint) as alerted, coalesce(p.target, a.limit_n + c.carried) as target,
+          coalesce(p.lim, a.limit_n + c.carried) as lim, coalesce(p.settled, 0) as settled,
+          coalesce(p.held, 0) as held
         from budgets b
+        join tenants t on t.id = b.tenant_id
         join lateral gboost_budgets_at(b.tenant_id, now()) a on a.budget_id = b.id
         left join budget_periods p on p.id = a.period_id
+        cross join lateral (select \(wouldCarry) as carried offset 0) c
         """
+
+    /// What a budget `b` of a tenant `t` would carry into a period `a` that has no row `p` yet. Constant text. In a
+    /// subquery with `offset 0`, which is not flattened: else it is reckoned anew wherever its column is named.
+    static let wouldCarry = """
+        case when p.id is null then gboost_would_carry(b, a.first_day, coalesce(b.time_zone, t.time_zone)) else 0 end
+        """
+
+    /// Refuses a limit, or what is added to it, that makes a sum with what was added and carried in the open period
+    /// which cannot be counted.
+    func requireRange(
+        of budget: BudgetInfo, adding amount: NanoUSD = .zero, field: String, _ transaction: PostgresTransaction
+    ) async throws {
+        let rows = try await transaction.query(
+            """
+            select p.id from budgets b cross join lateral gboost_budgets_at(b.tenant_id, now()) a
+            join budget_periods p on p.id = a.period_id
+            where b.id = \(budget.id) and a.budget_id = b.id
+              and a.limit_n::numeric + p.topup + p.carried + \(amount.rawValue)::bigint > \(Int64.max)::bigint
+            """
+        ).rows
+        guard rows.isEmpty else {
+            throw LedgerError(
+                .invalid, field: field,
+                "is too large: with what was added and carried over it is more than \(NanoUSD(Int64.max)) dollars")
+        }
+    }
 
     /// The budget that a draft names, whatever its limit.
     func existing(

@@ -57,9 +57,11 @@ extension AdminStore {
             select t.name as tenant, a.scope, a.period, nullif(a.resets_at, 'infinity') as resets_at,
               nullif(a.first_at, '-infinity') as first_at, a.key_id is not null as of_key,
               array(select x::bigint from unnest(b.thresholds) x order by x) as thresholds,
-              coalesce(p.lim, a.limit_n) as lim, coalesce(p.settled, 0) as settled, coalesce(p.held, 0) as held
+              coalesce(p.lim, a.limit_n + c.carried) as lim, coalesce(p.settled, 0) as settled,
+              coalesce(p.held, 0) as held
             from tenants t cross join lateral gboost_budgets_at(t.id, now()) a join budgets b on b.id = a.budget_id
             left join budget_periods p on p.id = a.period_id
+            cross join lateral (select \(unescaped: wouldCarry) as carried offset 0) c
             where t.deleted_at is null and a.unit = 'usd' and a.cycle <> 'request' order by 1, 2, 3
             """
         ).rows.map { row in

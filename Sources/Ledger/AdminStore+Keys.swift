@@ -70,12 +70,15 @@ extension AdminStore {
             throw LedgerError(.invalid, field: "expires", "lies in the past")
         }
         if let models = draft.models { try ModelAllowance.check(models) }
+        try AdminText.check(draft.name, field: "name")
+        try AdminText.check(draft.displayPrefix, field: "prefix")
         let (secret, hash) = if let digest = draft.importedSHA256 { try imported(digest) } else { try newSecret() }
         let prefix = draft.displayPrefix ?? KeyHasher.displayPrefix(of: secret)
         return try await changing { transaction in
             let tenant = try await lockedTenant(draft.tenant, transaction)
             var team: Int64?
             if let name = draft.team { team = try await teamID(name, tenant: tenant, transaction) }
+            try await PepperRecord.require(hasher, transaction)
             let rows = try await transaction.query(
                 """
                 insert into api_keys (tenant_id, team_id, name, prefix, hash, expires_at, models)
@@ -107,6 +110,7 @@ extension AdminStore {
     /// The key that a text names, and its tenant: "key:17", the secret itself, the SHA-256 of one that was imported, or
     /// the name that one key in use alone has.
     package func key(named text: String) async throws(LedgerError) -> (info: KeyInfo, tenant: String) {
+        try AdminText.requirePossible(text, field: "key")
         let number = text.hasPrefix("key:") ? Int64(text.dropFirst(4)) : nil
         let hash = hasher.hash(text) ?? hasher.hash(sha256: text)
         return try await reading { transaction in
@@ -132,6 +136,7 @@ extension AdminStore {
         return try await changing { transaction in
             let (before, tenantID) = try await lockedKey(id, transaction)
             guard before.revokedAt == nil else { throw LedgerError(.conflict, field: "key", "key \(id) is revoked") }
+            try await PepperRecord.require(hasher, transaction)
             _ = try await transaction.query(
                 """
                 update api_keys set hash = \(hash), prefix = \(KeyHasher.displayPrefix(of: secret)), rotated_at = now()

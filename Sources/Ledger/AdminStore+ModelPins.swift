@@ -6,7 +6,8 @@ extension AdminStore {
     package func pinModel(
         _ name: String, tenant: String, isPinned: Bool
     ) async throws(LedgerError) -> ModelRecord {
-        try await changing { transaction in
+        try AdminText.requirePossible(name, field: "model")
+        return try await changing { transaction in
             let owner = try await lockedTenant(tenant, transaction)
             let before = try await transaction.query(
                 "select * from models where tenant_id = \(owner.id) and name = \(name) for no key update"

@@ -33,6 +33,8 @@ package struct ModelDraft: Sendable {
 extension AdminStore {
     /// Registers a model's file, with the SHA-256 that it has now.
     package func addModel(_ draft: ModelDraft) async throws(LedgerError) -> ModelRecord {
+        try AdminText.check(draft.name, field: "name")
+        try AdminText.check(draft.file, field: "file", atMost: 4096)
         try Self.check(draft)
         let isRemote = RemoteEndpoint.isMeant(draft.file)
         let path = isRemote ? draft.file : URL(fileURLWithPath: draft.file).standardizedFileURL.path
@@ -68,6 +70,7 @@ extension AdminStore {
 
     /// Forgets a model; its file stays. Refused while a route or another model needs it.
     package func removeModel(_ name: String, tenant: String) async throws(LedgerError) {
+        try AdminText.requirePossible(name, field: "model")
         try await changing { transaction in
             let owner = try await lockedTenant(tenant, transaction)
             let users = try await transaction.query(
@@ -94,7 +97,8 @@ extension AdminStore {
     package func orderModel(
         _ name: String, tenant: String, _ action: ModelOrder.Action
     ) async throws(LedgerError) -> ModelRecord {
-        try await changing { transaction in
+        try AdminText.requirePossible(name, field: "model")
+        return try await changing { transaction in
             let owner = try await lockedTenant(tenant, transaction)
             let before = try await transaction.query(
                 "select * from models where tenant_id = \(owner.id) and name = \(name) for no key update"
@@ -127,6 +131,7 @@ extension AdminStore {
         _ name: String, _ kinds: ModelKind..., field: String, in place: (TenantInfo, PostgresTransaction)
     ) async throws {
         let (tenant, transaction) = place
+        try AdminText.requirePossible(name, field: field)
         let rows = try await transaction.query(
             "select kind from models where tenant_id = \(tenant.id) and name = \(name)"
         ).rows

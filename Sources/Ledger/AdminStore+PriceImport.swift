@@ -33,7 +33,10 @@ extension AdminStore {
         guard Set(prices.map(\.model)).count == prices.count else {
             throw LedgerError(.invalid, field: "file", "has two prices of one model")
         }
-        for price in prices { try LocalRate.check(price) }
+        for price in prices {
+            try LocalRate.check(price)
+            try PriceDraft.check(price.model)
+        }
         return try await changing { transaction in
             // One import at a time: the next one sees what this one added. Then the clock: not that of its start.
             _ = try await transaction.query("select version from catalog_version for update")

@@ -15,6 +15,7 @@ extension AdminStore {
     /// Adds a price version. Earlier versions stay: ledger entries name the one they were charged by.
     package func setPrice(_ draft: PriceDraft) async throws(LedgerError) -> PriceInfo {
         try LocalRate.check(draft.price)
+        try PriceDraft.check(draft.price.model)
         return try await changing { transaction in
             let now = try await transaction.query("select now() as at").rows.first?.get("at", as: Date.self)
             let before = try await inForce(draft.effectiveAt ?? now ?? Date(), transaction)[draft.price.model]?.price
@@ -32,7 +33,8 @@ extension AdminStore {
 
     /// All versions of all prices, or of one model's, newest first.
     package func prices(model: ModelReference? = nil) async throws(LedgerError) -> [PriceInfo] {
-        try await reading { transaction in
+        if let model, !AdminText.isPossible(model.provider) || !AdminText.isPossible(model.model) { return [] }
+        return try await reading { transaction in
             try await transaction.query(
                 """
                 select \(unescaped: PriceInfo.columns) from prices p

@@ -81,6 +81,9 @@ extension AdminStore {
     }
 
     private static func check(_ draft: RouteDraft) throws(LedgerError) {
+        try AdminText.check(draft.name, field: "name")
+        try AdminText.check(draft.llm.provider, field: "llm")
+        try AdminText.check(draft.llm.model, field: "llm")
         if draft.slmColumn == nil, draft.settings.strategy != .direct {
             throw LedgerError(.invalid, field: "slm", "strategy \(draft.settings.strategy.rawValue) needs an SLM")
         }
@@ -122,7 +125,8 @@ extension AdminStore {
 
     /// What a route's router has learned, as JSON; nil: nothing yet.
     package func routerState(of route: String, tenant: String) async throws(LedgerError) -> String? {
-        try await reading { transaction in
+        try AdminText.requirePossible(route, field: "route")
+        return try await reading { transaction in
             let owner = try await self.tenant(tenant, transaction)
             let rows = try await transaction.query(
                 """
@@ -140,6 +144,7 @@ extension AdminStore {
 
     /// Removes a route: its name is unknown to clients from then on.
     package func removeRoute(_ name: String, tenant: String) async throws(LedgerError) {
+        try AdminText.requirePossible(name, field: "route")
         try await changing { transaction in
             let owner = try await lockedTenant(tenant, transaction)
             let rows = try await transaction.query(

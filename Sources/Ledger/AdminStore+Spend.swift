@@ -32,8 +32,8 @@ package enum SpendGrouping: String, Sendable, Codable, CaseIterable {
     fileprivate var sums: String {
         """
         select '\(rawValue)' as by, \(label) as name, sum(g.amount)::bigint as amount,
-          sum(g.unreconciled)::bigint as unreconciled, sum(g.calls)::bigint as calls, sum(g.input)::bigint as input,
-          sum(g.output)::bigint as output
+          sum(g.unreconciled)::bigint as unreconciled, sum(g.calls)::bigint as calls,
+          \(TokenSum.of("g.input")) as input, \(TokenSum.of("g.output")) as output
         from (select p.\(column?.rawValue ?? "day") as k, sum(p.amount) as amount, sum(p.unreconciled) as unreconciled,
             sum(p.calls) as calls, sum(p.input) as input, sum(p.output) as output from parts p group by 1) g
         group by 2

@@ -48,7 +48,8 @@ package struct TeamInfo: Sendable, Codable, Hashable {
 extension AdminStore {
     /// Makes a tenant. Its budgets' periods are cut in its time zone.
     package func createTenant(name: String, timeZone: String = "UTC") async throws(LedgerError) -> TenantInfo {
-        try await changing { transaction in
+        try AdminText.check(name, field: "name")
+        return try await changing { transaction in
             try await requireTimeZone(timeZone, transaction)
             let rows = try await transaction.query(
                 """
@@ -129,7 +130,8 @@ extension AdminStore {
 
     /// Makes a team, which may have keys and a budget.
     package func createTeam(name: String, tenant: String) async throws(LedgerError) -> TeamInfo {
-        try await changing { transaction in
+        try AdminText.check(name, field: "name")
+        return try await changing { transaction in
             let owner = try await lockedTenant(tenant, transaction)
             let rows = try await transaction.query(
                 """
@@ -203,6 +205,7 @@ extension AdminStore {
     /// For what only reads. A deleted tenant is named by its number, "#7", as its name may be another's by now; no name
     /// has a '#'.
     func tenant(_ name: String, _ transaction: PostgresTransaction) async throws -> TenantInfo {
+        try AdminText.requirePossible(name, field: "tenant")
         let rows = try await transaction.query(
             """
             select * from tenants where name = \(name) and deleted_at is null
@@ -218,6 +221,7 @@ extension AdminStore {
     func lockedTenant(
         _ name: String, orDeleted: Bool = false, _ transaction: PostgresTransaction
     ) async throws -> TenantInfo {
+        try AdminText.requirePossible(name, field: "tenant")
         let deleted = orDeleted ? Self.deletedNumber(name) : nil
         let rows = try await transaction.query(
             """
@@ -235,6 +239,7 @@ extension AdminStore {
     }
 
     func teamID(_ name: String, tenant: TenantInfo, _ transaction: PostgresTransaction) async throws -> Int64 {
+        try AdminText.requirePossible(name, field: "team")
         let rows = try await transaction.query(
             "select id from teams where tenant_id = \(tenant.id) and name = \(name)"
         ).rows

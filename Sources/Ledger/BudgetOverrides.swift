@@ -38,6 +38,7 @@ extension AdminStore {
                 insert into budget_overrides (budget_id, from_day, until_day, limit_n)
                 values (\(before.id), \(from)::date, \(until)::date, \(draft.limit.rawValue))
                 """)
+            try await requireRange(of: before, field: "limit-usd", transaction)
             return try await refreshed(before, "budget.override", tenant, transaction)
         }
     }
@@ -57,6 +58,7 @@ extension AdminStore {
             guard !rows.isEmpty else {
                 throw LedgerError(.notFound, field: "override", "this budget has no override \(id)")
             }
+            try await requireRange(of: before, field: "override", transaction)
             return try await refreshed(before, "budget.override.remove", tenant, transaction)
         }
     }

@@ -67,15 +67,26 @@ extension JournalRecord {
 /// JSON as the ledger writes it: one line, stable key order, infinities as text (an action that is not possible has
 /// a utility of minus infinity).
 enum LedgerJSON {
-    static func encode(_ value: some Encodable) throws -> [UInt8] {
+    /// As the journal has it: an instant is a number, seconds since 2001.
+    static func encode(_ value: some Encodable) throws -> [UInt8] { Array(try encoder.encode(value)) }
+
+    private static var encoder: JSONEncoder {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
         encoder.nonConformingFloatEncodingStrategy = .convertToString(
             positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-        return Array(try encoder.encode(value))
+        return encoder
     }
 
-    static func text(_ value: some Encodable) throws -> String { String(decoding: try encode(value), as: UTF8.self) }
+    /// As events have it: an instant is a text in ISO 8601, in UTC, that whoever reads them understands.
+    static func text(_ value: some Encodable) throws -> String {
+        let encoder = Self.encoder
+        encoder.dateEncodingStrategy = .custom { date, encoder in
+            var container = encoder.singleValueContainer()
+            try container.encode(date.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true)))
+        }
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
 
     static func decode<T: Decodable>(_ type: T.Type, from bytes: [UInt8]) throws -> T {
         let decoder = JSONDecoder()

@@ -15,6 +15,8 @@ package struct KeyHasher: Sendable {
     private static let importedPrefix = "sk-"
     /// No key of our own begins like this, so that no two ways of hashing meet.
     private static let importedDomain = "sha256:"
+    /// No key is hashed as this text either.
+    private static let proofText = "pepper of this database"
     /// Has taken in the pepper: what a hash begins with is the same for all.
     private let begun: HMAC<SHA256>
 
@@ -49,6 +51,9 @@ package struct KeyHasher: Sendable {
 
     /// The plain SHA-256 of a key, hexadecimal, for `hash(sha256:)`. To be kept nowhere.
     package static func plainDigest(_ key: String) -> String { SHA256.hash(data: Array(key.utf8)).hexadecimal }
+
+    /// What a database knows the pepper by: see `PepperRecord`.
+    var proof: [UInt8] { keyed(Self.proofText) }
 
     private func keyed(_ text: String) -> [UInt8] { Array(code(text)) }
 

@@ -59,7 +59,13 @@ extension LedgerError {
         case (_, "23503"?):
             self.init(.conflict, "what it refers to is missing, or something still refers to it", underlying: error)
         case (_, "23514"?):
-            self.init(.invalid, Self.field(ofConstraint: error.constraint), "the value is not allowed", error)
+            if let known = error.constraint.flatMap(LedgerConstraint.problem) {
+                self.init(.invalid, field: known.field, known.message)
+            } else {
+                self.init(.invalid, Self.field(ofConstraint: error.constraint), "the value is not allowed", error)
+            }
+        case (_, "22003"?):
+            self.init(.database, "a number or a sum is larger than can be counted", underlying: error)
         case (_, "42P01"?), (_, "42883"?):
             self.init(.migration, "the database's schema is missing or old: run gboost migrate", underlying: error)
         default:

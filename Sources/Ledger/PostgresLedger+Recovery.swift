@@ -15,6 +15,8 @@ extension PostgresLedger {
     private static let recoveryMargin = "1 hour"
     private static let partitionInterval = Duration.seconds(6 * 3600)
     private static let rollInterval = Duration.seconds(600)
+    /// Between two budgets that are counted again: calls that wait for the rows of one go first.
+    private static let countPause = Duration.seconds(1)
     /// Finished holds, and texts that may be large, that are deleted in one commit.
     private static let holdsACommit: Int32 = 20_000
     private static let textsACommit: Int32 = 2_000
@@ -23,7 +25,7 @@ extension PostgresLedger {
     /// Partitions that are dropped one after another, each in a transaction of its own; more wait for the next time.
     private static let dropsAtOnce = 1_000
 
-    /// Heartbeat, journal, recovery, partitions and finished days, until the task is cancelled.
+    /// Heartbeat, journal, recovery, moved budgets, partitions and finished days, until the task is cancelled.
     package func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.repeating(self.configuration.heartbeatInterval) { _ = await self.beat() } }
@@ -38,6 +40,7 @@ extension PostgresLedger {
                     _ = await self.recover()
                 }
             }
+            group.addTask { await self.repeating(self.configuration.sweepInterval) { await self.countMoved() } }
             group.addTask { await self.keepingPartitions() }
             group.addTask { await self.repeating(Self.rollInterval) { await self.rollDays() } }
         }
@@ -168,7 +171,7 @@ extension PostgresLedger {
                   \(Self.recoveryMargin)::interval)
                 """)
         } catch {
-            logger.warning("recovery is put off", metadata: ["reason": "\(error)"])
+            warn("recovery is put off", error)
             return nil
         }
         return summary
@@ -252,7 +255,7 @@ extension PostgresLedger {
 
     private func makePartitions() async {
         do { _ = try await pool.query("select gboost_ensure_partitions()") } catch {
-            logger.warning("partitions are not kept", metadata: ["reason": "\(error)"])
+            warn("partitions are not kept", error)
         }
     }
 
@@ -267,7 +270,7 @@ extension PostgresLedger {
                 names += dropped
             }
         } catch {
-            logger.warning("partitions are not dropped", metadata: ["reason": "\(error)"])
+            warn("partitions are not dropped", error)
         }
         guard !names.isEmpty else { return }
         logger.notice("retention has run out", metadata: ["dropped": "\(names)"])
@@ -284,8 +287,7 @@ extension PostgresLedger {
                 guard try row?.get("gone", as: Int32.self) ?? 0 >= limit else { return }
             } catch {
                 guard error.code == .timeout, limit > 1 else {
-                    logger.warning("what is over is not deleted", metadata: ["what": "\(what)", "reason": "\(error)"])
-                    return
+                    return warn("\(what) that are over are not deleted", error)
                 }
                 limit /= 2
             }
@@ -301,8 +303,27 @@ extension PostgresLedger {
                 guard try row?.get("days", as: Int32.self) ?? 0 > 0 else { return }
             }
         } catch {
-            logger.warning("finished days are not rolled up", metadata: ["reason": "\(error)"])
+            warn("finished days are not rolled up", error)
         }
+    }
+
+    /// Counts budgets again that were cut anew while calls were under way, once all of those have ended: they were
+    /// counted as what they might have cost. One a transaction.
+    func countMoved() async {
+        do {
+            while !Task.isCancelled {
+                let row = try await upkeep.query("select gboost_count_moved() as counted").rows.first
+                guard try row?.get("counted", as: Bool.self) == true else { return }
+                try await Task.sleep(for: Self.countPause)
+            }
+        } catch {
+            warn("budgets that were cut anew are not counted again", error)
+        }
+    }
+
+    /// Nothing has failed where the gateway stops in the middle of it: another one, or the next start, goes on.
+    private func warn(_ message: Logger.Message, _ error: any Error) {
+        if !Task.isCancelled { logger.warning(message, metadata: ["reason": "\(error)"]) }
     }
 
     private func repeating(_ interval: Duration, _ body: () async -> Void) async {

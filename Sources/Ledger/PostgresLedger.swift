@@ -187,19 +187,26 @@ package final class PostgresLedger: SpendLedger {
 
     private func note(_ settlement: Settlement, _ result: PostgresResult) throws(PostgresError) {
         guard let row = result.rows.first else { throw PostgresError(.decoding, "gboost_settle returned no row") }
-        note(settlement, try row.get("verdict"), isAlarm: try row.get("alarm"))
+        note(
+            settlement, try row.get("verdict"), isAlarm: try row.get("alarm"), posted: try row.getOptional("posted"))
     }
 
-    private func note(_ settlement: Settlement, _ verdict: String, isAlarm: Bool) {
+    /// - Parameter posted: nil: the whole charge.
+    private func note(_ settlement: Settlement, _ verdict: String, isAlarm: Bool, posted: Int64? = nil) {
         Failpoint.afterSettleCommit.hit()
         tally.withLock { tally in
             if verdict == "settled" || verdict == "adjusted" { tally.settled += 1 }
             if isAlarm { tally.alarms += 1 }
         }
         if isAlarm {
+            let posted = posted.map { NanoUSD($0) } ?? settlement.amount
             logger.critical(
-                "the provider charged more than was held; posted in full",
-                metadata: ["hold": "\(settlement.id)", "charge": "\(settlement.amount)"])
+                posted < settlement.amount
+                    ? "the provider charged more than a budget can count; posted is what it still can"
+                    : "the provider charged more than was held; posted in full",
+                metadata: [
+                    "hold": "\(settlement.id)", "charge": "\(settlement.amount)", "posted": "\(posted)",
+                ])
         }
         if verdict == "unknown" || verdict == "voided" {
             logger.critical(

@@ -31,6 +31,19 @@ package struct PriceDraft: Sendable {
         self.effectiveAt = effectiveAt
     }
 
+    /// A price is of one model: a name with a `*` would be shown as a model and price nothing. Only the rate of every
+    /// local model without one of its own is called so.
+    static func check(_ model: ModelReference) throws(LedgerError) {
+        try AdminText.check(model.provider, field: "model")
+        try AdminText.check(model.model, field: "model")
+        let isLocalRate = model.provider == LocalRate.provider && model.model == LocalRate.anyModel
+        guard isLocalRate || !model.description.utf8.contains(UInt8(ascii: "*")) else {
+            throw LedgerError(
+                .invalid, field: "model",
+                "\(model) is no model: a price is of one, only \(LocalRate.provider)/\(LocalRate.anyModel) of several")
+        }
+    }
+
     private static func rate(_ field: String, _ text: String) throws(LedgerError) -> Int64 {
         guard let rate = TokenRate.picoPerToken(usdPerMillion: text) else {
             throw LedgerError(

@@ -1,9 +1,9 @@
 /// What can be told of. The names are public: destinations choose by them, receivers tell events apart by them.
 package enum EventKind: String, Hashable, Sendable, Codable, CaseIterable {
-    /// A budget has reached a percentage of its limit; once a period.
+    /// A budget has reached a percentage of its limit; once a period and limit.
     case budgetThreshold = "budget.threshold"
-    /// A paid call was refused: a budget is used up (once a budget and period), a rate limit is (once a limit and day),
-    /// or there is no price or no budget for it (once a tenant and day).
+    /// A paid call was refused: a budget is used up (once a budget, period and limit), a rate limit is (once a limit
+    /// and day), or there is no price or no budget for it (once a tenant and day).
     case escalationRefused = "escalation.refused"
     /// A dead gateway's call was posted in full, its charge unknown; the first of a tenant's in a minute.
     case holdsUnreconciled = "holds.unreconciled"

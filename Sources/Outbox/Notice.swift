@@ -7,10 +7,22 @@ package struct Notice: Hashable, Sendable {
     package enum Repetition: Hashable, Sendable {
         /// Once under this name.
         case once(String)
+        /// Once under this name and the limit of a budget's period, which is looked up when it is told. Whoever notices
+        /// it knows the cap in force: where more is used than the limit, that moves with every call that ends.
+        case onceALimit(String, period: Int64?, cap: Int64)
         /// When it begins, under this name.
         case begins(String)
         /// When it is over, if it was told that it began.
         case ends(String)
+
+        /// What is told once is known by this to whoever notices it; nil: it is not told once.
+        package var onceName: String? {
+            switch self {
+            case .once(let name): name
+            case .onceALimit(let name, _, let cap): "\(name):\(cap)"
+            case .begins, .ends: nil
+            }
+        }
     }
     package var kind: EventKind
     package var tenantID: Int64?
@@ -25,10 +37,13 @@ package struct Notice: Hashable, Sendable {
         self.data = JSONText.object(data).text
     }
 
-    /// A budget has no room for a paid call: told once a budget and period, however many calls it refuses.
+    /// A budget has no room for a paid call: told once a budget, period and limit, however many calls it refuses.
     package static func refused(by state: BudgetState, model: ModelReference, tenantID: Int64) -> Notice {
         Notice(
-            .escalationRefused, tenantID: tenantID, .once("refused:\(tenantID):\(state.scope):\(state.period)"),
+            .escalationRefused, tenantID: tenantID,
+            .onceALimit(
+                "refused:\(tenantID):\(state.scope):\(state.period)", period: state.periodID,
+                cap: state.limit.rawValue),
             [
                 ("reason", .string("budget")), ("scope", .string(state.scope)), ("period", .string(state.period)),
                 ("limit", .integer(state.limit.rawValue)), ("settled", .integer(state.settled.rawValue)),

@@ -59,6 +59,25 @@ struct NoteTests {
         #expect(try note.verified(by: [old.verifier, new.verifier]).count == 2)
     }
 
+    @Test("checkpoints that no known key has signed are told apart by what they say of themselves")
+    func named() throws {
+        let (old, new) = (try Self.signer("gw/2026", 1), try Self.signer("gw/2027", 2))
+        var shelf = CheckpointShelf(keys: [new.verifier])
+        func note(_ size: Int64) throws -> String {
+            let checkpoint = Checkpoint(origin: "gw/escalations/7", size: size, root: .empty)
+            return try SignedNote(signing: checkpoint.text, by: [old]).published
+        }
+        for size in [3, 12] as [Int64] { shelf.add(try note(size), expected: AuditLog(.escalations, tenant: 7)) }
+        shelf.add(try note(12))
+        shelf.add("nothing")
+        let rest = "is signed by no key that is known"
+        #expect(
+            shelf.findings.map(\.message) == [
+                "a checkpoint at 3 \(rest)", "a checkpoint at 12 \(rest)",
+                "a checkpoint of escalations/7 at 12 \(rest)", "a checkpoint is not a signed note",
+            ])
+    }
+
     @Test("a checkpoint's text is read back, and a file of several notes falls apart into them")
     func checkpoints() throws {
         let log = AuditLog(.escalations, tenant: 7)

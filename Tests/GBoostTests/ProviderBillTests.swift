@@ -160,6 +160,79 @@ struct ProviderBillTests {
         #expect(error?.status == .usage && error?.message.hasPrefix("has_more: ") == true)
     }
 
+    @Test("a bill in another currency is none of dollars, whatever its amounts")
+    func currency() throws {
+        func openAI(_ currency: String) throws -> ProviderBill {
+            try Self.read(
+                """
+                {"data":[{"start_time":0,"end_time":86400,"results":[
+                {"amount":{"value":1,"currency":"usd"}},{"amount":{"value":0.5,"currency":"\(currency)"}}]}]}
+                """)
+        }
+        func anthropic(_ currency: String) throws -> ProviderBill {
+            try Self.read(
+                """
+                {"data":[{"starting_at":"2026-08-01T00:00:00Z","ending_at":"2026-08-02T00:00:00Z","results":[
+                {"currency":"\(currency)","amount":"50","model":"m"}]}]}
+                """)
+        }
+        for dollars in ["usd", "USD", "Usd"] {
+            #expect(try openAI(dollars).buckets.map(\.nanoUSD) == [1_500_000_000])
+            #expect(try anthropic(dollars).buckets.map(\.nanoUSD) == [500_000_000])
+        }
+        for read in [openAI, anthropic] {
+            let error = #expect(throws: CommandFailure.self) { try read("eur") }
+            #expect(error?.status == .usage)
+            #expect(error?.message == "currency: the bill is in EUR, the ledger in USD")
+        }
+    }
+
+    @Test(
+        "a bill whose sums 64 bits do not hold is refused",
+        arguments: [
+            """
+            {"data":[{"start_time":0,"end_time":86400,"results":[
+            {"input_tokens":9223372036854775807,"output_tokens":5,"model":"m"},
+            {"input_tokens":1,"output_tokens":5,"model":"m"}]}]}
+            """,
+            // Of two models, which an alias may join.
+            """
+            {"data":[{"start_time":0,"end_time":86400,"results":[
+            {"amount":{"value":9000000000,"currency":"usd"},"model":"m"},
+            {"amount":{"value":-9000000000,"currency":"usd"},"model":"n"}]}]}
+            """,
+            """
+            {"data":[{"starting_at":"2026-11-01T00:00:00Z","ending_at":"2026-12-01T00:00:00Z","results":[
+            {"uncached_input_tokens":9223372036854775807,"cache_read_input_tokens":1,"model":"m"}]}]}
+            """,
+            """
+            {"data":[{"starting_at":"2026-11-01T00:00:00Z","ending_at":"2026-12-01T00:00:00Z","results":[
+            {"uncached_input_tokens":1,"cache_creation":{"ephemeral_5m_input_tokens":9223372036854775807}}]}]}
+            """,
+            """
+            {"request_id":"r","call":1,"model":"m","input_tokens":1,"output_tokens":1,"nano_usd":9223372036854775807}
+            {"request_id":"s","call":2,"model":"m","input_tokens":1,"output_tokens":1,"nano_usd":1}
+            """,
+            """
+            {"request_id":"r","call":1,"model":"m","input_tokens":9223372036854775807,"output_tokens":1,"nano_usd":1}
+            """,
+        ])
+    func huge(text: String) {
+        let error = #expect(throws: CommandFailure.self) { try Self.read(text) }
+        #expect(error?.status == .failed && error?.message == "the bill's sums do not fit", "\(error?.message ?? "")")
+    }
+
+    @Test("a line of a simulated bill that is torn is named by its number; a span that no year has is none")
+    func torn() {
+        let line = #"{"request_id":"r","call":1,"model":"m","input_tokens":1,"output_tokens":1,"nano_usd":1}"#
+        let error = #expect(throws: CommandFailure.self) { try Self.read("\(line)\n\n\(line.dropLast(9))") }
+        #expect(error?.message == "line 3 is torn, or is no call of a simulated bill")
+        let far = #expect(throws: CommandFailure.self) {
+            try Self.read("{\"data\":[{\"start_time\":1e300,\"end_time\":1e300,\"results\":[]}]}")
+        }
+        #expect(far?.status == .failed && far?.message.hasPrefix("a span of the bill") == true)
+    }
+
     @Test("of a bill of sums the whole spans between two instants are taken; one that is cut, or none, is an error")
     func spans() throws {
         let bill = try Self.read(

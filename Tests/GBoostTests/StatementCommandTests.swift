@@ -26,6 +26,11 @@ struct StatementCommandTests {
             #expect(await shell.run("statement list --tenant acme").status == .done)
             let wrong = await shell.run("statement enter credit --tenant acme --amount-usd x --reason y")
             #expect(wrong.status == .usage && wrong.errors.contains("--amount-usd"))
+            let less = await shell.run(
+                "statement enter adjustment --tenant acme --amount-usd -5 --reason less --month 2098-01 --json")
+            #expect(less.status == .done && less.json("nano_usd") == "-5000000000", "\(less.errors)")
+            let blank = await shell.run("statement enter credit --tenant acme --amount-usd 1 --reason \n")
+            #expect(blank.status != .done && blank.errors.contains("reason"), "\(blank.errors)")
             let early = await shell.run("statement close --tenant acme --month 2099-01")
             #expect(early.status == .failed && early.errors.contains("not over yet"))
             // Once it is deleted, all of it is found by its number.
@@ -64,6 +69,25 @@ struct StatementCommandTests {
         #expect(csv.contains("balance,slm chargeback,1234567.000000005,1234567000000005"))
         let text = StatementCommand.text(statement)
         #expect(text.contains("slm chargeback") && text.contains("LOCAL MODELS BY MODEL") && text.contains("2050"))
+    }
+
+    @Test("months that are open before an open month are a row of its balance, in every format")
+    func openBefore() throws {
+        let statement = try Statement(
+            json: """
+                {"tenant":"t","month":"2028-05","time_zone":"UTC","from":"2028-05-01T00:00:00Z",
+                "until":"2028-06-01T00:00:00Z","open_before":{"first":"2028-03","last":"2028-04"},
+                "opening_nano_usd":7,"spend_nano_usd":0,"unreconciled_nano_usd":0,"corrections":[],"entries":[],
+                "closing_nano_usd":7,"breakdown":{}}
+                """)
+        let page = StatementPage.html(statement)
+        #expect(page.contains("2028-03 to 2028-04") && page.contains("not closed, not included"))
+        #expect(page.contains("closing of the last closed month") && !page.contains("closing of the month before"))
+        let csv = StatementCommand.csv(statement)
+        #expect(csv.contains("balance,2028-03 to 2028-04,0.000000000,0,,\"not closed, not included\""))
+        let text = StatementCommand.text(statement)
+        #expect(text.contains("2028-03 to 2028-04") && text.contains("not closed, not included"))
+        #expect(try StatementCommand.render(statement, .json).contains("open_before"))
     }
 
     @Test("a mark that joins a character does not hide it from being escaped")

@@ -41,6 +41,31 @@ struct AdminTests {
         }
     }
 
+    @Test("a value that the database refuses is answered with what is allowed, whichever check it was")
+    func allowed() async throws {
+        try await LedgerFixture.with { f in
+            for error in [
+                await failure({ _ = try await f.admin.createTenant(name: "a b") }),
+                await failure({ _ = try await f.admin.createTeam(name: "T T", tenant: "acme") }),
+            ] {
+                #expect(error?.code == .invalid && error?.field == "name")
+                #expect(error?.message.contains("1 to 63 letters, digits and . _ -") == true)
+                #expect(error.map { "\($0)".contains("SQLSTATE") } == false)
+            }
+            let names = try await f.pool.query(
+                """
+                select conname::text as name from pg_constraint where contype = 'c' and conrelid = any (array['tenants',
+                  'teams', 'routes', 'prices', 'price_tiers', 'budget_overrides', 'retention', 'statement_entries',
+                  'destinations']::regclass[])
+                """
+            ).rows.map { try $0.get("name", as: String.self) }
+            #expect(names.count > 25)
+            #expect(names.filter { LedgerConstraint.problem($0) == nil } == [])
+            let rate = try #require(LedgerConstraint.problem("price_tiers_cached_input_pico_check"))
+            #expect(rate.field == "cached-input" && rate.message == "is negative")
+        }
+    }
+
     /// A head may belong to an adapter; on its own states only beside the route whose SLM that is.
     private func heads(_ f: LedgerFixture, file: String) async throws {
         for name in ["fine", "finer"] {
@@ -122,6 +147,20 @@ struct AdminTests {
     func settings(json: String, field: String) {
         let error = #expect(throws: LedgerError.self) { try RouteSettings(json: json) }
         #expect(error?.field == field)
+    }
+
+    @Test("events have instants as text in UTC; what the journal has is read back by what wrote it")
+    func instants() async throws {
+        try await LedgerFixture.with { f in
+            let made = try await f.admin.createTenant(name: "later")
+            let event = try #require(try await f.admin.events(tenant: "later").first)
+            let after = try #require(event.after)
+            let text = /"createdAt": "([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z)"/
+            let written = String(try #require(try text.firstMatch(in: after), "\(after)").output.1)
+            let read = try Date(written, strategy: Date.ISO8601FormatStyle(includingFractionalSeconds: true))
+            #expect(abs(read.timeIntervalSince(made.createdAt)) < 0.002)
+            #expect(try LedgerJSON.decode([Date].self, from: LedgerJSON.encode([made.createdAt])) == [made.createdAt])
+        }
     }
 
     @Test("row 18: no secret, nor its hash, stands in lists, events or descriptions")

@@ -48,7 +48,7 @@ struct AlertTests {
         }
     }
 
-    @Test("a limit lowered across a threshold tells of it at once; raised above and spent up to again, it does not")
+    @Test("a limit lowered across a threshold tells of it at once; one that is raised when it is spent up to again")
     func changes() async throws {
         try await LedgerFixture.with { f in
             try await set(f, 1000, alertAt: [50, 80])
@@ -59,15 +59,47 @@ struct AlertTests {
             #expect(try await alerts(f) == [50])
             try await set(f, 2000)
             try await spend(f, ledger, 600)
-            #expect(try await alerts(f) == [50])
+            #expect(try await alerts(f) == [50, 50])
             try await set(f, 1100)
-            #expect(try await alerts(f) == [50, 80])
+            #expect(try await alerts(f) == [50, 50, 80])
             // A threshold added later: told when it is above all those told already.
             try await set(f, 1100, alertAt: [50, 80, 90])
-            #expect(try await alerts(f) == [50, 80, 90])
+            #expect(try await alerts(f) == [50, 50, 80, 90])
+            try await set(f, 1100, alertAt: [40, 50, 80, 90])
+            #expect(try await alerts(f) == [50, 50, 80, 90])
+            // Half of 2100 is reached already; of 1010, what is left of it with the top-up, all of them.
             _ = try await f.admin.topUpBudget(BudgetDraft(tenant: "acme", limit: NanoUSD(1000)))
+            #expect(try await alerts(f) == [50, 50, 80, 90])
             try await set(f, 10)
-            #expect(try await alerts(f) == [50, 80, 90])
+            #expect(try await alerts(f) == [50, 50, 80, 90, 80, 90])
+            // Raised, and lowered to what it was: nothing twice at one limit.
+            try await set(f, 1100)
+            try await set(f, 10)
+            #expect(try await alerts(f) == [50, 50, 80, 90, 80, 90])
+            #expect(try await f.violations() == 0)
+        }
+    }
+
+    @Test("a budget that is raised in mid-period tells of what is above its spend, once, by three gateways together")
+    func raised() async throws {
+        try await LedgerFixture.with(poolSize: 12) { f in
+            try await set(f, 1000, alertAt: [50, 80, 100])
+            try await spend(f, f.ledger(), 1000)
+            #expect(try await alerts(f) == [50, 80, 100])
+            try await set(f, 2000)
+            #expect(try await alerts(f) == [50, 80, 100])
+            var ledgers: [PostgresLedger] = []
+            for _ in 0..<3 { ledgers.append(try await f.ledger()) }
+            let all = ledgers
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for index in 0..<100 {
+                    group.addTask { try await spend(f, all[index % all.count], 10) }
+                }
+                try await group.waitForAll()
+            }
+            #expect(try await alerts(f) == [50, 80, 100, 80, 100])
+            let limits = "select count(*) from outbox where payload->>'percent' = '100' and payload->>'limit' = '2000'"
+            #expect(try await f.number(limits) == 1)
             #expect(try await f.violations() == 0)
         }
     }

@@ -154,6 +154,24 @@ struct AuditGapTests {
         }
     }
 
+    @Test("a file of public keys that has none is wrong usage to the verifier in Python: it would look at no signature")
+    func noKey() throws {
+        let directory = URL(filePath: temporaryDirectory())
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let empty = directory.appending(path: "keys")
+        try Data().write(to: empty)
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        let script = URL(filePath: LedgerFixture.migrations).deletingLastPathComponent()
+            .appending(path: "ops/audit-verify").path()
+        process.arguments = ["python3", script, empty.path(), "--public-key", empty.path()]
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 2)
+    }
+
     @Test("both verifiers find the same in an export that is none")
     func exports() async throws {
         try await AuditFixture.with { f in
@@ -172,12 +190,17 @@ struct AuditGapTests {
                 return changed
             }
             let none = [" - malformed"]
+            let returned = lines.map { $0 + "\r" }
+            let logs = ["events/0"] + [f.tenants.0, f.tenants.1].map { "escalations/\($0)" }
+            let absent = logs.map { "\($0) 1 truncated" }.sorted()
             let cases: [([String], [String])] = [
                 (lines, []), (numbered(#""seq":"2","seq":"2","#), none + ["\(log) 2 missing"]),
                 (numbered(#""seq":"two","#), ["\(log) 2 changed"]), (numbered(""), ["\(log) 2 changed"]),
                 (with(expired, at: 2), []), (with(expired, at: 3), none), (with(expired, at: second), none),
                 (with(lines[2], at: second), none), (with(lines[1], at: 0), none),
                 (with(lines[1], at: lines.count), none), (with("{}", at: second), none),
+                // Copied as a text of another system: no line is one, so no log is there.
+                (returned, none + absent),
             ]
             for (number, (lines, expected)) in cases.enumerated() {
                 let export = Array((lines.joined(separator: "\n") + "\n").utf8)

@@ -1,5 +1,6 @@
 import Audit
 import Foundation
+import GatewayCore
 import Testing
 
 @testable import Ledger
@@ -49,6 +50,16 @@ struct AuditTamperingTests {
             name: "the ledger's entry is removed",
             sql: "delete from ledger_entries where id = (select entry_id from escalations where \(isT) and seq = 2)",
             database: "2 changed"),
+        Case(
+            name: "the ledger's entry is moved to another month's bill",
+            sql: "update ledger_entries set at = at - interval '40 days' where id = (select entry_id from escalations "
+                + "where \(isT) and seq = 8)",
+            database: "8 changed"),
+        Case(
+            name: "a row is inserted with a number below all others",
+            sql: "insert into escalations select (jsonb_populate_record(e, jsonb_build_object('seq', -5))).* "
+                + "from escalations e where \(isT) and seq = 4",
+            database: "-5 inserted", export: "1 inserted"),
         Case(
             name: "a number inside the actions is changed",
             sql: "update escalations set actions = jsonb_set(actions, '{0,gain}', '0.26') where \(isT) and seq = 12",
@@ -174,6 +185,57 @@ struct AuditTamperingTests {
             let export = try await f.export()
             #expect(f.verifyExport(export).summary == database.summary)
             #expect(try await f.python(export) == database.summary)
+        }
+    }
+
+    @Test("what is entered into statements, and a closed month, are what their events say")
+    func statements() async throws {
+        try await AuditFixture.with { f in
+            let (admin, owner) = (f.ledger.admin, f.tenants.1)
+            let known = try #require(try await f.ledger.number("select count(*) from events"))
+            _ = try await admin.enter(.credit, NanoUSD(100), tenant: "other", reason: "an outage", month: "2026-03")
+            _ = try await admin.enter(.adjustment, NanoUSD(7), tenant: "other", reason: "more", month: "2026-04")
+            _ = try await admin.closeStatement(tenant: "other", month: "2026-03")
+            #expect(try await f.verify().summary.isEmpty)
+            _ = try await f.store.seal()
+            #expect(try await f.verify().summary.isEmpty)
+            // What is done, how it is undone, and what is found.
+            let document = "encode(sha256(convert_to(DOCUMENT, 'UTF8')), 'hex')"
+            let set = "update statements set document = DOCUMENT, sha256 = \(document)"
+            let cases: [(String, String, String)] = [
+                (
+                    "update statement_entries set amount = -1 where kind = 'credit'",
+                    "update statement_entries set amount = -100 where kind = 'credit'", "\(known + 1) changed"
+                ),
+                (
+                    "update statement_entries set month = '2026-05' where kind = 'adjustment'",
+                    "update statement_entries set month = '2026-04' where kind = 'adjustment'", "\(known + 2) changed"
+                ),
+                (
+                    "insert into statement_entries (tenant_id, month, kind, amount, author, reason) "
+                        + "values (\(owner), '2026-05', 'credit', -5, 'me', 'behind its back')",
+                    "delete from statement_entries where author = 'me'", "- inserted"
+                ),
+                (
+                    "update statements set spend = spend + 1, entered = entered - 1",
+                    "update statements set spend = spend - 1, entered = entered + 1", "\(known + 3) changed"
+                ),
+                (
+                    set.replacing("DOCUMENT", with: "document || ' '"),
+                    set.replacing("DOCUMENT", with: "rtrim(document)"), "\(known + 3) changed"
+                ),
+                (
+                    "insert into statement_corrections values (\(owner), '2026-03', '2026-03', 5)",
+                    "delete from statement_corrections", "\(known + 3) changed"
+                ),
+                ("delete from statement_entries where kind = 'adjustment'", "select 1", "\(known + 2) missing"),
+            ]
+            for (done, undone, expected) in cases {
+                try await f.tamper(done)
+                #expect(try await f.verify().summary == ["events/0 \(expected)"], "\(done)")
+                try await f.tamper(undone)
+            }
+            #expect(try await f.verify().summary.count == 1)
         }
     }
 

@@ -1,6 +1,7 @@
 import Foundation
 import GatewayCore
 import Ledger
+import Postgres
 import Testing
 
 @Suite("Budgets that change")
@@ -207,6 +208,59 @@ struct BudgetChangeTests {
             #expect(try await f.number("select count(*) from budget_periods where id % 100000000 = 20310310") == 3)
             #expect(try await f.admin.setTenantTimeZone("Asia/Tokyo", tenant: "acme").timeZone == "Asia/Tokyo")
             await #expect(throws: LedgerError.self) { try await f.admin.setTenantTimeZone("Mars", tenant: "acme") }
+            #expect(try await f.violations() == 0)
+        }
+    }
+
+    @Test("a call that was under way when its tenant moved counts as what it cost, once it has ended")
+    func movedUnderWay() async throws {
+        try await LedgerFixture.with(limit: nil) { f in
+            _ = try await f.admin.setBudget(BudgetDraft(tenant: "acme", window: .day, limit: NanoUSD(100)))
+            let clock = SettableClock(Self.day("2031-03-10", "23:30"))
+            let ledger = try await f.ledger(now: { clock.now })
+            let calls = [f.reservation(60), f.reservation(10)]
+            for call in calls { #expect(try await ledger.reserve(call).isGranted) }
+            try await f.run("select gboost_move_tenant(\(f.tenant.id), 'Europe/Berlin', '2031-03-10T23:30:00Z')")
+            #expect(try await room(f, ledger) == 30)
+            let count = "select gboost_count_moved('2031-03-10T23:31:00Z')::int"
+            #expect(try await f.number(count) == 0)
+            // Not as each of them ends, but once, when all have: it takes the rows that calls need.
+            await ledger.settle(.of(calls[0].id, 5))
+            #expect(try await f.number(count) == 0)
+            #expect(try await room(f, ledger) == 30)
+            await ledger.settle(.of(calls[1].id, 10))
+            // One at a time, of all gateways.
+            try await f.pool.transaction { transaction in
+                _ = try await transaction.query("select pg_advisory_xact_lock(7161021, 10)")
+                #expect(try await f.number(count) == 0)
+            }
+            #expect(try await f.number(count) == 1)
+            #expect(try await f.number(count) == 0)
+            #expect(try await room(f, ledger) == 85)
+            #expect(try await f.number("select count(*) from budget_periods where elsewhere_open is not null") == 0)
+            #expect(try await f.violations() == 0)
+        }
+    }
+
+    @Test("a budget that is cut anew twice while a call is under way: the period in between is counted no more")
+    func movedTwice() async throws {
+        try await LedgerFixture.with(limit: nil) { f in
+            _ = try await f.admin.setBudget(BudgetDraft(tenant: "acme", window: .day, limit: NanoUSD(100)))
+            let clock = SettableClock(Self.day("2031-03-10", "23:30"))
+            let ledger = try await f.ledger(now: { clock.now })
+            let call = f.reservation(60)
+            #expect(try await ledger.reserve(call).isGranted)
+            for zone in ["Europe/Berlin", "Pacific/Honolulu"] {
+                try await f.run("select gboost_move_tenant(\(f.tenant.id), '\(zone)', '2031-03-10T23:30:00Z')")
+            }
+            // In Honolulu it is the tenth still: the call's own period counts it, and no other does.
+            #expect(try await room(f, ledger) == 40)
+            await ledger.settle(.of(call.id, 5))
+            let count = "select gboost_count_moved('2031-03-10T23:31:00Z')::int"
+            #expect(try await f.number(count) == 1)
+            #expect(try await f.number(count) == 0)
+            #expect(try await room(f, ledger) == 95)
+            #expect(try await f.number("select count(*) from budget_periods where elsewhere_open is not null") == 0)
             #expect(try await f.violations() == 0)
         }
     }

@@ -77,6 +77,24 @@ struct BudgetTests {
         }
     }
 
+    @Test("after an overrun the limit is still the one that was set, and beside it stands how far it is exceeded")
+    func overrun() async throws {
+        try await LedgerFixture.with(limit: 1000) { f in
+            let ledger = try await f.ledger()
+            let call = f.reservation(600)
+            #expect(try await ledger.reserve(call).isGranted)
+            await ledger.settle(.of(call.id, 1100))
+            let over = try #require(try await f.admin.budgets(tenant: "acme").first)
+            #expect(over.limit == NanoUSD(1000) && over.periodLimit == NanoUSD(1000))
+            #expect(over.overBy == NanoUSD(100) && over.state.limit == NanoUSD(1100))
+            let lowered = try await f.admin.setBudget(BudgetDraft(tenant: "acme", limit: NanoUSD(500)))
+            #expect(lowered.periodLimit == NanoUSD(500) && lowered.overBy == NanoUSD(600))
+            let topped = try await f.admin.topUpBudget(BudgetDraft(tenant: "acme", limit: NanoUSD(700)))
+            #expect(topped.periodLimit == NanoUSD(1200) && topped.overBy == .zero)
+            #expect(topped.state.limit == NanoUSD(1200))
+        }
+    }
+
     @Test("a budget of a model pattern or a tag counts only the calls that match")
     func matching() async throws {
         try await LedgerFixture.with(limit: 1000) { f in

@@ -43,6 +43,19 @@ struct GaugeTests {
         }
     }
 
+    @Test("a budget's limit has what is carried over before the period's first call")
+    func carried() async throws {
+        try await LedgerFixture.with(limit: nil) { f in
+            _ = try await f.admin.setBudget(
+                BudgetDraft(tenant: "acme", limit: NanoUSD(100), rollover: .upTo(NanoUSD(60))))
+            try await f.run("update budgets set created_at = date_trunc('month', now()) - interval '10 days'")
+            #expect(try await f.admin.gauges().budgets.map(\.state.limit) == [NanoUSD(160)])
+            #expect(try await f.number("select count(*) from budget_periods") == 0)
+            #expect(try await f.ledger().reserve(f.reservation(1)).isGranted)
+            #expect(try await f.admin.gauges().budgets.map(\.state.limit) == [NanoUSD(160)])
+        }
+    }
+
     @Test("Budgets come with their period, their thresholds, and whether they are of a key")
     func budgets() async throws {
         try await LedgerFixture.with { f in

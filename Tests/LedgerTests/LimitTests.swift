@@ -34,7 +34,8 @@ struct LimitTests {
             for _ in 0..<2 { #expect(try await ledger.reserve(call(f)).isGranted) }
             let name = scope == "key" ? "key:\(f.key.info.id)" : scope
             let expected = LimitState(
-                unit: .requests, scope: name, limit: 3, used: 3, resetsAt: moment("2031-03-10T12:01:00Z"))
+                unit: .requests, scope: name, limit: 3, used: 3, resetsAt: moment("2031-03-10T12:01:00Z"),
+                needed: 1)
             #expect(limit(try await ledger.reserve(call(f))) == expected)
             clock.now = moment("2031-03-10T12:01:00Z")
             #expect(try await ledger.reserve(call(f)).isGranted)
@@ -60,7 +61,8 @@ struct LimitTests {
             await ledger.settle(.of(calls[1].id, .estimated, 0))
             #expect(limit(try await ledger.reserve(call(f, tokens: 1)))?.used == 1000)
             clock.now = moment("2031-03-10T12:01:20Z")
-            #expect(limit(try await ledger.reserve(call(f, tokens: 1001)))?.used == 0)
+            let never = limit(try await ledger.reserve(call(f, tokens: 1001)))
+            #expect(never?.used == 0 && never?.needed == 1001)
             #expect(try await ledger.reserve(call(f, tokens: 1000)).isGranted)
             #expect(try await f.violations() == 0)
         }
@@ -75,7 +77,9 @@ struct LimitTests {
                 let calls = [call(f), call(f)]
                 for call in calls { #expect(try await ledger.reserve(call).isGranted) }
                 let state = limit(try await ledger.reserve(call(f)))
-                #expect(state == LimitState(unit: .parallel, scope: "tenant:acme", limit: 2, used: 2, resetsAt: nil))
+                let full = LimitState(
+                    unit: .parallel, scope: "tenant:acme", limit: 2, used: 2, resetsAt: nil, needed: 1)
+                #expect(state == full)
                 for call in calls { await ledger.settle(.of(call.id, outcome, 5)) }
             }
             #expect(try await f.admin.limits(tenant: "acme").first?.used == 0)

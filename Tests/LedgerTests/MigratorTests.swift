@@ -88,6 +88,45 @@ struct MigratorTests {
         }
     }
 
+    @Test("0033: periods that were raised before it alert by their limit; nothing is told by it, nor twice at a limit")
+    func raisedBefore() async throws {
+        try await with { pool in
+            let all = try Migration.load(directory: LedgerFixture.migrations)
+            try await Migrator(pool: pool, migrations: Array(all.prefix(31))).migrate()
+            func run(_ sql: String) async throws { _ = try await pool.query(PostgresStatement(trusted: sql)) }
+            func texts(_ sql: String) async throws -> [String] {
+                try await pool.query(PostgresStatement(trusted: sql)).rows.map { try $0.get("t", as: String.self) }
+            }
+            try await run("insert into tenants (name) values ('acme')")
+            for cycle in ["month", "week", "total"] {
+                try await run(
+                    """
+                    insert into budgets (tenant_id, cycle, limit_n, thresholds)
+                    select id, '\(cycle)', 1000, '{50,80,95}' from tenants
+                    """)
+            }
+            try await run("select gboost_open_periods(id, now()) from tenants")
+            try await run("update budget_periods set settled = 960")
+            try await run("select gboost_alert(id) from budget_periods")
+            // The first is raised, of the second less was charged after all, the third stays as it is.
+            try await run("select gboost_set_limit(1, 1800)")
+            try await run("update budget_periods set settled = 700 where id / 100000000 = 2")
+            let told = "select payload->>'percent' as t from outbox order by id"
+            let before = try await texts(told)
+            #expect(before.count == 9)
+            try await Migrator(pool: pool, migrations: all).migrate()
+            let periods = """
+                select concat_ws(' ', alerted, coalesce(alert_at, 0)) as t from budget_periods order by id / 100000000
+                """
+            #expect(try await texts(periods) == ["50 1440", "50 800", "95 0"])
+            #expect(try await texts(told) == before)
+            try await run("update budget_periods set settled = target - 1, lim = greatest(lim, target)")
+            try await run("select gboost_alert(id) from budget_periods order by id")
+            #expect(try await texts(told) == before + ["80", "95"])
+            #expect(try await texts(periods) == ["95 0", "95 0", "95 0"])
+        }
+    }
+
     @Test(
         "files must be numbered from 1 without gaps",
         arguments: [

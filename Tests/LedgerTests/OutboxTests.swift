@@ -269,7 +269,7 @@ struct OutboxTests {
         }
     }
 
-    @Test("a budget that refuses a thousand calls is told of once a period, by all gateways together")
+    @Test("a budget that refuses a thousand calls is told of once a period and limit, by all gateways together")
     func refusals() async throws {
         try await LedgerFixture.with { f in
             try await hook(f)
@@ -279,8 +279,8 @@ struct OutboxTests {
                 var state = BudgetState(
                     scope: "tenant:acme", period: "month:2031-03", limit: NanoUSD(10), settled: NanoUSD(10),
                     held: NanoUSD(0), resetsAt: nil)
-                for period in ["month:2031-03", "month:2031-04"] {
-                    state.period = period
+                for (period, limit) in [("month:2031-03", 10), ("month:2031-03", 20), ("month:2031-04", 20)] {
+                    (state.period, state.limit) = (period, NanoUSD(Int64(limit)))
                     for writer in writers {
                         for _ in 0..<100 {
                             writer.tell(.refused(by: state, model: LedgerFixture.model, tenantID: f.tenant.id))
@@ -288,13 +288,53 @@ struct OutboxTests {
                     }
                 }
                 for _ in 0..<500 {
-                    if (try? await f.number("select count(*) from outbox_marks")) == 2 { break }
+                    if (try? await f.number("select count(*) from outbox_marks")) == 3 { break }
                     try? await Task.sleep(for: .milliseconds(10))
                 }
                 group.cancelAll()
             }
-            #expect(try await f.number("select count(*) from outbox where kind = 'escalation.refused'") == 2)
-            #expect(try await f.number("select count(*) from deliveries") == 2)
+            #expect(try await f.number("select count(*) from outbox where kind = 'escalation.refused'") == 3)
+            #expect(try await f.number("select count(*) from deliveries") == 3)
+        }
+    }
+
+    @Test("a budget with more in use than its limit tells of that once, not with every call that ends; raised, anew")
+    func lowered() async throws {
+        try await LedgerFixture.with { f in
+            let ledger = try await f.ledger()
+            let store = OutboxStore(pool: f.pool)
+            func refusal() async throws -> BudgetState {
+                try #require(try await ledger.reserve(f.reservation(10_000)).refusedBy)
+            }
+            func told(_ state: BudgetState) async throws -> Int64? {
+                try await store.tell(.refused(by: state, model: LedgerFixture.model, tenantID: f.tenant.id))
+                return try await f.number("select count(*) from outbox where kind = 'escalation.refused'")
+            }
+            let calls = (0..<5).map { _ in f.reservation(100) }
+            for call in calls { #expect(try await ledger.reserve(call).isGranted) }
+            var draft = BudgetDraft(tenant: "acme", limit: NanoUSD(100))
+            _ = try await f.admin.setBudget(draft)
+            #expect(try await told(refusal()) == 1)
+            var caps: [Int64] = []
+            for call in calls {
+                await ledger.settle(.of(call.id, 90))
+                let state = try await refusal()
+                caps.append(state.limit.rawValue)
+                #expect(try await told(state) == 1)
+            }
+            #expect(caps == [490, 480, 470, 460, 450])
+            draft.limit = NanoUSD(600)
+            _ = try await f.admin.setBudget(draft)
+            let raised = try await refusal()
+            #expect(try await told(raised) == 2)
+            draft.limit = NanoUSD(50)
+            _ = try await f.admin.topUpBudget(draft)
+            // What was noticed before the top-up is not of the limit with it.
+            #expect(try await told(raised) == 2)
+            #expect(try await told(refusal()) == 3)
+            draft.limit = NanoUSD(550)
+            _ = try await f.admin.setBudget(draft)
+            #expect(try await told(refusal()) == 3)
         }
     }
 

@@ -80,6 +80,79 @@ struct PeriodTests {
         }
     }
 
+    @Test("a period opens however large limit and roll-over are: what does not fit is not carried")
+    func largest() async throws {
+        try await LedgerFixture.with(limit: nil) { f in
+            let huge = NanoUSD(9_000_000_000_000_000_000)
+            _ = try await f.admin.setBudget(
+                BudgetDraft(tenant: "acme", window: .day, limit: huge, rollover: .upTo(huge)))
+            try await f.run("update budgets set created_at = '2031-03-01T00:00:00Z'")
+            let clock = SettableClock(moment("2031-03-01T12:00:00Z"))
+            let ledger = try await f.ledger(now: { clock.now })
+            for day in ["2031-03-01", "2031-03-02", "2031-03-05"] {
+                clock.now = moment("\(day)T12:00:00Z")
+                #expect(try await ledger.reserve(f.reservation(1)).isGranted, "\(day)")
+            }
+            #expect(try await f.number("select target from budget_periods order by id desc limit 1") == Int64.max)
+            // What was not carried is not gone: the day before still has it.
+            let left = "select target - passed_on from budget_periods order by id limit 1"
+            #expect(try await f.number(left) == huge.rawValue - 2 * (Int64.max - huge.rawValue))
+            #expect(try await f.violations() == 0)
+        }
+    }
+
+    @Test("a limit, an override or a top-up that makes a sum which cannot be counted is refused by its field")
+    func range() async throws {
+        try await LedgerFixture.with(limit: 9_000_000_000_000_000_000) { f in
+            let rest = NanoUSD(Int64.max - 9_000_000_000_000_000_000)
+            let full = try await f.admin.topUpBudget(BudgetDraft(tenant: "acme", limit: rest))
+            #expect(full.periodLimit == NanoUSD(Int64.max))
+            let more = BudgetDraft(tenant: "acme", limit: NanoUSD(1))
+            let most = BudgetDraft(tenant: "acme", limit: NanoUSD(Int64.max))
+            let topUp = await #expect(throws: LedgerError.self) { try await f.admin.topUpBudget(more) }
+            #expect(topUp?.code == .invalid && topUp?.field == "amount-usd")
+            let limit = await #expect(throws: LedgerError.self) { try await f.admin.setBudget(most) }
+            #expect(limit?.code == .invalid && limit?.field == "limit-usd")
+            let raised = await #expect(throws: LedgerError.self) {
+                try await f.admin.overrideBudget(most, from: "2020-01-01", until: "2120-01-01")
+            }
+            #expect(raised?.code == .invalid && raised?.field == "limit-usd")
+            #expect(try await f.number("select target from budget_periods") == Int64.max)
+            #expect(try await f.admin.setBudget(more).periodLimit == NanoUSD(rest.rawValue + 1))
+        }
+    }
+
+    @Test("what is carried over is shown before the period's first call, and opens nothing")
+    func shown() async throws {
+        try await LedgerFixture.with(limit: nil) { f in
+            _ = try await f.admin.setBudget(
+                BudgetDraft(tenant: "acme", limit: NanoUSD(100), rollover: .upTo(NanoUSD(60))))
+            try await f.run("update budgets set created_at = date_trunc('month', now()) - interval '10 days'")
+            let shown = try #require(try await f.admin.budgets(tenant: "acme").first)
+            #expect(shown.carried == NanoUSD(60) && shown.periodLimit == NanoUSD(160))
+            #expect(shown.state.limit == NanoUSD(160) && shown.limit == NanoUSD(100))
+            #expect(try await f.number("select count(*) from budget_periods") == 0)
+            #expect(try await f.ledger().reserve(f.reservation(160)).isGranted)
+            let opened = try #require(try await f.admin.budgets(tenant: "acme").first)
+            #expect(opened.carried == shown.carried && opened.periodLimit == shown.periodLimit)
+            #expect(try await f.violations() == 0)
+        }
+    }
+
+    @Test("what is carried is reckoned at once, however many idle days there were before the roll-over's cap held it")
+    func longIdle() async throws {
+        try await LedgerFixture.with(limit: nil) { f in
+            _ = try await f.admin.setBudget(
+                BudgetDraft(tenant: "acme", window: .day, limit: NanoUSD(100), rollover: .upTo(NanoUSD(250))))
+            try await f.run("update budgets set created_at = '4000-01-01 BC'")
+            // Two million days: half a minute, if each were gone through.
+            let start = ContinuousClock.now
+            #expect(try await f.admin.budgets(tenant: "acme").first?.carried == NanoUSD(250))
+            #expect(try await f.admin.gauges().budgets.first?.state.limit == NanoUSD(350))
+            #expect(ContinuousClock.now - start < .seconds(10))
+        }
+    }
+
     @Test("row 14: a new period opens with the whole limit and without a reset job, top-ups left behind")
     func turnover() async throws {
         try await LedgerFixture.with(limit: 100) { f in

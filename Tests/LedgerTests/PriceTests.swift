@@ -85,6 +85,26 @@ struct PriceTests {
         #expect(field((1...17).map { "\($0):input=1,output=1" }) == "tier")
     }
 
+    @Test("a price is of one model: a pattern is refused, set or imported, but for the rate of all local models")
+    func patterns() async throws {
+        try await LedgerFixture.with { f in
+            for (provider, name) in [("sim", "*"), ("sim", "gen*"), ("*", "general"), ("slm", "a*")] {
+                let model = ModelReference(provider: provider, model: name)
+                let draft = try PriceDraft(model: model, inputUSDPerMtok: "1", outputUSDPerMtok: "1")
+                let set = await #expect(throws: LedgerError.self) { try await f.admin.setPrice(draft) }
+                #expect(set?.code == .invalid && set?.field == "model")
+                let imported = await #expect(throws: LedgerError.self) {
+                    try await f.admin.importPrices([draft.price], source: "x")
+                }
+                #expect(imported?.field == "model")
+            }
+            let local = try PriceDraft(
+                model: ModelReference(provider: "slm", model: "*"), inputUSDPerMtok: "1", outputUSDPerMtok: "1")
+            #expect(try await f.admin.setPrice(local).price.model == local.price.model)
+            #expect(try await f.admin.prices().count == 2)
+        }
+    }
+
     @Test("a tier cannot be added to a price that is there, changed or removed")
     func tiersAreFixed() async throws {
         try await LedgerFixture.with { f in

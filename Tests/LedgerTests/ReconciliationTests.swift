@@ -55,6 +55,41 @@ struct ReconciliationTests {
         #expect(even.isEven && even.matched.count == 1)
     }
 
+    /// A UUIDv7 of a moment.
+    private static func request(at moment: Date) -> UUID {
+        let time = String(Int64(moment.timeIntervalSince1970 * 1000), radix: 16)
+        let digits = String(repeating: "0", count: 12 - time.count) + time
+        return UUID(uuidString: "\(digits.prefix(8))-\(digits.suffix(4))-7\(UUID().uuidString.suffix(21))") ?? UUID()
+    }
+
+    @Test("of a span only what is of it is told, and no line whose call lies outside is missing here")
+    func span() throws {
+        let span = moment("2026-11-10T00:00:00Z")..<moment("2026-11-20T00:00:00Z")
+        let days = ["2026-11-09", "2026-11-10", "2026-11-19", "2026-11-20"].map { moment("\($0)T12:00:00Z") }
+        let ids = days.map { Self.request(at: $0) }
+        #expect(Self.billed(1, ids[1], 1).requestedAt == days[1])
+        #expect(Self.billed(1, UUID(), 1).requestedAt == nil)
+        let bill = ids.enumerated().map { Self.billed($0.offset, $0.element, 10) }
+        let ledger = ids.enumerated().map { index, id in
+            var call = Self.call(id, index == 2 ? 11 : 10, named: "sim-\(index)")
+            call.takenAt = days[index]
+            return call
+        }
+        let told = Reconciliation.of(bill: bill, ledger: ledger, in: span)
+        #expect(told.matched.count == 1 && told.differing.lines.map(\.billNanoUSD) == [10])
+        #expect(told.missingHere.count == 0 && told.missingThere.count == 0)
+        #expect(told.ledgerNanoUSD == 21 && told.billNanoUSD == 20)
+        // Without calls or lines: those of the span alone, and what does not say when it was.
+        let unknown = Self.billed(9, UUID(), 5)
+        let here = Reconciliation.of(bill: bill + [unknown], ledger: [], in: span)
+        #expect(here.missingHere.lines.map(\.call) == ["sim-1", "sim-2", "sim-9"] && here.billNanoUSD == 25)
+        #expect(Reconciliation.of(bill: [], ledger: ledger, in: span).missingThere.count == 2)
+        // The ledger is read for all the lines, or from its beginning where one does not say when it was.
+        let time = Reconciliation.time(of: bill, and: span)
+        #expect(time.contains(days[0]) && time.contains(days[3]) && time.lowerBound > moment("2026-11-01T00:00:00Z"))
+        #expect(Reconciliation.time(of: bill + [unknown], and: span).lowerBound == Date(timeIntervalSince1970: 0))
+    }
+
     @Test(
         "an unreconciled hold is settled by an entry of the difference, once; so is one of a tenant that is deleted",
         arguments: [false, true])

@@ -26,7 +26,7 @@ struct RoleTests {
         for table in [
             "prices", "price_tiers", "events", "ledger_entries", "escalations", "requests", "audit_blocks",
             "audit_checkpoints", "audit_events", "statement_entries", "statements", "statement_corrections",
-            "slm_charges", "refusals", "escalation_texts",
+            "slm_charges", "refusals", "escalation_texts", "key_pepper",
         ] {
             rights[table] = ["insert"]
         }

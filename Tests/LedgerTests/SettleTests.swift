@@ -43,6 +43,24 @@ struct SettleTests {
         }
     }
 
+    @Test("of a charge that a budget cannot count any more what it can is posted, alarmed and marked: no hold stays")
+    func aboveAll() async throws {
+        try await LedgerFixture.with(limit: 100) { f in
+            let ledger = try await f.ledger()
+            let calls = (0..<3).map { _ in f.reservation(10) }
+            for call in calls { #expect(try await ledger.reserve(call).isGranted) }
+            for call in calls { await ledger.settle(.of(call.id, 8_000_000_000_000_000_000)) }
+            await ledger.drain()
+            #expect(ledger.journalDepth.records == 0 && ledger.counters.quarantined == 0)
+            #expect(ledger.counters.alarms == 3)
+            #expect(try await f.number("select count(*) from holds where state = 'd'") == 0)
+            #expect(try await f.number("select settled from budget_periods") == Int64.max)
+            let marked = "select count(*) from escalations where reason like '%8000000000000000000 nano-dollars%'"
+            #expect(try await f.number(marked) == 2)
+            #expect(try await f.violations() == 0)
+        }
+    }
+
     @Test("a charge above the hold is posted in full and raises an alarm; the invariant still holds")
     func above() async throws {
         try await LedgerFixture.with(limit: 100) { f in

@@ -237,6 +237,58 @@ struct StatementTests {
         }
     }
 
+    @Test("an open month says which months before it are open, too, and not in its opening")
+    func openBefore() async throws {
+        try await LedgerFixture.with(limit: nil) { f in
+            func open(_ month: String) async throws -> String? {
+                try await f.admin.statement(tenant: "acme", month: month).openBefore?.text
+            }
+            #expect(try await open("2026-06") == nil)
+            for (month, amount) in [("03", 500), ("04", 40), ("05", 3)] as [(String, Int64)] {
+                try await Self.entry(f, "2026-\(month)-10 12:00Z", amount)
+            }
+            for month in ["2026-02", "2026-03"] { #expect(try await open(month) == nil) }
+            #expect(try await open("2026-05") == "2026-03 to 2026-04")
+            let march = try await f.admin.closeStatement(tenant: "acme", month: "2026-03")
+            #expect(march.openBefore == nil)
+            #expect(try await open("2026-04") == nil)
+            let may = try await f.admin.statement(tenant: "acme", month: "2026-05")
+            #expect(may.openBefore == Statement.OpenMonths(first: "2026-04", last: "2026-04"))
+            #expect(may.openingNanoUSD == 500 && may.closingNanoUSD == 503)
+            #expect(try await open("2027-01") == "2026-04 to 2026-12")
+            let april = try await f.admin.closeStatement(tenant: "acme", month: "2026-04")
+            #expect(april.openBefore == nil && april.closingNanoUSD == 540)
+            #expect(try await open("2026-05") == nil)
+        }
+    }
+
+    @Test("what a month's sum could not hold is not entered; a month that cannot be added up is mended")
+    func doesNotFit() async throws {
+        try await LedgerFixture.with(limit: nil) { f in
+            func enter(_ kind: StatementEntryKind, _ dollars: Int64) async throws {
+                _ = try await f.admin.enter(
+                    kind, NanoUSD(dollars * 1_000_000_000), tenant: "acme", reason: " big\n", month: "2026-03")
+            }
+            try await Self.entry(f, "2026-03-10 12:00Z", 500)
+            try await enter(.credit, 9_200_000_000)
+            let refused = await #expect(throws: LedgerError.self) { try await enter(.credit, 9_200_000_000) }
+            #expect(refused?.code == .invalid && refused?.field == "amount")
+            // As a version before this one took it.
+            try await f.run(
+                """
+                insert into statement_entries (tenant_id, month, kind, amount, author, reason)
+                values (\(f.tenant.id), '2026-03', 'credit', -9200000000000000000, 'test', 'big')
+                """)
+            await #expect(throws: LedgerError.self) { try await f.admin.statement(tenant: "acme", month: "2026-03") }
+            try await enter(.adjustment, 9_200_000_000)
+            // In their order they do not fit; all of them do.
+            let march = try await f.admin.closeStatement(tenant: "acme", month: "2026-03")
+            #expect(march.closingNanoUSD == -9_200_000_000_000_000_000 + 500)
+            #expect(march.enteredNanoUSD == -9_200_000_000_000_000_000)
+            #expect(march.entries.map(\.reason) == ["big", "big", "big"])
+        }
+    }
+
     @Test("no month is closed out of order, also not an earlier one, and none before the first takes an entry")
     func order() async throws {
         try await LedgerFixture.with(limit: nil) { f in
@@ -295,7 +347,7 @@ struct StatementTests {
                 try await f.admin.enter(.credit, NanoUSD(1), tenant: "acme", reason: "late", month: "2026-09")
             }
             #expect(late?.code == .conflict && late?.field == "month")
-            for (amount, reason) in [(0, "x"), (-1, "x"), (1, "")] {
+            for (amount, reason) in [(0, "x"), (-1, "x"), (1, ""), (1, " \n\t ")] {
                 await #expect(throws: LedgerError.self) {
                     try await f.admin.enter(.credit, NanoUSD(Int64(amount)), tenant: "acme", reason: reason)
                 }

@@ -78,14 +78,16 @@ struct AuditColumns: Sendable {
         ])
 
     /// The ledger entry of an escalation. Where both tables say the same thing they must agree: one that does not is
-    /// none of it, and its members are missing. The offset keeps it a look by number, whatever statistics say: a
+    /// none of it, and its members are missing. (Both are written in one transaction, whose beginning is the moment of
+    /// both; an entry's decides on which bill it is.) The offset keeps it a look by number, whatever statistics say: a
     /// ledger that is read as a whole for each page of records costs more than the records.
     static let entryJoin = """
         left join lateral (select l.* from ledger_entries l where l.id = e.entry_id and l.tenant_id = e.tenant_id
           and l.key_id = e.key_id and l.team_id is not distinct from e.team_id and l.price_id = e.price_id
           and l.amount = e.amount and l.held = e.held and l.kind = e.entry_kind
           and l.outcome is not distinct from e.outcome and l.route is not distinct from e.route
-          and l.request_id = e.request_id and l.step = e.step and l.attempt = e.attempt offset 0) l on true
+          and l.request_id = e.request_id and l.step = e.step and l.attempt = e.attempt and l.at = e.at
+          offset 0) l on true
         """
 
     let members: [Member]

@@ -96,7 +96,10 @@ extension AuditStore {
             if report.isClean, let finding = try await Self.count(log, records, transaction) {
                 report.findings.append(finding)
             }
-            if log.kind == .events { report.unsealed += try await Self.eventsOfNoLog(transaction) }
+            if log.kind == .events {
+                report.unsealed += try await Self.eventsOfNoLog(transaction)
+                if report.isClean { report.findings += try await Self.statements(transaction) }
+            }
             report.findings += shelf.findings.dropFirst(given.findings.count)
             return report
         }
@@ -178,7 +181,8 @@ extension AuditStore {
         var blocks = BlockPages(log: log)
         let columns = AuditColumns.of(log.kind)
         var last: Int64 = 0
-        var rows = try await page(log, after: (0, "-infinity"), transaction)
+        // Not from 1: whoever adds a row may give it any number.
+        var rows = try await page(log, after: (.min, "-infinity"), transaction)
         while let end = rows.last {
             let isOver = Int64(rows.count) < recordsAPage
             let after = (try columns.number(end), String(decoding: end.bytes(at: columns.at) ?? [], as: UTF8.self))

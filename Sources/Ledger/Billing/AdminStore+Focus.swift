@@ -114,8 +114,8 @@ extension AdminStore {
                   gboost_instant(g.day + interval '1 day', t.time_zone) as last, g.*, p.provider, p.model,
                   m.name as team
                 from (select p.day, p.price_id, p.team_id, p.key_id, p.route, p.is_correction,
-                    sum(p.amount)::bigint as amount, sum(p.calls)::bigint as calls, sum(p.input)::bigint as input,
-                    sum(p.output)::bigint as output
+                    sum(p.amount)::bigint as amount, sum(p.calls)::bigint as calls,
+                    \(TokenSum.of("p.input")) as input, \(TokenSum.of("p.output")) as output
                   from parts p group by 1, 2, 3, 4, 5, 6) g
                 join tenants t on t.id = (select d.tenant from days d limit 1)
                 join prices p on p.id = g.price_id left join teams m on m.id = g.team_id
@@ -136,7 +136,8 @@ extension AdminStore {
               g.*, m.name as team
             from (select (s.started_at at time zone \(zone))::date::timestamp as day, s.model, s.price_id,
                 s.team_id, s.key_id, s.route, sum(s.amount)::bigint as amount, count(*) as calls,
-                sum(s.input_tokens)::bigint as input, sum(s.output_tokens)::bigint as output
+                \(unescaped: TokenSum.of("s.input_tokens")) as input,
+                \(unescaped: TokenSum.of("s.output_tokens")) as output
               from slm_charges s where s.tenant_id = \(bill.tenant.id) and s.started_at >= \(bill.charged.lowerBound)
                 and s.started_at < \(bill.charged.upperBound)
                 and (\(optional: bill.after)::timestamptz is null or s.at > \(optional: bill.after))

@@ -24,9 +24,9 @@ extension AdminStore {
                 """
                 declare calls no scroll cursor for
                 select e.request_id, e.step, e.attempt, e.tenant_id, t.name as tenant, p.model, e.provider_request,
-                  e.amount, coalesce(h.unreconciled, false) as unreconciled
+                  e.amount, e.taken_at, coalesce(h.unreconciled, false) as unreconciled
                 from (select e.request_id, e.step, e.attempt, min(e.tenant_id) as tenant_id,
-                    min(e.price_id) as price_id,
+                    min(e.price_id) as price_id, min(e.taken_at) as taken_at,
                     max(e.provider_request_id) as provider_request, sum(e.amount)::bigint as amount
                   from ledger_entries e join prices p on p.id = e.price_id
                   where p.provider = \(provider) and e.taken_at >= \(span.lowerBound)
@@ -47,7 +47,8 @@ extension AdminStore {
                             attempt: try row.get("attempt"), tenantID: try row.get("tenant_id"),
                             tenant: try row.get("tenant"), model: try row.get("model"),
                             providerRequest: try row.getOptional("provider_request"),
-                            nanoUSD: try row.get("amount"), isUnreconciled: try row.get("unreconciled")))
+                            nanoUSD: try row.get("amount"), isUnreconciled: try row.get("unreconciled"),
+                            takenAt: try row.get("taken_at")))
                 }
                 if rows.count < Self.fetchRows { return calls }
             }
@@ -59,8 +60,9 @@ extension AdminStore {
         try await reading { transaction in
             try await transaction.query(
                 """
-                select p.model, sum(e.amount)::bigint as amount, coalesce(sum(e.input_tokens), 0)::bigint as input,
-                  coalesce(sum(e.output_tokens), 0)::bigint as output,
+                select p.model, sum(e.amount)::bigint as amount,
+                  \(unescaped: TokenSum.of("e.input_tokens")) as input,
+                  \(unescaped: TokenSum.of("e.output_tokens")) as output,
                   count(*) filter (where e.kind not in ('adjustment', 'release'))
                     - count(*) filter (where e.kind = 'adjustment' and e.outcome = 'failed') as calls
                 from ledger_entries e join prices p on p.id = e.price_id

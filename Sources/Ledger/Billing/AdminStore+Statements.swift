@@ -7,6 +7,7 @@ extension AdminStore {
     /// Closed months whose spend is compared with what was stated, from the latest: a call's charge is known long
     /// before.
     private static let correctedMonths: Int64 = 24
+    private static let doesNotFit = "the sum of the month does not fit"
 
     /// A month as it was closed, or an open one as it stands.
     /// - Parameter month: "2026-11"; nil is the current month where the tenant is.
@@ -88,9 +89,11 @@ extension AdminStore {
         guard amount != .zero, kind == .adjustment || amount > .zero else {
             throw LedgerError(.invalid, field: "amount", "is more than zero; an adjustment may also be less")
         }
+        let reason = reason.trimmingCharacters(in: .whitespacesAndNewlines)
         guard (1...1000).contains(reason.count) else {
             throw LedgerError(.invalid, field: "reason", "has 1 to 1000 characters: why is this entered?")
         }
+        try AdminText.check(reason, field: "reason", atMost: 4000)
         let owed = kind == .adjustment ? amount.rawValue : -amount.rawValue
         return try await changing { transaction in
             let tenant = try await lockedTenant(name, orDeleted: true, transaction)
@@ -98,6 +101,7 @@ extension AdminStore {
             guard try await lastClosed(tenant, transaction).map({ $0.month < span.name }) ?? true else {
                 throw LedgerError(.conflict, field: "month", "\(span.name) is closed: enter it into an open month")
             }
+            try await requireFitting(owed, tenant, span, transaction)
             let rows = try await transaction.query(
                 """
                 insert into statement_entries (tenant_id, month, kind, amount, author, reason)
@@ -106,9 +110,30 @@ extension AdminStore {
             ).rows
             guard let row = rows.first else { throw LedgerError(.database, "nothing was entered") }
             let entry = try Statement.Entry(row)
-            try await note("statement.\(kind.rawValue)", (tenant.name, tenant.id), after: entry, transaction)
+            try await note(
+                "statement.\(kind.rawValue)", (tenant.name, tenant.id), after: EnteredNote(entry, span.name),
+                transaction)
             return entry
         }
+    }
+
+    /// An open month must stay one that can be added up, and closed. Into one that cannot, anything may be entered: how
+    /// else would it be mended?
+    private func requireFitting(
+        _ owed: Int64, _ tenant: TenantInfo, _ span: (name: String, start: Date, end: Date),
+        _ transaction: PostgresTransaction
+    ) async throws {
+        let draft: Statement
+        do {
+            draft = try await self.draft(tenant, span, transaction)
+        } catch let error as LedgerError where error.message == Self.doesNotFit {
+            return
+        }
+        do {
+            let entered = try Self.sum([draft.enteredNanoUSD, owed])
+            _ = try Self.sum([draft.correctedNanoUSD, entered])
+            _ = try Self.sum([draft.closingNanoUSD, owed])
+        } catch { throw LedgerError(.invalid, field: "amount", "with it the sum of \(span.name) does not fit") }
     }
 
     // MARK: - How a month stands
@@ -133,12 +158,17 @@ extension AdminStore {
             "select * from statement_entries where tenant_id = \(tenant.id) and month = \(span.name) order by id"
         ).rows.map { try Statement.Entry($0) }
         let (opening, spend) = (before?.closing ?? 0, spends.first ?? 0)
+        // What is worked out from them later fits, too.
+        let corrected = try Self.sum(corrections.map(\.nanoUSD))
+        let entered = try Self.sum(entries.map(\.nanoUSD))
+        _ = try Self.sum([corrected, entered])
         let chargeback = try await chargeback(tenant, (span.start, span.end), transaction)
         let charged = try Self.total(chargeback)
-        let closing = try Self.sum([opening, spend, charged] + corrections.map(\.nanoUSD) + entries.map(\.nanoUSD))
+        let closing = try Self.sum([opening, spend, charged, corrected, entered])
         return Statement(
             tenant: tenant.name, month: span.name, timeZone: tenant.timeZone, from: span.start, until: span.end,
-            openingNanoUSD: opening, spendNanoUSD: spend,
+            openBefore: try await openMonths(tenant, before: span.name, transaction), openingNanoUSD: opening,
+            spendNanoUSD: spend,
             unreconciledNanoUSD: try Self.sum((breakdown["model"] ?? []).map(\.unreconciledNanoUSD)),
             chargebackNanoUSD: charged, corrections: corrections, entries: entries, closingNanoUSD: closing,
             breakdown: breakdown,
@@ -164,15 +194,40 @@ extension AdminStore {
         }
     }
 
+    /// In whatever order they come: a sum fits or does not.
     static func sum(_ amounts: [Int64]) throws(LedgerError) -> Int64 {
-        var sum = NanoUSD.zero
-        for amount in amounts {
-            guard let next = sum.adding(NanoUSD(amount)) else {
-                throw LedgerError(.database, "the sum of the month does not fit")
-            }
-            sum = next
+        guard let sum = Int64(exactly: amounts.reduce(Int128(0)) { $0 + Int128($1) }) else {
+            throw LedgerError(.database, doesNotFit)
         }
-        return sum.rawValue
+        return sum
+    }
+
+    /// The month that is to be closed next: the one after the last closed one, or the first that has anything. Nil:
+    /// there is nothing yet.
+    private func nextToClose(_ tenant: TenantInfo, _ transaction: PostgresTransaction) async throws -> String? {
+        try await transaction.query(
+            """
+            select to_char(coalesce((select to_timestamp(max(s.month), 'YYYY-MM')::timestamp + interval '1 month'
+                from statements s where s.tenant_id = \(tenant.id)),
+              least(date_trunc('month', least(
+                  (select min(e.taken_at) from ledger_entries e where e.tenant_id = \(tenant.id)),
+                  (select min(l.started_at) from slm_charges l where l.tenant_id = \(tenant.id)))
+                  at time zone \(tenant.timeZone)),
+                (select to_timestamp(min(n.month), 'YYYY-MM')::timestamp from statement_entries n
+                  where n.tenant_id = \(tenant.id)))), 'YYYY-MM') as next
+            """
+        ).rows.first?.getOptional("next")
+    }
+
+    /// Months before this one whose closing the opening cannot have, since they are open.
+    private func openMonths(
+        _ tenant: TenantInfo, before month: String, _ transaction: PostgresTransaction
+    ) async throws -> Statement.OpenMonths? {
+        guard let next = try await nextToClose(tenant, transaction), next < month else { return nil }
+        let last = try await transaction.query(
+            "select to_char(to_timestamp(\(month), 'YYYY-MM')::timestamp - interval '1 month', 'YYYY-MM') as last"
+        ).rows.first
+        return Statement.OpenMonths(first: next, last: try last?.get("last") ?? next)
     }
 
     private func lastClosed(
@@ -234,21 +289,13 @@ extension AdminStore {
                 and h.taken_at < \(span.end)) as open,
               exists (select from statements s where s.tenant_id = \(tenant.id) and s.month = \(span.name))
                 as is_closed,
-              exists (select from statements s where s.tenant_id = \(tenant.id)) as has_closed,
-              to_char(coalesce((select to_timestamp(max(s.month), 'YYYY-MM')::timestamp + interval '1 month'
-                  from statements s where s.tenant_id = \(tenant.id)),
-                least(date_trunc('month', least(
-                    (select min(e.taken_at) from ledger_entries e where e.tenant_id = \(tenant.id)),
-                    (select min(l.started_at) from slm_charges l where l.tenant_id = \(tenant.id)))
-                    at time zone \(tenant.timeZone)),
-                  (select to_timestamp(min(n.month), 'YYYY-MM')::timestamp from statement_entries n
-                    where n.tenant_id = \(tenant.id)))), 'YYYY-MM') as next
+              exists (select from statements s where s.tenant_id = \(tenant.id)) as has_closed
             """
         ).rows.first
         guard let row else { return }
         if try row.get("is_closed") { throw LedgerError(.conflict, field: "month", "\(span.name) is closed already") }
         if try row.get("is_running") { throw LedgerError(.conflict, field: "month", "\(span.name) is not over yet") }
-        let next: String? = try row.getOptional("next")
+        let next = try await nextToClose(tenant, transaction)
         // An earlier month's closing would be the opening of none. Before the first one there is nothing to carry.
         let hasClosed: Bool = try row.get("has_closed")
         if let next, next < span.name || hasClosed && next != span.name {
@@ -262,6 +309,24 @@ extension AdminStore {
         if open > 0 {
             throw LedgerError(.conflict, field: "month", "\(open) calls of \(span.name) are not settled yet")
         }
+    }
+}
+
+/// An entry as its event has it: with the month that it is in.
+private struct EnteredNote: Encodable {
+    enum CodingKeys: String, CodingKey { case month }
+    var entry: Statement.Entry
+    var month: String
+
+    init(_ entry: Statement.Entry, _ month: String) {
+        self.entry = entry
+        self.month = month
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        try entry.encode(to: encoder)
+        var values = encoder.container(keyedBy: CodingKeys.self)
+        try values.encode(month, forKey: .month)
     }
 }
 

@@ -27,8 +27,8 @@ extension AdminStore {
     ) async throws -> [SpendGrouping: [ChargebackLine]] {
         let rows = try await transaction.query(
             """
-            select grouping, name, sum(amount)::bigint as amount, sum(n)::bigint as n, sum(input)::bigint as input,
-              sum(output)::bigint as output
+            select grouping, name, sum(amount)::bigint as amount, sum(n)::bigint as n,
+              \(unescaped: TokenSum.of("input")) as input, \(unescaped: TokenSum.of("output")) as output
             from (
               select g.*, case grouping
                   when 'team' then coalesce((select m.name from teams m where m.id = g.team_id), '(no team)')

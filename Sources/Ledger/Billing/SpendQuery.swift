@@ -15,6 +15,15 @@ enum SpendColumn: String, Sendable {
     fileprivate var ofDay: String { "e.\(rawValue)" }
 }
 
+/// Counts of tokens, added up. A provider says them, so their sum need not fit: it is cut where two of them could still
+/// be added. Money is never cut.
+enum TokenSum {
+    /// The sum of a column. Constant text.
+    static func of(_ column: String) -> String {
+        "least(coalesce(sum(\(column)), 0), \(Int64.max / 2))::bigint"
+    }
+}
+
 /// A tenant's spend in a span of time as rows that only have to be added up: finished days as they were rolled up, what
 /// was posted for them later, and the entries of the days that are not finished. Every entry is in it once.
 struct SpendQuery: Sendable {
@@ -28,8 +37,7 @@ struct SpendQuery: Sendable {
     /// Only entries posted in this time. With a beginning what was rolled up is left out: it was posted before.
     var posted: (after: Date?, until: Date?) = (nil, nil)
 
-    private static let tokens =
-        "coalesce(sum(e.input_tokens), 0)::bigint as input, coalesce(sum(e.output_tokens), 0)::bigint as output"
+    private static let tokens = "\(TokenSum.of("e.input_tokens")) as input, \(TokenSum.of("e.output_tokens")) as output"
     private static let isOfDay = "e.tenant_id = d.tenant and e.taken_at >= d.first and e.taken_at < d.last"
 
     /// `name, …` of all columns with a comma at the end, nothing when there are none.

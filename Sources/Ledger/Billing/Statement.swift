@@ -43,6 +43,15 @@ package struct Statement: Sendable, Codable, Hashable {
         }
     }
 
+    /// Months from the first to the last of them.
+    package struct OpenMonths: Sendable, Codable, Hashable {
+        package var first: String
+        package var last: String
+
+        /// "2026-06", or "2026-06 to 2026-08".
+        package var text: String { first == last ? first : "\(first) to \(last)" }
+    }
+
     package var tenant: String
     package var month: String
     package var timeZone: String
@@ -52,6 +61,9 @@ package struct Statement: Sendable, Codable, Hashable {
     /// Nil: the month is open, and this is how it stands.
     package var closedAt: Date?
     package var closedBy: String?
+    /// Months before this one that are not closed: what they come to is not in the opening. Nil: none are.
+    package var openBefore: OpenMonths?
+    /// The closing of the last month before this one that is closed.
     package var openingNanoUSD: Int64
     package var spendNanoUSD: Int64
     /// Part of the spend: posted in full because the charge is not known.
@@ -74,6 +86,7 @@ package struct Statement: Sendable, Codable, Hashable {
         case until
         case closedAt = "closed_at"
         case closedBy = "closed_by"
+        case openBefore = "open_before"
         case openingNanoUSD = "opening_nano_usd"
         case spendNanoUSD = "spend_nano_usd"
         case unreconciledNanoUSD = "unreconciled_nano_usd"
@@ -85,10 +98,10 @@ package struct Statement: Sendable, Codable, Hashable {
         case chargeback
     }
 
-    /// What corrections add up to.
-    package var correctedNanoUSD: Int64 { corrections.reduce(0) { $0 + $1.nanoUSD } }
+    /// What corrections add up to. The sum fits, whatever the order: some of it alone need not.
+    package var correctedNanoUSD: Int64 { corrections.reduce(0) { $0 &+ $1.nanoUSD } }
     /// What entries add up to.
-    package var enteredNanoUSD: Int64 { entries.reduce(0) { $0 + $1.nanoUSD } }
+    package var enteredNanoUSD: Int64 { entries.reduce(0) { $0 &+ $1.nanoUSD } }
 }
 
 extension Statement {
@@ -102,6 +115,7 @@ extension Statement {
         until = try values.decode(Date.self, forKey: .until)
         closedAt = try values.decodeIfPresent(Date.self, forKey: .closedAt)
         closedBy = try values.decodeIfPresent(String.self, forKey: .closedBy)
+        openBefore = try values.decodeIfPresent(OpenMonths.self, forKey: .openBefore)
         openingNanoUSD = try values.decode(Int64.self, forKey: .openingNanoUSD)
         spendNanoUSD = try values.decode(Int64.self, forKey: .spendNanoUSD)
         unreconciledNanoUSD = try values.decode(Int64.self, forKey: .unreconciledNanoUSD)

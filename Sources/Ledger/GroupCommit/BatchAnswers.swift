@@ -117,7 +117,7 @@ struct BatchAnswers {
         return .limited(
             LimitState(
                 unit: unit, scope: budget.scope, limit: state.limit, used: state.settled + state.held,
-                resetsAt: budget.resetsAt))
+                resetsAt: budget.resetsAt, needed: planned.reservation.amount(of: budget)))
     }
 
     /// The periods that refused something, for the next batches.

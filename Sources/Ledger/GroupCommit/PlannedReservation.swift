@@ -102,8 +102,10 @@ struct PeriodState: Sendable {
 
 extension CallerPlan.Budget {
     func state(_ period: PeriodState) -> BudgetState {
-        BudgetState(
+        var state = BudgetState(
             scope: scope, period: label, limit: NanoUSD(period.limit), settled: NanoUSD(period.settled),
             held: NanoUSD(period.held), resetsAt: resetsAt)
+        state.periodID = self.period
+        return state
     }
 }

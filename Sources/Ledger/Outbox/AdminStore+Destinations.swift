@@ -198,6 +198,9 @@ extension AdminStore {
 
     /// A draft as a destination, after everything about it was checked.
     private func checked(_ draft: DestinationDraft, _ transaction: PostgresTransaction) async throws -> Destination {
+        try AdminText.check(draft.name, field: "name")
+        try AdminText.check(draft.target, field: "target", atMost: 2000)
+        for secret in draft.secrets { try AdminText.check(secret, field: "secret", atMost: 2000) }
         let tenant = if let name = draft.tenant { try await lockedTenant(name, transaction).id } else { Int64?.none }
         let wanted = Destination(
             id: 0, tenantID: tenant, name: draft.name, kind: draft.kind, target: draft.target, secrets: draft.secrets,

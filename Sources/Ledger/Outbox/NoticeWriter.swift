@@ -32,12 +32,12 @@ package final class NoticeWriter: NoticeSink {
 
     package func tell(_ notice: Notice) {
         let isNew = state.withLock { state in
-            if case .once(let name) = notice.repetition {
+            if let name = notice.repetition.onceName {
                 if state.told.count >= Self.maxRemembered { state.told.removeAll() }
                 guard state.told.insert(name).inserted else { return false }
             }
             if state.pending.count >= Self.maxPending,
-                case .once(let name) = state.pending.removeFirst().repetition
+                let name = state.pending.removeFirst().repetition.onceName
             {
                 // It was not told, so whoever notices it again may.
                 state.told.remove(name)

@@ -178,6 +178,15 @@ extension OutboxStore {
                     """
                     select gboost_tell(\(optional: notice.tenantID), \(kind), \(data), \(name), \(optional: time))
                     """)
+            case .onceALimit(let name, let period, let cap):
+                // The limit is above the cap only where it was raised since: what was noticed was of the one before.
+                _ = try await pool.query(
+                    """
+                    select gboost_tell(\(optional: notice.tenantID), \(kind), \(data),
+                      \(name)::text || ':' || least(\(cap)::bigint,
+                        (select p.target from budget_periods p where p.id = \(optional: period)::bigint)),
+                      \(optional: time))
+                    """)
             case .begins(let name):
                 _ = try await pool.query("select gboost_raise(\(name), \(kind), \(data), \(optional: time))")
             case .ends(let name):

@@ -130,13 +130,16 @@ extension AdminStore {
 enum AuditFiles {
     /// Public keys, one a line; lines that begin with # are remarks.
     static func keys(_ path: String) throws -> [NoteVerifier] {
-        try text(path, option: "--public-key").split(whereSeparator: \.isNewline)
+        let keys = try text(path, option: "--public-key").split(whereSeparator: \.isNewline)
             .filter { !$0.hasPrefix("#") && !$0.allSatisfy(\.isWhitespace) }
             .map { line in
                 do { return try NoteVerifier(line.trimmingCharacters(in: .whitespaces)) } catch {
                     throw CommandFailure.usage("--public-key", "\(path): a line \(error)")
                 }
             }
+        // Without a key nothing would be tested that was asked to be.
+        if keys.isEmpty { throw CommandFailure.usage("--public-key", "\(path) has no key") }
+        return keys
     }
 
     /// Notes of a file, or of every file of a directory.

@@ -48,7 +48,9 @@ struct StatementCommand: AsyncParsableCommand {
 
     /// What the balance is made of; the last row is what the others add up to, but for what is part of another.
     private static func rows(_ statement: Statement) -> [(name: String, amount: Int64, note: String)] {
-        var rows = [("opening", statement.openingNanoUSD, ""), ("spend", statement.spendNanoUSD, "")]
+        var rows = [("opening", statement.openingNanoUSD, "")]
+        if let open = statement.openBefore { rows.append((open.text, 0, "not closed, not included")) }
+        rows.append(("spend", statement.spendNanoUSD, ""))
         if statement.unreconciledNanoUSD != 0 {
             rows.append(("of it unreconciled", statement.unreconciledNanoUSD, "posted in full"))
         }
@@ -152,7 +154,8 @@ struct StatementCommand: AsyncParsableCommand {
         @OptionGroup var options: AdminOptions
         @Argument(help: "credit, payment or adjustment.") var kind: StatementEntryKind
         @Option(help: "The tenant; a deleted one by its id, as in '#7'.") var tenant: String
-        @Option(help: "Dollars, such as 12.50; an adjustment may be negative.") var amountUsd: String
+        @Option(parsing: .unconditional, help: "Dollars, such as 12.50; an adjustment may be negative, such as -5.")
+        var amountUsd: String
         @Option(help: "Why; it stands in the statement.") var reason: String
         @Option(help: "Such as 2026-11; without it the current month.") var month: String?
 

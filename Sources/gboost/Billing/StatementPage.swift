@@ -76,8 +76,7 @@ enum StatementPage {
     }
 
     private static func cards(_ statement: Statement) -> String {
-        let others = statement.closingNanoUSD - statement.openingNanoUSD - statement.spendNanoUSD
-        let entered = others - statement.chargebackNanoUSD
+        let entered = statement.correctedNanoUSD + statement.enteredNanoUSD
         func card(_ name: String, _ amount: Int64, _ kind: String = "") -> String {
             "<div class=\"card \(kind)\"><span>\(name)</span><strong>\(money(amount))</strong></div>"
         }
@@ -91,10 +90,12 @@ enum StatementPage {
 
     /// What the balance is made of.
     private static func balance(_ statement: Statement) -> String {
-        var rows = [
-            row("Opening balance", statement.openingNanoUSD, note: "closing of the month before"),
-            row("Paid models", statement.spendNanoUSD, note: "what providers charged, by the ledger"),
-        ]
+        let before = statement.openBefore == nil ? "closing of the month before" : "closing of the last closed month"
+        var rows = [row("Opening balance", statement.openingNanoUSD, note: before)]
+        if let open = statement.openBefore {
+            rows.append(row(open.text, 0, note: "not closed, not included", kind: "part"))
+        }
+        rows.append(row("Paid models", statement.spendNanoUSD, note: "what providers charged, by the ledger"))
         if statement.unreconciledNanoUSD != 0 {
             rows.append(
                 row(

@@ -17,6 +17,8 @@ struct ProviderBill {
 
     /// Largest file that is read.
     static let maxBytes = 1 << 30
+    private static let instants =
+        Date(timeIntervalSince1970: 0)...Date(timeIntervalSince1970: 253_402_300_799)
 
     var calls: [BilledCall] = []
     var buckets: [Bucket] = []
@@ -24,19 +26,48 @@ struct ProviderBill {
     /// Reads the simulated provider's bill (lines of JSON), pages of OpenAI's usage and costs, or of Anthropic's usage
     /// and cost reports. Which one it is, it says itself.
     init(_ data: Data) throws(CommandFailure) {
-        if let lines = Self.simulated(data) {
+        if let lines = try Self.simulated(data) {
             calls = lines
+            try Self.checkSum(lines.map(\.nanoUSD))
+            try Self.checkSum(lines.flatMap { [$0.inputTokens, $0.outputTokens] })
         } else if let page = try? Self.decoder.decode(OpenAIPage.self, from: data) {
             try Self.checkWhole(page.hasMore)
+            try Self.checkCurrency(page.data.flatMap(\.results).compactMap { $0.amount?.currency })
             buckets = page.data.flatMap(\.buckets)
         } else if let page = try? Self.decoder.decode(AnthropicPage.self, from: data) {
+            let results = page.data.flatMap(\.results)
             try Self.checkWhole(page.hasMore)
+            try Self.checkCurrency(results.compactMap(\.currency))
+            try Self.checkSum(results.flatMap(\.inputs))
             buckets = page.data.flatMap(\.buckets)
         } else {
             throw CommandFailure(
                 "the file is none of: simulated bill, OpenAI usage or costs, Anthropic usage or cost report")
         }
+        let ends = buckets.flatMap { [$0.span.lowerBound, $0.span.upperBound] }
+        guard ends.allSatisfy({ Self.instants.contains($0) }) else {
+            throw CommandFailure("a span of the bill is not within the years 1970 to 9999")
+        }
+        for part in [\Bucket.nanoUSD, \Bucket.inputTokens, \Bucket.outputTokens, \Bucket.calls] {
+            try Self.checkSum(buckets.compactMap { $0[keyPath: part] })
+        }
         buckets = Self.merged(Self.filled(buckets))
+    }
+
+    /// What is added up of a bill later, in whatever parts, must fit: so all of it does, whatever its signs.
+    private static func checkSum(_ amounts: [Int64]) throws(CommandFailure) {
+        var sum: UInt64 = 0
+        for amount in amounts {
+            let (next, isOver) = sum.addingReportingOverflow(amount.magnitude)
+            guard !isOver, next <= UInt64(Int64.max) else { throw CommandFailure("the bill's sums do not fit") }
+            sum = next
+        }
+    }
+
+    /// The ledger knows dollars only.
+    private static func checkCurrency(_ all: [String]) throws(CommandFailure) {
+        guard let other = all.first(where: { $0.lowercased() != "usd" }) else { return }
+        throw .usage("currency", "the bill is in \(other.uppercased()), the ledger in USD")
     }
 
     /// What other pages have would be missing there.
@@ -120,10 +151,17 @@ extension ProviderBill {
         var nanoUsd: Int64
     }
 
-    private static func simulated(_ data: Data) -> [BilledCall]? {
+    /// Nil: its first line is no call. After one that is, every line must be.
+    private static func simulated(_ data: Data) throws(CommandFailure) -> [BilledCall]? {
         var calls: [BilledCall] = []
-        for line in data.split(separator: 0x0A) {
-            guard let line = try? decoder.decode(SimulatedLine.self, from: Data(line)) else { return nil }
+        var number = 0
+        for line in data.split(separator: 0x0A, omittingEmptySubsequences: false) {
+            number += 1
+            if line.isEmpty { continue }
+            guard let line = try? decoder.decode(SimulatedLine.self, from: Data(line)) else {
+                if calls.isEmpty { return nil }
+                throw CommandFailure("line \(number) is torn, or is no call of a simulated bill")
+            }
             calls.append(
                 BilledCall(
                     providerRequest: "sim-\(line.call)", request: line.requestId, model: line.model,
@@ -160,7 +198,10 @@ private struct OpenAIPage: Decodable {
         var numModelRequests: Int64?
         var amount: Amount?
     }
-    struct Amount: Decodable { var value: BilledAmount }
+    struct Amount: Decodable {
+        var value: BilledAmount
+        var currency: String?
+    }
     var data: [Bucket]
     var hasMore: Bool?
 }
@@ -192,13 +233,14 @@ private struct AnthropicPage: Decodable {
         var cacheCreation: [String: Int64]?
         var outputTokens: Int64?
         var amount: BilledAmount?
+        var currency: String?
 
-        /// All that was read, as the ledger counts it.
-        var allInput: Int64? {
-            uncachedInputTokens.map { uncached in
-                uncached + (cacheReadInputTokens ?? 0) + (cacheCreation?.values.reduce(0, +) ?? 0)
-            }
+        /// All that was read, by how it was.
+        var inputs: [Int64] {
+            [uncachedInputTokens ?? 0, cacheReadInputTokens ?? 0] + (cacheCreation.map { Array($0.values) } ?? [])
         }
+        /// Its sum, as the ledger counts it.
+        var allInput: Int64? { uncachedInputTokens.map { _ in inputs.reduce(0, +) } }
     }
     var data: [Bucket]
     var hasMore: Bool?

@@ -39,10 +39,13 @@ struct ReconcileCommand: AsyncParsableCommand {
         }
         let start = first ?? Date(timeIntervalSince1970: 0)
         let span = start..<max(start, last ?? Date(timeIntervalSince1970: 253_370_764_800))
+        let told = first == nil && last == nil ? nil : span
+        // Also what lies around the span: a line of the bill whose call does is not missing.
+        let time = Reconciliation.time(of: bill.calls, and: span)
         let source = URL(filePath: file).lastPathComponent
         let result = try await options.administer { admin in
             var result = Reconciliation.of(
-                bill: bill.calls, ledger: try await admin.calls(ofProvider: provider, in: span))
+                bill: bill.calls, ledger: try await admin.calls(ofProvider: provider, in: time), in: told)
             for found in resolve ? result.found : [] where try await admin.resolve(found, source: source) {
                 result.resolved += 1
             }
@@ -123,10 +126,10 @@ extension ReconcileCommand {
         init(_ bucket: ProviderBill.Bucket, _ usage: [LedgerUsage]) {
             let mine = usage.filter { bucket.model == nil || $0.model == bucket.model }
             (from, until, model) = (bucket.span.lowerBound, bucket.span.upperBound, bucket.model)
-            ledgerNanoUsd = mine.reduce(0) { $0 + $1.nanoUSD }
-            ledgerInputTokens = mine.reduce(0) { $0 + $1.inputTokens }
-            ledgerOutputTokens = mine.reduce(0) { $0 + $1.outputTokens }
-            ledgerCalls = mine.reduce(0) { $0 + $1.calls }
+            ledgerNanoUsd = Self.sum(mine.map(\.nanoUSD))
+            ledgerInputTokens = Self.sum(mine.map(\.inputTokens))
+            ledgerOutputTokens = Self.sum(mine.map(\.outputTokens))
+            ledgerCalls = Self.sum(mine.map(\.calls))
             (billNanoUsd, billInputTokens) = (bucket.nanoUSD, bucket.inputTokens)
             (billOutputTokens, billCalls) = (bucket.outputTokens, bucket.calls)
             let pairs = [
@@ -135,6 +138,14 @@ extension ReconcileCommand {
             ]
             let isSame = pairs.allSatisfy { billed, own in billed == nil || billed == own }
             verdict = isSame ? .matched : mine.isEmpty ? .missingHere : .differing
+        }
+
+        /// The highest or lowest number there is where a sum does not fit.
+        private static func sum(_ parts: [Int64]) -> Int64 {
+            parts.reduce(0) { sum, part in
+                let (next, isOver) = sum.addingReportingOverflow(part)
+                return isOver ? (part < 0 ? .min : .max) : next
+            }
         }
 
         /// All that a bill has of one span, and what only the ledger has of it.

@@ -85,6 +85,8 @@ struct PlainLedger {
     var isSuspended = false
     var entries = 0
     var alerts = 0
+    /// Period, percentage and target of each alert.
+    var told: Set<[Int64]> = []
 
     // MARK: Periods
 
@@ -140,8 +142,18 @@ struct PlainLedger {
             // Rounded up: a threshold of half a nano-dollar is reached by a whole one.
             guard period.settled > 0, period.settled * 100 >= percent * period.target else { break }
             periods[id]?.alerted = percent
-            alerts += 1
+            // Once at a limit, however often it is raised and lowered.
+            if told.insert([id, percent, period.target]).inserted { alerts += 1 }
         }
+    }
+
+    /// After a period's target has risen, no more was told of than what is reached of it.
+    private mutating func rise(_ id: Int64, from before: Int64) {
+        guard let budget = budgets.first(where: { $0.id == id / 100_000_000 }), let period = periods[id],
+            period.target > before
+        else { return }
+        let reached = budget.thresholds.filter { period.settled > 0 && period.settled * 100 >= $0 * period.target }
+        periods[id]?.alerted = min(period.alerted, reached.max() ?? 0)
     }
 
     // MARK: Calls
@@ -228,16 +240,21 @@ struct PlainLedger {
         let from = period(budget, now).id
         for id in periods.keys where id / 100_000_000 == budget.id && id >= from {
             guard var period = periods[id] else { continue }
+            let before = period.target
             period.base = budget.limit(on: period.first)
             period.fit()
             periods[id] = period
+            rise(id, from: before)
             alert(id)
         }
     }
 
     mutating func topUp(_ index: Int, _ amount: Int64, _ now: Date) {
         open(now)
-        periods[period(budgets[index], now).id]?.topUp += amount
+        let id = period(budgets[index], now).id
+        let before = periods[id]?.target ?? 0
+        periods[id]?.topUp += amount
+        rise(id, from: before)
         refresh(index, now)
     }
 }
