@@ -25,8 +25,8 @@ package struct AssistantTurn: Hashable, Sendable {
         guard let choice = (try? JSONDocument(completion, limits: .provider))?.root["choices"]?.firstChoice,
             let message = choice["message"]
         else { return nil }
-        let texts = [message["content"]?.string, message["refusal"]?.string]
-        var turn = AssistantTurn(text: texts.compactMap(\.self).joined())
+        let said = SpokenContent(message["content"]).text
+        var turn = AssistantTurn(text: said + (message["refusal"]?.string ?? ""))
         for (index, call) in (message["tool_calls"]?.elements ?? []).enumerated() {
             turn.calls.append(
                 Call(

@@ -6,7 +6,10 @@ extension ChatCompletionRequest {
     package static let maxChoices = 128
 
     /// Reads and checks a body. The error of a bad field names it in `param`.
-    package init(_ body: [UInt8], limits: JSONLimits = JSONLimits()) throws(WireFormatError) {
+    /// - Parameter maxStopStrings: a vendor whose own format is written from it may take more than OpenAI does.
+    package init(
+        _ body: [UInt8], limits: JSONLimits = JSONLimits(), maxStopStrings: Int = ChatCompletionRequest.maxStopStrings
+    ) throws(WireFormatError) {
         let document = try JSONDocument(body, limits: limits)
         let root = document.root
         guard root.kind == .object else {
@@ -15,6 +18,7 @@ extension ChatCompletionRequest {
         try Self.checkServiceTier(root["service_tier"])
         let model = try Self.readModel(root["model"])
         let messages = try Self.readMessages(root["messages"])
+        let unbounded = Self.readUnbounded(root) ?? messages.compactMap(\.unbounded).first
         self.init(
             document: document,
             model: model,
@@ -29,11 +33,11 @@ extension ChatCompletionRequest {
             sampling: try Self.readSampling(root),
             seed: try Self.readInteger(root["seed"], "seed"),
             n: try Self.readCount(root["n"], "n", in: 1...Int64(Self.maxChoices)) ?? 1,
-            stop: try Self.readStop(root["stop"]),
+            stop: try Self.readStop(root["stop"], most: maxStopStrings),
             user: try Self.readString(root["user"], "user"),
             metadata: try Self.readMetadata(root["metadata"]),
             features: messages.reduce(try Self.readFeatures(root)) { $0.union($1.features) },
-            unbounded: Self.readUnbounded(root))
+            unbounded: unbounded)
     }
 
     private static func bad(_ param: String, _ expected: String) -> WireFormatError {
@@ -130,12 +134,12 @@ extension ChatCompletionRequest {
         return try readBool(options["include_usage"], "stream_options.include_usage") ?? false
     }
 
-    private static func readStop(_ value: JSONValue?) throws(WireFormatError) -> [String] {
+    private static func readStop(_ value: JSONValue?, most: Int) throws(WireFormatError) -> [String] {
         guard let value = given(value) else { return [] }
         if let text = value.string { return text.isEmpty ? [] : [text] }
         guard value.kind == .array else { throw bad("stop", "expected a string or an array of strings") }
         let elements = value.elements
-        guard elements.count <= maxStopStrings else { throw bad("stop", "expected at most \(maxStopStrings) strings") }
+        guard elements.count <= most else { throw bad("stop", "expected at most \(most) strings") }
         var stop: [String] = []
         for (index, element) in elements.enumerated() {
             guard let text = element.string, !text.isEmpty else {
@@ -178,9 +182,7 @@ extension ChatCompletionRequest {
         if try readBool(root["logprobs"], "logprobs") == true { features.insert(.logprobs) }
         if given(root["top_logprobs"]) != nil { features.insert(.logprobs) }
         if given(root["audio"]) != nil { features.insert(.audio) }
-        if given(root["modalities"])?.elements.contains(where: { $0.string == "audio" }) == true {
-            features.insert(.audio)
-        }
+        if asksForAudio(root) { features.insert(.audio) }
         if given(root["web_search_options"]) != nil { features.insert(.webSearch) }
         return features
     }
@@ -195,7 +197,14 @@ extension ChatCompletionRequest {
         for (index, tool) in (given(root["tools"])?.elements ?? []).enumerated() {
             if let type = given(tool["type"]), !clientTools.contains(type.string ?? "") { return "tools[\(index)]" }
         }
-        return vendorWork(in: root)
+        if let name = vendorWork(in: root) { return name }
+        // Rejected tokens of a prediction are charged as output, beyond the bound of the answer.
+        for name in ["web_search_options", "audio", "prediction"] where given(root[name]) != nil { return name }
+        return asksForAudio(root) ? "modalities" : nil
+    }
+
+    private static func asksForAudio(_ root: JSONValue) -> Bool {
+        given(root["modalities"])?.elements.contains { $0.string == "audio" } == true
     }
 
     /// The first such order in a body.
@@ -203,6 +212,12 @@ extension ChatCompletionRequest {
         for name in vendorWork {
             if let value = given(root[name]), value.kind != .array || !value.elements.isEmpty { return name }
         }
+        // Alibaba's: what is found or worked out is read within the call.
+        for name in ["enable_search", "enable_code_interpreter"] {
+            if let value = given(root[name]), value.bool != false { return name }
+        }
+        // OpenRouter's: settings that it keeps, which may ask for any of this.
+        if given(root["preset"])?.kind == .string { return "preset" }
         if let search = given(root["search_parameters"]), search["mode"]?.string != "off" { return "search_parameters" }
         // A prompt that Google keeps: its tokens are charged, and are not in the body.
         if given(root["extra_body"]?["google"]?["cached_content"]) != nil { return "extra_body.google.cached_content" }
@@ -237,7 +252,7 @@ extension ChatCompletionRequest {
             message.toolCallID = value["tool_call_id"]?.string
             message.name = value["name"]?.string
         }
-        if role == "assistant", given(value["audio"]) != nil { message.features.insert(.audio) }
+        if role == "assistant", given(value["audio"]) != nil { message.flag(.audio, "\(param).audio") }
         guard let content = given(value["content"]) else {
             // An assistant's turn may consist of a refusal, of audio or of tool calls alone.
             guard role == "assistant" else { throw missing("\(param).content") }
@@ -266,14 +281,24 @@ extension ChatCompletionRequest {
                 throw missing("\(param).\(type)")
             }
             message.text += text
-        case "image_url" where RequestField.isOtherData(part["image_url"]): message.features.insert(.otherParts)
+        case "image_url" where RequestField.isOtherData(part["image_url"]): message.flag(.otherParts, param)
         case "image_url":
             message.features.insert(.images)
             message.images += 1
             let url = part["image_url"]?["url"]
             if url?.string?.hasPrefix("data:") == true { message.imageBytes += url?.rawBytes.count ?? 0 }
-        case "input_audio": message.features.insert(.audio)
-        default: message.features.insert(.otherParts)
+        // Mistral's models give their thoughts among the parts, and clients send them back.
+        case "thinking" where message.role == "assistant" && SpokenContent.isThought(part): break
+        case "input_audio": message.flag(.audio, param)
+        default: message.flag(.otherParts, param)
         }
+    }
+}
+
+extension ChatCompletionRequest.Message {
+    /// Notes a feature that has no bound, and the first field that asks for one.
+    fileprivate mutating func flag(_ feature: ChatCompletionRequest.Features, _ param: String) {
+        features.insert(feature)
+        unbounded = unbounded ?? param
     }
 }

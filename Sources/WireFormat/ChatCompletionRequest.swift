@@ -15,6 +15,8 @@ package struct ChatCompletionRequest: Sendable {
         /// Of a tool's turn: the call that it answers, and the tool's name where it was given.
         package var toolCallID: String?
         package var name: String?
+        /// A field of it whose highest cost cannot be bounded.
+        package var unbounded: String?
         package init(role: String, text: String, features: Features = []) {
             self.role = role
             self.text = text
@@ -59,14 +61,14 @@ package struct ChatCompletionRequest: Sendable {
     package var seed: Int64?
     /// Number of choices; 1 where not given.
     package var n: Int
-    /// Stop strings, at most four, none empty.
+    /// Stop strings, none empty.
     package var stop: [String]
     package var user: String?
     /// Pairs of `metadata` in their order.
     package var metadata: [String: String]
     /// Of the whole request, messages included.
     package var features: Features
-    /// A field beside the messages whose highest cost cannot be bounded, so that no hold can be taken for it.
+    /// A field whose highest cost cannot be bounded, so that no hold can be taken for it.
     package var unbounded: String?
 
     /// The bytes of the body as it came.

@@ -58,6 +58,9 @@ package struct EscalationPrompt: Hashable, Sendable {
     package var separator: String?
     /// Whether the separator is sent as `stop` when a step is wanted. Reasoning models refuse `stop`.
     package var sendsStop: Bool
+    /// The client's own stop strings, sent with its own question: what would come after them is paid for and cut off.
+    /// With another question they might end the reply early, in a step that is said again.
+    package var clientStop: [String] = []
     /// Exactly what the hold was taken for.
     package var maxTokens: Int
     /// nil: the provider's default.
@@ -78,10 +81,24 @@ package struct EscalationPrompt: Hashable, Sendable {
         self.temperature = temperature
     }
 
+    /// Stop strings that all providers take in one request.
+    private static let mostStops = 4
+
+    /// Whether the whole answer is wanted, so that the LLM is asked what the client asked.
+    private func isClientsQuestion(_ ask: Ask) -> Bool {
+        ask == .rest && acceptedSteps.allSatisfy(\.isEmpty) && messages.last?.role == "user"
+    }
+
+    private func stops(for ask: Ask) -> [String] {
+        guard sendsStop else { return [] }
+        let wanted = ask == .step ? [separator ?? ""] : isClientsQuestion(ask) ? clientStop : []
+        return Array(wanted.filter { !$0.isEmpty }.prefix(Self.mostStops))
+    }
+
     /// The messages as sent.
     package func messages(for ask: Ask) -> [Message] {
         var sent = messages
-        if ask == .rest, acceptedSteps.allSatisfy(\.isEmpty), sent.last?.role == "user" { return sent }
+        if isClientsQuestion(ask) { return sent }
         if sent.last?.role != "user" { sent.append(Message(role: "user", content: "")) }
         let instruction = ask == .step ? Self.nextStepInstruction : Self.restInstruction
         sent[sent.count - 1].content +=
@@ -109,10 +126,11 @@ package struct EscalationPrompt: Hashable, Sendable {
             json.double(temperature)
         }
         if let effort { json.member("reasoning_effort", effort) }
-        if ask == .step, sendsStop, let separator, !separator.isEmpty {
+        let stops = stops(for: ask)
+        if !stops.isEmpty {
             json.key("stop")
             json.beginArray()
-            json.string(separator)
+            for stop in stops { json.string(stop) }
             json.endArray()
         }
         if stream {

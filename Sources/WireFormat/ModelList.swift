@@ -22,7 +22,7 @@ package struct ModelList: Hashable, Sendable {
         writer.member("object", "list")
         writer.key("data")
         writer.beginArray()
-        for entry in entries { write(entry, to: &writer) }
+        for entry in entries { entry.write(to: &writer) }
         writer.endArray()
         writer.endObject()
         return writer.bytes
@@ -34,15 +34,7 @@ package struct ModelList: Hashable, Sendable {
         writer.beginObject()
         writer.key("data")
         writer.beginArray()
-        for entry in entries {
-            writer.beginObject()
-            writer.member("type", "model")
-            writer.member("id", entry.id)
-            writer.member("display_name", entry.id)
-            // When it was made is not known; the field may not be missing.
-            writer.member("created_at", "1970-01-01T00:00:00Z")
-            writer.endObject()
-        }
+        for entry in entries { entry.writeForAnthropic(to: &writer) }
         writer.endArray()
         writer.member("has_more", false)
         writer.member("first_id", entries.first?.id)
@@ -50,13 +42,39 @@ package struct ModelList: Hashable, Sendable {
         writer.endObject()
         return writer.bytes
     }
+}
 
-    private func write(_ entry: Entry, to writer: inout JSONWriter) {
+extension ModelList.Entry {
+    /// The answer of `GET /v1/models/{model}`.
+    package var body: [UInt8] {
+        var writer = JSONWriter()
+        write(to: &writer)
+        return writer.bytes
+    }
+
+    /// The same as Anthropic's clients read it.
+    package var anthropicBody: [UInt8] {
+        var writer = JSONWriter()
+        writeForAnthropic(to: &writer)
+        return writer.bytes
+    }
+
+    fileprivate func write(to writer: inout JSONWriter) {
         writer.beginObject()
-        writer.member("id", entry.id)
+        writer.member("id", id)
         writer.member("object", "model")
-        writer.member("created", entry.created)
-        writer.member("owned_by", entry.owner)
+        writer.member("created", created)
+        writer.member("owned_by", owner)
+        writer.endObject()
+    }
+
+    fileprivate func writeForAnthropic(to writer: inout JSONWriter) {
+        writer.beginObject()
+        writer.member("type", "model")
+        writer.member("id", id)
+        writer.member("display_name", id)
+        // When it was made is not known; the field may not be missing.
+        writer.member("created_at", "1970-01-01T00:00:00Z")
         writer.endObject()
     }
 }

@@ -2,7 +2,7 @@
 ///
 /// Of several choices the one with index 0 is read.
 package struct OpenAIChunk: Hashable, Sendable {
-    /// `choices[0].delta.content`; empty where there is none.
+    /// The text of `choices[0].delta.content`; empty where there is none.
     package var text = ""
     package var finishReason: String?
     /// Counts also in a chunk whose `choices` are not empty: some providers send it so.
@@ -33,7 +33,7 @@ package struct OpenAIChunk: Hashable, Sendable {
         text = choice["text"]?.string ?? ""
         guard let delta = choice["delta"] else { return }
         let content = delta["content"]
-        text = content?.string ?? ""
+        text = SpokenContent(content).text
         hasToolCalls = delta["tool_calls"]?.kind == .array
         let saysMore = finishReason != nil || self.usage != .absent || error != nil || hasToolCalls
         textRange = content?.kind == .string && !saysMore ? content?.range : nil
@@ -44,7 +44,7 @@ package struct OpenAIChunk: Hashable, Sendable {
 package struct OpenAICompletion: Hashable, Sendable {
     package var id: String?
     package var model: String?
-    /// `choices[0].message.content`; empty where there is none.
+    /// The text of `choices[0].message.content`; empty where there is none.
     package var text = ""
     package var finishReason: String?
     package var usage: UsageField = .absent
@@ -67,7 +67,7 @@ package struct OpenAICompletion: Hashable, Sendable {
         finishReason = choice["finish_reason"]?.string
         text = choice["text"]?.string ?? ""
         guard let message = choice["message"] else { return }
-        text = message["content"]?.string ?? ""
+        text = SpokenContent(message["content"]).text
         hasToolCalls = message["tool_calls"]?.kind == .array
     }
 

@@ -108,6 +108,12 @@ struct AnthropicProviderTests {
         }
     }
 
+    @Test("is known to pass marks on to a vendor that charges them, as OpenRouter is, and no other preset")
+    func passesMarks() async throws {
+        try await withAnthropic([]) { (provider, _) async throws in #expect(provider.traits.passesCacheMarks) }
+        #expect(CompatiblePreset.allCases.filter { $0.traits.passesCacheMarks } == [.openrouter])
+    }
+
     @Test("says why it refuses, in its own words, without charge")
     func refuses() async throws {
         let body = #"{"type":"error","error":{"type":"invalid_request_error","message":"max_tokens: too large"}}"#

@@ -78,6 +78,20 @@ struct EscalationPromptTests {
         let rest = String(decoding: prompt.body(for: .rest, stream: false), as: UTF8.self)
         #expect(!rest.contains("\"stop\"") && !rest.contains("\"stream\""))
     }
+
+    @Test("the client's stop strings go with the client's own question only, and no more than providers take")
+    func clientStop() {
+        func stop(_ ask: EscalationPrompt.Ask, steps: [String] = [], sendsStop: Bool = true) -> String? {
+            var prompt = prompt(steps: steps)
+            prompt.clientStop = ["", "a", "b", "c", "d", "e"]
+            prompt.sendsStop = sendsStop
+            let body = String(decoding: prompt.body(for: ask, stream: true), as: UTF8.self)
+            return body.firstMatch(of: /"stop":(\[[^\]]*\])/).map { String($0.1) }
+        }
+        #expect(stop(.rest) == #"["a","b","c","d"]"# && stop(.rest, steps: [""]) == #"["a","b","c","d"]"#)
+        #expect(stop(.rest, steps: ["3*4 = 12\n"]) == nil && stop(.rest, sendsStop: false) == nil)
+        #expect(stop(.step) == #"["\n"]"# && stop(.step, sendsStop: false) == nil)
+    }
 }
 
 @Suite("What comes back from a general LLM")

@@ -217,6 +217,17 @@ struct GeminiTests {
         #expect(piece.fault?.contains("busy") == true)
     }
 
+    @Test(
+        "An answer that Google withheld is no whole one",
+        arguments: ["SAFETY", "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL"])
+    func withheld(word: String) {
+        var answer = Self.reader(isStream: false)
+        let candidate = #"{"content":{"role":"model"},"finishReason":"\#(word)"}"#
+        _ = answer.push(Array(#"{"candidates":[\#(candidate)],"usageMetadata":{"promptTokenCount":4}}"#.utf8))
+        #expect(answer.finish().fault == nil)
+        #expect(answer.result.finishReason == "content_filter" && answer.result.usage?.input == 4)
+    }
+
     @Test("An error status keeps its words, without the key")
     func failed() async throws {
         let body =

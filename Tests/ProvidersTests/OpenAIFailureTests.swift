@@ -70,6 +70,18 @@ struct OpenAIFailureTests {
         }
     }
 
+    @Test(
+        "an error body's code and field are kept, without keys",
+        arguments: ["context_length_exceeded", "sk-live-ABCDEFGH"])
+    func words(code: String) async throws {
+        let body = #"{"error":{"message":"m","type":"t","param":"messages","code":"\#(code)"}}"#
+        try await withProvider([.read, answer(400, body)]) { (provider, _) async throws in
+            let error = try #require(await refusal(provider))
+            #expect(error.parameter == "messages")
+            #expect(error.reason == (code.hasPrefix("sk-") ? "[redacted]" : code))
+        }
+    }
+
     @Test("an endless, huge or missing error body does not hide the status")
     func errorBodies() async throws {
         let page = "<html>" + String(repeating: "é sk-test-0123456789 ", count: 20_000)

@@ -137,6 +137,21 @@ struct OpenAIProviderTests {
         }
     }
 
+    @Test("A text that comes in parts is read, without the thoughts among them", arguments: [true, false])
+    func parts(isStream: Bool) async throws {
+        let content =
+            #"[{"type":"thinking","thinking":[{"type":"text","text":"Hm"}]},{"type":"text","text":"Nineteen."}]"#
+        let delta = #"data: {"choices":[{"index":0,"delta":{"content":\#(content)},"finish_reason":null}]}"# + "\n\n"
+        let body = #"{"choices":[{"message":{"content":\#(content)},"finish_reason":"stop"}]}"#
+        let streamed = stream(delta, GoldenStreams.stop, GoldenStreams.done) + [.send("0\r\n\r\n")]
+        let script = isStream ? streamed : [answer(200, body)]
+        try await withProvider([.read] + script) { (provider, _) async throws in
+            let exchange = try await provider.open(call(isStream: isStream))
+            let (bytes, text, error) = await readAll(exchange)
+            #expect(error == nil && text == "Nineteen." && bytes.contains("Hm"))
+        }
+    }
+
     @Test("row 10: comments, CRLF, usage beside a choice and explicit zeros are understood")
     func compatible() async throws {
         try await withProvider([.read] + stream(GoldenStreams.compatible, "")) { (provider, _) async throws in

@@ -39,6 +39,46 @@ import Testing
         }
     }
 
+    @Test("what was read is estimated by its bytes, the answer so far among them, where no count comes")
+    func uncounted() async throws {
+        // A step that is cut is given up before the usage; others send none, or zeros.
+        let cut =
+            [ScriptedPeer.Step.read]
+            + stream(
+                GoldenStreams.delta("Two and three.\\n"), GoldenStreams.delta("So"), GoldenStreams.stop,
+                GoldenStreams.done, "")
+        let zeros =
+            [ScriptedPeer.Step.read]
+            + stream(
+                GoldenStreams.delta("Five."), GoldenStreams.stop, GoldenStreams.usage(0, 3) + GoldenStreams.done, "")
+        try await withProvider(cut, zeros) { provider, _ in
+            let model = RemoteModel(provider: provider, model: "small")
+            let step = try await model.draft(Self.request())
+            #expect(step.end == .boundary && step.promptTokens == 2 && step.reusedTokens == 0)
+            let rest = try await model.draft(Self.request([step.segment]))
+            // 6 bytes of the question and 15 of the answer.
+            #expect(rest.end == .answer && rest.promptTokens == 6 && rest.reusedTokens == 0)
+        }
+    }
+
+    @Test("a status that says nothing of this request is the model's failure, not an engine's that stopped")
+    func brokenServer() async throws {
+        let body = #"{"error":{"message":"secret prompt"}}"#
+        let answer = "HTTP/1.1 500 No\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        try await withProvider([.read, .send(answer)]) { provider, _ in
+            do {
+                _ = try await RemoteModel(provider: provider, model: "small").draft(Self.request())
+                Issue.record("it answered")
+            } catch {
+                guard case .unavailable(let text) = error as? LocalModelError else {
+                    Issue.record("\(error)")
+                    return
+                }
+                #expect(text.contains("500") && !text.contains("secret"))
+            }
+        }
+    }
+
     @Test("what it cannot do is said: hidden states, tokens of another model")
     func limits() async throws {
         try await withProvider([.read]) { provider, _ in

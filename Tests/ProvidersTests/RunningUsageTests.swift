@@ -26,6 +26,16 @@ struct RunningUsageTests {
         #expect(reader.result.usage?.output == 4)
     }
 
+    @Test("zeros at the end are what was said last: no charge is worked out from them, nor from counts before")
+    func zeros() throws {
+        var reader = OpenAIReader(providerRequestID: nil)
+        _ = try reader.read(Self.chunk(3, finish: "stop"))
+        let zero = #"{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}"#
+        _ = try reader.read(SSEEvent(raw: [], data: Array(zero.utf8)))
+        let usage = try #require(reader.result.usage)
+        #expect(!usage.isCredible)
+    }
+
     @Test("the end mark, or a chunk with usage alone, is an end as well")
     func ends() throws {
         var marked = OpenAIReader(providerRequestID: nil)

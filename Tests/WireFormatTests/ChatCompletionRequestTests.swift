@@ -137,6 +137,11 @@ struct ChatCompletionRequestTests {
             (#""search_parameters":{"mode":"on"}"#, "search_parameters"),
             (#""data_sources":[{"type":"azure_search"}]"#, "data_sources"), (#""dataSources":[{}]"#, "dataSources"),
             (#""extra_body":{"google":{"cached_content":"c"}}"#, "extra_body.google.cached_content"),
+            (#""enable_search":true"#, "enable_search"), (#""enable_search":"false""#, "enable_search"),
+            (#""enable_code_interpreter":true"#, "enable_code_interpreter"), (#""preset":"p""#, "preset"),
+            (#""prediction":{"type":"content","content":"x"}"#, "prediction"),
+            (#""web_search_options":{}"#, "web_search_options"), (#""audio":{"voice":"a"}"#, "audio"),
+            (#""modalities":["text","audio"]"#, "modalities"),
         ])
     func unbounded(_ field: String, _ name: String) throws {
         let request = try Self.read(Self.base + "," + field)
@@ -148,6 +153,8 @@ struct ChatCompletionRequestTests {
         arguments: [
             #""tools":[{"type":"function"},{"type":"custom"},{}]"#, #""models":[],"plugins":null"#,
             #""search_parameters":{"mode":"off"}"#, #""data_sources":[],"extra_body":{"google":{}}"#,
+            #""enable_search":false,"enable_code_interpreter":null,"preset":null,"prediction":null"#,
+            #""modalities":["text"],"audio":null,"provider":{"sort":"price"}"#,
         ])
     func bounded(_ field: String) throws {
         let request = try Self.read(Self.base + "," + field)
@@ -164,7 +171,20 @@ struct ChatCompletionRequestTests {
             #expect(request.messages[0].text == "t" && request.messages[0].features == feature)
             let bound = PromptBound.inputTokens(request)
             #expect((bound != nil) == (feature == .images) && bound ?? 50_001 > PromptBound.tokensPerImage)
+            #expect(request.unbounded == (feature == .images ? nil : "messages[0].content[0]"))
         }
+    }
+
+    @Test("An assistant's thought in parts is bounded by its bytes and no text; anybody else's has no bound")
+    func thoughts() throws {
+        let parts = #"[{"type":"thinking","thinking":[{"type":"text","text":"t"}]},{"type":"text","text":"a"}]"#
+        for (role, param) in [("assistant", nil), ("user", "messages[1].content[0]")] as [(String, String?)] {
+            let request = try Self.read(
+                #""model":"m","messages":[{"role":"user","content":"x"},{"role":"\#(role)","content":\#(parts)}]"#)
+            #expect(request.messages[1].text == "a" && request.unbounded == param)
+        }
+        let audio = try Self.read(#""model":"m","messages":[{"role":"assistant","audio":{"id":"a"}}]"#)
+        #expect(audio.unbounded == "messages[0].audio")
     }
 
     @Test(
@@ -180,6 +200,7 @@ struct ChatCompletionRequestTests {
         let expected: ChatCompletionRequest.Features = isImage ? .images : .otherParts
         #expect(request.features == expected && request.messages[0].images == (isImage ? 1 : 0))
         #expect((PromptBound.inputTokens(request) != nil) == isImage)
+        #expect(request.unbounded == (isImage ? nil : "messages[0].content[0]"))
     }
 
     @Test("The body for a paid call differs in the model, the bound and the usage option only")

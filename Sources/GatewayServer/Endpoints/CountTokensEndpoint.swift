@@ -6,7 +6,8 @@ internal import NIOCore
 internal import WireFormat
 
 /// `POST /v1/messages/count_tokens`: the provider's own count where it has one (it charges nothing for it, so that no
-/// hold is taken), else an estimate that says so.
+/// hold is taken), else an estimate that says so. Of a model with several deployments the first that counts is asked;
+/// where none of them is up, the estimate is better than nothing.
 struct CountTokensEndpoint: Sendable {
     /// Of English text, about.
     private static let bytesPerToken: Int64 = 4
@@ -32,42 +33,71 @@ struct CountTokensEndpoint: Sendable {
         try caller.require(messages.model)
         let route = await services.catalog.route(messages.model, tenantID: caller.tenant.id)
         if let model = ModelReference(messages.model), route == nil {
-            guard let provider = services.providers[model.provider] else {
+            let (guards, tenantID) = (services.guards, caller.tenant.id)
+            let candidates = services.deployments.candidates(for: model, guards: guards, tenantID: tenantID)
+            guard candidates.contains(where: { services.providers[$0.provider] != nil }) else {
                 throw GatewayRefusal.unknownModel(messages.model)
             }
-            if provider.endpoints.contains(.countTokens) {
-                let headers = try AnswerEndpoints.passedHeaders(request)
-                return try await ask(provider, model, messages, headers: headers, context)
+            let counting = candidates.filter {
+                services.providers[$0.provider]?.endpoints.contains(.countTokens) == true
+                    && guards.wouldAdmit($0.provider, tenantID: tenantID)
             }
+            let headers = try AnswerEndpoints.passedHeaders(request)
+            if let count = try await ask(counting, messages, headers: headers, context) { return count }
         } else if route == nil {
             throw GatewayRefusal.unknownModel(messages.model)
         }
         return Self.response(Self.estimate(messages))
     }
 
+    /// One candidate after the other; nil: those that count are down.
     private func ask(
-        _ provider: any PaidProvider, _ model: ModelReference, _ messages: MessagesRequest,
-        headers: [(name: String, value: String)], _ context: GatewayContext
-    ) async throws -> Response {
+        _ candidates: [ModelReference], _ messages: MessagesRequest, headers: [(name: String, value: String)],
+        _ context: GatewayContext
+    ) async throws -> Response? {
+        guard !candidates.isEmpty else { return nil }
         guard services.activity.enter(limit: services.limits.maxRequests) else {
             throw GatewayRefusal.overloaded(retryAfterSeconds: 1)
         }
         defer { services.activity.leave() }
-        var call = PaidCall(
-            model: model, body: try messages.paidBody(model: model.model, maxTokens: nil), isStream: false,
-            requestID: context.requestID.text)
-        call.endpoint = .countTokens
-        call.isBrief = true
-        call.headers = headers
-        var answer: [UInt8] = []
-        do {
-            let exchange = try await provider.open(call)
-            while answer.count <= Self.maxAnswerBytes, let chunk = try await exchange.next() { answer += chunk.bytes }
-            await exchange.cancel()
-        } catch {
-            throw GatewayRefusal.upstream(PaidHop.providerError(error))
+        var refusal: ProviderError?
+        for model in candidates {
+            guard let provider = services.providers[model.provider] else { continue }
+            var call = PaidCall(
+                model: model, body: try messages.paidBody(model: model.model, maxTokens: nil), isStream: false,
+                requestID: context.requestID.text)
+            call.endpoint = .countTokens
+            call.isBrief = true
+            call.headers = headers
+            do {
+                return Self.response(try await Self.answer(of: provider, to: call))
+            } catch {
+                let failure = PaidHop.providerError(error)
+                guard !Self.isRequestFault(failure) else { throw GatewayRefusal.upstream(failure) }
+                if !Self.isPassing(failure) { refusal = failure }
+            }
         }
-        return Self.response(answer)
+        if let refusal { throw GatewayRefusal.upstream(refusal) }
+        return nil
+    }
+
+    private static func answer(of provider: any PaidProvider, to call: PaidCall) async throws -> [UInt8] {
+        var answer: [UInt8] = []
+        let exchange = try await provider.open(call)
+        while answer.count <= maxAnswerBytes, let chunk = try await exchange.next() { answer += chunk.bytes }
+        await exchange.cancel()
+        return answer
+    }
+
+    /// Another deployment would say the same.
+    private static func isRequestFault(_ error: ProviderError) -> Bool {
+        error.code == .status && [400, 413, 415, 422].contains(error.status)
+    }
+
+    /// The provider is down or busy: what a wrong key or an unknown model comes to is said instead.
+    private static func isPassing(_ error: ProviderError) -> Bool {
+        guard error.code == .status, let status = error.status else { return true }
+        return status >= 500 || status == 408 || status == 429
     }
 
     private static func estimate(_ messages: MessagesRequest) -> [UInt8] {

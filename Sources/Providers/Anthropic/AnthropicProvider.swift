@@ -25,6 +25,11 @@ package struct AnthropicProvider: PaidProvider {
     /// As the configuration names it.
     package var name: String { transport.settings.name }
     package var endpoints: Set<PaidEndpoint> { [.messages, .countTokens] }
+    package var traits: ProviderTraits {
+        var traits = ProviderTraits()
+        traits.passesCacheMarks = true
+        return traits
+    }
 
     /// Asks for the list of models, which is free of charge.
     package func isReachable() async -> Bool? { await transport.isReachable(path: "/v1/models") }

@@ -26,6 +26,7 @@ package struct BedrockProvider: PaidProvider {
     package var traits: ProviderTraits {
         var traits = ProviderTraits()
         traits.takesThinkingBlocks = true
+        traits.hasOwnLimits = true
         return traits
     }
 

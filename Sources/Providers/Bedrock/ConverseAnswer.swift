@@ -182,6 +182,8 @@ struct ConverseAnswer: ProviderAnswer {
         case "tool_use": "tool_calls"
         case "max_tokens", "model_context_window_exceeded": "length"
         case "guardrail_intervened", "content_filtered": "content_filter"
+        // Withheld, since it could not be read: as a "stop" the client would take it for an answer.
+        case "malformed_model_output", "malformed_tool_use": "content_filter"
         default: "stop"
         }
     }

@@ -7,6 +7,9 @@ struct ConverseRequest: Sendable {
         "image/png": "png", "image/jpeg": "jpeg", "image/jpg": "jpeg", "image/gif": "gif", "image/webp": "webp",
     ]
 
+    /// Amazon's bound.
+    private static let maxStopStrings = 2500
+
     private var out: JSONWriter
     private let chat: CanonicalChat
     private let points: [CanonicalChat.Place: CanonicalChat.CacheMark]
@@ -102,7 +105,8 @@ struct ConverseRequest: Sendable {
     private var isAdaptive: Bool { isAnthropic && !Self.budgeted.contains { chat.model.contains($0) } }
     private var knowsEffort: Bool {
         let effort = chat.effort ?? "none"
-        guard isAnthropic else { return chat.model.contains("openai.") }
+        // Anthropic's word alone.
+        guard isAnthropic else { return chat.model.contains("openai.") && effort != "max" }
         return isAdaptive ? Self.efforts.contains(effort) : Self.budgets[effort] != nil
     }
 
@@ -262,6 +266,9 @@ struct ConverseRequest: Sendable {
             guard let value else { continue }
             out.key(name)
             out.double(value)
+        }
+        guard chat.stop.count <= Self.maxStopStrings else {
+            throw RequestField.untranslatable("stop", "there may be \(Self.maxStopStrings) there")
         }
         if !chat.stop.isEmpty {
             out.key("stopSequences")

@@ -17,6 +17,14 @@ extension CanonicalChat {
         case "user":
             try RequestField.refuseOthers(of: message, than: ["role", "content", "name", "cache_control"], in: param)
             let pieces = try Self.pieces(message, param)
+            guard !pieces.isEmpty else {
+                switch turns.last {
+                // The turn goes on, and this says nothing to it.
+                case .user?, .result?: return
+                // Vendors refuse a turn without parts, and not by its name.
+                case .assistant?, nil: throw RequestField.bad("\(param).content", "expected something in it")
+                }
+            }
             note(pieces.map { $0.mark })
             turns.append(.user(pieces.map { $0.part }))
         case "tool":
@@ -92,6 +100,8 @@ extension CanonicalChat {
             calls.append(try Self.call(call, "\(param).tool_calls[\(index)]"))
             found.append(Self.mark(on: call))
         }
+        // A turn that says nothing is left out, as in every translation.
+        guard !pieces.isEmpty || !thoughts.isEmpty || !calls.isEmpty else { return }
         // A turn of calls alone ends with one.
         if pieces.isEmpty, let last = found.indices.last { found[last] = found[last] ?? Self.mark(on: message) }
         note(found)
@@ -118,14 +128,15 @@ extension CanonicalChat {
             signature: call["extra_content"]?["google"]?["thought_signature"]?.string)
     }
 
-    /// Text and images; the message's own mark stands for one on the last of them.
+    /// Text and images, without texts that are empty; the message's own mark stands for one on the last of them.
     private static func pieces(_ message: JSONValue, _ param: String) throws(WireFormatError) -> [Piece] {
         guard let content = RequestField.given(message["content"]) else { return [] }
         if let text = content.string {
             return text.isEmpty ? [] : [Piece(part: .text(text), mark: mark(on: message))]
         }
         var pieces: [Piece] = []
-        for (index, part) in content.elements.enumerated() {
+        for (index, part) in content.elements.enumerated()
+        where part["type"]?.string != "text" || part["text"]?.string != "" {
             pieces.append(Piece(part: try self.part(part, "\(param).content[\(index)]"), mark: mark(on: part)))
         }
         if let last = pieces.indices.last { pieces[last].mark = pieces[last].mark ?? mark(on: message) }

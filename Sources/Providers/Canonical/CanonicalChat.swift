@@ -100,7 +100,8 @@ struct CanonicalChat: Sendable {
     /// - Parameter body: in the form of OpenAI's chat completions; its `model` is not looked at.
     init(_ body: [UInt8], model: String) throws(WireFormatError) {
         self.model = model
-        let request = try ChatCompletionRequest(body)
+        // How many there may be is for each vendor's writer to say.
+        let request = try ChatCompletionRequest(body, maxStopStrings: .max)
         let root = request.document.root
         try RequestField.refuseOthers(of: root, than: Self.known)
         try Self.checkDefaults(request, root)
@@ -115,6 +116,7 @@ struct CanonicalChat: Sendable {
         for (index, message) in try RequestField.array(root["messages"], "messages").enumerated() {
             try read(message, role: request.messages[index].role, "messages[\(index)]")
         }
+        guard !turns.isEmpty else { throw RequestField.bad("messages", "expected more than a system prompt") }
         markEnd(root)
         try readTools(root)
         try readForm(root)

@@ -31,6 +31,9 @@ package enum CompatiblePreset: String, Hashable, Sendable, CaseIterable {
         traits.prefersMaxCompletionTokens = traits.takesMaxCompletionTokens
         // Mistral refuses what it does not know, and states the usage at every stream's end.
         traits.takesStreamOptions = self != .mistral
+        // For those of its models that want it, by their names.
+        traits.signsCalls = self == .gemini
+        traits.passesCacheMarks = self == .openrouter
         return traits
     }
 

@@ -116,9 +116,10 @@ struct GeminiAnswer: ProviderAnswer {
     private static func finish(_ word: String) -> String {
         switch word {
         case "MAX_TOKENS": "length"
-        case "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE", "IMAGE_SAFETY":
-            "content_filter"
-        default: "stop"
+        case "STOP", "FINISH_REASON_UNSPECIFIED": "stop"
+        // By its own other endpoint's words Google filters malformed and unexpected calls too. As a "stop" the client
+        // would take what is left of the answer, mostly nothing, for all of it.
+        default: "content_filter"
         }
     }
 }

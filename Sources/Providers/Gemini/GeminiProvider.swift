@@ -19,6 +19,11 @@ package struct GeminiProvider: PaidProvider {
     /// As the configuration names it.
     package var name: String { transport.settings.name }
     package var endpoints: Set<PaidEndpoint> { [.chatCompletions] }
+    package var traits: ProviderTraits {
+        var traits = ProviderTraits()
+        traits.hasOwnLimits = true
+        return traits
+    }
 
     /// Asks for the list of models, which is free of charge.
     package func isReachable() async -> Bool? { await transport.isReachable(path: "/models") }

@@ -5,8 +5,8 @@ internal import WireFormat
 /// Thoughts of earlier turns stay out, since the API takes none back; the signatures of tool calls do go back. Names of
 /// fields as in Google's reference of the API, version v1beta.
 struct GeminiRequest: Sendable {
-    /// Google's words for a call that was not made by its models, where a signature is due.
-    private static let foreignSignature = "skip_thought_signature_validator"
+    /// Google's bound.
+    private static let maxStopStrings = 5
     /// What efforts come to in tokens of thought, by Google's own table for OpenAI's clients.
     private static let budgets: [String: Int64] = [
         "none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24_576,
@@ -46,7 +46,7 @@ struct GeminiRequest: Sendable {
         try writeTools()
         out.key("generationConfig")
         out.beginObject()
-        writeSampling()
+        try writeSampling()
         try writeThinking()
         out.endObject()
         out.endObject()
@@ -64,6 +64,11 @@ struct GeminiRequest: Sendable {
     private mutating func writeTurns() {
         var index = 0
         while index < chat.turns.count {
+            // A turn of thoughts alone, which do not go back, would have no parts.
+            if case .assistant(let parts, _, let calls) = chat.turns[index], parts.isEmpty, calls.isEmpty {
+                index += 1
+                continue
+            }
             out.beginObject()
             switch chat.turns[index] {
             case .user(let parts):
@@ -113,7 +118,7 @@ struct GeminiRequest: Sendable {
         out.key("args")
         out.raw(call.arguments)
         out.endObject()
-        if let signature = call.signature ?? (isFirst ? foreignSignature : nil) {
+        if let signature = call.signature ?? (isFirst ? ToolCall.foreignSignature : nil) {
             out.member("thoughtSignature", signature)
         }
         out.endObject()
@@ -187,7 +192,7 @@ struct GeminiRequest: Sendable {
 
     // MARK: Generation
 
-    private mutating func writeSampling() {
+    private mutating func writeSampling() throws(WireFormatError) {
         if let limit = chat.maxTokens { out.member("maxOutputTokens", Int64(limit)) }
         if let seed = chat.seed { out.member("seed", seed) }
         if let topK = chat.topK { out.member("topK", Int64(topK)) }
@@ -199,6 +204,9 @@ struct GeminiRequest: Sendable {
             guard let value else { continue }
             out.key(name)
             out.double(value)
+        }
+        guard chat.stop.count <= Self.maxStopStrings else {
+            throw RequestField.untranslatable("stop", "there may be \(Self.maxStopStrings) there")
         }
         if !chat.stop.isEmpty {
             out.key("stopSequences")

@@ -108,7 +108,8 @@ struct ProviderTransport: Sendable {
             retryAfterSeconds: retryAfter(response),
             message: message.isEmpty ? "status \(response.status) without a message" : message)
         error.isForeign = !message.isEmpty
-        error.parameter = fault?.param
+        error.parameter = fault?.param.map(redaction.clean)
+        error.reason = fault?.code.map(redaction.clean)
         return error
     }
 

@@ -43,18 +43,22 @@ package struct RemoteModel: SmallLanguageModel {
                 }
             }
             let result = await exchange.result
+            // Absurd counts would overflow the answer's sums.
+            let usage = result.usage.flatMap { $0.isPossible ? $0 : nil }
             let isWhole = verdict == .more
             if isWhole { verdict = result.finishReason == "length" ? splitter.exhaust() : splitter.finish() }
             await exchange.cancel()
             guard case .ends(let end, _, let text) = verdict else { throw LocalModelError.interrupted }
+            // Only a whole answer comes with counts: a step that was cut is given up before they are sent.
+            let counted = usage.flatMap { $0.input > 0 ? $0 : nil }
+            let promptBytes = request.messages.reduce(answer.utf8.count) { $0 + $1.content.utf8.count }
             var draft = StepDraft(
                 text: text, tokens: [], logProbabilities: [], hidden: [], end: end,
-                promptTokens: Int(clamping: result.usage?.input ?? 0),
-                reusedTokens: Int(clamping: result.usage?.cachedInput ?? 0))
+                promptTokens: counted.map { Int(clamping: $0.input) } ?? Self.estimate(bytes: promptBytes),
+                reusedTokens: Int(clamping: counted?.cachedInput ?? 0))
             draft.stop = splitter.stop
-            // Only a whole answer comes with a count.
-            let estimate = (text.utf8.count + Self.bytesPerToken - 1) / Self.bytesPerToken
-            draft.remoteTokens = isWhole ? Int(clamping: result.usage?.output ?? Int64(estimate)) : estimate
+            let estimate = Self.estimate(bytes: text.utf8.count)
+            draft.remoteTokens = isWhole ? Int(clamping: usage?.output ?? Int64(estimate)) : estimate
             return draft
         } catch {
             await exchange.cancel()
@@ -63,6 +67,8 @@ package struct RemoteModel: SmallLanguageModel {
     }
 
     package func end(session: UUID) async {}
+
+    private static func estimate(bytes: Int) -> Int { (bytes + bytesPerToken - 1) / bytesPerToken }
 
     /// The most probable first tokens of an answer, with the natural logarithms of their probabilities.
     package func firstTokens(_ messages: [ChatMessage]) async throws -> [(token: String, logProbability: Double)] {
@@ -196,6 +202,9 @@ package struct RemoteModel: SmallLanguageModel {
             return .overloaded(retryAfterSeconds: failure.retryAfterSeconds ?? 1)
         case (.status, 400), (.status, 422): return .invalid(failure.message)
         case (.status, 401), (.status, 403), (.status, 404): return .unavailable(failure.message)
+        // It answered: nothing was interrupted. Its words may repeat the prompt, and this goes to the log.
+        case (.status, let status):
+            return .unavailable("the server that holds the model answered with status \(status ?? 0)")
         default: return .interrupted
         }
     }

@@ -78,15 +78,35 @@ extension PlainRequest {
         if let name = ChatCompletionRequest.vendorWork(in: root) { note(unbounded: name) }
         switch kind {
         case .completions: try readCompletions(root)
-        case .embeddings: guard RequestField.given(root["input"]) != nil else { throw RequestField.missing("input") }
+        case .embeddings: try readEmbeddings(root)
         case .responses: try readResponses(root)
         }
     }
 
     private mutating func note(unbounded param: String) { unbounded = unbounded ?? param }
 
+    private mutating func readEmbeddings(_ root: JSONValue) throws(WireFormatError) {
+        guard let input = RequestField.given(root["input"]) else { throw RequestField.missing("input") }
+        check(texts: input, "input")
+        // What some servers embed instead: a chat, with its images.
+        if RequestField.given(root["messages"]) != nil { note(unbounded: "messages") }
+    }
+
+    /// A text, tokens, or several of either are bounded by their bytes. What else some vendors take there, images above
+    /// all, is priced by other rules.
+    private mutating func check(texts value: JSONValue, _ param: String) {
+        guard value.kind != .string else { return }
+        guard value.kind == .array else { return note(unbounded: param) }
+        let other = value.elements.firstIndex { element in
+            element.kind != .string && element.kind != .number
+                && !(element.kind == .array && element.elements.allSatisfy { $0.kind == .number })
+        }
+        if let other { note(unbounded: "\(param)[\(other)]") }
+    }
+
     private mutating func readCompletions(_ root: JSONValue) throws(WireFormatError) {
         guard let prompt = RequestField.given(root["prompt"]) else { throw RequestField.missing("prompt") }
+        check(texts: prompt, "prompt")
         // A list of numbers is one prompt in tokens; a list of anything else is as many prompts.
         let isList = prompt.kind == .array && prompt.elements.first?.kind != .number
         let prompts = isList ? max(1, prompt.elements.count) : 1

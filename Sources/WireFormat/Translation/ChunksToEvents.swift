@@ -9,7 +9,7 @@ package struct ChunksToEvents: Sendable {
 
     private struct Item: Sendable {
         var block: MessagesWriter.Block
-        /// Of a tool call: its index among the calls.
+        /// Of a tool call: its place among the calls.
         var call: Int?
         var text = ""
         /// Of a thought that waits: with it the thought is at its end.
@@ -18,6 +18,12 @@ package struct ChunksToEvents: Sendable {
         func takes(_ block: MessagesWriter.Block, call: Int?) -> Bool {
             call != nil ? self.call == call : self.call == nil && self.block == block && signature.isEmpty
         }
+    }
+
+    /// What is known of a call that began: the provider's own words for it.
+    private struct Call: Sendable {
+        var number: Int?
+        var id: String
     }
 
     private var parser = SSEParser()
@@ -29,7 +35,7 @@ package struct ChunksToEvents: Sendable {
     private var finishReason: String?
     private var stopSequence: String?
     private var usage: TokenCounts?
-    private var hasCalled = false
+    private var calls: [Call] = []
 
     package init() {}
 
@@ -50,11 +56,9 @@ package struct ChunksToEvents: Sendable {
         finishReason = choice["finish_reason"]?.string ?? finishReason
         stopSequence = choice["stop_reason"]?.string ?? stopSequence
         guard let delta = choice["delta"] else { return }
-        for name in ["reasoning_content", "reasoning"] {
-            guard let text = delta[name]?.string else { continue }
-            try add(text, to: .thinking, call: nil, &out)
-            break
-        }
+        let said = SpokenContent(delta["content"])
+        let thoughts = ["reasoning_content", "reasoning"].lazy.compactMap { delta[$0]?.string }
+        try add(thoughts.first ?? said.thought, to: .thinking, call: nil, &out)
         for block in delta["thinking_blocks"]?.elements ?? [] {
             if block["type"]?.string == "redacted_thinking" {
                 // Has no deltas and no signature; it goes back as it came.
@@ -66,16 +70,34 @@ package struct ChunksToEvents: Sendable {
             guard let mark = block["signature"]?.string, !mark.isEmpty else { continue }
             try sign(mark, isSilent: (block["thinking"]?.string ?? "").isEmpty, to: &out)
         }
-        for name in ["content", "refusal"] {
-            if let text = delta[name]?.string { try add(text, to: .text, call: nil, &out) }
-        }
-        for (place, call) in (delta["tool_calls"]?.elements ?? []).enumerated() {
-            hasCalled = true
-            let number = call["index"]?.integer.map { Int(clamping: $0) } ?? place
+        for text in [said.text, delta["refusal"]?.string ?? ""] { try add(text, to: .text, call: nil, &out) }
+        let pieces = delta["tool_calls"]?.elements ?? []
+        for (index, piece) in pieces.enumerated() {
+            let place = self.place(of: piece, at: pieces.count > 1 ? index : nil)
             let block = MessagesWriter.Block.tool(
-                id: call["id"]?.string ?? "call_\(number)", name: call["function"]?["name"]?.string ?? "")
-            try add(call["function"]?["arguments"]?.string ?? "", to: block, call: number, &out)
+                id: calls[place].id, name: piece["function"]?["name"]?.string ?? "")
+            try add(piece["function"]?["arguments"]?.string ?? "", to: block, call: place, &out)
         }
+    }
+
+    /// Which call a piece belongs to, one that begins with it included: the one that it names by id or number, else the
+    /// last. Some providers leave the numbers out, and some give every call the same one: where a piece with a name has
+    /// another id, it is another call.
+    /// - Parameter index: its place where it comes with others, which stands for a number that it has not.
+    private mutating func place(of piece: JSONValue, at index: Int?) -> Int {
+        let id = piece["id"]?.string ?? ""
+        let stated = piece["index"]?.integer.map { Int(clamping: $0) }
+        let number = stated ?? index
+        let isNamed = piece["function"]?["name"]?.string?.isEmpty == false
+        if !id.isEmpty, let known = calls.lastIndex(where: { $0.id == id && (stated == nil || $0.number == stated) }) {
+            return known
+        }
+        let known = number == nil ? calls.indices.last : calls.lastIndex { $0.number == number }
+        // Without an id, only the number says that a piece with a name goes on with what is known.
+        let isOther = isNamed && (stated == nil || !id.isEmpty)
+        if let known, !isOther { return known }
+        calls.append(Call(number: number, id: id.isEmpty ? "call_\(calls.count)" : id))
+        return calls.count - 1
     }
 
     private mutating func begin(id: String?, model: String?, to out: inout [UInt8]) {
@@ -160,7 +182,8 @@ package struct ChunksToEvents: Sendable {
             close(to: &out)
         }
         waiting = []
-        let reason = stopSequence == nil ? FinishReason.anthropic(finishReason, isCall: hasCalled) : "stop_sequence"
+        let said = FinishReason.anthropic(finishReason, isCall: !calls.isEmpty)
+        let reason = stopSequence == nil ? said : "stop_sequence"
         MessagesWriter.appendEnd(reason, stopSequence: stopSequence, usage: usage, gboost: gboost, to: &out)
         return out
     }

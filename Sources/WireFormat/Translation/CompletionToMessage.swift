@@ -8,12 +8,13 @@ package enum CompletionToMessage {
         var content: [[UInt8]] = []
         let signed = message?["thinking_blocks"]?.elements ?? []
         content += signed.map { Array($0.rawBytes) }
-        let thought = (message?["reasoning_content"] ?? message?["reasoning"])?.string
-        if signed.isEmpty, let thought, !thought.isEmpty {
+        let said = SpokenContent(message?["content"])
+        let thought = (message?["reasoning_content"] ?? message?["reasoning"])?.string ?? said.thought
+        if signed.isEmpty, !thought.isEmpty {
             content.append(thinkingBlock(thought))
         }
-        for name in ["content", "refusal"] {
-            if let text = message?[name]?.string, !text.isEmpty { content.append(MessagesWriter.textBlock(text)) }
+        for text in [said.text, message?["refusal"]?.string ?? ""] where !text.isEmpty {
+            content.append(MessagesWriter.textBlock(text))
         }
         let calls = message?["tool_calls"]?.elements ?? []
         for (index, call) in calls.enumerated() {

@@ -11,7 +11,7 @@ extension MessagesToChat {
             out.raw(value.rawBytes)
         }
         let stops = try RequestField.array(root["stop_sequences"], "stop_sequences")
-        guard stops.count <= ChatCompletionRequest.maxStopStrings else {
+        guard hasOwnLimits || stops.count <= ChatCompletionRequest.maxStopStrings else {
             throw RequestField.untranslatable(
                 "stop_sequences", "there may be \(ChatCompletionRequest.maxStopStrings) there")
         }
@@ -122,7 +122,7 @@ extension MessagesToChat {
     private func effort(_ config: JSONValue?) throws(WireFormatError) -> String? {
         let thinking = try RequestField.object(root["thinking"], "thinking")
         if let effort = try RequestField.string(config?["effort"], "output_config.effort") {
-            guard ["low", "medium", "high", "xhigh"].contains(effort) else {
+            guard hasOwnLimits || ["low", "medium", "high", "xhigh"].contains(effort) else {
                 throw RequestField.untranslatable("output_config.effort", "it is at most 'xhigh' there")
             }
             return effort

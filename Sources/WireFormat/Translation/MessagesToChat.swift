@@ -9,6 +9,9 @@ package struct MessagesToChat {
     let root: JSONValue
     /// Thinking is passed on as it is, with its signatures, in members of the same names, and so is `cache_control`.
     let keepsThinking: Bool
+    /// Whoever reads it has limits of its own, and OpenAI's do not hold.
+    private(set) var hasOwnLimits = false
+    private var signsCalls = false
     private let limitField: ChatCompletionRequest.OutputLimitField
 
     private init(_ root: JSONValue, keepsThinking: Bool, limitField: ChatCompletionRequest.OutputLimitField) {
@@ -23,11 +26,16 @@ package struct MessagesToChat {
     ///   - keepsThinking: whoever reads it knows `thinking`, `thinking_blocks` and `cache_control`, as this gateway's
     ///     chats may have them.
     ///   - limitField: in which word the bound of the answer stands in it.
+    ///   - hasOwnLimits: it is read by the gateway itself, and the vendor's own limits hold.
+    ///   - signsCalls: calls of tools are marked as made by others than Google's models, where those ask for a mark.
     package static func body(
         _ request: MessagesRequest, keepsThinking: Bool = false,
-        limitField: ChatCompletionRequest.OutputLimitField = .maxTokens
+        limitField: ChatCompletionRequest.OutputLimitField = .maxTokens, hasOwnLimits: Bool = false,
+        signsCalls: Bool = false
     ) throws(WireFormatError) -> [UInt8] {
         var translation = MessagesToChat(request.document.root, keepsThinking: keepsThinking, limitField: limitField)
+        translation.hasOwnLimits = hasOwnLimits
+        translation.signsCalls = signsCalls
         try translation.translate(request)
         return translation.out.bytes
     }
@@ -158,7 +166,7 @@ package struct MessagesToChat {
             case "thinking" where keepsThinking, "redacted_thinking" where keepsThinking:
                 blocks.append(Array(block.rawBytes))
             case "thinking": thoughts += try RequestField.required(block["thinking"], "\(name).thinking")
-            case "tool_use": calls.append(try call(block, name))
+            case "tool_use": calls.append(try call(block, name, isFirst: calls.isEmpty))
             case let type:
                 throw RequestField.untranslatable("\(name).type", "'\((type ?? "").prefix(40))' has no equal there")
             }
@@ -174,22 +182,29 @@ package struct MessagesToChat {
         if !calls.isEmpty { write(array: calls, "tool_calls") }
     }
 
-    private func call(_ block: JSONValue, _ param: String) throws(WireFormatError) -> [UInt8] {
+    private func call(_ block: JSONValue, _ param: String, isFirst: Bool) throws(WireFormatError) -> [UInt8] {
         try RequestField.refuseOthers(
             of: block, than: ["type", "id", "name", "input", "cache_control", "caller"], in: param)
         guard let input = try RequestField.object(block["input"], "\(param).input") else {
             throw RequestField.missing("\(param).input")
         }
-        return ToolCall.json(
+        let json = ToolCall.json(
             id: try RequestField.required(block["id"], "\(param).id"),
             name: try RequestField.required(block["name"], "\(param).name"),
             arguments: String(decoding: input.rawBytes, as: UTF8.self),
             cache: keepsThinking ? RequestField.given(block["cache_control"]) : nil)
+        // Anthropic's format has no place for the signature that the call came with. The first of a turn needs one.
+        guard signsCalls, isFirst else { return json }
+        let signature = #","extra_content":{"google":{"thought_signature":"\#(ToolCall.foreignSignature)"}}}"#
+        return Array(json.dropLast()) + Array(signature.utf8)
     }
 }
 
 /// A tool call in OpenAI's form.
 package enum ToolCall {
+    /// Google's words for a call that was not made by its models, where a signature is due.
+    package static let foreignSignature = "skip_thought_signature_validator"
+
     /// The call as JSON.
     /// - Parameters:
     ///   - index: its place among the calls; in streams only.

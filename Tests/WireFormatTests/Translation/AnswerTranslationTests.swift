@@ -24,6 +24,20 @@ struct AnswerTranslationTests {
         #expect(text(try CompletionToMessage.body(Array(body.utf8), gboost: Array("{}".utf8))) == expected)
     }
 
+    @Test("A text in parts, with thoughts among them, is read part by part")
+    func parts() throws {
+        let message =
+            #"{"role":"assistant","content":[{"type":"thinking","thinking":[{"type":"text","text":"Hm"}]},"#
+            + #"{"type":"text","text":"Nine"},{"type":"text","text":"teen."}]}"#
+        let body = Array(#"{"choices":[{"message":\#(message),"finish_reason":"stop"}]}"#.utf8)
+        let expected =
+            #""content":[{"type":"thinking","thinking":"Hm","signature":""},{"type":"text","text":"Nineteen."}]"#
+        let translated = text(try CompletionToMessage.body(body, gboost: nil))
+        #expect(translated.contains(expected), "\(translated)")
+        #expect(AssistantTurn.read(body)?.turn == AssistantTurn(text: "Nineteen."))
+        #expect(try OpenAICompletion(body).text == "Nineteen.")
+    }
+
     @Test("A message becomes an OpenAI completion: thinking twice, text, calls, usage with the cache")
     func message() throws {
         let body = #"""
@@ -154,6 +168,66 @@ struct StreamTranslationTests {
             Self.delta(0, #"{"type":"input_json_delta","partial_json":"{}"}"#), Self.stopped(0),
             Self.started(1, block("b", "g")), Self.delta(1, #"{"type":"input_json_delta","partial_json":"{}"}"#),
             Self.stopped(1), Self.end("tool_use", usage: Self.usage + #""output_tokens":0}"#),
+        ]
+        #expect(said == expected.joined())
+    }
+
+    @Test(
+        "Chunks to events: calls without a number, or all with the same one, are told apart by their ids",
+        arguments: ["", #""index":0,"#])
+    func unnumberedCalls(number: String) throws {
+        func call(_ rest: String) -> String { Self.chunk(#"{"tool_calls":[{\#(number)\#(rest)}]}"#) }
+        func begun(_ id: String, _ name: String) -> String {
+            call(#""id":"\#(id)","type":"function","function":{"name":"\#(name)","arguments":"{"}"#)
+        }
+        let more = call(#""function":{"arguments":"}"}"#)
+        let said = try Self.run(
+            [begun("a", "f"), more, begun("b", "g"), more, Self.chunk("{}", #""tool_calls""#)], ChunksToEvents.init)
+        func block(_ id: String, _ name: String) -> String {
+            #"{"type":"tool_use","id":"\#(id)","name":"\#(name)","input":{}}"#
+        }
+        func input(_ index: Int, _ piece: String) -> String {
+            Self.delta(index, #"{"type":"input_json_delta","partial_json":"\#(piece)"}"#)
+        }
+        let expected = [
+            Self.messageStart, Self.started(0, block("a", "f")), input(0, "{"), input(0, "}"), Self.stopped(0),
+            Self.started(1, block("b", "g")), input(1, "{}"), Self.stopped(1),
+            Self.end("tool_use", usage: Self.usage + #""output_tokens":0}"#),
+        ]
+        #expect(said == expected.joined())
+    }
+
+    @Test("Chunks to events: several calls of one chunk keep their places, with numbers, ids, both or neither")
+    func callsTogether() throws {
+        func call(_ number: String, _ id: String, _ name: String) -> String {
+            #"{\#(number)\#(id)"function":{"name":"\#(name)","arguments":"{}"}}"#
+        }
+        for (numbers, ids) in [
+            ([#""index":0,"#, #""index":1,"#], [#""id":"a","#, #""id":"b","#]),
+            ([#""index":0,"#, #""index":1,"#], ["", ""]), (["", ""], [#""id":"a","#, #""id":"b","#]),
+            (["", ""], ["", #""id":"","#]),
+        ] {
+            let calls = [call(numbers[0], ids[0], "f"), call(numbers[1], ids[1], "g")].joined(separator: ",")
+            let said = try Self.run([Self.chunk(#"{"tool_calls":[\#(calls)]}"#)], ChunksToEvents.init)
+            for name in ["f", "g"] { #expect(said.contains(#""name":"\#(name)","input":{}"#), "\(said)") }
+            #expect(said.split(separator: #""partial_json":"{}""#).count == 3, "\(said)")
+        }
+    }
+
+    @Test("Chunks to events: a text in parts is a text, and a thought among them is one")
+    func partsOfText() throws {
+        let thought = #"{"type":"thinking","thinking":[{"type":"text","text":"Hm"}]}"#
+        let said = try Self.run(
+            [
+                Self.chunk(#"{"content":[\#(thought)]}"#), Self.chunk(#"{"content":[{"type":"text","text":"Hi"}]}"#),
+                Self.chunk(#"{"content":"!"}"#), Self.chunk("{}", #""stop""#),
+            ], ChunksToEvents.init)
+        let expected = [
+            Self.messageStart, Self.started(0, #"{"type":"thinking","thinking":"","signature":""}"#),
+            Self.delta(0, #"{"type":"thinking_delta","thinking":"Hm"}"#), Self.stopped(0),
+            Self.started(1, Self.textBlock), Self.delta(1, #"{"type":"text_delta","text":"Hi"}"#),
+            Self.delta(1, #"{"type":"text_delta","text":"!"}"#), Self.stopped(1),
+            Self.end("end_turn", usage: Self.usage + #""output_tokens":0}"#),
         ]
         #expect(said == expected.joined())
     }

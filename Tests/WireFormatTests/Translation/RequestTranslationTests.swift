@@ -266,6 +266,63 @@ struct RequestTranslationTests {
         }
     }
 
+    @Test("Anthropic to OpenAI: the first call of a turn is signed as another's, where Google's models want it signed")
+    func signedCalls() throws {
+        func use(_ id: String) -> String { #"{"type":"tool_use","id":"\#(id)","name":"f","input":{}}"# }
+        let turn = #"{"role":"assistant","content":[\#(use("a")),\#(use("b"))]}"#
+        let body = #"{"model":"m","max_tokens":5,"messages":[\#(Self.user),\#(turn)]}"#
+        let signed = text(try MessagesToChat.body(MessagesRequest(Array(body.utf8)), signsCalls: true))
+        func call(_ id: String, _ rest: String) -> String {
+            #"{"id":"\#(id)","type":"function","function":{"name":"f","arguments":"{}"}\#(rest)}"#
+        }
+        let mark = #","extra_content":{"google":{"thought_signature":"skip_thought_signature_validator"}}"#
+        #expect(signed.contains(#""tool_calls":[\#(call("a", mark)),\#(call("b", ""))]"#), "\(signed)")
+        #expect(try !toChat(body).contains("extra_content"))
+    }
+
+    @Test("Anthropic to OpenAI: where the vendor's own limits hold, OpenAI's do not")
+    func ownLimits() throws {
+        let options = #""stop_sequences":["a","b","c","d","e"],"output_config":{"effort":"max"}"#
+        let body = #"{"model":"m","max_tokens":5,"messages":[\#(Self.user)],\#(options)}"#
+        let chat = text(try MessagesToChat.body(MessagesRequest(Array(body.utf8)), hasOwnLimits: true))
+        #expect(chat.contains(#""stop":["a","b","c","d","e"],"reasoning_effort":"max""#), "\(chat)")
+    }
+
+    @Test(
+        "A mark for more than five minutes is found in either format, and none in a tool's own words",
+        arguments: [
+            (#""messages":[{"role":"user","content":[{"type":"text","text":"x",MARK}]}]"#, "messages[0].content[0]"),
+            (#""system":[{"type":"text","text":"x",MARK}]"#, "system[0]"),
+            (#""tools":[{"name":"f",MARK}]"#, "tools[0]"),
+            (#""messages":[{"role":"tool","content":"x",MARK}]"#, "messages[0]"), ("MARK", ""),
+            (#""input":[{"role":"user","content":[{"type":"input_text",MARK}]}]"#, "input[0].content[0]"),
+            (#""messages":[{"content":[{"type":"tool_use","input":{MARK}}]}]"#, nil),
+            (#""tools":[{"input_schema":{"properties":{MARK}}}]"#, nil), (#""messages":[]"#, nil),
+        ] as [(String, String?)])
+    func longMarks(fields: String, holder: String?) throws {
+        for (time, isLong) in [("1h", true), (#"\u0031h"#, true), ("5m", false)] {
+            let mark = #""cache_control":{"type":"ephemeral","ttl":"\#(time)"}"#
+            let pieces = fields.split(separator: "MARK", omittingEmptySubsequences: false)
+            let body = "{" + pieces.joined(separator: mark) + "}"
+            let param = holder.map { ($0.isEmpty ? "" : $0 + ".") + "cache_control.ttl" }
+            let document = try JSONDocument(Array(body.utf8))
+            #expect(CacheMarks.longMark(in: document.root) == (isLong ? param : nil), "\(body)")
+        }
+    }
+
+    @Test(
+        "A mark whose time stands twice, or is none that is known, counts as one for longer",
+        arguments: [
+            #""ttl":"5m","ttl":"1h""#, #""ttl":"1h","ttl":"5m""#, #""ttl":"5m","\u0074tl":"1h""#, #""ttl":3600"#,
+        ])
+    func oddMarks(time: String) throws {
+        // Deeper than keys are looked at for standing twice.
+        let text = #"{"type":"text","text":"x","cache_control":{"type":"ephemeral",\#(time)}}"#
+        let body = #"{"messages":[{"role":"user","content":[{"type":"tool_result","content":[\#(text)]}]}]}"#
+        let document = try JSONDocument(Array(body.utf8))
+        #expect(CacheMarks.longMark(in: document.root) == "messages[0].content[0].content[0].cache_control.ttl")
+    }
+
     @Test("What went there and back is what it was")
     func roundTrip() throws {
         let body =
