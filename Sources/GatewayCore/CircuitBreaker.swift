@@ -70,6 +70,22 @@ package struct CircuitBreaker: Hashable, Sendable {
         }
     }
 
+    /// How long until it may be worth asking again; zero where nothing keeps a call away. How long a trial takes is not
+    /// known.
+    package func wait(now: Duration) -> Duration {
+        switch phase {
+        case .closed: .zero
+        case .open(let until): max(until - now, .zero)
+        case .halfOpen(let trialEnds): max(min(trialEnds - now, settings.openDuration), .zero)
+        }
+    }
+
+    /// Whether the end of such a call still says something: it was admitted since the last change.
+    func counts(_ permit: Permit) -> Bool { permit.generation == generation }
+
+    /// Lets nothing through for a while, whatever was reported.
+    mutating func trip(now: Duration) { change(to: .open(until: now + settings.openDuration)) }
+
     /// Reports a look at the provider that costs nothing, and so says less than a call: one that fails counts as a
     /// failure, one that succeeds lets a trial come at once but does not close the breaker by itself.
     package mutating func probed(succeeded: Bool, now: Duration) {

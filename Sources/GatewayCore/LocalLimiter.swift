@@ -85,7 +85,9 @@ package struct LocalLimiter: Sendable {
             let amount = limit.unit == .tokens ? tokens : 1
             let used = used(counter)
             // Also where the limit has been lowered below what is used.
-            guard used <= limit.limit, amount <= limit.limit - used else { return .refused(state(limit, used: used)) }
+            guard used <= limit.limit, amount <= limit.limit - used else {
+                return .refused(state(limit, used: used, needed: amount))
+            }
             wanted[counter] = amount
         }
         let new = wanted.keys.count { uses[$0] == nil }
@@ -130,10 +132,11 @@ package struct LocalLimiter: Sendable {
         return use.amount
     }
 
-    private func state(_ limit: LocalLimit, used: Int64) -> LimitState {
+    private func state(_ limit: LocalLimit, used: Int64, needed: Int64? = nil) -> LimitState {
         LimitState(
             unit: limit.unit, scope: limit.name, limit: limit.limit, used: used,
-            resetsAt: limit.unit == .parallel ? nil : Date(timeIntervalSince1970: Double(minute + 1) * 60))
+            resetsAt: limit.unit == .parallel ? nil : Date(timeIntervalSince1970: Double(minute + 1) * 60),
+            needed: needed)
     }
 
     /// Counts of minutes that are over.

@@ -21,6 +21,14 @@ package struct ProviderTraits: Hashable, Sendable {
     package var takesStreamOptions = true
     /// Chats may carry Anthropic's thinking, with its signatures, as it came, and its `cache_control`.
     package var takesThinkingBlocks = false
+    /// Chats are read by the gateway, which writes the vendor's own format from them: OpenAI's limits do not hold, only
+    /// the vendor's.
+    package var hasOwnLimits = false
+    /// Google's models may be asked, of which some refuse an earlier call of a tool without a signature. Which do, the
+    /// name says where a request is translated.
+    package var signsCalls = false
+    /// Anthropic's `cache_control` goes on to vendors that charge what is written to a cache.
+    package var passesCacheMarks = false
     /// Steps may be written together with an SLM: `PaidCall.fusion`.
     package var takesFusion = false
     package init() {}
@@ -119,6 +127,8 @@ package struct ProviderError: Error, Hashable, Sendable {
     package var message: String
     /// The field that the provider says is at fault.
     package var parameter: String?
+    /// The provider's own word for what is wrong, e.g. `context_length_exceeded`.
+    package var reason: String?
     /// The message is in the provider's own words, which may repeat the prompt: for the client, and for no log.
     package var isForeign = false
     package init(

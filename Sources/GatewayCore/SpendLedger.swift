@@ -56,6 +56,10 @@ package struct BudgetState: Hashable, Sendable, Codable {
     package var held: NanoUSD
     /// When the next period opens; nil for budgets without an end.
     package var resetsAt: Date?
+    /// What a call that it refused would have held at least; nil where no call was refused.
+    package var needed: NanoUSD?
+    /// The period's row, where a call was tested against it.
+    package var periodID: Int64?
     package init(
         scope: String, period: String, limit: NanoUSD, settled: NanoUSD, held: NanoUSD, resetsAt: Date?
     ) {
@@ -67,6 +71,13 @@ package struct BudgetState: Hashable, Sendable, Codable {
         self.resetsAt = resetsAt
     }
     package var remaining: NanoUSD { limit.subtracting(settled)?.subtracting(held) ?? .zero }
+
+    /// The same, as it refuses a call that would hold so much.
+    package func refusing(_ needed: NanoUSD?) -> BudgetState {
+        var state = self
+        state.needed = needed
+        return state
+    }
 }
 
 /// What a rate limit counts.
@@ -82,12 +93,15 @@ package struct LimitState: Hashable, Sendable, Codable {
     package var used: Int64
     /// When the next minute begins; nil for parallel calls, which end when they end.
     package var resetsAt: Date?
-    package init(unit: LimitUnit, scope: String, limit: Int64, used: Int64, resetsAt: Date?) {
+    /// What the call that it refused would have taken up; nil where that is not known.
+    package var needed: Int64?
+    package init(unit: LimitUnit, scope: String, limit: Int64, used: Int64, resetsAt: Date?, needed: Int64? = nil) {
         self.unit = unit
         self.scope = scope
         self.limit = limit
         self.used = used
         self.resetsAt = resetsAt
+        self.needed = needed
     }
 }
 

@@ -6,6 +6,8 @@
 package struct TokenUsage: Hashable, Sendable, Codable {
     /// A longer usage object of a provider's is not kept.
     package static let maxRawBytes = 8 * 1024
+    /// No call has more of anything. A sum of the counts of very many calls is then still a number of 64 bits.
+    package static let mostOfOneCall: Int64 = 1 << 40
 
     package var input: Int64
     package var cachedInput: Int64
@@ -49,11 +51,19 @@ package struct TokenUsage: Hashable, Sendable, Codable {
             raw: try container.decodeIfPresent(String.self, forKey: .raw))
     }
 
-    /// Whether the counts can be true together: none is negative, and no part is more than its whole.
+    /// Whether the counts can be true together: none is negative or absurd, and no part is more than its whole.
     package var isPossible: Bool {
-        let parts = [cachedInput, cacheWrite5m, cacheWrite1h, reasoning, images, output]
-        guard parts.allSatisfy({ $0 >= 0 }), reasoning <= output, cachedInput <= input else { return false }
+        let counts = [input, cachedInput, cacheWrite5m, cacheWrite1h, reasoning, images, output]
+        guard counts.allSatisfy({ (0...Self.mostOfOneCall).contains($0) }), reasoning <= output, cachedInput <= input
+        else { return false }
         // Taken off one after the other, so that no sum can overflow.
         return cacheWrite5m <= input - cachedInput && cacheWrite1h <= input - cachedInput - cacheWrite5m
     }
+
+    /// Whether a charge may be worked out from the counts. No prompt has zero tokens: a provider that says so has not
+    /// counted, whatever it bills.
+    package var isCredible: Bool { isPossible && input > 0 }
+
+    /// No counts, for a call whose counts are not to be relied on: what its provider said is kept as it came.
+    package var uncounted: TokenUsage { TokenUsage(input: 0, output: 0, raw: raw) }
 }

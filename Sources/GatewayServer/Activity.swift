@@ -10,7 +10,8 @@ package final class Activity: Sendable {
         /// Answers that their clients have, and whose rows are being written.
         var trailing = 0
         var isDraining = false
-        var waiters: [CheckedContinuation<Void, Never>] = []
+        var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
+        var lastWaiter = 0
         var isIdle: Bool { running == 0 && trailing == 0 }
     }
     private let state = Mutex(State())
@@ -42,8 +43,8 @@ package final class Activity: Sendable {
         let waiters = state.withLock { s in
             change(&s)
             guard s.isIdle else { return [] as [CheckedContinuation<Void, Never>] }
-            defer { s.waiters = [] }
-            return s.waiters
+            defer { s.waiters = [:] }
+            return Array(s.waiters.values)
         }
         for waiter in waiters { waiter.resume() }
     }
@@ -54,23 +55,34 @@ package final class Activity: Sendable {
     package func startDraining() { state.withLock { $0.isDraining = true } }
     package var isDraining: Bool { state.withLock { $0.isDraining } }
 
-    /// Releases everyone who waits: the time for it is over.
-    package func stopWaiting() {
-        let waiters = state.withLock { s in
-            defer { s.waiters = [] }
-            return s.waiters
+    /// Returns when no answer is running, or when the task is cancelled.
+    package func waitUntilIdle() async {
+        let id = state.withLock { s in
+            s.lastWaiter += 1
+            return s.lastWaiter
         }
-        for waiter in waiters { waiter.resume() }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { waiter in
+                // A cancellation before this lock is seen here; one after it finds the waiter.
+                let mustWait = state.withLock { s in
+                    guard !s.isIdle, !Task.isCancelled else { return false }
+                    s.waiters[id] = waiter
+                    return true
+                }
+                if !mustWait { waiter.resume() }
+            }
+        } onCancel: {
+            state.withLock { $0.waiters.removeValue(forKey: id) }?.resume()
+        }
     }
 
-    /// Returns when no answer is running, or at `stopWaiting`.
-    package func waitUntilIdle() async {
-        await withCheckedContinuation { waiter in
-            let isIdle = state.withLock { s in
-                if !s.isIdle { s.waiters.append(waiter) }
-                return s.isIdle
-            }
-            if isIdle { waiter.resume() }
+    /// The same, for no longer than `limit`.
+    package func waitUntilIdle(within limit: Duration) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.waitUntilIdle() }
+            group.addTask { try? await Task.sleep(for: limit) }
+            await group.next()
+            group.cancelAll()
         }
     }
 }

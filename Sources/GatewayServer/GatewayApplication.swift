@@ -25,9 +25,11 @@ package enum GatewayApplication {
 
     /// All routes and middleware over `services`.
     package static func router(_ services: GatewayServices) -> Router<GatewayContext> {
-        let router = Router(context: GatewayContext.self)
+        let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
+        let paths = KnownPaths()
         router.add(
-            middleware: RefusalMiddleware(metrics: services.metrics, aliases: services.sendsLiteLLMHeaders))
+            middleware: RefusalMiddleware(
+                metrics: services.metrics, paths: paths, aliases: services.sendsLiteLLMHeaders))
         HealthEndpoints(services: services).register(on: router)
         LiteLLMEndpoints(services: services).register(on: router)
         ModelEndpoints(services: services).register(on: router)
@@ -35,6 +37,7 @@ package enum GatewayApplication {
         ModelsEndpoint(services: services).register(on: authenticated)
         AnswerEndpoints(services: services).register(on: authenticated)
         CountTokensEndpoint(services: services).register(on: authenticated)
+        paths.fill(from: router)
         return router
     }
 
@@ -45,7 +48,7 @@ package enum GatewayApplication {
         onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
     ) -> some Service {
         Application(
-            router: router(services), server: .gateway(address),
+            router: router(services), server: .gateway(address, maxBodyBytes: services.limits.maxBodyBytes),
             configuration: .init(
                 address: .hostname(address.host, port: address.port), serverName: nil, backlog: backlog,
                 availableConnectionsDelegate: MaximumAvailableConnections(

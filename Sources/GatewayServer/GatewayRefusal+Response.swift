@@ -30,12 +30,20 @@ extension GatewayRefusal {
         return ErrorEnvelope(message: message, type: type, code: code, param: parameter, metadata: json)
     }
 
+    /// Of a status that Anthropic has a type of its own for.
+    private var anthropicEnvelope: ErrorEnvelope {
+        var envelope = envelope
+        if status == 413 { envelope.type = "request_too_large" }
+        return envelope
+    }
+
     /// The whole HTTP response, in the client's envelope.
     func response(wire: ClientWire, requestID: String) -> Response {
         var headers: HTTPFields = [.contentType: "application/json"]
         if let retryAfterSeconds { headers[.retryAfter] = String(retryAfterSeconds) }
         if let shouldRetry { headers[.shouldRetry] = shouldRetry ? "true" : "false" }
-        let body = wire == .anthropic ? envelope.anthropicBody(requestID: requestID) : envelope.body
+        if let cost { headers[.costUSD] = cost.usdString }
+        let body = wire == .anthropic ? anthropicEnvelope.anthropicBody(requestID: requestID) : envelope.body
         return Response(
             status: .init(code: status), headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: body)))
     }

@@ -24,6 +24,8 @@ package struct GatewayRefusal: Error, Sendable {
     package var logText: String?
     /// A paid call failed that may have been charged for: to send the request again would pay twice.
     var mayHaveCharged = false
+    /// What its paid calls cost; nil: nothing.
+    var cost: NanoUSD?
     /// Set by an answer that has counted and recorded its own request already.
     var isCounted = false
 
@@ -81,6 +83,11 @@ extension GatewayRefusal {
             ("spent_usd", state.settled.usdString), ("held_usd", state.held.usdString),
             ("resets_at", state.resetsAt?.formatted(.iso8601)),
         ]
+        if let needed = state.needed {
+            let left = max(state.remaining, .zero)
+            refusal.message += " It may cost $\(needed.usdString), and $\(left.usdString) is left."
+            refusal.metadata.append((name: "needed_usd", value: needed.usdString))
+        }
         refusal.shouldRetry = false
         return refusal
     }
@@ -88,7 +95,7 @@ extension GatewayRefusal {
     package static let noBudget: GatewayRefusal = {
         var refusal = GatewayRefusal(
             status: 429, type: "budget_exceeded", code: "budget_exceeded",
-            message: "This tenant has no budget for paid calls.")
+            message: "This tenant has no budget of its own that covers this call.")
         refusal.metadata = [("scope", nil), ("limit_usd", "0.000000000")]
         refusal.shouldRetry = false
         return refusal
@@ -106,7 +113,8 @@ extension GatewayRefusal {
         return refusal
     }
 
-    /// A rate limit that a call does not fit: worth another try when the next minute begins.
+    /// A rate limit that a call does not fit: worth another try when the next minute begins, unless the call is more
+    /// than a whole minute's.
     package static func rateLimited(_ state: LimitState) -> GatewayRefusal {
         let unit =
             switch state.unit {
@@ -121,6 +129,15 @@ extension GatewayRefusal {
             ("scope", state.scope), ("unit", state.unit.rawValue), ("limit", "\(state.limit)"),
             ("used", "\(state.used)"), ("resets_at", state.resetsAt?.formatted(.iso8601)),
         ]
+        if let needed = state.needed {
+            refusal.metadata.append((name: "needed", value: "\(needed)"))
+            guard needed <= state.limit else {
+                let wanted = state.unit == .tokens ? "\(needed) tokens" : "\(needed)"
+                refusal.message = "\(state.scope) may use \(state.limit) \(unit); this call needs up to \(wanted)."
+                refusal.shouldRetry = false
+                return refusal
+            }
+        }
         let wait = state.resetsAt.map { Int($0.timeIntervalSinceNow.rounded(.up)) } ?? 1
         refusal.retryAfterSeconds = max(1, min(60, wait))
         return refusal
@@ -136,6 +153,8 @@ extension GatewayRefusal {
         return refusal
     }
 
+    /// Longer codes and names of fields of a provider's are not passed on.
+    private static let maxWordBytes = 128
     /// Statuses by which a provider says that the request is at fault.
     private static let requestFaults: Set<Int> = [400, 404, 413, 415, 422]
 
@@ -148,7 +167,30 @@ extension GatewayRefusal {
             ("provider_status", error.status.map(String.init)), ("provider_request_id", error.providerRequestID),
         ]
         refusal.retryAfterSeconds = error.retryAfterSeconds
+        refusal.keepWords(of: error)
         return refusal
+    }
+
+    /// Clients branch on the provider's `code`, such as `context_length_exceeded`. Only of what is theirs to mend: the
+    /// rest is between the gateway and its provider.
+    private mutating func keepWords(of error: ProviderError) {
+        guard type == "invalid_request_error" || status == 403 else { return }
+        // Some say as a number what the status says already, and some write Python's word for nothing.
+        let word = Self.word(error.reason).flatMap { Int($0) == nil ? $0 : nil }
+        let field = Self.word(error.parameter)
+        if let word { metadata.append((name: "provider_code", value: word)) }
+        if let field { metadata.append((name: "provider_param", value: field)) }
+        guard type == "invalid_request_error" else { return }
+        code = word ?? code
+        parameter = field
+    }
+
+    /// A name in a provider's words, as far as it is one: short, and in printable characters.
+    private static func word(_ text: String?) -> String? {
+        guard let text, !text.isEmpty, text.utf8.count <= maxWordBytes, text.lowercased() != "none",
+            text.unicodeScalars.allSatisfy({ $0.value >= 0x20 && !(0x7F...0x9F).contains($0.value) })
+        else { return nil }
+        return text
     }
 
     private static func words(_ error: ProviderError) -> GatewayRefusal {

@@ -59,6 +59,8 @@ package struct GatewayServices: Sendable {
     package var learning: RouterLearning
     /// How much of the engines' time may go into reading what LLMs wrote.
     let readings = ReadingAllowance()
+    /// PRMs whose failures were told of.
+    let rewardFailures = RewardFailures()
     /// Rate limits of local models: this gateway's own count.
     package var localLimits = LocalLimits()
     /// Keeps texts of tenants that want it; nil: nobody's are kept.

@@ -22,6 +22,8 @@ extension HTTPField.Name {
     static let idempotentReplayed = named("idempotent-replayed")
     static let shouldRetry = named("x-should-retry")
     static let requestID = named("x-gboost-request-id")
+    static let openAIRequestID = named("x-request-id")
+    static let anthropicRequestID = named("request-id")
     static let servedBy = named("x-gboost-served-by")
     static let steps = named("x-gboost-steps")
     static let escalations = named("x-gboost-escalations")

@@ -21,7 +21,8 @@ struct LocalLimiterTests {
         let parallel = Self.limit(.parallel, 1)
         let first = try #require(ticket(limiter.admit([requests], tokens: 5, now: Self.at(1))))
         limiter.finish(first, tokens: 5)
-        let refusal = LimitState(unit: .requests, scope: "tenant:acme", limit: 1, used: 1, resetsAt: Self.at(60))
+        let refusal = LimitState(
+            unit: .requests, scope: "tenant:acme", limit: 1, used: 1, resetsAt: Self.at(60), needed: 1)
         #expect(limiter.admit([requests], tokens: 5, now: Self.at(59)) == .refused(refusal))
         #expect(ticket(limiter.admit([requests], tokens: 5, now: Self.at(60))) != nil)
 
@@ -36,7 +37,7 @@ struct LocalLimiterTests {
         #expect(ticket(limiter.admit([tokens], tokens: 1, now: Self.at(181))) == nil)
 
         let place = try #require(ticket(limiter.admit([parallel], tokens: 0, now: Self.at(182))))
-        let full = LimitState(unit: .parallel, scope: "tenant:acme", limit: 1, used: 1, resetsAt: nil)
+        let full = LimitState(unit: .parallel, scope: "tenant:acme", limit: 1, used: 1, resetsAt: nil, needed: 1)
         #expect(limiter.admit([parallel], tokens: 0, now: Self.at(900)) == .refused(full))
         limiter.finish(place, tokens: 0)
         limiter.finish(place, tokens: 0)

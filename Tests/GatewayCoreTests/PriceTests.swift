@@ -192,6 +192,7 @@ struct PriceTests {
             TokenUsage(input: 9, cachedInput: 4, cacheWrite5m: 3, cacheWrite1h: 3, output: 0),
             TokenUsage(input: .max, cachedInput: .max, cacheWrite5m: .max, cacheWrite1h: .max, output: 0),
             TokenUsage(input: .min, cachedInput: .max, output: .min), TokenUsage(input: 1, output: 1, images: -1),
+            TokenUsage(input: (1 << 40) + 1, output: 0), TokenUsage(input: 1, output: .max),
         ])
     func nonsense(_ usage: TokenUsage) {
         #expect(Self.price(TokenRates(input: 1, output: 1)).charge(usage) == nil)
@@ -207,6 +208,10 @@ struct PriceTests {
         for isBatch in [true, false] {
             let usage = TokenUsage(input: .max, output: .max, reasoning: .max, images: .max, isBatch: isBatch)
             #expect(price.charge(usage) == nil)
+            let most = TokenUsage.mostOfOneCall
+            #expect(
+                price.charge(
+                    TokenUsage(input: most, output: most, reasoning: most, images: most, isBatch: isBatch)) == nil)
             #expect(
                 price.upperBound(inputTokens: .max, maxOutputTokens: .max, images: .max, isBatch: isBatch) == nil)
         }
@@ -216,9 +221,10 @@ struct PriceTests {
         price.batchPercent = 101
         #expect(price.charge(TokenUsage(input: 0, output: 0)) == nil)
         // The lowest that does not fit, and the highest that does.
-        let nano = Self.price(TokenRates(input: 1000, output: 1))
-        #expect(nano.charge(TokenUsage(input: .max, output: 0)) == NanoUSD(.max))
-        #expect(nano.charge(TokenUsage(input: .max, output: 1)) == nil)
+        let nano = Self.price(TokenRates(input: 1000 << 23, output: 1000))
+        let almost = TokenUsage(input: TokenUsage.mostOfOneCall - 1, output: (1 << 23) - 1)
+        #expect(nano.charge(almost) == NanoUSD(.max))
+        #expect(nano.charge(TokenUsage(input: almost.input, output: 1 << 23)) == nil)
     }
 
     @Test("A part of a nano-dollar is rounded up once a call")

@@ -29,6 +29,21 @@ struct TokenUsageTests {
         let json = #"{"cachedInput":0,"input":0,"output":0,"reasoning":0,"raw":"\#(long)x"}"#
         #expect(try JSONDecoder().decode(TokenUsage.self, from: Data(json.utf8)).raw == nil)
     }
+
+    @Test("No count is absurd, so that no sum of them is, and no prompt is nothing")
+    func credible() {
+        let most = TokenUsage.mostOfOneCall
+        #expect(TokenUsage(input: most, cachedInput: most, output: most, reasoning: most, images: most).isCredible)
+        for usage in [
+            TokenUsage(input: most + 1, output: 1), TokenUsage(input: .max, output: 1),
+            TokenUsage(input: 1, output: most + 1), TokenUsage(input: 1, output: .max, reasoning: .max),
+            TokenUsage(input: 1, output: 1, images: most + 1),
+        ] { #expect(!usage.isPossible && !usage.isCredible) }
+        let nothing = TokenUsage(input: 0, output: 7, raw: "{}")
+        #expect(nothing.isPossible && !nothing.isCredible)
+        #expect(nothing.uncounted == TokenUsage(input: 0, output: 0, raw: "{}"))
+        #expect(TokenUsage(input: 4, cachedInput: 4, output: 0).isCredible)
+    }
 }
 
 @Suite("Decimal numbers")

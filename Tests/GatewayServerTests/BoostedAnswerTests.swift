@@ -220,6 +220,29 @@ struct BoostedAnswerTests {
         #expect(fixture.slm.requests.isEmpty)
     }
 
+    @Test("The client's stop strings go out with its own question: nothing is paid for that comes after them")
+    func clientStop() async throws {
+        let stop = #""stop":["QED","\n\n"]"#
+        for (scores, isSent) in [([0.05], true), ([0.99, 0.05], false)] {
+            for question in [Self.question, Self.streamed] {
+                let fixture = Fixture(
+                    scripts: [completion("Two.")], scores: scores, settings: BoostedSeamTests.settings(.rest))
+                let response = try await Self.post(fixture, String(question.dropLast()) + ",\(stop)}")
+                let body = String(decoding: try #require(fixture.provider.calls.first).body, as: UTF8.self)
+                #expect(response.status == .ok && body.contains(stop) == isSent && body.contains("\"stop\"") == isSent)
+            }
+        }
+        // Anthropic's clients are told which it was, which their own gateway has to see.
+        let fixture = Fixture(
+            scripts: [completion("Two.@@@ Done")], scores: [0.05], settings: BoostedSeamTests.settings(.rest))
+        let message =
+            #"{"model":"math","max_tokens":50,"messages":[{"role":"user","content":"x"}],"stop_sequences":["@@@"]}"#
+        let answer = try await MessagesEndpointTests.post(fixture, message, isAnthropic: false)
+        #expect(MessagesEndpointTests.text(answer).contains(#""stop_reason":"stop_sequence","stop_sequence":"@@@""#))
+        let body = String(decoding: try #require(fixture.provider.calls.first).body, as: UTF8.self)
+        #expect(!body.contains("@@@"))
+    }
+
     @Test("The request's value decides: nothing is spent on an answer that is worth nothing")
     func value() async throws {
         let fixture = Fixture(scripts: [completion("Better.")], scores: [0.05])

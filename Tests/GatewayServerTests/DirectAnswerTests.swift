@@ -122,12 +122,60 @@ struct DirectAnswerTests {
         let first = try await Self.post(refused, body)
         #expect(first.status == .badGateway && Self.text(first).contains(#""provider_status":"500""#))
         #expect(refused.ledger.snapshot.settled == 0 && refused.ledger.snapshot.held.isEmpty)
+        #expect(first.headers[.costUSD] == nil && first.headers[.shouldRetry] == nil)
         let broken = Fixture(scripts: [.init(streamError: ProviderError(code: .interrupted, message: "cut"))])
         let second = try await Self.post(broken, body)
         #expect(second.status == .badGateway)
         let state = broken.ledger.snapshot
         #expect(state.settled == state.reservations.first?.amount.rawValue && state.held.isEmpty)
         #expect(state.settlements.first?.outcome == .estimated)
+        // The client's library would send it again, and pay again.
+        let cost = NanoUSD(state.settled).usdString
+        #expect(second.headers[.costUSD] == cost && second.headers[.shouldRetry] == "false")
+        #expect(second.headers[.retryAfter] == nil && Self.text(second).contains(#""cost_usd":"\#(cost)""#))
+    }
+
+    @Test("A stream that breaks off says in its error what it cost, in both envelopes", arguments: [true, false])
+    func brokenStream(isAnthropic: Bool) async throws {
+        let event = #"data: {"id":"c","choices":[{"index":0,"delta":{"content":"Hi"},"finish_reason":null}]}"# + "\n\n"
+        let fixture = Fixture(scripts: [
+            .init(
+                chunks: [PaidChunk(bytes: Array(event.utf8), text: "Hi")],
+                streamError: ProviderError(code: .interrupted, message: "cut"))
+        ])
+        let body = """
+            {"model":"sim/large","messages":[{"role":"user","content":"x"}],"max_tokens":50,"stream":true}
+            """
+        let response = try await RouterClient(fixture.services).send(
+            .post, isAnthropic ? "/v1/messages" : "/v1/chat/completions", headers: Self.headers, body: body)
+        await fixture.services.activity.waitUntilIdle()
+        let settled = fixture.ledger.snapshot.settled
+        #expect(response.status == .ok && settled > 0)
+        #expect(Self.text(response).contains(#""cost_usd":"\#(NanoUSD(settled).usdString)""#))
+    }
+
+    @Test(
+        "What a provider says of the request keeps its code and its field, as far as they are such",
+        arguments: [
+            (400, "context_length_exceeded", "messages", true), (413, "too_big", "messages[0].content", true),
+            (400, "400", "None", false), (422, "a\u{7}b", "", false),
+            (400, String(repeating: "x", count: 129), nil, false),
+            (500, "server_error", "messages", false), (429, "insufficient_quota", nil, false),
+        ] as [(Int, String, String?, Bool)])
+    func providersWords(status: Int, code: String, field: String?, isKept: Bool) async throws {
+        var error = ProviderError(code: .status, status: status, message: "no")
+        (error.reason, error.parameter) = (code, field)
+        let fixture = Fixture(scripts: [.init(openError: error)])
+        let body = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}],"max_tokens":50}"#
+        let text = Self.text(try await Self.post(fixture, body))
+        let told = #""param":"\#(field ?? "")","code":"\#(code)""#
+        #expect(text.contains(isKept ? told : #""param":null,"code":"upstream_error""#), "\(text)")
+        #expect(text.contains("provider_code") == isKept && text.contains("provider_param") == isKept, "\(text)")
+        var headers = Self.headers
+        headers[.anthropicVersion] = "2023-06-01"
+        let other = Self.text(try await Self.post(fixture, body, headers: headers))
+        #expect(other.contains(#""type":"request_too_large""#) == (status == 413), "\(other)")
+        #expect(other.contains(#""provider_code":"\#(code)""#) == isKept, "\(other)")
     }
 
     @Test("A stream passes through, and its cost is in the last chunk", arguments: [true, false])

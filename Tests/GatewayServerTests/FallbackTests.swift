@@ -81,12 +81,72 @@ struct FallbackTests {
         #expect(other.calls.isEmpty)
     }
 
+    @Test("Where none could be asked the client hears what stands in the way of the model that it named")
+    func unasked() async throws {
+        var (fixture, other) = Self.fixture([completion("Hi")], other: [completion("Hi")], isPriced: false)
+        var catalog = try #require(fixture.services.catalog as? FakeCatalog)
+        catalog.prices[Fixture.model] = nil
+        fixture.services.catalog = catalog
+        let answer = try await DirectAnswerTests.post(fixture, Self.body)
+        #expect(answer.status == .badRequest && DirectAnswerTests.text(answer).contains("\(Fixture.model)"))
+        // One that was asked has more to say, wherever it stands.
+        other = fixture.addOther([Self.failed(.status, 503)], fallbacks: [Fixture.other])
+        let asked = try await DirectAnswerTests.post(fixture, Self.body)
+        #expect(asked.status == .badGateway && DirectAnswerTests.text(asked).contains("503"))
+        #expect(fixture.provider.calls.isEmpty && !other.calls.isEmpty)
+    }
+
     @Test("A budget's refusal is no reason to ask somebody else")
     func budget() async throws {
         let (fixture, other) = Self.fixture([completion("Hi")], other: [completion("Hi")])
         fixture.ledger.state.withLock { $0.limit = 1 }
         #expect(try await DirectAnswerTests.post(fixture, Self.body).status == .tooManyRequests)
         #expect(fixture.provider.calls.isEmpty && other.calls.isEmpty)
+    }
+
+    @Test(
+        "A mark that the price has no rate for is no provider's refusal: the next one is asked",
+        arguments: [true, false])
+    func unpricedMark(hasRate: Bool) async throws {
+        let mark = #""cache_control":{"type":"ephemeral","ttl":"1h"}"#
+        let body = Self.body.replacing("\"x\"", with: #"[{"type":"text","text":"x",\#(mark)}]"#)
+        let (made, other) = Self.fixture([completion("Hi")], other: [completion("Hi")])
+        var fixture = made
+        var traits = ProviderTraits()
+        traits.passesCacheMarks = true
+        fixture.services.providers["sim"] = EndpointProvider(
+            inner: fixture.provider, endpoints: [.chatCompletions], traits: traits)
+        var catalog = try #require(fixture.services.catalog as? FakeCatalog)
+        // One for the hour alone will do.
+        if hasRate { catalog.prices[Fixture.model]?.rates.cacheWrite1h = 20_000_000 }
+        fixture.services.catalog = catalog
+        #expect(try await DirectAnswerTests.post(fixture, body).status == .ok)
+        #expect(fixture.provider.calls.count == (hasRate ? 1 : 0) && other.calls.count == (hasRate ? 0 : 1))
+        let state = fixture.ledger.snapshot
+        #expect(state.settlements.map(\.outcome) == (hasRate ? [.completed] : [.failed, .completed]))
+        #expect(state.held.isEmpty && state.settled > 0)
+        guard !hasRate else { return }
+        // Without another the client hears what is at fault, in the gateway's name.
+        fixture.services.deployments = Deployments()
+        let alone = try await DirectAnswerTests.post(fixture, body)
+        #expect(alone.status == .badRequest && fixture.provider.calls.isEmpty)
+        let param = #""param":"messages[0].content[0].cache_control.ttl""#
+        #expect(DirectAnswerTests.text(alone).contains(param), "\(DirectAnswerTests.text(alone))")
+    }
+
+    @Test("Tokens are counted by the next deployment that counts, and estimated where none is up")
+    func counts() async throws {
+        let body = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}]}"#
+        let count = #"{"input_tokens":7}"#
+        let counted = FakeProvider.Script(chunks: [PaidChunk(bytes: Array(count.utf8), text: "")])
+        for (second, expected) in [(counted, count), (Self.failed(.unreachable), #""gboost":{"estimated":true}}"#)] {
+            let (made, other) = Self.fixture([Self.failed(.status, 529)], other: [second])
+            var fixture = made
+            fixture.services.providers["other"] = EndpointProvider(inner: other)
+            let answer = try await MessagesEndpointTests.post(fixture, body, path: "/v1/messages/count_tokens")
+            #expect(answer.status == .ok && MessagesEndpointTests.text(answer).hasSuffix(expected))
+            #expect(fixture.provider.calls.count == 1 && other.calls.map(\.model) == [Fixture.other])
+        }
     }
 
     @Test("An escalation falls back too")

@@ -86,6 +86,9 @@ struct FurtherEndpointTests {
             (4, #""plugins":[{"id":"web"}]"#, "plugins"), (4, #""models":["a/b"]"#, "models"),
             (0, #""tools":[{"type":"web_search"}]"#, "tools[0]"), (0, #""models":["a/b"]"#, "models"),
             (0, #""search_parameters":{"mode":"auto"}"#, "search_parameters"),
+            (0, #""prediction":{"type":"content","content":"x"}"#, "prediction"),
+            (0, #""web_search_options":{}"#, "web_search_options"), (0, #""enable_search":true"#, "enable_search"),
+            (3, #""messages":[{"role":"user","content":"x"}]"#, "messages"),
         ] {
             let way = Self.ways[index]
             let body = "\(way.body.dropLast()),\(field)}"
@@ -114,6 +117,25 @@ struct FurtherEndpointTests {
         #expect(response.status == (param == nil ? .ok : .badRequest), "\(Self.text(response))")
         if let param { #expect(Self.text(response).contains(#""param":"\#(param)""#)) }
         #expect(fixture.provider.calls.isEmpty == (param != nil))
+    }
+
+    @Test(
+        "Texts and tokens are embedded and completed; what else stands in their place is refused by name",
+        arguments: [
+            (#""x""#, nil), (#"["x","y"]"#, nil), ("[1,2]", nil), ("[[1,2],[3]]", nil), ("[]", nil),
+            (#"{"image":"data:image/png;base64,QUJD"}"#, ""), (#"["x",{"image":"https://a/b.png"}]"#, "[1]"),
+            (#"[{"type":"image_url","image_url":{"url":"https://a/b.png"}}]"#, "[0]"),
+            (#"[["x",{"image":"https://a/b.png"}]]"#, "[0]"),
+        ] as [(String, String?)])
+    func texts(value: String, place: String?) async throws {
+        for (index, name) in [(2, "prompt"), (3, "input")] {
+            let fixture = Fixture(scripts: [completion("Hi")])
+            let body = #"{"model":"sim/large","\#(name)":\#(value),"max_tokens":50}"#
+            let response = try await Self.post(fixture, Self.ways[index], body)
+            #expect(response.status == (place == nil ? .ok : .badRequest), "\(Self.text(response))")
+            if let place { #expect(Self.text(response).contains(#""param":"\#(name)\#(place)""#)) }
+            #expect(fixture.provider.calls.isEmpty == (place != nil))
+        }
     }
 
     @Test("Completions are held for every prompt and choice")

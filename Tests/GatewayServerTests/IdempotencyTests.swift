@@ -47,8 +47,10 @@ struct IdempotencyTests {
         let error = ProviderError(
             code: mayHaveCharged ? .interrupted : .status, status: mayHaveCharged ? nil : 400, message: "no")
         let fixture = Fixture(scripts: [.init(openError: error), completion("Hi")])
-        #expect(try await DirectAnswerTests.post(fixture, Self.body, headers: Self.headers("k")).status != .ok)
+        let first = try await DirectAnswerTests.post(fixture, Self.body, headers: Self.headers("k"))
+        #expect(first.status != .ok)
         let second = try await DirectAnswerTests.post(fixture, Self.body, headers: Self.headers("k"))
+        #expect(!mayHaveCharged || first.headers[.shouldRetry] == "false")
         #expect(second.status == (mayHaveCharged ? .conflict : .ok))
         #expect(fixture.provider.calls.count == (mayHaveCharged ? 1 : 2))
     }
@@ -60,8 +62,10 @@ struct IdempotencyTests {
         ])
         fixture.slm.fail(.unavailable("x"))
         let body = Self.body.replacing("sim/large", with: "math")
-        #expect(try await DirectAnswerTests.post(fixture, body, headers: Self.headers("k")).status != .ok)
+        let first = try await DirectAnswerTests.post(fixture, body, headers: Self.headers("k"))
+        #expect(first.status != .ok && first.headers[.shouldRetry] == "false")
         #expect(fixture.ledger.snapshot.settled > 0)
+        #expect(first.headers[.costUSD] == NanoUSD(fixture.ledger.snapshot.settled).usdString)
         let second = try await DirectAnswerTests.post(fixture, body, headers: Self.headers("k"))
         #expect(second.status == .conflict && second.headers[.shouldRetry] == "false")
         #expect(DirectAnswerTests.text(second).contains("answered or charged for, and its answer is not kept"))

@@ -12,8 +12,11 @@ struct EndpointProvider: PaidProvider {
     let inner: FakeProvider
     var endpoints: Set<PaidEndpoint> = [.messages, .countTokens]
     var traits = ProviderTraits()
+    /// To whatever it is to be sent.
+    var objected: RequestObjection?
     var name: String { inner.name }
     func open(_ call: PaidCall) async throws -> any PaidExchange { try await inner.open(call) }
+    func objection(to body: [UInt8], model: String) -> RequestObjection? { objected }
 }
 
 @Suite("Anthropic's wire towards clients")
@@ -102,6 +105,26 @@ struct MessagesEndpointTests {
         let refused = try await Self.post(fixture, isAnthropic: false)
         #expect(refused.status == .badRequest && Self.text(refused).contains(#""param":"odd""#))
         #expect(fixture.provider.calls.count == 1)
+    }
+
+    @Test(
+        "What a vendor objects to is named in the client's own words",
+        arguments: [
+            ("stop", "stop_sequences"), ("reasoning_effort", "output_config.effort"),
+            ("parallel_tool_calls", "tool_choice.disable_parallel_tool_use"), ("tools", "tools"),
+        ])
+    func objections(param: String, name: String) async throws {
+        var fixture = Fixture()
+        var provider = EndpointProvider(inner: fixture.provider, endpoints: [.chatCompletions])
+        provider.objected = RequestObjection(
+            message: "'\(param)' is not had there.", code: "untranslatable_field", param: param)
+        fixture.services.providers["sim"] = provider
+        let plain = Self.body.replacingOccurrences(of: #","odd":1e400"#, with: "")
+        let asked = Self.text(try await Self.post(fixture, plain, isAnthropic: false))
+        #expect(asked.contains("'\(name)' is not had") && asked.contains(#""param":"\#(name)""#), "\(asked)")
+        let other = DirectAnswerTests.text(try await DirectAnswerTests.post(fixture, plain))
+        #expect(other.contains("'\(param)' is not had") && other.contains(#""param":"\#(param)""#), "\(other)")
+        #expect(fixture.provider.calls.isEmpty && fixture.ledger.snapshot.reservations.isEmpty)
     }
 
     @Test("A translation is bounded in its provider's word, by what is held for", arguments: [true, false])
@@ -208,6 +231,17 @@ struct MessagesEndpointTests {
             #expect(alone.status == .badRequest && Self.text(alone).contains("'math' has no model of its own"))
             #expect(closed.provider.calls.isEmpty && closed.ledger.snapshot.reservations.isEmpty)
         }
+    }
+
+    @Test(
+        "Where the provider that counts is down the estimate stands in; what is at fault is said",
+        arguments: [(529, 200), (429, 200), (400, 400), (401, 502)])
+    func countTokensFailed(status: Int, expected: Int) async throws {
+        let body = #"{"model":"sim/large","messages":[{"role":"user","content":"x"}]}"#
+        let down = FakeProvider.Script(openError: ProviderError(code: .status, status: status, message: "down"))
+        let answer = try await Self.post(Fixture(scripts: [down]), body, path: "/v1/messages/count_tokens")
+        #expect(answer.status.code == expected, "\(Self.text(answer))")
+        #expect(Self.text(answer).hasSuffix(#""gboost":{"estimated":true}}"#) == (expected == 200))
     }
 
     @Test("Tokens are counted by the provider without a hold, or estimated and said so")

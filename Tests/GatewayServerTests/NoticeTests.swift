@@ -24,22 +24,37 @@ struct NoticeTests {
         let guards = ProviderGuards(breaker: settings, notices: ear, gateway: "g1")
         let failure = ProviderError(code: .status, status: 500, message: "down")
         for _ in 0..<9 {
-            let permit = try #require(guards.admit("sim", isRetry: false))
+            let permit = try #require(guards.admit("sim", tenantID: 1, isRetry: false))
             guards.finished("sim", permit, failure: failure)
         }
         #expect(ear.notices == [.provider("sim", isDown: true, gateway: "g1")])
-        let permit = try #require(guards.admit("sim", isRetry: false))
+        let permit = try #require(guards.admit("sim", tenantID: 1, isRetry: false))
         guards.answered("sim", permit)
         #expect(ear.notices.count == 2)
         guards.finished("sim", permit, failure: nil)
         for _ in 0..<3 {
-            let permit = try #require(guards.admit("sim", isRetry: false))
+            let permit = try #require(guards.admit("sim", tenantID: 1, isRetry: false))
             guards.finished("sim", permit, failure: nil)
         }
         #expect(
             ear.notices == [
                 .provider("sim", isDown: true, gateway: "g1"), .provider("sim", isDown: false, gateway: "g1"),
             ])
+    }
+
+    @Test("what ends with the gateway is no news of a provider: its mark would hide the next outage")
+    func stopped() throws {
+        let ear = Ear()
+        var settings = CircuitBreaker.Settings()
+        settings.failureThreshold = 2
+        let guards = ProviderGuards(breaker: settings, notices: ear, gateway: "g1")
+        let permits = try (0..<5).map { _ in try #require(guards.admit("sim", tenantID: 1, isRetry: false)) }
+        guards.stop()
+        for permit in permits {
+            guards.finished("sim", permit, failure: ProviderError(code: .unreachable, message: "shut down"))
+            guards.probed("sim", succeeded: false)
+        }
+        #expect(ear.notices.isEmpty)
     }
 
     @Test("a budget that refuses a call is told of; one that a smaller call still fits is not")

@@ -22,7 +22,10 @@ struct OpenAPITests {
         let described = try Self.paths().flatMap { path, operations in
             operations.keys.map { "\($0.uppercased()) \(path)" }
         }
-        let served = GatewayApplication.router(Fixture().services).routes.map { "\($0.method.rawValue) \($0.path)" }
+        let served = GatewayApplication.router(Fixture().services).routes.map { route in
+            // A name with slashes, which the specification has no word for.
+            "\(route.method.rawValue) \(route.path)".replacing("/**", with: "/{model}")
+        }
         #expect(Set(served) == Set(described))
         #expect(Set(described).count == described.count && !served.isEmpty)
     }

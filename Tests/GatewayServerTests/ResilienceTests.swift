@@ -54,7 +54,35 @@ struct ResilienceTests {
         #expect(fixture.provider.calls.count == 3 && fixture.services.guards.breakers["sim"] == .open)
         let refused = try await DirectAnswerTests.post(fixture, Self.body)
         #expect(refused.status == .badGateway && DirectAnswerTests.text(refused).contains("left alone"))
+        // Open for ten seconds, of which a busy machine may have used some.
+        let seconds = try #require(refused.headers[.retryAfter].flatMap { Int($0) })
+        #expect((1...10).contains(seconds))
         #expect(fixture.provider.calls.count == 3 && fixture.ledger.snapshot.reservations.count == 3)
+    }
+
+    @Test("What a tenant's request has the provider fail at keeps that tenant away, and a second tenant's joins it")
+    func poison() async throws {
+        let fixture = Self.fixture([completion("Hi")], failuresThatTrip: 3)
+        var other = DirectAnswerTests.headers
+        other[.authorization] = "Bearer \(FakeCatalog.otherKey)"
+        #expect(try await DirectAnswerTests.post(fixture, Self.body, headers: other).status == .ok)
+        let guards = fixture.services.guards
+        let down = ProviderError(code: .status, status: 500, message: "down")
+        func fails(_ tenantID: Int64, _ error: ProviderError, hasAnswered: Bool = false) throws {
+            let permit = try #require(guards.admit("sim", tenantID: tenantID, isRetry: false))
+            if hasAnswered { guards.answered("sim", permit) }
+            guards.finished("sim", permit, failure: error, hasAnswered: hasAnswered)
+        }
+        try fails(1, down)
+        try fails(1, ProviderError(code: .interrupted, message: "cut"), hasAnswered: true)
+        try fails(1, down)
+        #expect(!guards.wouldAdmit("sim", tenantID: 1) && guards.wouldAdmit("sim", tenantID: 2))
+        #expect(guards.breakers["sim"] == .closed)
+        #expect(try await DirectAnswerTests.post(fixture, Self.body).status == .badGateway)
+        #expect(try await DirectAnswerTests.post(fixture, Self.body, headers: other).status == .ok)
+        // No connection is nobody's fault.
+        for _ in 0..<3 { try fails(3, ProviderError(code: .unreachable, message: "down")) }
+        #expect(!guards.wouldAdmit("sim", tenantID: 2) && guards.breakers["sim"] == .open)
     }
 
     /// Holds and sends one call, whose answer is not read.
@@ -89,6 +117,31 @@ struct ResilienceTests {
             #expect(guards.breakers["sim"] == .closed)
         }
         #expect(provider.calls.count == 3)
+    }
+
+    @Test("What a stop of the gateway's own cuts off counts against no provider, and gives a trial back")
+    func stopped() throws {
+        var settings = CircuitBreaker.Settings()
+        (settings.failureThreshold, settings.openDuration) = (2, .zero)
+        let cut = ProviderError(code: .interrupted, message: "cut")
+        let guards = ProviderGuards(breaker: settings)
+        let permits = try (0..<5).map { _ in try #require(guards.admit("sim", tenantID: 1, isRetry: false)) }
+        let tried = ProviderGuards(breaker: settings)
+        for _ in 0..<2 {
+            let permit = try #require(tried.admit("sim", tenantID: 1, isRetry: false))
+            tried.finished("sim", permit, failure: cut)
+        }
+        let trial = try #require(tried.admit("sim", tenantID: 1, isRetry: false))
+        #expect(!tried.wouldAdmit("sim", tenantID: 1))
+
+        for guards in [guards, tried] { guards.stop() }
+        for (index, permit) in permits.enumerated() {
+            guards.finished("sim", permit, failure: cut, hasAnswered: index % 2 == 0)
+            guards.probed("sim", succeeded: false)
+        }
+        #expect(guards.breakers["sim"] == .closed && guards.wouldAdmit("sim", tenantID: 1))
+        tried.finished("sim", trial, failure: cut)
+        #expect(tried.wouldAdmit("sim", tenantID: 1))
     }
 
     @Test("A step or a usual rest is waited for no longer than a stream's head: the SLM goes on without it")

@@ -1,4 +1,6 @@
 import GatewayCore
+import HTTPTypes
+import Logging
 import Synchronization
 import Testing
 
@@ -49,5 +51,78 @@ struct RouteModelsTests {
                 ["small", nil], ["plain", "small", nil], ["tuned", "small"], ["plain", "small", nil],
                 ["tuned", "small"], ["own", "tuned", "small"], ["small", nil], ["words", "small", nil],
             ])
+    }
+
+    /// An SLM, and a PRM that cannot be loaded.
+    private struct Unloadable: LocalModels {
+        let slm: FakeSLM
+
+        func slm(
+            _ record: ModelRecord, base: ModelRecord?
+        ) async throws(LocalModelError) -> any SmallLanguageModel { slm }
+        func prm(
+            _ record: ModelRecord, base: ModelRecord?, below: ModelRecord?
+        ) async throws(LocalModelError) -> any ProcessRewardModel {
+            throw .unavailable("/x.head is half a head")
+        }
+    }
+
+    @Test("A PRM that never scores is told of with the reason, once: where it fails, and where it cannot be had")
+    func told() async throws {
+        let warnings = Warnings()
+        var fixture = Fixture()
+        fixture.services.logger = Logger(label: "test") { _ in WarningHandler(warnings: warnings) }
+        let scoreless: [(any LocalModels, String)] = [
+            (FakeModels(slm: fixture.slm, prm: FakePRM(scores: [0], fails: true)), "interrupted"),
+            (Unloadable(slm: fixture.slm), "half a head"),
+        ]
+        for (index, (models, why)) in scoreless.enumerated() {
+            fixture.services.models = models
+            for _ in 0..<2 {
+                let response = try await DirectAnswerTests.post(fixture, BoostedAnswerTests.question)
+                #expect(response.status == .ok && response.headers[.degraded] == "reward_unavailable")
+            }
+            let told = warnings.texts.filter { $0.contains("a reward model fails") }
+            #expect(told.count == index + 1 && told.last?.contains(why) == true)
+            #expect(told.last?.contains("prm") == true && told.last?.contains("/x.head") == true)
+        }
+    }
+
+    @Test("What passes by itself is no news, another file is, and only so many are remembered")
+    func news() {
+        let failures = RewardFailures()
+        func isNews(_ error: any Error, file: String = "/x", tenantID: Int64 = 1) -> Bool {
+            failures.isNews(
+                error, of: ModelRecord(id: 1, tenantID: tenantID, name: "prm", kind: .prm, file: file, sha256: ""))
+        }
+        for error in [LocalModelError.overloaded(retryAfterSeconds: 1), .deadlineExceeded] { #expect(!isNews(error)) }
+        #expect(!isNews(CancellationError()))
+        let invalid = LocalModelError.invalid("a")
+        #expect(isNews(invalid) && !isNews(LocalModelError.invalid("b")) && isNews(LocalModelError.unavailable("a")))
+        #expect(isNews(invalid, file: "/y") && isNews(invalid, tenantID: 2))
+        for index in 0..<RewardFailures.most { _ = isNews(invalid, file: "\(index)") }
+        #expect(isNews(invalid))
+    }
+}
+
+/// What was logged as a warning.
+private final class Warnings: Sendable {
+    private let list = Mutex<[String]>([])
+    var texts: [String] { list.withLock { $0 } }
+    func note(_ text: String) { list.withLock { $0.append(text) } }
+}
+
+private struct WarningHandler: LogHandler {
+    let warnings: Warnings
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.trace
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        if event.level == .warning { warnings.note("\(event.message) \(event.metadata ?? [:])") }
     }
 }

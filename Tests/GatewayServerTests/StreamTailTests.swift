@@ -1,4 +1,5 @@
 import Testing
+import WireFormat
 
 @testable import GatewayServer
 
@@ -44,10 +45,51 @@ struct StreamTailTests {
         #expect(passed == Self.finish + Self.content)
     }
 
-    @Test("More than the bound is passed on rather than kept")
+    @Test("More than the bound is passed on rather than kept; the chunk that finishes comes last, with the facts")
     func bound() {
         let filler = Self.content + String(repeating: ": comment\n\n", count: StreamTail.maxKeptBytes / 11 + 1)
-        let (passed, _) = Self.run([Self.finish, filler])
-        #expect(passed == Self.finish + filler)
+        let (passed, end) = Self.run([Self.finish, filler])
+        #expect(passed == filler)
+        #expect(end == Self.finish.replacing("}]}", with: #"}],"gboost":{}}"#) + Self.done)
+    }
+
+    /// Whether it stands in `bytes`, and once only.
+    private static func isOnce(_ text: String, in bytes: [UInt8]) -> Bool {
+        guard let first = bytes.position(of: Array(text.utf8), from: 0) else { return false }
+        return bytes.position(of: Array(text.utf8), from: first + 1) == nil
+    }
+
+    @Test(
+        "However long the usage is, whatever is in it twice: there is one end mark, and one object of the gateway's",
+        arguments: [true, false], [true, false])
+    func oddUsage(isLong: Bool, wantsUsage: Bool) {
+        let odd =
+            isLong ? #""x":"\#(String(repeating: "x", count: StreamTail.maxKeptBytes))""# : #""prompt_tokens":1"#
+        let usage = Self.usage.replacing(#""prompt_tokens":1"#, with: #""prompt_tokens":1,"# + odd)
+        for reads in [
+            [Self.content, Self.finish, usage, Self.done], [Self.content, Self.finish, usage + Self.done],
+            [Self.content + Self.finish, usage, Self.done], [Self.content + Self.finish + usage + Self.done],
+        ] {
+            var tail = StreamTail(choices: 1, wantsUsage: wantsUsage)
+            let passed = reads.flatMap { tail.pass(Array($0.utf8)) }
+            let end = tail.finish(gboost: Array("{}".utf8))
+            let all = passed + end
+            #expect(passed.starts(with: Self.content.utf8))
+            #expect(all.suffix(Self.done.utf8.count).elementsEqual(Self.done.utf8))
+            for mark in [Self.done, #""gboost":{}"#, "finish_reason\": \"stop"] { #expect(Self.isOnce(mark, in: all)) }
+            #expect(Self.isOnce(#""usage""#, in: all) == wantsUsage)
+        }
+    }
+
+    @Test("An end mark behind text in one read is taken off too, though nothing finished")
+    func doneAlone() {
+        let (passed, end) = Self.run([Self.content + Self.content + Self.content + Self.done])
+        #expect(passed == Self.content + Self.content + Self.content && end == Self.done)
+    }
+
+    @Test("The last event may lack its blank line")
+    func unended() {
+        let (passed, end) = Self.run([Self.content, String(Self.finish.dropLast(2))])
+        #expect(passed == Self.content && end.contains(#""gboost":{}"#) && end.hasSuffix(Self.done))
     }
 }

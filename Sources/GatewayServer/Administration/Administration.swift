@@ -47,7 +47,7 @@ extension GatewayRefusal {
         case .unavailable: self = .ledgerUnavailable("\(error)")
         case .migration, .journal, .database:
             self.init(
-                status: 500, type: "server_error", code: "server_error", message: "The database refused the change.")
+                status: 500, type: "server_error", code: "server_error", message: "The database refused the request.")
             logText = "\(error)"
         }
         if error.code == .notFound { code = "not_found" }

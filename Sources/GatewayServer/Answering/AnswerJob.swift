@@ -35,7 +35,9 @@ struct AnswerJob: Sendable {
             refused: refused)
     }
     /// The hop, over all candidates of a model.
-    var attempts: PaidAttempts { PaidAttempts(hop: hop, deployments: services.deployments) }
+    var attempts: PaidAttempts {
+        PaidAttempts(hop: hop, deployments: services.deployments, tenantID: caller.tenant.id)
+    }
     /// Keyed hash for the audit: says whether two texts are the same, not what they are.
     func contentHash(_ bytes: some Sequence<UInt8>) -> String {
         var code = services.contentCode
@@ -97,10 +99,8 @@ struct AnswerJob: Sendable {
     func refuse(
         _ refusal: GatewayRefusal, route: String?, cost: NanoUSD = .zero, escalations: Int = 0
     ) async {
-        var refusal = refusal
+        var refusal = refusal.charged(cost)
         refusal.isCounted = true
-        // Whatever failed in the end: sent again under its idempotency key, the request would be paid for again.
-        if cost > .zero { refusal.mayHaveCharged = true }
         stream.fail(refusal)
         await record(failed: route, status: refusal.status, cost: cost, escalations: escalations)
     }
@@ -168,6 +168,21 @@ struct AnswerJob: Sendable {
             await ledger.record(taught)
             learning.recorded()
         }
+    }
+}
+
+extension GatewayRefusal {
+    /// The same of a request whose paid calls cost something: the client is told how much. Whatever failed in the end,
+    /// sent again the request would be paid for again, so its library and its idempotency key are not to do that.
+    func charged(_ cost: NanoUSD) -> GatewayRefusal {
+        guard cost > .zero else { return self }
+        var refusal = self
+        refusal.mayHaveCharged = true
+        refusal.shouldRetry = false
+        refusal.retryAfterSeconds = nil
+        refusal.cost = cost
+        refusal.metadata.append((name: "cost_usd", value: cost.usdString))
+        return refusal
     }
 }
 

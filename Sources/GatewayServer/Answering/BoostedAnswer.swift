@@ -38,7 +38,7 @@ struct BoostedAnswer: Sendable {
     }
 
     private func answer(_ state: inout AnswerProgress) async {
-        let models = RouteModels(catalog: job.services.catalog, models: job.services.models, route: route)
+        let models = RouteModels(job.services, route: route)
         let settings = settings
         var spending = await SpendingView.load(
             job: job, chat: chat, route: route, thinkingTokens: settings.llmThinkingTokens)
@@ -369,7 +369,7 @@ struct BoostedAnswer: Sendable {
                 refusal, route: route.name, cost: state.cost, escalations: state.paidCalls)
         }
         var out: [UInt8] = []
-        job.request.wire.appendError(refusal, to: &out)
+        job.request.wire.appendError(refusal.charged(state.cost), to: &out)
         _ = await job.stream.write(out)
         job.stream.finish()
         await job.record(

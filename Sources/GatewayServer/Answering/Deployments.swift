@@ -19,13 +19,16 @@ package final class Deployments: Sendable {
     private var now: Duration { ContinuousClock.now - start }
 
     /// What to try for `model`, best first; one at least.
-    func candidates(for model: ModelReference, guards: ProviderGuards) -> [ModelReference] {
+    /// - Parameter tenantID: whose request it is.
+    func candidates(
+        for model: ModelReference, guards: ProviderGuards, tenantID: Int64? = nil
+    ) -> [ModelReference] {
         guard let group = groups[model] else { return [model] }
         let (now, loads) = (now, loads.withLock { $0 })
         var random = SystemRandomNumberGenerator()
         return group.order(
-            isEligible: { guards.wouldAdmit($0.provider) }, delay: { loads[$0]?.expectedDelay(now: now) ?? 0 },
-            using: &random)
+            isEligible: { guards.wouldAdmit($0.provider, tenantID: tenantID) },
+            delay: { loads[$0]?.expectedDelay(now: now) ?? 0 }, using: &random)
     }
 
     /// What a share of the requests for `model` is asked of as well; nil: nothing.

@@ -62,6 +62,7 @@ struct DirectAnswer: Sendable {
         return PaidOffer(
             plan: try plan(sent, to: candidate), sent: sent, record: escalation(answerHash: nil)
         ) { held throws(WireFormatError) in
+            try sent.refuseUnpricedMarks(held, traits: traits)
             let body = try sent.paidBody(
                 model: candidate.model, maxTokens: Int(held.maxOutputTokens) / job.request.choices, traits: traits)
             var call = PaidCall(
@@ -172,7 +173,7 @@ struct DirectAnswer: Sendable {
                 return false
             }
             var out: [UInt8] = []
-            job.request.wire.appendError(.upstream(failure), to: &out)
+            job.request.wire.appendError(.upstream(failure).charged(summary.cost), to: &out)
             _ = await job.stream.write(out)
         } else {
             if !hasBegun { begin(held) }
@@ -212,8 +213,8 @@ struct DirectAnswer: Sendable {
         summary.budget = held.budget.after(hold: held.amount, cost: cost)
         summary.cache = caching == nil ? nil : .miss
         summary.finishReason = result.finishReason ?? "stop"
-        summary.promptTokens = result.usage?.input ?? 0
-        summary.completionTokens = result.usage?.output ?? 0
+        summary.promptTokens = result.credibleUsage?.input ?? 0
+        summary.completionTokens = result.credibleUsage?.output ?? 0
         summary.overheadMilliseconds = job.overhead(waiting: waited)
         return summary
     }

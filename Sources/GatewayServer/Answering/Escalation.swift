@@ -95,6 +95,8 @@ struct Escalation: Sendable {
         var prompt = self.prompt
         // A step or a rest is little to think about.
         prompt.effort = wishes.effort
+        // Anthropic's clients are told which of theirs ended the answer, which is known only where it is cut here.
+        if case .messages = job.request {} else { prompt.clientStop = stop }
         if !wishes.hasSampling {
             // The reply is cut here all the same; the client's own wish was for its answer, not for this question.
             prompt.sendsStop = false
@@ -133,6 +135,7 @@ struct Escalation: Sendable {
             plan: try paidPlan(sent, of: candidate, ceiling: ceiling), sent: sent,
             record: record(job.contentHash(sent.body), answer: nil), hasWishes: !wishes.isEmpty
         ) { held throws(WireFormatError) in
+            try sent.refuseUnpricedMarks(held, traits: traits)
             let body = try sent.escalationBody(
                 model: candidate.model, maxTokens: Int(held.maxOutputTokens), traits: traits)
             var call = PaidCall(model: candidate, body: body, isStream: isStreamed, requestID: job.requestIDText)
@@ -169,7 +172,8 @@ struct Escalation: Sendable {
             "gboost_provider_seconds", (ContinuousClock.now - started) / .seconds(1), [held.plan.model.provider])
         var written = WrittenByLLM(
             plan: plan, reply: LLMReply(text: "", end: .answer, tokens: reading.tokens(result)),
-            cost: cost, budget: held.budget.after(hold: held.amount, cost: cost), promptTokens: result.usage?.input)
+            cost: cost, budget: held.budget.after(hold: held.amount, cost: cost),
+            promptTokens: result.credibleUsage?.input)
         if let read = reading.rest, !read.text.isEmpty {
             written.reply = reply(read, result: result, reading)
             return .written(written)
@@ -179,7 +183,7 @@ struct Escalation: Sendable {
         }
         if let whole {
             take(reading.body, of: opened.sent, for: whole, into: &written)
-            if result.usage == nil { written.reply.tokens = result.tokens(of: written.reply.text) }
+            if result.credibleUsage == nil { written.reply.tokens = result.tokens(of: written.reply.text) }
         } else if call.fusion != nil {
             written.reply = fused(reading, result: result)
         } else {

@@ -68,7 +68,7 @@ struct TextBound: Sendable {
         guard written > tokens else { return nil }
         var most = bytes * tokens / written
         // Where thoughts are not counted by themselves they may be in the count of the text.
-        if result.usage?.reasoning ?? 0 == 0 { most = max(most, tokens * PaidResult.bytesPerToken) }
+        if result.credibleUsage?.reasoning ?? 0 == 0 { most = max(most, tokens * PaidResult.bytesPerToken) }
         return most < bytes ? text.prefix(bytes: most) : nil
     }
 }
@@ -77,10 +77,13 @@ extension PaidResult {
     /// Of English text, about: where a provider does not count.
     fileprivate static let bytesPerToken = 4
 
+    /// The provider's counts, where they can be relied on.
+    var credibleUsage: TokenUsage? { usage.flatMap { $0.isCredible ? $0 : nil } }
+
     /// Tokens of the text that an LLM wrote, without its thoughts. A stream that broke and some providers do not say:
     /// were it nothing, the answer could become nearly twice as long as the client allows.
     func tokens(of text: String) -> Int {
-        usage.map { Int(clamping: max($0.output - $0.reasoning, 0)) }
+        credibleUsage.map { Int($0.output - $0.reasoning) }
             ?? (text.utf8.count + Self.bytesPerToken - 1) / Self.bytesPerToken
     }
 }

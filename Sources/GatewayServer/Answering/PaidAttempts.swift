@@ -28,6 +28,7 @@ struct OpenedCall: Sendable {
 struct PaidAttempts: Sendable {
     let hop: PaidHop
     let deployments: Deployments
+    let tenantID: Int64
 
     /// - Parameters:
     ///   - isWanted: asked before another try; false once the client has left.
@@ -36,7 +37,8 @@ struct PaidAttempts: Sendable {
         _ model: ModelReference, isWanted: @autoclosure () -> Bool,
         prepare: (ModelReference) throws -> PaidOffer
     ) async throws -> OpenedCall {
-        var sequence = FallbackSequence(deployments.candidates(for: model, guards: hop.guards))
+        var sequence = FallbackSequence(
+            deployments.candidates(for: model, guards: hop.guards, tenantID: tenantID))
         var action = sequence.first
         var attempt: Int16 = 0
         var failure: (any Error)?
@@ -53,8 +55,9 @@ struct PaidAttempts: Sendable {
                 _ = sequence.handle(.answering)
                 return opened
             } catch {
-                // What a provider said is worth more than why the next one was not even asked.
-                if failure.map({ !Self.wasHeld($0) }) ?? true || Self.wasHeld(error) { failure = error }
+                // What a provider said is worth more than why another was not even asked; where none was, what stands
+                // in the way of the first: the request is meant for that one.
+                if failure == nil || Self.wasHeld(error) { failure = error }
                 if Self.wasHeld(error) { attempt += 1 }
                 action = sequence.handle(isWanted() ? Self.event(error, of: candidate) : .clientLeft)
                 try await wait(before: action, tries: sequence.tries, error: error, prepare: prepare)

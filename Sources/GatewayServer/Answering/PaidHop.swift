@@ -35,7 +35,9 @@ struct HeldCall: Sendable {
     /// The tightest budget after this hold.
     var budget: BudgetState
     /// The breaker's leave to ask the provider.
-    var permit: CircuitBreaker.Permit
+    var permit: SharedBreaker.Permit
+    /// The provider's answer has begun.
+    var hasAnswered = false
 }
 
 /// What a call that failed was charged, and the tightest budget after it.
@@ -111,7 +113,7 @@ struct PaidHop: Sendable {
     func attempt(
         _ plan: PaidPlan, record: EscalationRecord, make: (HeldCall) throws(WireFormatError) -> PaidCall
     ) async throws -> (held: HeldCall, call: PaidCall, exchange: any PaidExchange) {
-        let held: HeldCall
+        var held: HeldCall
         do throws(PaidRefusal) {
             held = try await hold(plan)
         } catch {
@@ -126,7 +128,9 @@ struct PaidHop: Sendable {
             await release(held, escalation: record)
             throw error
         }
-        return (held, call, try await open(held, call: call, escalation: record))
+        let exchange = try await open(held, call: call, escalation: record)
+        held.hasAnswered = true
+        return (held, call, exchange)
     }
 
     /// Takes a hold for the plan's highest possible cost, smaller where the budget is short and the plan allows it.
@@ -136,8 +140,10 @@ struct PaidHop: Sendable {
             throw .priceUnknown(plan.model)
         }
         let provider = plan.model.provider
-        guard let permit = guards.admit(provider, isRetry: plan.id.attempt > 0) else {
-            throw .provider(.broken(provider))
+        let tenantID = plan.caller.tenant.id
+        guard let permit = guards.admit(provider, tenantID: tenantID, isRetry: plan.id.attempt > 0) else {
+            throw .provider(
+                .broken(provider, retryAfterSeconds: guards.secondsToWait(provider, tenantID: tenantID)))
         }
         do throws(PaidRefusal) {
             return try await hold(plan, price: price, permit: permit)
@@ -148,7 +154,7 @@ struct PaidHop: Sendable {
     }
 
     private func hold(
-        _ plan: PaidPlan, price: ModelPrice, permit: CircuitBreaker.Permit
+        _ plan: PaidPlan, price: ModelPrice, permit: SharedBreaker.Permit
     ) async throws(PaidRefusal) -> HeldCall {
         var output = plan.maxOutputTokens
         if let ceiling = plan.ceiling {
@@ -174,7 +180,9 @@ struct PaidHop: Sendable {
                 guard fitting >= plan.leastOutputTokens, fitting < output, fitting > 0 else {
                     count(plan, denied: "budget")
                     notices.tell(.refused(by: state, model: plan.model, tenantID: plan.caller.tenant.id))
-                    throw .budget(state)
+                    let least = min(plan.leastOutputTokens, output)
+                    throw .budget(
+                        state.refusing(price.upperBound(inputTokens: plan.inputTokens, maxOutputTokens: least)))
                 }
                 output = fitting
             case .limited(let state):
@@ -246,7 +254,7 @@ struct PaidHop: Sendable {
         _ held: HeldCall, result: PaidResult, failure: ProviderError?, escalation: EscalationRecord
     ) async -> NanoUSD {
         Failpoint.afterAnswer.hit()
-        guards.finished(held.plan.model.provider, held.permit, failure: failure)
+        guards.finished(held.plan.model.provider, held.permit, failure: failure, hasAnswered: held.hasAnswered)
         return await post(held, result: result, failure: failure, escalation: escalation)
     }
 
@@ -263,13 +271,15 @@ struct PaidHop: Sendable {
         var escalation = escalation
         // Where nothing was decided: what was left as the hold was taken.
         escalation.remaining = escalation.remaining ?? held.budget.remaining.adding(held.amount)
+        // Counts that no charge came of are in no report: only the provider's own words are kept.
+        let usage = outcome == .completed ? result.usage : result.usage?.uncounted
         let settlement = Settlement(
-            id: held.plan.id, outcome: outcome, amount: amount, usage: result.usage,
+            id: held.plan.id, outcome: outcome, amount: amount, usage: usage,
             providerRequestID: result.providerRequestID ?? failure?.providerRequestID, escalation: escalation)
         let began = ContinuousClock.now
         await ledger.settle(settlement)
         metrics.registry.observe("gboost_settlement_seconds", (.now - began) / .seconds(1))
-        count(held.plan, outcome: outcome, amount: amount, usage: result.usage)
+        count(held.plan, outcome: outcome, amount: amount, usage: usage)
         if let failure {
             metrics.registry.add(
                 "gboost_provider_errors_total", 1, [held.plan.model.provider, failure.code.rawValue])
@@ -297,7 +307,7 @@ struct PaidHop: Sendable {
     static func charge(
         _ held: HeldCall, result: PaidResult, failure: ProviderError?
     ) -> (CallOutcome, NanoUSD) {
-        if let usage = result.usage, let amount = held.price.charge(usage) { return (.completed, amount) }
+        if let usage = result.credibleUsage, let amount = held.price.charge(usage) { return (.completed, amount) }
         if let failure, !failure.mayHaveCharged { return (.failed, .zero) }
         return (.estimated, held.amount)
     }

@@ -3,10 +3,10 @@ package import Outbox
 internal import Synchronization
 
 /// What stands between a paid call and each provider: a circuit breaker, and a budget for retries. The decisions are
-/// `CircuitBreaker`'s, `RetryBudget`'s and `RetryPolicy`'s; this has the clock, the lock and the random numbers.
+/// `SharedBreaker`'s, `RetryBudget`'s and `RetryPolicy`'s; this has the clock, the lock and the random numbers.
 package final class ProviderGuards: Sendable {
     private struct State {
-        var breaker: CircuitBreaker
+        var breaker: SharedBreaker
         var budget = RetryBudget()
         /// Whether it was told that the provider is down.
         var isDown = false
@@ -14,8 +14,9 @@ package final class ProviderGuards: Sendable {
         /// Whether the provider is down, where that is news.
         mutating func news() -> Bool? {
             // Half open is neither: a trial decides.
-            let isOpen = breaker.state == .open
-            guard isOpen != isDown, isOpen || breaker.state == .closed else { return nil }
+            let state = breaker.state
+            let isOpen = state == .open
+            guard isOpen != isDown, isOpen || state == .closed else { return nil }
             isDown = isOpen
             return isOpen
         }
@@ -27,6 +28,7 @@ package final class ProviderGuards: Sendable {
     private let gateway: String
     private let start = ContinuousClock.now
     private let states = Mutex<[String: State]>([:])
+    private let isStopped = Mutex(false)
     /// Models whose questions are words alone.
     let samplingRefusals = SamplingRefusals()
 
@@ -41,33 +43,35 @@ package final class ProviderGuards: Sendable {
         self.gateway = gateway
     }
 
+    /// From now on calls end because the gateway does: how they end says nothing of a provider, and is no news. To be
+    /// called before anything is cut off.
+    package func stop() { isStopped.withLock { $0 = true } }
+
     private var now: Duration { ContinuousClock.now - start }
 
     private func with<Result>(_ provider: String, _ work: (inout State) -> Result) -> Result {
-        states.withLock { states in
-            var state = states[provider] ?? State(breaker: CircuitBreaker(settings))
-            defer { states[provider] = state }
-            return work(&state)
-        }
+        // In place: a copy of the tenants' table at each report would be made under everybody's lock.
+        states.withLock { work(&$0[provider, default: State(breaker: SharedBreaker(settings))]) }
     }
 
-    /// Whether the provider may be asked now; nil: it failed too often of late.
-    func admit(_ provider: String, isRetry: Bool) -> CircuitBreaker.Permit? {
+    /// Whether the provider may be asked now, for this tenant; nil: it failed too often of late.
+    func admit(_ provider: String, tenantID: Int64, isRetry: Bool) -> SharedBreaker.Permit? {
         let now = now
         return with(provider) { state in
             if !isRetry { state.budget.called() }
-            return state.breaker.admit(now: now)
+            return state.breaker.admit(tenantID, now: now)
         }
     }
 
     /// An admitted call was not sent after all.
-    func abandoned(_ provider: String, _ permit: CircuitBreaker.Permit) {
+    func abandoned(_ provider: String, _ permit: SharedBreaker.Permit) {
         let now = now
         with(provider) { $0.breaker.abandoned(permit, now: now) }
     }
 
     /// The answer of an admitted call has begun with a status of success.
-    func answered(_ provider: String, _ permit: CircuitBreaker.Permit) {
+    func answered(_ provider: String, _ permit: SharedBreaker.Permit) {
+        guard !isStopped.withLock({ $0 }) else { return }
         let change = with(provider) { state -> Bool? in
             state.breaker.answered(permit)
             return state.news()
@@ -76,24 +80,41 @@ package final class ProviderGuards: Sendable {
     }
 
     /// An admitted call ended. A refusal is a sign of life.
-    func finished(_ provider: String, _ permit: CircuitBreaker.Permit, failure: ProviderError?) {
+    /// - Parameter hasAnswered: its answer had begun with a status of success.
+    func finished(
+        _ provider: String, _ permit: SharedBreaker.Permit, failure: ProviderError?, hasAnswered: Bool = false
+    ) {
+        guard !isStopped.withLock({ $0 }) else { return abandoned(provider, permit) }
         let now = now
-        let isDown = failure.map { $0.code != .status || $0.status ?? 500 >= 500 } ?? false
+        let end: SharedBreaker.End =
+            switch failure {
+            case nil: .answered
+            case .some(let error) where error.code == .status: error.status ?? 500 >= 500 ? .failed : .answered
+            case .some: hasAnswered ? .failed : .unanswered
+            }
         let change = with(provider) { state -> Bool? in
-            state.breaker.finished(permit, succeeded: !isDown, now: now)
+            state.breaker.finished(permit, end, now: now)
             return state.news()
         }
         if let change { notices.tell(.provider(provider, isDown: change, gateway: gateway)) }
     }
 
-    /// Whether `admit` would say yes now.
-    func wouldAdmit(_ provider: String) -> Bool {
+    /// Whether `admit` would say yes now; without a tenant: to one that nothing is known of.
+    func wouldAdmit(_ provider: String, tenantID: Int64? = nil) -> Bool {
         let now = now
-        return with(provider) { $0.breaker.wouldAdmit(now: now) }
+        return with(provider) { $0.breaker.wouldAdmit(tenantID, now: now) }
+    }
+
+    /// After how many seconds a call that was not admitted may be, one at least.
+    func secondsToWait(_ provider: String, tenantID: Int64) -> Int {
+        let now = now
+        let wait = with(provider) { $0.breaker.wait(tenantID, now: now) }
+        return max(1, Int((wait / .seconds(1)).rounded(.up)))
     }
 
     /// A look at the provider that cost nothing.
     package func probed(_ provider: String, succeeded: Bool) {
+        guard !isStopped.withLock({ $0 }) else { return }
         let now = now
         let change = with(provider) { state -> Bool? in
             state.breaker.probed(succeeded: succeeded, now: now)
@@ -124,8 +145,9 @@ extension ProviderError {
     private static let leftAlone = "failed too often and is left alone for some seconds"
 
     /// The breaker keeps calls away: nothing was sent, and nothing was held.
-    static func broken(_ provider: String) -> ProviderError {
-        ProviderError(code: .unreachable, message: "\(provider) \(leftAlone)")
+    static func broken(_ provider: String, retryAfterSeconds: Int) -> ProviderError {
+        ProviderError(
+            code: .unreachable, retryAfterSeconds: retryAfterSeconds, message: "\(provider) \(leftAlone)")
     }
 
     /// It is the breaker's own, and no failure of a try.

@@ -1,11 +1,16 @@
 internal import FoundationEssentials
 internal import GatewayCore
+internal import Logging
 
 /// A route's own models, looked up when they are needed.
 struct RouteModels: Sendable {
     let catalog: any Catalog
     let models: any LocalModels
     let route: RouteRecord
+    /// Takes what a PRM fails at; nil: nobody does.
+    var failures: RewardFailures?
+    /// Where that is said.
+    var logger: Logger?
 
     /// The SLM; throws where its file cannot be loaded.
     func slm() async throws(LocalModelError) -> any SmallLanguageModel {
@@ -18,11 +23,39 @@ struct RouteModels: Sendable {
 
     /// The PRM; nil where there is none or it cannot be loaded: the answer then goes unscored.
     func prm() async -> (any ProcessRewardModel)? {
-        guard let name = route.prm, let record = await catalog.model(name, tenantID: route.tenantID) else { return nil }
+        guard let name = route.prm else { return nil }
+        guard let record = await catalog.model(name, tenantID: route.tenantID) else {
+            let missing = ModelRecord(id: 0, tenantID: route.tenantID, name: name, kind: .prm, file: "", sha256: "")
+            note(LocalModelError.unavailable("model '\(name)' is not registered"), of: missing)
+            return nil
+        }
         let base = await catalog.model(record.base ?? route.slm, tenantID: route.tenantID)
-        guard let below = base?.base else { return try? await models.prm(record, base: base) }
-        return try? await models.prm(
+        do {
+            let found = try await prm(record, base: base)
+            guard failures != nil else { return found }
+            return HeardRewardModel(inner: found) { note($0, of: record) }
+        } catch {
+            note(error, of: record)
+            return nil
+        }
+    }
+
+    private func prm(
+        _ record: ModelRecord, base: ModelRecord?
+    ) async throws(LocalModelError) -> any ProcessRewardModel {
+        guard let below = base?.base else { return try await models.prm(record, base: base) }
+        return try await models.prm(
             record, base: base, below: await catalog.model(below, tenantID: route.tenantID))
+    }
+
+    private func note(_ error: any Error, of record: ModelRecord) {
+        guard failures?.isNews(error, of: record) ?? false else { return }
+        logger?.warning(
+            "a reward model fails: answers go without a score, and are not escalated",
+            metadata: [
+                "model": "\(record.name)", "file": "\(record.file)", "tenant": "\(record.tenantID)",
+                "route": "\(route.name)", "why": "\(error)",
+            ])
     }
 
     /// SHA-256 of the registered files, for the audit.
@@ -47,6 +80,14 @@ struct RouteModels: Sendable {
     }
 
     func end(session: UUID) async { try? await slm().end(session: session) }
+}
+
+extension RouteModels {
+    init(_ services: GatewayServices, route: RouteRecord) {
+        self.init(
+            catalog: services.catalog, models: services.models, route: route, failures: services.rewardFailures,
+            logger: services.logger)
+    }
 }
 
 /// SHA-256 of the files of the models that a decision is made with.

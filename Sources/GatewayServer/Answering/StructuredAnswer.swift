@@ -16,7 +16,7 @@ struct StructuredAnswer: Sendable {
     func run() async {
         var form = StructuredForm(structure: structure, format: nil, requestID: job.requestIDText)
         if structure.needsTools {
-            let models = RouteModels(catalog: job.services.catalog, models: job.services.models, route: route)
+            let models = RouteModels(job.services, route: route)
             do {
                 form.format = try await models.slm().toolCallFormat()
             } catch {

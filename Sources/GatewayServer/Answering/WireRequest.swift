@@ -44,11 +44,12 @@ enum WireRequest: Sendable {
         }
     }
     /// The bytes as they came.
-    var body: [UInt8] {
+    var body: [UInt8] { document.bytes }
+    private var document: JSONDocument {
         switch self {
-        case .chat(let chat): chat.body
-        case .messages(let messages): messages.body
-        case .plain(let plain): plain.body
+        case .chat(let chat): chat.document
+        case .messages(let messages): messages.document
+        case .plain(let plain): plain.document
         }
     }
     /// The client's bound on the answer, for each choice.
@@ -86,12 +87,49 @@ enum WireRequest: Sendable {
     /// The request as the provider takes it; throws with the field that has no equal there.
     /// - Parameter model: by its name there.
     func translated(for provider: any PaidProvider, model: String) throws(GatewayRefusal) -> WireRequest {
-        let request = try inFormat(of: provider)
-        if let objection = provider.objection(to: request.body, model: model) { throw GatewayRefusal(objection) }
+        let request = try inFormat(of: provider, model: model)
+        if let objection = provider.objection(to: request.body, model: model) {
+            throw GatewayRefusal(inClientsWords(objection))
+        }
         return request
     }
 
-    private func inFormat(of provider: any PaidProvider) throws(GatewayRefusal) -> WireRequest {
+    /// What Anthropic's format calls fields that vendors object to by the names of OpenAI's.
+    private static let anthropicNames = [
+        "stop": "stop_sequences", "reasoning_effort": "output_config.effort",
+        "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
+    ]
+
+    /// The objection to a translation of this request, by the name that the client gave the field.
+    private func inClientsWords(_ objection: RequestObjection) -> RequestObjection {
+        guard case .messages = self, let param = objection.param, let name = Self.anthropicNames[param] else {
+            return objection
+        }
+        var objection = objection
+        objection.param = name
+        objection.message = objection.message.replacing("'\(param)'", with: "'\(name)'")
+        return objection
+    }
+
+    /// Refuses a mark by which the vendor would charge more than was held: what is written to its cache to live for an
+    /// hour costs twice what plain input does, and less is held for it where the price has no rate of its own.
+    func refuseUnpricedMarks(_ held: HeldCall, traits: ProviderTraits) throws(WireFormatError) {
+        guard traits.passesCacheMarks else { return }
+        // By any of these the prompt may be charged.
+        let tiers = held.price.tiers.filter { $0.aboveInputTokens < held.plan.inputTokens }
+        let rates = [held.price.rates] + tiers.map(\.rates)
+        guard rates.contains(where: { $0.cacheWrite1h == nil }), let param = CacheMarks.longMark(in: document.root)
+        else { return }
+        throw WireFormatError(
+            .untranslatable,
+            "'\(param)' asks for more than a cache's usual five minutes, and the price of this model has no rate for "
+                + "what is written to one that lives for an hour.", param: param)
+    }
+
+    /// Google's models from the third generation on, which want calls signed.
+    private static let signingModels = "gemini-3"
+
+    private func inFormat(of provider: any PaidProvider, model: String) throws(GatewayRefusal) -> WireRequest {
         guard !provider.endpoints.contains(endpoint) else { return self }
         do throws(WireFormatError) {
             switch self {
@@ -102,8 +140,11 @@ enum WireRequest: Sendable {
                 // The client has one word only: of this format's two it gets the one that all models there take.
                 let body = try MessagesToChat.body(
                     messages, keepsThinking: traits.takesThinkingBlocks,
-                    limitField: traits.takesMaxCompletionTokens ? .maxCompletionTokens : .maxTokens)
-                return .chat(try ChatCompletionRequest(body))
+                    limitField: traits.takesMaxCompletionTokens ? .maxCompletionTokens : .maxTokens,
+                    hasOwnLimits: traits.hasOwnLimits,
+                    signsCalls: traits.signsCalls && model.contains(Self.signingModels))
+                let most = traits.hasOwnLimits ? Int.max : ChatCompletionRequest.maxStopStrings
+                return .chat(try ChatCompletionRequest(body, maxStopStrings: most))
             default: break
             }
         } catch {

@@ -18,10 +18,13 @@ package struct ConnectionLimits: Hashable, Sendable {
     /// A little more than `requestSeconds`: until then whoever reads the body answers that it came too slowly.
     private static let grace = 1.0
 
-    var channel: HTTP1Channel.Configuration {
+    /// - Parameter maxBodyBytes: no path takes a larger body: a client that waits to be asked for one is not.
+    func channel(maxBodyBytes: Int) -> HTTP1Channel.Configuration {
         let limit = TimeAmount.seconds(requestSeconds + Self.grace)
         return HTTP1Channel.Configuration(
-            additionalChannelHandlers: [RequestDeadline(limit), ReadingDeadline(.seconds(unreadSeconds))],
+            additionalChannelHandlers: [
+                HTTP1CourtesyPlacer(maxBodyBytes), RequestDeadline(limit), ReadingDeadline(.seconds(unreadSeconds)),
+            ],
             idleTimeout: .seconds(idleSeconds))
     }
 }

@@ -25,16 +25,18 @@ struct PinnedChannel<Base: ServerChildChannel>: ServerChildChannel {
 extension HTTPServerBuilder {
     /// For `Application(server:)`: HTTP/1.1, or with certificate files TLS, and over it what the client chooses of
     /// HTTP/2 and HTTP/1.1.
-    static func gateway(_ address: GatewayAddress) -> HTTPServerBuilder {
+    /// - Parameter maxBodyBytes: no path takes a larger body: a client that waits to be asked for one is not.
+    static func gateway(_ address: GatewayAddress, maxBodyBytes: Int) -> HTTPServerBuilder {
         HTTPServerBuilder { responder in
             let limits = address.limits
+            let channels = limits.channel(maxBodyBytes: maxBodyBytes)
             guard let files = address.tls else {
-                return PinnedChannel(base: HTTP1Channel(responder: responder, configuration: limits.channel))
+                return PinnedChannel(base: HTTP1Channel(responder: responder, configuration: channels))
             }
             let channel = try HTTP2UpgradeChannel(
                 tlsConfiguration: files.configuration,
                 configuration: .init(
-                    idleTimeout: .seconds(limits.idleSeconds), streamConfiguration: limits.channel),
+                    idleTimeout: .seconds(limits.idleSeconds), streamConfiguration: channels),
                 responder: responder)
             return PinnedChannel(base: TimedHandshake(base: channel, limit: .seconds(limits.requestSeconds)))
         }

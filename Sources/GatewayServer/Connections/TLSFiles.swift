@@ -10,9 +10,17 @@ internal import Synchronization
 /// and taken where they are whole and belong together. Half of a renewal is passed over until the other half is there.
 package final class TLSFiles: Sendable {
     /// One of the two files is not what it should be.
-    package enum Problem: Error, Hashable, Sendable {
+    package enum Problem: Error, Hashable, Sendable, CustomStringConvertible {
         case certificate(String)
         case key(String)
+
+        /// For the log.
+        package var description: String {
+            switch self {
+            case .certificate(let reason): "the certificate \(reason)"
+            case .key(let reason): "the key \(reason)"
+            }
+        }
     }
     /// What tells one version of a file from another.
     private struct Stamp: Hashable {

@@ -192,10 +192,13 @@ extension Caller {
 }
 
 extension Request {
-    /// The whole body; refused are one that is too large and one that takes too long.
+    /// The whole body; refused are one that is compressed, one that is too large and one that takes too long.
     /// - Parameter most: bytes, where that is fewer than usual.
     func wholeBody(_ limits: GatewayLimits, atMost most: Int = .max) async throws -> [UInt8] {
         let most = min(most, limits.maxBodyBytes)
+        try refuseEncoded()
+        // Said before it is read; who waits to be asked for one that is larger than any path takes is not asked.
+        if let length = headers[.contentLength].flatMap({ Int($0) }), length > most { throw Self.tooLarge(most) }
         let deadline = ContinuousClock.now + .seconds(limits.requestSeconds)
         var bytes: [UInt8] = []
         var pieces = body.makeAsyncIterator()
@@ -204,16 +207,28 @@ extension Request {
             // All that a stream throws is of the connection's: not a failure of the gateway.
             do { next = try await pieces.next() } catch { throw GatewayRefusal.unfinishedRequest }
             guard let piece = next else { return bytes }
-            guard bytes.count + piece.readableBytes <= most else {
-                throw GatewayRefusal.invalidRequest(
-                    "The body is larger than \(most) bytes.", parameter: nil, status: 413)
-            }
+            guard bytes.count + piece.readableBytes <= most else { throw Self.tooLarge(most) }
             guard ContinuousClock.now < deadline else {
                 throw GatewayRefusal.invalidRequest(
                     "The body did not arrive within \(limits.requestSeconds) seconds.", parameter: nil, status: 408)
             }
             bytes.append(contentsOf: piece.readableBytesView)
         }
+    }
+
+    private static func tooLarge(_ most: Int) -> GatewayRefusal {
+        .invalidRequest("The body is larger than \(most) bytes.", parameter: nil, status: 413)
+    }
+
+    /// Compressed bytes would be no JSON to whoever reads them.
+    private func refuseEncoded() throws {
+        let encodings = (headers[.contentEncoding] ?? "").lowercased().split { $0 == "," || $0 == " " }
+        guard let encoding = encodings.first(where: { $0 != "identity" }) else { return }
+        var refusal = GatewayRefusal.invalidRequest(
+            "The body is encoded as '\(encoding.prefix(50))'; it is taken as it is only, without content-encoding.",
+            parameter: HTTPField.Name.contentEncoding.canonicalName, status: 415)
+        refusal.code = "unsupported_encoding"
+        throw refusal
     }
 }
 

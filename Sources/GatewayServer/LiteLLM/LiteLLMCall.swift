@@ -38,6 +38,15 @@ struct LiteLLMCall: Sendable {
         defaultTenant = administration.tenant
     }
 
+    /// What its keys and teams cannot pay for, however much is in their own budgets. Nothing where it cannot be read:
+    /// what was asked for is done by then.
+    func budgetRemarks(of tenant: String) async -> [LiteLLMRecord.Failure] {
+        guard let budgets = try? await store.budgets(tenant: tenant), let gap = BudgetGap(budgets, of: tenant) else {
+            return []
+        }
+        return [LiteLLMRecord.Failure(field: "tenant \(tenant)", message: gap.text)]
+    }
+
     /// The tenant that `organization_id` names, or the configured one.
     func tenant(_ record: inout LiteLLMRecord) throws -> String {
         try record.text("organization_id") ?? defaultTenant
@@ -71,6 +80,11 @@ extension JSONWriter {
         beginArray()
         for value in values { string(value) }
         endArray()
+    }
+
+    /// Names that may be used. To LiteLLM an empty list is every name: who may use none has a word of its own.
+    mutating func models(_ patterns: [String]?) {
+        names("models", patterns.map { $0.isEmpty ? [LiteLLMRecord.noModels] : $0 } ?? [])
     }
 
     /// Limits with LiteLLM's names.

@@ -15,10 +15,11 @@ struct LiteLLMKeys: Sendable {
         let name = try record.text("key_alias") ?? ""
         let order = try LiteLLMKeyOrder(named: name, &record, call)
         let made = try await call.store.inOneTransaction { try await order.make($0) }
+        let remarks = await order.limits.remarks + call.budgetRemarks(of: order.draft.tenant)
         var writer = JSONWriter()
         writer.beginObject()
         Self.write(made, of: order, to: &writer)
-        writer.remarks(notKept: order.notKept, order.limits.remarks)
+        writer.remarks(notKept: order.notKept, remarks)
         writer.endObject()
         return writer.bytes
     }
@@ -137,7 +138,7 @@ struct LiteLLMKeys: Sendable {
         writer.member("key_alias", info.name.isEmpty ? nil : info.name)
         writer.member("team_id", info.team)
         writer.member("organization_id", tenant)
-        writer.names("models", info.models ?? [])
+        writer.models(info.models)
         writer.member("expires", info.expiresAt?.formatted(.iso8601))
         writer.member("blocked", info.suspendedAt != nil || info.revokedAt != nil)
         writer.member("created_at", info.createdAt.formatted(.iso8601))

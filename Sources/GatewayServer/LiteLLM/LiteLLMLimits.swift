@@ -1,5 +1,6 @@
 package import GatewayCore
 package import Ledger
+internal import WireFormat
 
 /// What LiteLLM's limit fields, which keys, teams and budgets have in common, are here.
 package struct LiteLLMLimits: Sendable, Hashable {
@@ -18,6 +19,10 @@ package struct LiteLLMLimits: Sendable, Hashable {
     private static let fields = [
         "max_budget", "soft_budget", "budget_duration", "rpm_limit", "tpm_limit", "max_parallel_requests",
     ]
+
+    /// Fewer tokens a minute let next to no call through: each is held for a bound of its prompt, and that begins with
+    /// what a chat template may add.
+    private static let leastTokensPerMinute: Int64 = 1_000
 
     package init() {}
 
@@ -49,6 +54,13 @@ package struct LiteLLMLimits: Sendable, Hashable {
         }
         requestsPerMinute = try record.count("rpm_limit")
         tokensPerMinute = try record.count("tpm_limit")
+        if let tokensPerMinute, tokensPerMinute < Self.leastTokensPerMinute {
+            let template = PromptBound.tokensPerRequest + PromptBound.tokensPerMessage
+            remark(
+                "tpm_limit",
+                "\(tokensPerMinute) lets next to no call through: each is held for \(template) tokens, one for every "
+                    + "byte that is sent, and all that it may write; give it \(Self.leastTokensPerMinute) at least")
+        }
         parallel = try record.count("max_parallel_requests")
         guard let soft else { return }
         guard let maxBudget, maxBudget > .zero, soft > .zero else {
@@ -98,10 +110,12 @@ package struct LiteLLMLimits: Sendable, Hashable {
             (maxBudget, alertAt) = (others.maxBudget, others.alertAt)
             (window, namesWindow) = (others.window, others.namesWindow)
         }
+        // Of a limit that is not taken nothing is to be said.
+        let isTokenLimitTaken = tokensPerMinute == nil
         requestsPerMinute = requestsPerMinute ?? others.requestsPerMinute
         tokensPerMinute = tokensPerMinute ?? others.tokensPerMinute
         parallel = parallel ?? others.parallel
-        remarks += others.remarks
+        remarks += others.remarks.filter { isTokenLimitTaken || $0.field != "tpm_limit" }
     }
 
     /// A window as LiteLLM writes it; nil: it never resets.

@@ -11,6 +11,8 @@ package struct LiteLLMRecord: Sendable {
             self.message = message
         }
     }
+    /// LiteLLM's name, in a list of models, for none.
+    package static let noModels = "no-default-models"
     private var fields: [String: LiteLLMValue]
 
     package init(_ fields: [String: LiteLLMValue]) { self.fields = fields }
@@ -77,6 +79,6 @@ package struct LiteLLMRecord: Sendable {
         if models.isEmpty || models.contains("all-proxy-models") || models.contains("*") { return nil }
         // The team's own list, which is tested besides.
         if models.contains("all-team-models") { return nil }
-        return models.filter { $0 != "no-default-models" }
+        return models.filter { $0 != Self.noModels }
     }
 }

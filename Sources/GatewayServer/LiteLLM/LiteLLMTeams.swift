@@ -90,7 +90,7 @@ enum LiteLLMTeams {
         writer.member("team_id", team.name)
         writer.member("team_alias", team.name)
         writer.member("organization_id", tenant)
-        writer.names("models", team.models ?? [])
+        writer.models(team.models)
         writer.member("blocked", team.suspendedAt != nil)
         writer.member("created_at", team.createdAt.formatted(.iso8601))
         writer.limits(limits)

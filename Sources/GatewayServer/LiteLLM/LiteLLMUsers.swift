@@ -34,7 +34,7 @@ enum LiteLLMUsers {
             try await refuseSecond(order.draft, store)
             return new
         }
-        return answer(made, of: order, notKept: notKept)
+        return answer(made, of: order, notKept: notKept, await call.budgetRemarks(of: order.draft.tenant))
     }
 
     /// A user is made once. After the key, whose making has locked the tenant: nobody else makes the same meanwhile.
@@ -46,7 +46,9 @@ enum LiteLLMUsers {
         }
     }
 
-    private static func answer(_ made: NewKey, of order: LiteLLMKeyOrder, notKept: [String]) -> [UInt8] {
+    private static func answer(
+        _ made: NewKey, of order: LiteLLMKeyOrder, notKept: [String], _ remarks: [LiteLLMRecord.Failure]
+    ) -> [UInt8] {
         let name = order.draft.name
         let remark = LiteLLMRecord.Failure(
             field: "user_id",
@@ -55,7 +57,7 @@ enum LiteLLMUsers {
         writer.beginObject()
         writer.member("user_id", name.isEmpty ? "key:\(made.info.id)" : name)
         LiteLLMKeys.write(made, of: order, to: &writer)
-        writer.remarks(notKept: (notKept + order.notKept).sorted(), order.limits.remarks + [remark])
+        writer.remarks(notKept: (notKept + order.notKept).sorted(), order.limits.remarks + remarks + [remark])
         writer.endObject()
         return writer.bytes
     }

@@ -4,10 +4,13 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import Logging
 
-/// The single place where an error becomes a response; also puts the request id on every answer.
+/// The single place where an error becomes a response. Also puts the request id on every answer, and takes the body off
+/// the answer to HEAD: it would be read as the next answer, or end all of an HTTP/2 connection.
 struct RefusalMiddleware: RouterMiddleware {
     typealias Context = GatewayContext
     let metrics: GatewayMetrics
+    /// What there is, where nothing was found.
+    let paths: KnownPaths
     /// Whether answers carry LiteLLM's headers too.
     var aliases = false
 
@@ -21,10 +24,7 @@ struct RefusalMiddleware: RouterMiddleware {
         } catch let refusal as GatewayRefusal {
             response = respond(to: refusal, request, context)
         } catch let error as HTTPError where error.status == .notFound {
-            let refusal = GatewayRefusal(
-                status: 404, type: "invalid_request_error", code: "unknown_path",
-                message: "There is nothing at \(request.uri.path).")
-            response = respond(to: refusal, request, context)
+            response = respondToUnknown(request, context)
         } catch let error as HTTPError where error.status.code < 500 {
             let refusal = GatewayRefusal.invalidRequest(
                 error.body ?? error.status.reasonPhrase, parameter: nil, status: Int(error.status.code))
@@ -33,7 +33,29 @@ struct RefusalMiddleware: RouterMiddleware {
             response = respond(to: .unexpected(error), request, context)
         }
         response.headers[.requestID] = context.requestID.text
+        // Where the clients of either vendor look for it.
+        let vendors: HTTPField.Name = ClientWire(request) == .anthropic ? .anthropicRequestID : .openAIRequestID
+        response.headers[vendors] = context.requestID.text
         if aliases { response.headers.addLiteLLMAliases() }
+        return request.method == .head ? response.createHeadResponse() : response
+    }
+
+    /// Nothing takes this request: there is nothing at its path, or nothing by its method.
+    private func respondToUnknown(_ request: Request, _ context: GatewayContext) -> Response {
+        let path = request.uri.path
+        let methods = paths.methods(of: path)
+        guard !methods.isEmpty, !methods.contains(request.method) else {
+            let refusal = GatewayRefusal(
+                status: 404, type: "invalid_request_error", code: "unknown_path",
+                message: "There is nothing at \(path).")
+            return respond(to: refusal, request, context)
+        }
+        let allowed = methods.map(\.rawValue).joined(separator: ", ")
+        let refusal = GatewayRefusal(
+            status: 405, type: "invalid_request_error", code: "method_not_allowed",
+            message: "\(path) takes \(allowed), not \(request.method.rawValue).")
+        var response = respond(to: refusal, request, context)
+        response.headers[.allow] = allowed
         return response
     }
 
