@@ -11,6 +11,8 @@ package struct EmbeddedCluster: Sendable {
     package static let name = "gboost"
     /// Part of the socket's name; nothing listens on a port of that number.
     package static let port = 5432
+    /// How long connections that their clients have closed may take to be gone.
+    private static let closingTime = Duration.seconds(2)
 
     /// What may differ between clusters.
     package struct Options: Sendable {
@@ -58,10 +60,7 @@ package struct EmbeddedCluster: Sendable {
     }
 
     /// Whether the main server process lives.
-    package var isRunning: Bool {
-        guard let location = ClusterLocation.existing(directory) else { return false }
-        return ServerProcesses(data: location.data).postmaster != nil
-    }
+    package var isRunning: Bool { running != nil }
 
     /// Makes the cluster if there is none, starts it if it does not run, waits until it answers.
     ///
@@ -94,9 +93,36 @@ package struct EmbeddedCluster: Sendable {
     /// Stops the server, if it runs, and waits until it is gone.
     package func stop(mode: StopMode = .fast) async throws {
         let lock = try await acquireLock()
+        if let location = running { try await end(location, mode: mode) }
+        withExtendedLifetime(lock) {}
+    }
+
+    /// Stops the server unless somebody is connected to it, or it cannot be asked. Connections that were closed just
+    /// now may take a moment to be gone: they are waited for, under the lock, so that nobody attaches meanwhile.
+    package func stopIfUnused() async throws {
+        let lock = try await acquireLock()
+        guard let location = running else { return }
+        let binaries = try await ServerBinaries.find(override: options.binaries, major: location.major)
+        let psql = Psql(binaries: binaries, url: location.url)
+        let deadline = ContinuousClock.now + Self.closingTime
+        var isUsed = try await psql.hasCompany()
+        while isUsed, ContinuousClock.now < deadline {
+            try await Task.sleep(for: .milliseconds(50))
+            isUsed = try await psql.hasCompany()
+        }
+        if !isUsed { try await end(location, mode: .fast) }
+        withExtendedLifetime(lock) {}
+    }
+
+    /// Where the server is, if it runs.
+    private var running: ClusterLocation? {
         guard let location = ClusterLocation.existing(directory),
             ServerProcesses(data: location.data).postmaster != nil
-        else { return }
+        else { return nil }
+        return location
+    }
+
+    private func end(_ location: ClusterLocation, mode: StopMode) async throws {
         let binaries = try await ServerBinaries.find(override: options.binaries, major: location.major)
         var command = Command(
             binaries.pgCtl, "stop", "-D", location.data, "-m", mode.rawValue, "-w", "-t",
@@ -107,7 +133,6 @@ package struct EmbeddedCluster: Sendable {
         guard outcome.succeeded else {
             throw EmbeddedPostgresError(.stopFailed, "PostgreSQL in \(directory) did not stop: \(outcome.text)")
         }
-        withExtendedLifetime(lock) {}
     }
 
     /// Kills the server as a crash would: SIGKILL, no warning. Returns when the processes are gone.
@@ -128,20 +153,25 @@ package struct EmbeddedCluster: Sendable {
             try await ServerProcesses(data: location.data).killAll()
             location.remove()
         }
-        try? FileManager.default.removeItem(atPath: directory + ".lock")
+        for path in [directory + ".lock", claimPath] { try? FileManager.default.removeItem(atPath: path) }
         withExtendedLifetime(lock) {}
     }
 }
 
 extension EmbeddedCluster {
     private func acquireLock() async throws -> FileLock {
+        try makeParent()
+        return try await FileLock.acquire(directory + ".lock", within: options.patience * 2)
+    }
+
+    /// The lock files are beside the directory.
+    func makeParent() throws {
         let parent = directory.split(separator: "/").dropLast().joined(separator: "/")
         do {
             try FileManager.default.createDirectory(atPath: "/" + parent, withIntermediateDirectories: true)
         } catch {
             throw EmbeddedPostgresError(.directoryUnusable, "The directory /\(parent) cannot be made: \(error).")
         }
-        return try await FileLock.acquire(directory + ".lock", within: options.patience * 2)
     }
 
     /// Runs `initdb` beside the final place and moves the whole into it: a kill midway leaves nothing half made.

@@ -14,6 +14,8 @@ package struct EmbeddedPostgresError: Error, Sendable, Equatable, CustomStringCo
         case stopFailed
         /// Another process held the cluster's lock for too long.
         case locked
+        /// Another gateway works with the cluster.
+        case occupied
         /// A statement sent through `psql` failed.
         case statementFailed
     }

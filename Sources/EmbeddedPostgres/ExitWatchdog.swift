@@ -39,7 +39,7 @@ enum ExitWatchdog {
         let command = Command(
             "sh", "-c", #"exec setsid --fork sh -c "$@" </dev/null >/dev/null 2>&1"#, "sh", script, "gboost-watchdog",
             lockFile, location.data, location.root, location.sockets, location.named, location.named + ".lock",
-            lockFile)
+            location.named + ".gateway.lock", lockFile)
         guard try await command.run().succeeded else {
             throw EmbeddedPostgresError(.startFailed, "The watchdog for \(location.named) did not start.")
         }

@@ -1,7 +1,7 @@
 internal import Glibc
 
 /// An advisory lock on a file, let go when this value goes or the process ends, however it ends.
-struct FileLock: ~Copyable {
+struct FileLock: ~Copyable, Sendable {
     private let descriptor: Int32
 
     /// Takes the lock, looking again every 20 ms. The wait suspends: it never blocks a thread.

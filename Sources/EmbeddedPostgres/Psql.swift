@@ -18,6 +18,14 @@ struct Psql: Sendable {
         try await command("SELECT 1").run().succeeded
     }
 
+    /// Whether others are connected; also where the server does not say.
+    func hasCompany() async throws -> Bool {
+        let outcome = try await command(
+            "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
+        ).run()
+        return !outcome.succeeded || outcome.text != "0\n"
+    }
+
     private func command(_ statement: String) -> Command {
         Command(
             binaries.psql, "--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--no-password",

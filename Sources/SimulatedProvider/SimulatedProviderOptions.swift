@@ -3,6 +3,12 @@ package import Foundation
 /// Everything that `gboost simulate-provider` may set.
 package struct SimulatedProviderOptions: Sendable {
     package var host = "127.0.0.1"
+    /// Every wire format that is spoken, for help texts.
+    package static let wires = [
+        "OpenAI's chat completions, responses, completions and embeddings", "Anthropic's messages",
+        "Google's generateContent", "Amazon Bedrock's Converse",
+    ]
+
     /// 0: any free port; ask `SimulatedProviderServer.boundPort()`.
     package var port = 0
     /// nil: any key, or none, is accepted.

@@ -124,6 +124,46 @@ struct EmbeddedClusterTests {
         }
     }
 
+    @Test("has one gateway at a time, which starts it again when it dies, and stops it at its end")
+    func occupied() async throws {
+        try await withCluster { cluster in
+            let gateway = try await cluster.occupy()
+            let refused = await #expect(throws: EmbeddedPostgresError.self) { try await cluster.occupy() }
+            #expect(refused?.code == .occupied)
+            #expect(gateway.isRunning)
+            try await cluster.killNine()
+            #expect(!gateway.isRunning)
+            try await gateway.revive()
+            #expect(gateway.isRunning)
+            #expect(try await psql(gateway.url).run("SELECT 1") == "1\n")
+            await gateway.leave()
+            #expect(!gateway.isRunning)
+            let next = try await cluster.occupy()
+            await next.leave()
+            #expect(!FileManager.default.fileExists(atPath: cluster.claimPath))
+        }
+    }
+
+    @Test("one that a gateway found running is stopped by it, unless somebody else is connected")
+    func lastOut() async throws {
+        try await withCluster { cluster in
+            let url = try await cluster.start()
+            let asking = try await psql(url)
+            let gateway = try await cluster.occupy()
+            let guest = Task { try? await asking.run("SELECT pg_sleep(600)") }
+            while try await !asking.hasCompany() { try await Task.sleep(for: .milliseconds(10)) }
+            await gateway.leave()
+            #expect(cluster.isRunning)
+            #expect(!FileManager.default.fileExists(atPath: cluster.claimPath))
+            try await asking.run(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'")
+            _ = await guest.value
+            try await cluster.occupy().leave()
+            #expect(!cluster.isRunning)
+            try await cluster.stopIfUnused()
+        }
+    }
+
     @Test("works where the path is too long, or too odd, for a socket")
     func longPath() async throws {
         let odd = String(repeating: "a long, odd 'name' ", count: 6)

@@ -38,6 +38,7 @@ extension RealProcessTests {
             #expect(list.status == 200 && list.body.contains(#""name":"slm""#), "\(list.body)")
             #expect(list.body.contains(#""state":"elsewhere""#), "heads have no host of their own")
             #expect(try await call("GET", path + "?tenant=nobody", key: secret).status == 404)
+            #expect(try await call("GET", path + "?tenant=a%00b", key: secret).status == 404)
             #expect(try await call("GET", path, key: secret).status == 400)
             #expect(try await call("POST", path + "/none/load?tenant=acme", key: secret).status == 404)
 

@@ -15,6 +15,8 @@ struct CanaryTests {
     private static let wrongKey = "gb-canary-client-0d9e4b7a63f1"
     private static let hookSecret = "canary-hook-secret-9b1f60c7"
     private static let textKey = String(repeating: "5a", count: 32)
+    /// The server asks for none, and takes any.
+    private static let databasePassword = "canary-database-4e8d17c6"
 
     /// Answers every call with the canary, the last one of the script for ever.
     private static func provider() throws -> ScriptedPeer {
@@ -134,6 +136,7 @@ struct CanaryTests {
             ["serve", "--config", world.configuration], in: world.directory,
             environment: [
                 "CANARY_PROVIDER_KEY": providerKey, "CANARY_TEXT_KEY": textKey, "CANARY_HOOK_SECRET": hookSecret,
+                "GBOOST_DATABASE_URL": world.databaseURL.replacing("gboost@/", with: "gboost:\(databasePassword)@/"),
             ])
         return Gateway(program: program, port: try await program.port(after: "listening on"), world: world)
     }
@@ -175,6 +178,14 @@ struct CanaryTests {
         }
     }
 
+    /// Of a tenant without a budget.
+    private static func poorKey(_ world: World) async throws -> String {
+        try await world.gboost("tenant", "create", "poor")
+        let made = try await world.gboost("key", "create", "--tenant", "poor", "--json")
+        let json = try JSONSerialization.jsonObject(with: Data(made.utf8)) as? [String: Any]
+        return try #require(json?["key"] as? String)
+    }
+
     @Test("canary prompt, answer and keys: found nowhere; with capture on as ciphertext alone, which the key opens")
     func canaries() async throws {
         try await RealProcessTests.with { world in
@@ -193,12 +204,10 @@ struct CanaryTests {
                 "route", "add", "guarded", "--tenant", "acme", "--slm", "slm", "--prm", "unsure", "--llm",
                 "canary/large", "--set", "value_usd=0.5", "--set", "max_resamples=0", "--set", "max_step_tokens=16",
                 "--set", "max_answer_tokens=32")
-            try await world.gboost("tenant", "create", "poor")
-            let made = try await world.gboost("key", "create", "--tenant", "poor", "--json")
-            let json = try JSONSerialization.jsonObject(with: Data(made.utf8)) as? [String: Any]
-            let poor = try #require(json?["key"] as? String)
+            let poor = try await Self.poorKey(world)
             let canaries = [
-                Self.prompt, Self.answer, Self.providerKey, Self.wrongKey, Self.textKey, Self.hookSecret, key, poor,
+                Self.prompt, Self.answer, Self.providerKey, Self.wrongKey, Self.textKey, Self.hookSecret,
+                Self.databasePassword, key, poor,
             ]
 
             var gateway = try await Self.start(world)

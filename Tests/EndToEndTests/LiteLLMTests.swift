@@ -79,6 +79,7 @@ extension RealProcessTests {
     func liteLLM() async throws {
         try await Self.with { world in
             let gateway = try await Self.takeOver(world)
+            try await world.gboost("tenant", "create", "bare")
             let output = try await Program.output(
                 of: "/usr/bin/python3",
                 [Self.script("litellm_paths"), "http://127.0.0.1:\(gateway.port)", Self.adminKey, Self.legacyKey],

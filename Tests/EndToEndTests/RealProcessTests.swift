@@ -144,6 +144,41 @@ struct RealProcessTests {
         }
     }
 
+    @Test("an embedded PostgreSQL that is killed comes back, and paid calls with it; a second gateway is refused it")
+    func embeddedKilled() async throws {
+        try await Self.with { world in
+            let key = try await world.tenant("acme", limitUSD: "5")
+            let text = try String(contentsOfFile: world.configuration, encoding: .utf8)
+            let (url, place) = ("url: \"\(world.databaseURL)\"", "embedded: \"\(world.cluster.directory)\"")
+            #expect(text.contains(url))
+            try text.replacing(url, with: place).write(toFile: world.configuration, atomically: true, encoding: .utf8)
+            let gateway = try await world.gateway()
+            func ask() async throws -> Int {
+                try await gateway.ask(Self.question, model: "sim/sim-large", key: key, maxTokens: 50).status
+            }
+            #expect(try await ask() == 200)
+            let second = await #expect(throws: Program.Failure.self) {
+                try await Program.output(
+                    of: try Program.executable(),
+                    ["serve", "--config", world.configuration, "--set", "ledger.journal=\(world.directory)/other"],
+                    in: world.directory)
+            }
+            let refusal = second?.description ?? ""
+            #expect(refusal.contains("ended with 3") && refusal.contains("database.embedded"), "\(refusal)")
+            #expect(try await ask() == 200)
+
+            try await world.cluster.killNine(wholeTree: false)
+            // Nobody but the gateway starts it: no command is run until it is back.
+            try await Self.eventually("the gateway pays again", seconds: 60) { try await ask() == 200 }
+            try await Self.eventually("nothing is held") { try await Books.read(world, tenant: "acme").held == 0 }
+            let books = try await Books.read(world, tenant: "acme")
+            books.check()
+            #expect(books.bill > 0)
+            #expect(await gateway.stop() == 0)
+            #expect(!world.cluster.isRunning, "what it has started it stops")
+        }
+    }
+
     @Test("row 1: 200 parallel calls where the cap fits 10: the provider's own bill stays under the cap")
     func race() async throws {
         try await Self.with { world in

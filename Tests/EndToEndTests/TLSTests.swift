@@ -50,6 +50,7 @@ extension RealProcessTests {
             let plain = try await ask("--http1.1", "first.pem", key: key)
             #expect(plain.hasSuffix("data: [DONE]\n\n\n1.1 200"), "\(plain)")
             #expect(try await ask("--http2", "first.pem", key: "gb-nobody").hasSuffix("\n2 401"))
+            try await Self.askBesideStream(world, gateway, key: key)
 
             // The certificate alone, which is not that of the key: passed over.
             try Self.put("server.pem", of: "second.pem", in: world.directory)
@@ -68,6 +69,24 @@ extension RealProcessTests {
             #expect(books.bill > 0 && books.held == 0)
             await gateway.stop()
         }
+    }
+
+    /// HEAD beside a stream, over the same connection: with a body, its answer would end both.
+    private static func askBesideStream(_ world: World, _ gateway: Gateway, key: String) async throws {
+        try await world.faults("trickle:20")
+        let root = "https://127.0.0.1:\(gateway.port)/v1"
+        let each = [
+            "--silent", "--no-buffer", "--http2", "--cacert", "first.pem", "--max-time", "30", "-w",
+            "\n%{http_version} %{http_code} %{num_connects}\n", "-H", "Authorization: Bearer \(key)",
+        ]
+        let stream = ["-H", "Content-Type: application/json", "-d", "@body.json", "\(root)/chat/completions"]
+        var arguments = ["--parallel"] + each + stream
+        for path in ["models", "nothing"] { arguments += ["--next"] + each + ["--head", "\(root)/\(path)"] }
+        let said = try await Program.output(of: "/usr/bin/curl", arguments, in: world.directory)
+        try await world.faults()
+        #expect(said.contains("data: [DONE]"), "\(said)")
+        let ends = said.split(separator: "\n").filter { $0.hasPrefix("2 ") }.map(String.init).sorted()
+        #expect(ends == ["2 200 0", "2 200 1", "2 404 0"], "\(said)")
     }
 
     @Test("TLS files that are missing, broken or of different pairs end the start, and the field is named")

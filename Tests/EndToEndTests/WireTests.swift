@@ -79,6 +79,22 @@ extension RealProcessTests {
         }
     }
 
+    @Test("HTTP/1: no body behind HEAD, 100 for who waits for it, for HTTP/1.0 no chunks and then the end")
+    func http1() async throws {
+        let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Scripts/http1_client.py")
+        try await Self.with { world in
+            let key = try await world.tenant("acme", limitUSD: "5")
+            let gateway = try await world.gateway(arguments: ["--set", "server.max_body_bytes=100000"])
+            let output = try await Program.output(
+                of: "/usr/bin/python3", [script.path, String(gateway.port), key], in: world.directory)
+            #expect(output == "26 checks passed\n", "\(output)")
+            #expect(await gateway.stop() == 0)
+            let books = try await Books.read(world, tenant: "acme")
+            books.check()
+            #expect(books.bill > 0 && books.bill == books.settled && books.held == 0)
+        }
+    }
+
     @Test("rows 8 and 11 on every wire to every kind of provider: the ledger is the bill, whatever is cached, or left")
     func ledgerIsBill() async throws {
         try await Self.with { world in

@@ -2,6 +2,7 @@ import EmbeddedPostgres
 import Foundation
 import GatewayCore
 import GatewayTesting
+import Inference
 import Logging
 import Postgres
 import Testing
@@ -34,17 +35,35 @@ import Testing
             }
         }
 
-        /// Runs a command line; words are split at spaces.
+        /// Runs a command line; words are split at spaces, and '' is an empty one.
         @discardableResult func run(_ line: String) async -> Outcome {
             let capture = CommandOutput.Capture()
             let config = directory.appending(path: "gboost.yaml").path()
             let status = await CommandOutput.$capture.withValue(capture) {
-                await CommandRun.run(line.split(separator: " ").map(String.init) + ["--config", config])
+                await CommandRun.run(
+                    line.split(separator: " ").map { $0 == "''" ? "" : String($0) } + ["--config", config])
             }
             return Outcome(status: status, output: capture.output, errors: capture.errors)
         }
 
         var pepper: URL { directory.appending(path: "pepper") }
+
+        /// Leaves an SLM and a head for it, as slm.gguf and head.json; the SLM's SHA-256.
+        @discardableResult func writeModel() async throws -> String {
+            let slm = directory.appending(path: "slm.gguf")
+            try TinyModel().file.write(to: slm)
+            let sha256 = try await FileDigest.of(slm.path()).sha256
+            try Self.head(for: sha256).write(to: directory.appending(path: "head.json"))
+            return sha256
+        }
+
+        static func head(for base: String, width: Int = TinyModel().width) throws -> Data {
+            let zeros = [Float](repeating: 0, count: width)
+            return try RewardHead(
+                baseSHA256: base, weights: zeros, bias: 0, mean: zeros, scale: zeros.map { $0 + 1 },
+                calibration: .identity, metrics: [:], seed: 0
+            ).encoded()
+        }
 
         static let migrations = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appending(path: "migrations").path()
@@ -105,8 +124,7 @@ import Testing
             let price = await shell.run("price set sim/m --input-usd-per-mtok 2.5 --output-usd-per-mtok 10 --json")
             #expect(price.json("input_usd_per_mtok") == "2.5")
 
-            try TinyModel().file.write(to: shell.directory.appending(path: "slm.gguf"))
-            try Data("head".utf8).write(to: shell.directory.appending(path: "head.json"))
+            try await shell.writeModel()
             let path = shell.directory.path()
             #expect(await shell.run("model add slm --tenant acme --kind slm --file \(path)/slm.gguf").status == .done)
             let head = await shell.run(
@@ -180,6 +198,11 @@ import Testing
                 ("tenant create acme", .failed, "name: "), ("tenant create .x", .usage, "name: "),
                 ("key list --tenant nobody", .failed, "tenant: "),
                 ("key create --tenant acme --expires 2001-01-01", .usage, "expires: "),
+                ("key create --tenant acme --models ''", .usage, "--models: names none"),
+                ("key create --tenant acme --models ,", .usage, "--models: names none"),
+                // The parser takes it for an option whose value is yet to come.
+                ("key create --tenant acme --models=", .usage, "--models"),
+                ("key create --tenant acme --models=a --no-models", .usage, "--models: and --no-models"),
                 ("budget set --tenant acme --limit-usd -1", .usage, "limit-usd"),
                 ("budget set --tenant acme --limit-usd 1 --team a --key 1", .usage, "--team and --key"),
                 ("budget set --tenant acme --limit-usd 1 --window year", .usage, "window"),

@@ -34,8 +34,7 @@ struct ApplyTests {
         await shell.run("migrate")
         await shell.run("tenant create acme")
         let path = shell.directory.path()
-        try TinyModel().file.write(to: shell.directory.appending(path: "slm.gguf"))
-        try Data("head".utf8).write(to: shell.directory.appending(path: "head.json"))
+        try await shell.writeModel()
         await shell.run("model add slm --tenant acme --kind slm --file \(path)/slm.gguf")
         await shell.run("model add prm --tenant acme --kind prm --base slm --file \(path)/head.json")
         return "\(path)/state.yaml"

@@ -200,6 +200,22 @@ import Testing
         #expect(!back.describe().contains("DATABASE_URL"))
     }
 
+    @Test("a database's URL shows no password, however it is printed")
+    func printedURL() throws {
+        let url = "postgresql://app:hunter2@db/gboost?sslpassword=hunter2"
+        let yaml = "database: { embedded: d }"
+        let configuration = try Self.load(yaml, environment: ["GBOOST_DATABASE_URL": url])
+        let location = configuration.database.location
+        #expect(location == .url(url))
+        var dumped = ""
+        dump(configuration, to: &dumped)
+        let printed = [
+            "\(location)", String(reflecting: location), "\(configuration)", String(reflecting: configuration), dumped,
+        ]
+        for text in printed { #expect(!text.contains("hunter2"), "\(text)") }
+        #expect("\(location)".contains("db/gboost"))
+    }
+
     @Test("the default pepper is made once, readable by its owner alone; a named one is never made")
     func pepper() throws {
         let directory = FileManager.default.temporaryDirectory.appending(path: "gboost-pepper-\(UUID())")

@@ -1,4 +1,8 @@
 import Foundation
+import GatewayCore
+import GatewayTesting
+import Logging
+import Postgres
 import Testing
 
 @testable import Ledger
@@ -52,6 +56,40 @@ struct DoctorTests {
         }
     }
 
+    @Test("a head that gateways would not serve is a problem, a tenant without a budget for all calls a warning")
+    func headsAndBudgets() async throws {
+        try await Shell.with { shell in
+            for line in [
+                "migrate", "tenant create acme", "key create --tenant acme",
+                "budget set --tenant acme --key 1 --limit-usd 5",
+                "budget set --tenant acme --window request --limit-usd 1",
+            ] {
+                #expect(await shell.run(line).status == .done, "\(line)")
+            }
+            try await shell.writeModel()
+            let path = shell.directory.path()
+            await shell.run("model add slm --tenant acme --kind slm --file \(path)/slm.gguf")
+            // As one was registered before heads were looked at.
+            try Data("head".utf8).write(to: shell.directory.appending(path: "head.json"))
+            let pool = PostgresPool(
+                configuration: try PostgresConfiguration(url: shell.url), size: 1, maxWaiting: 1,
+                logger: Logger(label: "test"))
+            let hasher = try KeyHasher(pepper: Array(String(repeating: "p", count: 40).utf8))
+            _ = try await AdminStore(pool: pool, hasher: hasher, actor: "test").addModel(
+                ModelDraft(
+                    tenant: "acme", name: "prm", kind: .prm, file: "\(path)/head.json", base: "slm",
+                    rewardKind: .sharedHead))
+            await pool.close()
+            let sick = await shell.run("doctor")
+            #expect(sick.status == .failed && sick.output.contains("PROBLEM  model acme/prm"), "\(sick.output)")
+            #expect(sick.output.contains("has no budget of its own: no paid call"), "\(sick.output)")
+            await shell.run("budget set --tenant acme --model openai/* --limit-usd 5")
+            #expect(await shell.run("doctor").output.contains("of its own for openai/* only: no other paid call"))
+            await shell.run("budget set --tenant acme --limit-usd 5")
+            #expect(await !shell.run("doctor").output.contains("of its own"))
+        }
+    }
+
     private static let bedrock = """
         providers:
           - { name: aws, kind: bedrock, region: eu-central-1, access_key_id: "env:AWS_ID",
@@ -97,6 +135,50 @@ struct DoctorTests {
             for name in own + ["providers.aws.access_key_id", "providers.aws.secret_access_key"] {
                 #expect(checked.errors.contains("\(name): "), "\(name) in \(checked.errors)")
             }
+        }
+    }
+
+    @Test("the pepper is compared with the one of the database's keys, which is not there where its file is not")
+    func keyHashes() async throws {
+        try await Shell.with { shell in
+            await shell.run("migrate")
+            #expect(await !shell.run("doctor").output.contains("key hashes"), "there are none to compare with")
+            await shell.run("tenant create acme")
+            await shell.run("key create --tenant acme")
+            #expect(await shell.run("doctor").output.contains("ok       key hashes"))
+            try Data(String(repeating: "q", count: 40).utf8).write(to: shell.pepper)
+            let other = await shell.run("doctor")
+            #expect(other.status == .failed && other.output.contains("PROBLEM  key hashes"), "\(other.output)")
+            #expect(other.output.contains("secrets.key_pepper"))
+            var configuration = try ConfigurationTests.load(
+                "ledger: { migrations: \"\(Shell.migrations)\" }", environment: ["GBOOST_DATABASE_URL": shell.url])
+            configuration.secrets.pepperPath = shell.directory.appending(path: "none").path()
+            let findings = await DatabaseChecks(configuration: configuration).run()
+            let found = try #require(findings.first { $0.check == "key hashes" }, "\(findings)")
+            #expect(found.state == .problem && found.message.contains("there is none at"))
+        }
+    }
+
+    @Test("a model that inference.memory_bytes has no room for is a problem, as is one that a provider serves")
+    func oversize() async throws {
+        try await Shell.with { shell in
+            await shell.run("migrate")
+            await shell.run("tenant create acme")
+            let model = shell.directory.appending(path: "slm.gguf")
+            try TinyModel().file.write(to: model)
+            #expect(await shell.run("model add slm --tenant acme --kind slm --file \(model.path())").status == .done)
+            #expect(await shell.run("doctor").output.contains("ok       model acme/slm"))
+            let small = await shell.run("doctor --set inference.memory_bytes=1048576")
+            #expect(small.status == .failed && small.output.contains("PROBLEM  model acme/slm"), "\(small.output)")
+            #expect(small.output.contains("inference.memory_bytes allows 1"), "\(small.output)")
+            let yaml = """
+                inference: { memory_bytes: 1048576 }
+                providers:
+                  - { name: home, kind: engine, model: m, file: "\(model.path())" }
+                """
+            let configuration = try ConfigurationTests.load(yaml, environment: Self.database)
+            let served = MachineChecks(configuration: configuration, environment: [:]).providers()
+            #expect(served.map(\.state) == [.problem] && served[0].message.contains("is never loaded"), "\(served)")
         }
     }
 

@@ -131,6 +131,27 @@ struct LiteLLMBudgetTests {
         }
     }
 
+    @Test("calls that no budget of the tenant's own covers are named, whatever its teams and keys have")
+    func gap() async throws {
+        try await with { store, key in
+            func gap() async throws -> BudgetGap? { BudgetGap(try await store.budgets(tenant: "acme"), of: "acme") }
+            _ = try await store.setBudget(BudgetDraft(tenant: "acme", scope: .key(key), limit: NanoUSD(9)))
+            _ = try await store.setBudget(BudgetDraft(tenant: "acme", window: .request, limit: NanoUSD(9)))
+            let none = try await gap()
+            #expect(none?.text.hasPrefix("has no budget of its own: no paid call until gboost budget set") == true)
+            _ = try await store.setBudget(BudgetDraft(tenant: "acme", model: "openai/*", limit: NanoUSD(9)))
+            #expect(try await gap()?.reason == "has budgets of its own for openai/* only: no other paid call")
+            _ = try await store.setBudget(BudgetDraft(tenant: "acme", limit: NanoUSD(9)))
+            #expect(try await gap() == nil)
+        }
+    }
+
+    @Test("so few tokens a minute that no call fits are named", arguments: [(0, true), (999, true), (1_000, false)])
+    func fewTokens(limit: Int, isNamed: Bool) throws {
+        let limits = try Self.limits(["tpm_limit": .number(String(limit))])
+        #expect(limits.remarks.map(\.field) == (isNamed ? ["tpm_limit"] : []))
+    }
+
     @Test(
         "null for a limit that may be there is named in the answer, and is as good as nothing for what is made",
         arguments: [

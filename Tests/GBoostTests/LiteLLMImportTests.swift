@@ -23,7 +23,7 @@ struct LiteLLMImportTests {
             litellm_params:
               { model: azure/my-gpt, api_base: "https://x.example/", api_key: sk-literal, api_version: v1 }
           - model_name: claude
-            litellm_params: { model: anthropic/claude-x, weight: 2 }
+            litellm_params: { model: anthropic/claude-x, weight: 2, max_budget: 3, budget_duration: 7d }
           - model_name: "openai/*"
             litellm_params: { model: "openai/*", api_key: os.environ/OPENAI_API_KEY, timeout: 30 }
           - model_name: odd
@@ -119,7 +119,9 @@ struct LiteLLMImportTests {
             #expect(
                 again.json("changes", "0") == nil && again.json("prices", "imported", "0") == nil, "\(again.output)")
             let budgets = await shell.run("budget show --tenant litellm --json").output
-            for part in ["500000000000", "100250000000", "\"day\"", "[50]", "\"set_nano_usd\":10000"] {
+            for part in [
+                "500000000000", "100250000000", "3000000000", "\"week\"", "\"day\"", "[50]", "\"set_nano_usd\":10000",
+            ] {
                 #expect(budgets.contains(part), "\(part) in \(budgets)")
             }
             #expect(await shell.run("budget show --tenant Big-Corp --json").output.contains("9000000000"))
@@ -175,7 +177,7 @@ struct LiteLLMImportTests {
             let keys = "LiteLLM_VerificationToken"
             let expected: Set<String> = [
                 "model_list[1].litellm_params.api_version", "model_list[1].litellm_params.api_key", "model_list[1]",
-                "model_list[2].litellm_params.weight", "model_list[2]", "model_list[4].litellm_params.model",
+                "model_list[2].litellm_params.max_budget", "model_list[2]", "model_list[4].litellm_params.model",
                 "router_settings.routing_strategy", "router_settings.model_group_alias.gone",
                 "litellm_settings.drop_params", "general_settings.alerting", "environment_variables.A",
                 "LiteLLM_TeamTable[research].budget_duration", "LiteLLM_TeamTable[research].admins",
@@ -260,6 +262,36 @@ struct LiteLLMImportTests {
         #expect(draft.expiresAt != nil && isSuspended == nil)
     }
 
+    @Test("a tenant without a budget of its own is named: its keys can pay for nothing")
+    func withoutBudget() async throws {
+        try await with { shell, run in
+            let bare = Self.config.replacing("max_budget: 500, budget_duration: 30d, ", with: "")
+            let remark = "no paid call until gboost budget set --tenant litellm"
+            let without = bare.replacing(", max_budget: 3, budget_duration: 7d", with: "")
+            for (text, words) in [(bare, "no other paid call"), (without, remark)] {
+                try Data(text.utf8).write(to: shell.directory.appending(path: "litellm.yaml"))
+                let tried = await run("--dry-run --json")
+                #expect(tried.output.contains(words) && !tried.output.contains("tenant Big-Corp"), "\(tried.output)")
+            }
+        }
+    }
+
+    @Test("only keys need the pepper: without any, an import goes without it")
+    func withoutPepper() async throws {
+        try await with { shell, run in
+            try FileManager.default.removeItem(at: shell.pepper)
+            let refused = await run("--dry-run")
+            #expect(refused.status == .configuration && refused.errors.contains("secrets.key_pepper"))
+            let pool = try pool(shell.url)
+            _ = try await pool.query("delete from \"LiteLLM_VerificationToken\"")
+            await pool.close()
+            for line in ["--dry-run", "--json"] {
+                let done = await run(line)
+                #expect(done.status == .done, "\(done.errors)")
+            }
+        }
+    }
+
     private static func digest(_ key: String) -> String { KeyHasher.plainDigest(key) }
 
     @Test("what is written for a literal master key loads with that variable set, and finds the key")
@@ -276,6 +308,8 @@ struct LiteLLMImportTests {
             let environment = [variable: "sk-literal-master-key", "GBOOST_DATABASE_URL": shell.url]
             let configuration = try GatewayConfiguration.load(file: written, environment: environment)
             #expect(configuration.administration.key?.description == reference)
+            let deployments = configuration.groups.first?.group.deployments.map(\.model.description)
+            #expect(deployments == ["openai/gpt-4o", "azure/my-gpt"])
             #expect(!configuration.unusableSecrets(environment: environment).contains { $0.field == "admin.key" })
         }
     }

@@ -1,3 +1,5 @@
+import Foundation
+import GatewayCore
 import Testing
 
 @testable import gboost
@@ -39,6 +41,26 @@ import Testing
         for (cell, written) in cells {
             #expect(Array(CSVText.render([[cell]]).utf8) == Array("\(written)\r\n".utf8), "\(written)")
         }
+    }
+
+    @Test("what a local model fails is one line in words")
+    func localModel() {
+        let errors: [(LocalModelError, String)] = [
+            (.unavailable("m.gguf: not a GGUF file"), "m.gguf: not a GGUF file"),
+            (.invalid("schema: too deep"), "schema: too deep"),
+            (.contextExceeded(tokens: 9, limit: 8), "a conversation has 9 tokens; the model takes 8"),
+            (.interrupted, "the model's engine stopped while it was answering"),
+        ]
+        for (error, text) in errors {
+            let outcome = CommandRun.outcome(error.commandFailure)
+            #expect(outcome.status == .failed && outcome.text == text)
+        }
+    }
+
+    @Test("why a file cannot be written is said without the error's dump")
+    func unwritable() {
+        let failure = OutputFile.failure(CocoaError(.fileWriteOutOfSpace), of: "a/b")
+        #expect(failure == CommandFailure("--out: a/b cannot be written: no space is left"))
     }
 
     @Test("a listening port is found in the kernel's table, a merely connected one is not")

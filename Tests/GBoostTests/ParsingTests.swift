@@ -1,5 +1,7 @@
+import ArgumentParser
 import Foundation
 import GatewayCore
+import SimulatedProvider
 import Testing
 
 @testable import gboost
@@ -52,6 +54,14 @@ import Testing
         #expect(try ArgumentParsing.usd("20", option: "--limit-usd") == NanoUSD(20_000_000_000))
         for text in ["-1", "1e3", "0.0000000001", "", "1.", "99999999999"] {
             #expect(throws: CommandFailure.self) { try ArgumentParsing.usd(text, option: "--limit-usd") }
+        }
+    }
+
+    @Test("the simulated provider's help names every fault and every wire")
+    func simulatedHelp() {
+        let help = GBoostCommand.helpMessage(for: SimulateProviderCommand.self)
+        for word in SimulatedFault.forms + ["embeddings", "Anthropic's", "generateContent", "Converse", "@MATCH"] {
+            #expect(help.contains(word), "\(word)")
         }
     }
 

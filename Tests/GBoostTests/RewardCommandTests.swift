@@ -209,6 +209,81 @@ import Testing
         }
     }
 
+    @Test("Data with nothing in them, or without labels, are named")
+    func nothing() async throws {
+        try await Self.with(1) { place in
+            let (empty, unlabelled) = (place.path("empty.jsonl"), place.path("unlabelled.jsonl"))
+            try Data("\n \n".utf8).write(to: URL(filePath: empty))
+            try Data("{\"question\":\"q\",\"answer\":5,\"slm\":{\"steps\":[\"a\"]}}\n".utf8)
+                .write(to: URL(filePath: unlabelled))
+            let cases = [(empty, "has no rows"), (unlabelled, "no row says whether its answer is right")]
+            for command in [["train"], ["evaluate"], ["calibrate", "--head", "x", "--out", place.path("y")]] {
+                for (path, message) in cases {
+                    let outcome = await place.run(
+                        ["prm"] + command + ["--slm", place.path("model.gguf"), "--data", path, "--text-only"])
+                    #expect(outcome.status != 0 && outcome.errors.contains(path), "\(outcome.errors)")
+                    #expect(outcome.errors.contains(message), "\(outcome.errors)")
+                }
+            }
+        }
+    }
+
+    @Test("Lines are counted as an editor counts them, blank ones too")
+    func lineNumbers() async throws {
+        try await Self.with(1) { place in
+            let path = place.path("blank.jsonl")
+            try Data("\n\r\n{\"question\":1}\n".utf8).write(to: URL(filePath: path))
+            let trained = await place.run([
+                "prm", "train", "--slm", place.path("model.gguf"), "--data", path, "--text-only",
+            ])
+            #expect(trained.status != 0 && trained.errors.contains("blank.jsonl, line 3: "), "\(trained.errors)")
+            let replayed = await place.run(["replay", path])
+            #expect(replayed.status != 0 && replayed.errors.contains("blank.jsonl, line 3: "), "\(replayed.errors)")
+            // Texts behind blank lines are texts.
+            try Data("\n \n{\"question\":\"q\"}\n".utf8).write(to: URL(filePath: path))
+            #expect(TextReplay.isMeant(by: path))
+        }
+    }
+
+    @Test("A file that cannot be written is named before the work, by its option")
+    func noDirectory() async throws {
+        try await Self.with(1) { place in
+            let reading = ["--slm", place.path("model.gguf"), "--data", place.path("data.jsonl"), "--text-only"]
+            let out = place.path("missing/x")
+            let commands: [(arguments: [String], option: String)] = [
+                (["train"] + reading, "--out"), (["score"] + reading, "--out"),
+                (["calibrate", "--head", "x"] + reading, "--out"), (["evaluate"] + reading, "--plot"),
+                (["sample-data", "--sums"], "--out"), (["sample-data", "--model-file", place.path("none")], "--out"),
+            ]
+            for command in commands {
+                let outcome = await place.run(["prm"] + command.arguments + [command.option, out])
+                let message = "gboost: \(command.option): \(out) cannot be written: no such directory\n"
+                #expect(outcome.status == 2 && outcome.errors == message, "\(command): \(outcome.errors)")
+            }
+            let directory = await place.run(["prm", "sample-data", "--sums", "--out", place.directory.path])
+            #expect(directory.status == 2 && directory.errors.contains("it is a directory"), "\(directory.errors)")
+        }
+    }
+
+    @Test("What a command cannot run is said in words: a model's file that is none, a checker's program")
+    func notRun() async throws {
+        try await Self.with(1) { place in
+            let (model, data) = (place.path("model.gguf"), place.path("data.jsonl"))
+            let read = await place.run([
+                "prm", "read", "--slm", model, "--data", data, "--cache", place.path("cache"),
+            ])
+            #expect(read.status != 0 && read.errors.contains("model.gguf"), "\(read.errors)")
+            #expect(!read.errors.contains("unavailable("), "\(read.errors)")
+            try Data("{\"question\":\"q\",\"answer\":\"1\"}\n".utf8).write(to: URL(filePath: data))
+            let labelled = await place.run([
+                "prm", "label", "--slm", model, "--data", data, "--out", place.path("out.jsonl"),
+                "--checker", "command", "--program", place.path("nope"),
+            ])
+            let message = "gboost: --program: \(place.path("nope")) cannot be run: no such file\n"
+            #expect(labelled.status == 2 && labelled.errors == message, "\(labelled.errors)")
+        }
+    }
+
     private static var reading: AnswerReading {
         var likelihoods = TokenLikelihoods()
         (likelihoods.tokens, likelihoods.best) = ([-1], [-0.5])

@@ -4,6 +4,8 @@ import GatewayCore
 import GatewayServer
 import Ledger
 import Logging
+import Postgres
+import Synchronization
 import Testing
 
 @testable import gboost
@@ -18,7 +20,8 @@ struct ServeTests {
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(atPath: directory) }
         let cluster = EmbeddedCluster(directory: directory + "/postgres", options: .forTests)
-        _ = try await cluster.start()
+        // The first one is connected, and has the journal.
+        let connected = try await Self.connect(try await cluster.start())
         let first = try SettlementJournal(directory: directory + "/journal")
         try Data(String(repeating: "p", count: 40).utf8).write(to: URL(filePath: directory + "/pepper"))
         let yaml = """
@@ -31,7 +34,110 @@ struct ServeTests {
         await #expect(throws: LedgerError.self) { try await GatewayProcess.start(configuration, logger: quiet) }
         #expect(cluster.isRunning)
         withExtendedLifetime(first) {}
+        await connected.close()
         try await cluster.destroy()
+    }
+
+    /// A connection that somebody has.
+    private static func connect(_ url: String) async throws -> PostgresPool {
+        let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let pool = PostgresPool(
+            configuration: try PostgresConfiguration(url: url), size: 1, maxWaiting: 1, logger: quiet)
+        _ = try await pool.query("select 1 as one")
+        return pool
+    }
+
+    @Test("a command that has started an embedded database stops it, however it ends, unless somebody came to use it")
+    func startedByCommand() async throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "gboost-started-\(UUID())").path()
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let cluster = EmbeddedCluster(directory: directory + "/postgres", options: .forTests)
+        let url = try await cluster.start()
+        let configuration = try ConfigurationTests.load("database: { embedded: '\(directory)/postgres' }")
+        struct Failed: Error {}
+        for (isShared, fails) in [(false, false), (false, true), (true, false), (true, true)] {
+            try await cluster.stop()
+            var user: PostgresPool?
+            do {
+                user = try await DatabaseSession.run(configuration, as: nil) { _ in
+                    let user = try await isShared ? Self.connect(url) : nil
+                    if fails {
+                        Self.kept.withLock { $0 = user }
+                        throw Failed()
+                    }
+                    return user
+                }
+            } catch is Failed {
+                user = Self.kept.withLock { $0 }
+            }
+            #expect(cluster.isRunning == isShared, "fails: \(fails)")
+            await user?.close()
+        }
+        try await cluster.destroy()
+    }
+
+    /// Outlives the command that fails.
+    private static let kept = Mutex<PostgresPool?>(nil)
+
+    @Test("an embedded database is one gateway's: a second is refused it, commands come and go, a third finds it free")
+    func occupied() async throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "gboost-occupied-\(UUID())").path()
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let cluster = EmbeddedCluster(directory: directory + "/postgres", options: .forTests)
+        _ = try await cluster.start()
+        try await cluster.stop()
+        try Data(String(repeating: "p", count: 40).utf8).write(to: URL(filePath: directory + "/pepper"))
+        func configuration(_ journal: String) throws -> GatewayConfiguration {
+            try ConfigurationTests.load(
+                """
+                database: { embedded: "\(directory)/postgres" }
+                ledger: { journal: "\(directory)/\(journal)", migrations: "\(Shell.migrations)" }
+                secrets: { key_pepper: "file:\(directory)/pepper" }
+                """)
+        }
+        let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let first = try await GatewayProcess.start(try configuration("first"), logger: quiet)
+        let second = try configuration("second")
+        let refused = await #expect(throws: ConfigurationError.self) {
+            try await GatewayProcess.start(second, logger: quiet)
+        }
+        #expect(refused?.field == "database.embedded" && cluster.isRunning)
+        let rows = try await DatabaseSession.run(second) { pool in try await pool.query("select 1 as one").rows.count }
+        #expect(rows == 1 && cluster.isRunning)
+        await first.end()
+        #expect(!cluster.isRunning, "who has started it stops it")
+
+        let user = try await Self.connect(try await cluster.start())
+        let guest = try await GatewayProcess.start(second, logger: quiet)
+        await guest.end()
+        #expect(cluster.isRunning, "who has found it running does not, while somebody works with it")
+        await user.close()
+        let last = try await GatewayProcess.start(second, logger: quiet)
+        await last.end()
+        #expect(!cluster.isRunning, "the last one out does")
+
+        _ = try await cluster.start()
+        // What a gateway that was killed leaves behind: its server, and its claim without a lock on it.
+        try Data().write(to: URL(filePath: directory + "/postgres.gateway.lock"))
+        let heir = try await GatewayProcess.start(second, logger: quiet)
+        await heir.end()
+        #expect(!cluster.isRunning, "a dead gateway's is its successor's")
+        #expect(!FileManager.default.fileExists(atPath: directory + "/postgres.gateway.lock"))
+        try await cluster.destroy()
+    }
+
+    @Test("what is wrong with a file is said in words, and its field once")
+    func namedOnce() throws {
+        #expect("\(TLSFiles.Problem.key("is not a PEM file"))" == "the key is not a PEM file")
+        #expect("\(TLSFiles.Problem.certificate("holds none"))" == "the certificate holds none")
+        let yaml = "database: { embedded: d }\ncapture: { key: 'env:K' }\n"
+        let configuration = try ConfigurationTests.load(yaml)
+        let error = #expect(throws: ConfigurationError.self) {
+            try configuration.textKeyring(environment: ["K": "short"])
+        }
+        #expect(error?.field == "capture.key" && error?.message.contains("capture.key") == false)
     }
 
     @Test("the demo's configuration is complete before its file is written")

@@ -2,8 +2,11 @@ import Crypto
 import Foundation
 import GatewayCore
 import GatewayTesting
-import Inference
+import Logging
+import Synchronization
 import Testing
+
+@testable import Inference
 
 /// Files of tiny models in a directory of their own.
 struct TinyModels {
@@ -120,7 +123,36 @@ extension HostTests {
                     guard case LocalModelError.unavailable(let text) = error else { return false }
                     return text.contains("inference.memory_bytes leaves 1")
                 }
+                #expect(await models.memory.failures == 1)
+                let place = await models.place(of: record)
+                #expect(place.phase == .failed && place.why?.contains("inference.memory_bytes") == true, "\(place)")
             }
+        }
+
+        @Test("A model that does not fit is a failure, and in the log once, whether or not somebody waits for it")
+        func unfit() async throws {
+            defer { files.remove() }
+            let errors = Errors()
+            let store = ModelStore(
+                limits: Residency.Limits(budget: 100), waitLimit: .seconds(10),
+                logger: Logger(label: "test") { _ in ErrorHandler(errors: errors) }, load: { _ in 60 },
+                unload: { _ in })
+            store.preload("pinned", bytes: 101)
+            #expect(store.place(of: "pinned").phase == .failed && store.counts.failures == 1)
+            for count in 1...3 {
+                await #expect(throws: LocalModelError.self) { _ = try await store.acquire("big", bytes: 101) }
+                #expect(store.counts.failures == 1 + count)
+            }
+            #expect(store.place(of: "big").why?.contains("inference.memory_bytes") == true)
+            #expect(errors.models == ["pinned", "big"])
+            // One that fits now is as good as any.
+            store.release(try await store.acquire("big", bytes: 60))
+            #expect(store.place(of: "big").phase == .resident)
+            // Two pinned ones that do not fit together: the second waits for nobody when it is left out.
+            store.pin(["big", "second"])
+            store.preload("second", bytes: 50)
+            #expect(store.place(of: "second").phase == .failed)
+            #expect(errors.models == ["pinned", "big", "second"])
         }
 
         @Test("The catalog's pins and orders are followed; memory is free after an unload")
@@ -151,5 +183,27 @@ extension HostTests {
                 #expect(await models.memory.resident == 1)
             }
         }
+    }
+}
+
+/// The models that errors in the log are about.
+private final class Errors: Sendable {
+    private let list = Mutex<[String]>([])
+    var models: [String] { list.withLock { $0 } }
+    func note(_ model: String) { list.withLock { $0.append(model) } }
+}
+
+private struct ErrorHandler: LogHandler {
+    let errors: Errors
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.trace
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        if event.level == .error, let model = event.metadata?["model"] { errors.note("\(model)") }
     }
 }

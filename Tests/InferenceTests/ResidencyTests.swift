@@ -54,6 +54,7 @@ struct ResidencyTests {
         _ = residency.pin(["a"], at: .zero)
         _ = residency.loaded("a", bytes: 60, at: .zero)
         #expect(residency.acquire("b", bytes: 50, lease: 12, at: .zero) == [.refuse(12, .tooLarge(50, of: 40))])
+        #expect(residency.preload("b", bytes: 50, at: .zero) == [.skip("b", .tooLarge(50, of: 40))])
     }
 
     @Test("A model that others never let fall idle makes way once the first in the queue has waited for long")
@@ -246,6 +247,7 @@ private struct RandomLife {
                 use(key)
             case .refuse(let lease, _):
                 if waiting.removeValue(forKey: lease) == nil { fail("\(lease) is refused and did not wait") }
+            case .skip: break
             }
         }
         let taken = loading.union(resident).union(unloading).reduce(Int64(0)) { $0 + (sizes[$1] ?? 0) }

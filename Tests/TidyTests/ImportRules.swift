@@ -17,7 +17,7 @@ enum ImportRules {
         "GatewayServer": [
             "GatewayCore", "WireFormat", "Router", "Ledger", "Outbox", "Providers", "Inference", "Hummingbird",
             "HummingbirdCore", "HummingbirdHTTP2", "ServiceLifecycle", "UnixSignals", "Logging", "NIOCore", "NIOSSL",
-            "NIOTLS", "NIOHTTPTypes", "HTTPTypes", "Crypto",
+            "NIOTLS", "NIOHTTP1", "NIOHTTPTypes", "NIOHTTPTypesHTTP1", "HTTPTypes", "Crypto",
         ],
         "InferenceBench": ["Inference", "GatewayCore", "Logging", "ArgumentParser"],
         "LedgerBench": ["Ledger", "Audit", "Postgres", "GatewayCore", "Logging", "ArgumentParser"],

@@ -49,7 +49,7 @@ extension EngineModels {
     }
 
     /// Whether a model has a host of its own here.
-    private static func isHosted(_ record: ModelRecord) -> Bool {
+    package static func isHosted(_ record: ModelRecord) -> Bool {
         (record.kind == .slm || record.rewardKind == .tokens) && !RemoteEndpoint.isMeant(record.file)
     }
 

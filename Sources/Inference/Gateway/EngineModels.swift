@@ -98,8 +98,8 @@ package actor EngineModels: LocalModels {
         options.adapters = settings.adapters
         options.adapterMebibytes = settings.adapterMebibytes
         let residence = ModelResidence(
-            store: store, key: key, expectedBytes: Self.expectedBytes(header, options), verifier: verifier,
-            sha256: sha256)
+            store: store, key: key, expectedBytes: header.hostBytes(contextTokens: options.contextTokens),
+            verifier: verifier, sha256: sha256)
         let supervisor = EngineSupervisor(
             options: options, settings: settings, loop: loop, logger: logger, residence: residence, shelf: shelf)
         supervisors[key] = supervisor
@@ -110,15 +110,6 @@ package actor EngineModels: LocalModels {
     static func key(_ file: String, _ sha256: String?) -> String {
         sha256.map { "\(file)#\($0.prefix(16))" } ?? file
     }
-
-    /// What a host will take, by its file's header: weights, keys and values for all cells, work space. Replaced by
-    /// what the kernel says once it has been loaded.
-    private static func expectedBytes(_ header: GGUFFile, _ options: EngineHostOptions) -> Int64 {
-        header.tensorBytes + header.cacheBytesPerToken * Int64(options.contextTokens) + workBytes
-    }
-
-    /// Code, vocabulary and buffers of a host, whatever its model.
-    private static let workBytes: Int64 = 64 << 20
 
     package func prm(
         _ record: ModelRecord, base: ModelRecord?, below: ModelRecord?

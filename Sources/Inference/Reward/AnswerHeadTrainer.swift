@@ -61,7 +61,8 @@ package struct AnswerHeadTrainer: Sendable {
         func check(_ condition: Bool, _ text: String) throws(RewardHeadTrainer.Failure) {
             if !condition { throw RewardHeadTrainer.Failure(description: text) }
         }
-        try check(!rows.isEmpty && rows.count <= Self.maxRows, "no rows, or too many")
+        try check(!rows.isEmpty, "no labelled steps to learn from")
+        try check(rows.count <= Self.maxRows, "more than \(Self.maxRows) labelled steps")
         let width = AnswerRow.textNames.count
         try check(rows.allSatisfy { $0.text.count == width }, "numbers of the text differ in length")
         let bad = (0..<width).first { column in rows.contains { !$0.text[column].isFinite } }

@@ -36,7 +36,8 @@ package struct RewardHeadTrainer: Sendable {
     /// - Parameter baseSHA256: of the model that the hidden states come from.
     package func train(_ rows: [Row], baseSHA256: String) throws(Failure) -> RewardHead {
         let width = rows.first?.hidden.count ?? 0
-        guard width > 0, rows.count <= Self.maxRows else { throw Failure(description: "no rows, or too many") }
+        guard width > 0 else { throw Failure(description: "no hidden states of labelled steps to learn from") }
+        guard rows.count <= Self.maxRows else { throw Failure(description: "more than \(Self.maxRows) labelled steps") }
         guard rows.allSatisfy({ $0.hidden.count == width && $0.hidden.allSatisfy(\.isFinite) }) else {
             throw Failure(description: "hidden states differ in length or are not finite")
         }

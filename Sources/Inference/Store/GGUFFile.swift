@@ -17,13 +17,23 @@ package struct GGUFFile: Hashable, Sendable {
     /// Bytes of keys and values for one token at 16 bits each; an upper bound where layers differ.
     package var cacheBytesPerToken: Int64
     package var contextTokens: Int64
+    /// Length of a hidden state, as a head reads it.
+    package var embeddingLength: Int64
 
     /// A file of fewer bytes holds no model.
     static let minBytes: Int64 = 1024
+    /// Code, vocabulary and buffers of a host, whatever its model.
+    private static let workBytes: Int64 = 64 << 20
     /// No layer, head or width that a model of today has comes near to this.
     static let maxScalar: UInt64 = 1 << 24
     static let maxBlocks: UInt64 = 1024
     static let maxVocabulary: UInt64 = 1 << 21
+
+    /// What a host of this model will take: weights, keys and values for all cells, work space. Replaced by what the
+    /// kernel says once it has been loaded.
+    package func hostBytes(contextTokens: Int) -> Int64 {
+        tensorBytes + cacheBytesPerToken * Int64(contextTokens) + Self.workBytes
+    }
 
     /// Reads and checks a file. Blocks while the disk is read.
     package init(checking path: String, for use: Use = .model) throws(ModelFailure) {
@@ -50,6 +60,7 @@ package struct GGUFFile: Hashable, Sendable {
         self.tensorBytes = tensorBytes
         cacheBytesPerToken = 0
         contextTokens = 0
+        embeddingLength = 0
     }
 
     private static func check(_ path: String, _ use: Use) throws(GGUFProblem) -> GGUFFile {
@@ -112,6 +123,8 @@ package struct GGUFFile: Hashable, Sendable {
         let blocks = try required("block_count", in: 1...Self.maxBlocks)
         let width = try required("embedding_length", in: 1...(1 << 18))
         contextTokens = Int64(try required("context_length", in: 1...(1 << 31)))
+        let output = metadata.values["\(architecture).embedding_length_out"]?.count ?? 0
+        embeddingLength = Int64(clamping: output > 0 ? output : width)
         try Self.checkBlocks(blocks, metadata)
         try Self.checkVocabulary(metadata)
         let heads = metadata.values["\(architecture).attention.head_count"]?.count ?? 0

@@ -26,14 +26,16 @@ final class ModelStore: Sendable {
         var waiters: [UInt64: CheckedContinuation<Void, any Error>] = [:]
         /// What came out before somebody waited for it.
         var outcomes: [UInt64: Result<Void, any Error>] = [:]
-        /// Leases that nobody has been told of yet.
-        var pending: Set<UInt64> = []
+        /// Leases that nobody has been told of yet, and whose they are.
+        var pending: [UInt64: String] = [:]
         var nextLease: UInt64 = 0
         /// Bytes that models took when they were loaded last.
         var measured: [String: Int64] = [:]
         var failures = 0
         /// Why models could not be loaded the last time.
         var reasons: [String: String] = [:]
+        /// Models of which the log says that they do not fit, until they are loaded.
+        var unfit: Set<String> = []
         var isTicking = false
     }
 
@@ -64,7 +66,7 @@ final class ModelStore: Sendable {
         let lease = take { state, now in
             state.nextLease += 1
             let lease = state.nextLease
-            state.pending.insert(lease)
+            state.pending[lease] = key
             let bytes = state.measured[key] ?? bytes
             return (lease, state.residency.acquire(key, bytes: bytes, lease: lease, at: now))
         }
@@ -145,7 +147,7 @@ final class ModelStore: Sendable {
                     state.waiters[lease] = continuation
                     return nil
                 }
-                state.pending.remove(lease)
+                state.pending[lease] = nil
                 return outcome
             }
             if let outcome { continuation.resume(with: outcome) }
@@ -155,9 +157,9 @@ final class ModelStore: Sendable {
     /// Ends the wait for a lease, unless it is over.
     private func giveUp(_ lease: UInt64, _ error: any Error) {
         let waiter: CheckedContinuation<Void, any Error>? = take { state, now in
-            guard state.pending.contains(lease) else { return (nil, []) }
+            guard state.pending[lease] != nil else { return (nil, []) }
             let waiter = state.waiters.removeValue(forKey: lease)
-            if waiter == nil { state.outcomes[lease] = .failure(error) } else { state.pending.remove(lease) }
+            if waiter == nil { state.outcomes[lease] = .failure(error) } else { state.pending[lease] = nil }
             return (waiter, state.residency.release(lease, at: now))
         }
         waiter?.resume(throwing: error)
@@ -170,12 +172,13 @@ final class ModelStore: Sendable {
     private func take<Value>(_ decide: (inout State, Duration) -> (Value, [Residency.Action])) -> Value {
         let now = birth.duration(to: .now)
         var resumed: [(CheckedContinuation<Void, any Error>, Result<Void, any Error>)] = []
-        let (value, actions, needsTicks) = state.withLock { state in
+        let (value, actions, unfit, needsTicks) = state.withLock { state in
             let (value, actions) = decide(&state, now)
+            let unfit = Self.noteUnfit(actions, &state)
             for action in actions {
                 guard let (lease, outcome) = Self.outcome(action) else { continue }
                 if let waiter = state.waiters.removeValue(forKey: lease) {
-                    state.pending.remove(lease)
+                    state.pending[lease] = nil
                     resumed.append((waiter, outcome))
                 } else {
                     state.outcomes[lease] = outcome
@@ -183,14 +186,17 @@ final class ModelStore: Sendable {
             }
             let needsTicks = !state.isTicking && !state.residency.queue.isEmpty
             if needsTicks { state.isTicking = true }
-            return (value, actions, needsTicks)
+            return (value, actions, unfit, needsTicks)
+        }
+        for (key, text) in unfit {
+            logger.error("model not loaded", metadata: ["model": "\(key)", "why": "\(text)"])
         }
         for (waiter, outcome) in resumed { waiter.resume(with: outcome) }
         for action in actions {
             switch action {
             case .load(let key): Task { await self.carryOutLoad(key) }
             case .unload(let key): Task { await self.carryOutUnload(key) }
-            case .grant, .refuse: break
+            case .grant, .refuse, .skip: break
             }
         }
         if needsTicks { Task { await self.tickWhileQueued() } }
@@ -203,14 +209,34 @@ final class ModelStore: Sendable {
         case .refuse(let lease, .overloaded): (lease, .failure(LocalModelError.overloaded(retryAfterSeconds: 1)))
         case .refuse(let lease, .failed(let reason)): (lease, .failure(LocalModelError.unavailable(reason)))
         case .refuse(let lease, .tooLarge(let bytes, let room)):
-            (
-                lease,
-                .failure(
-                    LocalModelError.unavailable(
-                        "it takes \(bytes >> 20) MiB, and inference.memory_bytes leaves \(room >> 20)"))
-            )
-        case .load, .unload: nil
+            (lease, .failure(LocalModelError.unavailable(unfitness(bytes, room))))
+        case .load, .unload, .skip: nil
         }
+    }
+
+    private static func unfitness(_ bytes: Int64, _ room: Int64) -> String {
+        "it takes \(bytes >> 20) MiB, and inference.memory_bytes leaves \(room >> 20)"
+    }
+
+    /// A model that does not fit is a failure like one that cannot be read, though no load is tried: its requests go
+    /// to whoever is paid for them. What the log does not say yet comes back; it says so once, not with every request.
+    private static func noteUnfit(_ actions: [Residency.Action], _ state: inout State) -> [(String, String)] {
+        var reasons: [String: String] = [:]
+        for action in actions {
+            switch action {
+            case .refuse(let lease, .tooLarge(let bytes, let room)):
+                if let key = state.pending[lease] { reasons[key] = unfitness(bytes, room) }
+            case .skip(let key, .tooLarge(let bytes, let room)): reasons[key] = unfitness(bytes, room)
+            case .load, .unload, .grant, .refuse, .skip: break
+            }
+        }
+        var unsaid: [(String, String)] = []
+        for (key, text) in reasons {
+            state.failures += 1
+            state.reasons[key] = text
+            if state.unfit.insert(key).inserted { unsaid.append((key, text)) }
+        }
+        return unsaid
     }
 
     private func carryOutLoad(_ key: String) async {
@@ -222,6 +248,7 @@ final class ModelStore: Sendable {
             take { state, now in
                 state.measured[key] = bytes
                 state.reasons[key] = nil
+                state.unfit.remove(key)
                 return ((), state.residency.loaded(key, bytes: bytes, at: now))
             }
         } catch {

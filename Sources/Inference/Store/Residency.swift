@@ -37,6 +37,8 @@ struct Residency {
         case unload(String)
         case grant(UInt64)
         case refuse(UInt64, Refusal)
+        /// A model that was to be loaded, and that nobody waits for, is not.
+        case skip(String, Refusal)
     }
 
     struct Model: Hashable, Sendable {
@@ -116,7 +118,7 @@ struct Residency {
     mutating func preload(_ key: String, bytes: Int64, at now: Duration) -> [Action] {
         models[key]?.isUnwanted = false
         if models[key]?.phase == .resident { return [] }
-        guard refusal(key, bytes) == nil else { return [] }
+        if let refusal = refusal(key, bytes) { return [.skip(key, refusal)] }
         enqueue(key, bytes, now)
         models[key]?.isWanted = true
         return makeRoom(now)
@@ -293,7 +295,7 @@ struct Residency {
         forget(key)
         waiting -= leases.count
         for lease in leases { self.leases.removeValue(forKey: lease) }
-        return leases.map { .refuse($0, refusal) }
+        return leases.isEmpty ? [.skip(key, refusal)] : leases.map { .refuse($0, refusal) }
     }
 
     private mutating func enqueue(_ key: String, _ bytes: Int64, _ now: Duration) {

@@ -14,31 +14,64 @@ enum DatabaseSession {
     /// How long a command waits for an unreachable database before it gives up with exit status 4.
     static let patience = Duration.seconds(5)
 
-    /// - Parameter role: what the session acts as; nil is the owner, who alone may change the schema.
+    /// - Parameters:
+    ///   - role: what the session acts as; nil is the owner, who alone may change the schema.
+    ///   - anySchema: also where the schema is not this program's. Otherwise nothing is done there, unless the session
+    ///     is the owner's.
     static func run<R: Sendable>(
-        _ configuration: GatewayConfiguration, as role: String? = DatabaseRole.app,
+        _ configuration: GatewayConfiguration, as role: String? = DatabaseRole.app, anySchema: Bool = false,
         _ body: (PostgresPool) async throws -> R
     ) async throws -> R {
+        let schema = role == nil || anySchema ? nil : Schema(configuration)
         guard case .embedded(let path) = configuration.database.location else {
-            return try await connected(to: try configuration.databaseURL(), as: role, body)
+            return try await connected(to: try configuration.databaseURL(), as: role, requiring: schema, body)
         }
         let cluster = EmbeddedCluster(directory: path)
-        let wasRunning = cluster.isRunning
-        let url = try await cluster.start()
+        let (url, wasRunning) = try await cluster.attach()
+        let result: R
         do {
-            let result = try await connected(to: url, as: role, body)
-            // As the owner: other roles are not shown who else is there.
-            if !wasRunning, try await !connected(to: url, as: nil, Self.isShared) { try await cluster.stop() }
-            return result
+            result = try await connected(to: url, as: role, requiring: schema, body)
         } catch {
-            if !wasRunning { try? await cluster.stop() }
+            if !wasRunning { try? await cluster.stopIfUnused() }
             throw error
+        }
+        if !wasRunning { try await cluster.stopIfUnused() }
+        return result
+    }
+
+    /// What a database's schema is to be: all of some migrations, and nothing else.
+    struct Schema: Sendable {
+        let migrations: [Migration]
+        /// Whether the configuration says where they are. Otherwise they are those of the working directory, which may
+        /// be another project's: they count only where the first of them is what was applied.
+        let isNamed: Bool
+
+        init(_ migrations: [Migration], isNamed: Bool) {
+            self.migrations = migrations
+            self.isNamed = isNamed
+        }
+
+        /// Nil where the files are not at hand: commands run without them, too.
+        init?(_ configuration: GatewayConfiguration) {
+            guard let all = try? Migration.load(directory: configuration.ledger.migrations) else { return nil }
+            let reading = configuration.readings.last { $0.key == "ledger.migrations" }
+            self.init(all, isNamed: reading.map { $0.origin != .defaults } ?? false)
+        }
+
+        fileprivate func require(_ pool: PostgresPool) async throws {
+            let migrator = Migrator(pool: pool, migrations: migrations)
+            if !isNamed {
+                guard try await migrator.status().first?.state == .applied else { return }
+            }
+            try await migrator.requireCurrent()
         }
     }
 
     /// A stay in another database: that of a gateway which is left.
+    /// - Parameter schema: what the schema must be; nil: whatever it is.
     static func connected<R: Sendable>(
-        to url: String, as role: String?, _ body: (PostgresPool) async throws -> R
+        to url: String, as role: String?, requiring schema: Schema? = nil,
+        _ body: (PostgresPool) async throws -> R
     ) async throws -> R {
         do {
             var settings = try PostgresConfiguration(url: url)
@@ -50,6 +83,7 @@ enum DatabaseSession {
             let quiet = Logger(label: "gboost") { _ in SwiftLogNoOpLogHandler() }
             let pool = PostgresPool(configuration: settings, size: poolSize, maxWaiting: 16, logger: quiet)
             do {
+                try await schema?.require(pool)
                 let result = try await body(pool)
                 await pool.close()
                 return result
@@ -60,16 +94,6 @@ enum DatabaseSession {
         } catch let error as PostgresError where error.code == .invalidConfiguration {
             throw ConfigurationError(field: "database.url", message: error.message)
         }
-    }
-
-    /// Whether another program is connected too.
-    private static func isShared(_ pool: PostgresPool) async -> Bool {
-        let others = try? await pool.query(
-            """
-            select count(*) as others from pg_stat_activity
-            where backend_type = 'client backend' and application_name <> current_setting('application_name')
-            """)
-        return (try? others?.rows.first?.get("others", as: Int64.self)).map { $0 > 0 } ?? false
     }
 }
 

@@ -29,7 +29,9 @@ extension GatewayConfiguration {
             let previous = try capture.previousKey?.resolve(environment: environment).revealed
             return try TextKeyring(current.resolve(environment: environment).revealed, previous: previous)
         } catch {
-            throw ConfigurationError(field: (error as? LedgerError)?.field ?? "capture.key", message: "\(error)")
+            // Its description names the field too.
+            let known = error as? LedgerError
+            throw ConfigurationError(field: known?.field ?? "capture.key", message: known?.message ?? "\(error)")
         }
     }
 }

@@ -6,6 +6,24 @@ extension GatewayConfiguration.Database {
     var isEmbedded: Bool { if case .embedded = location { true } else { false } }
 }
 
+/// Wherever it is printed, logged or reflected, its passwords are not.
+extension GatewayConfiguration.DatabaseLocation: CustomStringConvertible, CustomDebugStringConvertible,
+    CustomReflectable
+{
+    /// The place, without passwords.
+    package var description: String {
+        switch self {
+        case .url(let url): GatewayConfiguration.redacted(url)
+        case .reference(let reference): "\(reference)"
+        case .embedded(let path): path
+        }
+    }
+    /// The same.
+    package var debugDescription: String { description }
+    /// Shows nothing, to `dump` either.
+    package var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
 extension GatewayConfiguration {
     /// Exactly one of `url` and `embedded`; given on two layers, the upper one wins, so that a variable can point a
     /// file's gateway at another database.

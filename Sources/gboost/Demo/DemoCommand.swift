@@ -52,6 +52,8 @@ struct Demo: Sendable {
             try GatewayConfiguration.load(yaml: text, path: place.configuration), logger: logger)
         // Only now: until its journal was locked for this one, the file may have been a running demo's.
         try text.write(toFile: place.configuration, atomically: true, encoding: .utf8)
+        // The place is the demo's own, and so is the pepper: keys that an older release made here go on working.
+        try await process.adoptPepper()
         let tenant = try await DemoTenant.make(admin: process.admin, place: place, head: head, upstream: upstream)
         try await process.catalog.refresh()
         let (ports, announced) = AsyncStream.makeStream(of: Int.self)

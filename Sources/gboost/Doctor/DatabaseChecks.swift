@@ -1,6 +1,8 @@
 internal import EmbeddedPostgres
 internal import Foundation
 internal import GatewayCore
+internal import GatewayServer
+internal import Inference
 internal import Ledger
 internal import Postgres
 
@@ -15,7 +17,7 @@ struct DatabaseChecks {
             ]
         }
         do {
-            return try await DatabaseSession.run(configuration) { try await look($0) }
+            return try await DatabaseSession.run(configuration, anySchema: true) { try await look($0) }
         } catch {
             return [.problem("database", CommandRun.outcome(error).text, remedy: remedy(for: error))]
         }
@@ -51,7 +53,7 @@ struct DatabaseChecks {
         let unused = [UInt8](repeating: 0, count: KeyPepper.minBytes)  // nothing is hashed here
         let store = AdminStore(pool: pool, hasher: try KeyHasher(pepper: unused), actor: "doctor")
         let prices = try await store.prices().filter(\.isInForce).map(\.price.model)
-        var findings = [reached, schema]
+        var findings = try await [reached, schema] + keyHashes(pool)
         let tenants = try await store.tenants()
         if tenants.isEmpty {
             findings.append(.warning("tenants", "there is none", remedy: "run: gboost tenant create NAME"))
@@ -91,7 +93,8 @@ struct DatabaseChecks {
     ) async throws -> [Finding] {
         var findings: [Finding] = []
         let name = tenant.name
-        for model in try await store.models(tenant: name) { findings.append(await Self.look(at: model, of: name)) }
+        let models = try await store.models(tenant: name)
+        for model in models { findings.append(await look(at: model, among: models, of: name)) }
         for route in try await store.routes(tenant: name) { findings.append(look(at: route, of: name, priced: priced)) }
         let keys = try await store.keys(tenant: name).filter { key in
             key.revokedAt == nil && key.expiresAt.map { $0 > Date() } ?? true
@@ -100,11 +103,8 @@ struct DatabaseChecks {
             findings.append(
                 .warning("tenant \(name)", "has no key that works", remedy: "run: gboost key create --tenant \(name)"))
         }
-        if try await store.budgets(tenant: name).isEmpty {
-            findings.append(
-                .warning(
-                    "tenant \(name)", "has no budget, so nothing may be spent",
-                    remedy: "run: gboost budget set --tenant \(name) --limit-usd X"))
+        if let gap = BudgetGap(try await store.budgets(tenant: name), of: name) {
+            findings.append(.warning("tenant \(name)", gap.reason, remedy: "run: \(gap.remedy)"))
         }
         if tenant.suspendedAt != nil {
             findings.append(
@@ -113,7 +113,9 @@ struct DatabaseChecks {
         return findings
     }
 
-    private static func look(at model: ModelRecord, of tenant: String) async -> Finding {
+    private func look(
+        at model: ModelRecord, among models: [ModelRecord], of tenant: String
+    ) async -> Finding {
         let check = "model \(tenant)/\(model.name)"
         if let endpoint = try? RemoteEndpoint.parse(model.file) {
             return .ok(check, "\(endpoint.model) at \(endpoint.baseURL), not asked")
@@ -124,6 +126,19 @@ struct DatabaseChecks {
                 return .problem(
                     check, "\(model.file) is not the file that was registered",
                     remedy: "restore it, or remove the model and add it again")
+            }
+            if let misfit = await HeadCheck.misfit(
+                of: model.file, as: model.rewardKind, base: model.base, among: models)
+            {
+                return .problem(
+                    check, misfit.message,
+                    remedy: "remove the model, and add it again with a head for its base, or the base of this head")
+            }
+            if EngineModels.isHosted(model), let header = try? await GGUFFile.checked(model.file),
+                let oversize = configuration.oversize(header)
+            {
+                return .problem(
+                    check, "\(model.file) \(oversize)", remedy: GatewayConfiguration.oversizeRemedy)
             }
             return .ok(check, "\(model.file), \(found.bytes >> 20) MiB, as registered")
         } catch {

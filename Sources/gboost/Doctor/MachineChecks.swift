@@ -1,4 +1,5 @@
 internal import Foundation
+internal import Inference
 internal import Providers
 
 /// The doctor's look at the machine and at the configuration, without the database.
@@ -15,12 +16,11 @@ struct MachineChecks {
     }
 
     func secrets() -> [Finding] {
-        let path = configuration.secrets.pepperPath
-        if configuration.secrets.keyPepper == nil, !FileManager.default.fileExists(atPath: path) {
+        if configuration.secrets.lacksPepper {
             return [
                 .warning(
-                    "key pepper", "\(path) is not there yet; it is made on first use",
-                    remedy: "if keys exist already, restore the file: with another pepper no key is known")
+                    "key pepper", "\(configuration.secrets.pepperPath) is not there yet; it is made on first use",
+                    remedy: "if keys exist already, name theirs: with another pepper no key is known")
             ]
         }
         do {
@@ -66,6 +66,10 @@ struct MachineChecks {
         return configuration.providers.map { provider in
             let check = "provider \(provider.name)"
             if let home = provider.home {
+                if let header = try? GGUFFile(checking: home.file), let oversize = configuration.oversize(header) {
+                    return .problem(
+                        check, "\(home.file) \(oversize)", remedy: GatewayConfiguration.oversizeRemedy)
+                }
                 return FileManager.default.isReadableFile(atPath: home.file)
                     ? .ok(check, "serves \(home.file) as \(provider.name)/\(home.model)")
                     : .problem(check, "\(home.file) cannot be read", remedy: "name a GGUF file under 'file'")

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import GatewayCore
+internal import GatewayServer
 internal import Ledger
 internal import Logging
 internal import Postgres
@@ -37,6 +38,8 @@ struct ImportCommand: AsyncParsableCommand {
         private struct Outcome: Sendable {
             var changes: ApplyPlan
             var prices: PriceImport
+            /// Of tenants that cannot pay for every call.
+            var remarks: [ImportRemark]
         }
 
         mutating func run() async throws {
@@ -49,8 +52,9 @@ struct ImportCommand: AsyncParsableCommand {
             }
             let finished = plan
             let outcome = try await bringAbout(finished)
+            plan.remarks += outcome.remarks
             let report = LiteLLMReport(
-                finished, changes: outcome.changes, prices: outcome.prices, isDryRun: dryRun)
+                plan, changes: outcome.changes, prices: outcome.prices, isDryRun: dryRun)
             if let write, !dryRun { try report.writeConfiguration(to: write) }
             if json { try CommandOutput.print(json: report) } else { CommandOutput.print(report.text) }
         }
@@ -59,20 +63,32 @@ struct ImportCommand: AsyncParsableCommand {
             let isDryRun = dryRun
             let options = AdminOptions(configuration: ConfigurationFileOption(file: own), json: json)
             let declared = DeclaredState(resources: plan.resources, tenants: plan.tenants)
+            let makesKeys = plan.resources.contains { $0.name.kind == .key }
             do {
-                return try await options.administer(needsPepper: true) { store in
+                return try await options.administer(needsPepper: makesKeys) { store in
                     try await store.inOneTransaction { store in
                         let current = try await CurrentState(of: plan.tenants, store)
                         let changes = try ApplyPlan(declared: declared, current: current, prunes: false)
                         var execution = ApplyExecution(store, keys: current.keys)
                         try await execution.run(changes)
                         let prices = try await store.importPrices(plan.prices, source: plan.source.file)
-                        let outcome = Outcome(changes: changes, prices: prices)
+                        let remarks = try await Self.budgetRemarks(of: plan.tenants, store)
+                        let outcome = Outcome(changes: changes, prices: prices, remarks: remarks)
                         if isDryRun { throw TriedOut(outcome: outcome) }
                         return outcome
                     }
                 }
             } catch let tried as TriedOut { return tried.outcome }
+        }
+
+        /// Tenants that have no cap of their own for some call: it would be refused, whatever teams and keys have.
+        private static func budgetRemarks(of tenants: [String], _ store: AdminStore) async throws -> [ImportRemark] {
+            var remarks: [ImportRemark] = []
+            for tenant in tenants {
+                guard let gap = BudgetGap(try await store.budgets(tenant: tenant), of: tenant) else { continue }
+                remarks.append(ImportRemark(path: "tenant \(tenant)", reason: gap.text))
+            }
+            return remarks
         }
 
         private static func tables(_ text: String) async throws -> LiteLLMTables {

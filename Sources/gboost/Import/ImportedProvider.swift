@@ -66,7 +66,7 @@ struct ImportedProvider: Hashable, Sendable, Encodable {
         return text + " }\n"
     }
 
-    private static func quoted(_ text: String) -> String {
+    static func quoted(_ text: String) -> String {
         "\"\(text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\""))\""
     }
 }

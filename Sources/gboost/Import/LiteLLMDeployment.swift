@@ -19,8 +19,10 @@ struct LiteLLMDeployment: Sendable {
     var base: LiteLLMReference?
     var key: LiteLLMReference?
     var timeout: String?
-    var requestsPerMinute: Int64?
-    var tokensPerMinute: Int64?
+    /// What it may cost and do; its remarks are among the deployment's.
+    var limits = LiteLLMLimits()
+    /// Its share of its name's calls, in millionths; nil: none is given.
+    var weight: Int64?
     /// Fields of a price of its own, as a price file writes them.
     var price: [String: String] = [:]
     var mode: String?
@@ -41,10 +43,13 @@ struct LiteLLMDeployment: Sendable {
         var record = LiteLLMRecord(parameters)
         try read(&record)
         for field in record.left { remark("litellm_params.\(field)") }
-        if let information = entry.take("model_info")?.fields {
-            var record = LiteLLMRecord(information)
+        if let information = entry.take("model_info") {
+            guard let fields = information.fields else {
+                throw LiteLLMRecord.Failure(field: "model_info", message: "is not a mapping")
+            }
+            var record = LiteLLMRecord(fields)
             mode = try record.text("mode")
-            takePrice(&record)
+            takePrice(&record, in: "model_info")
             for field in record.left where !["id", "db_model"].contains(field) { remark("model_info.\(field)") }
         }
         for field in entry.left { remark(field) }
@@ -73,19 +78,55 @@ struct LiteLLMDeployment: Sendable {
         base = try record.text("api_base").map(LiteLLMReference.init)
         if let other = try record.text("base_url"), base == nil { base = LiteLLMReference(other) }
         key = try record.text("api_key").map(LiteLLMReference.init)
-        requestsPerMinute = try record.count("rpm")
-        tokensPerMinute = try record.count("tpm")
+        try takeLimits(&record)
+        takeWeight(&record)
         timeout = try record.text("timeout")
         if vendor == "azure", record.take("api_version") != nil {
             remark("litellm_params.api_version", "is not sent: Azure's /openai/v1 needs none")
         }
-        takePrice(&record)
+        takePrice(&record, in: "litellm_params")
     }
 
-    /// Rates that stand beside a model instead of in a price file.
-    private mutating func takePrice(_ record: inout LiteLLMRecord) {
+    /// LiteLLM's names of a deployment's limits, with those that it has for the same of keys and teams.
+    private static let limitFields = [
+        "max_budget": "max_budget", "budget_duration": "budget_duration", "rpm": "rpm_limit", "tpm": "tpm_limit",
+        "max_parallel_requests": "max_parallel_requests",
+    ]
+
+    private mutating func takeLimits(_ record: inout LiteLLMRecord) throws(LiteLLMRecord.Failure) {
+        var own = LiteLLMRecord([:])
+        for (name, field) in Self.limitFields {
+            if let value = record.take(name) { own.put(field, value) }
+        }
+        do throws(LiteLLMRecord.Failure) { limits = try LiteLLMLimits(&own) } catch {
+            throw LiteLLMRecord.Failure(field: Self.place(ofLimit: error.field), message: error.message)
+        }
+        for remark in limits.remarks { self.remark(Self.place(ofLimit: remark.field), remark.message) }
+        limits.remarks = []
+    }
+
+    private static func place(ofLimit field: String) -> String {
+        "litellm_params.\(limitFields.first { $0.value == field }?.key ?? field)"
+    }
+
+    private mutating func takeWeight(_ record: inout LiteLLMRecord) {
+        guard let value = record.take("weight") else { return }
+        guard let text = value.text, let (share, isExact) = DecimalNumber(text)?.roundedUp(decimals: 6), isExact else {
+            return remark("litellm_params.weight", "is not a number from 0 of at most six decimals: it is not taken")
+        }
+        weight = share
+    }
+
+    /// Rates that stand beside a model instead of in a price file. A number in quotes is one all the same.
+    private mutating func takePrice(_ record: inout LiteLLMRecord, in place: String) {
         for field in record.left where field.contains("cost_per_") || field.hasSuffix("_token_cost") {
-            if case .number(let text)? = record.take(field) { price[field] = text }
+            guard let value = record.take(field) else { continue }
+            if let text = value.text, DecimalNumber(text) != nil {
+                price[field] = text
+            } else {
+                let shown = value.text.map { "'\($0.prefix(40))'" } ?? "what stands there"
+                remark("\(place).\(field)", "\(shown) is not a decimal number: no rate is made of it")
+            }
         }
     }
 }

@@ -44,6 +44,8 @@ extension LiteLLMPlan {
 
     /// The proxy's own budget is the tenant's.
     private mutating func readProxy(_ record: inout LiteLLMRecord) throws(LiteLLMRecord.Failure) {
+        readFallbacks(&record, in: "litellm_settings")
+        readRetries(&record, in: "litellm_settings")
         var limits = LiteLLMRecord([:])
         for name in ["max_budget", "budget_duration"] {
             if let value = record.take(name) { limits.put(name, value) }
@@ -60,15 +62,21 @@ extension LiteLLMPlan {
     }
 
     private mutating func readRouter(_ record: inout LiteLLMRecord) {
-        if let aliases = record.take("model_group_alias")?.fields {
-            for (alias, value) in aliases.sorted(by: { $0.key < $1.key }) {
+        readFallbacks(&record, in: "router_settings")
+        readRetries(&record, in: "router_settings")
+        if let value = record.take("routing_strategy") { readStrategy(value) }
+        if let aliases = record.take("model_group_alias") {
+            if aliases.fields == nil { remark("router_settings.model_group_alias", "is not a mapping") }
+            for (alias, value) in (aliases.fields ?? [:]).sorted(by: { $0.key < $1.key }) {
                 let target = value.text ?? value.fields?["model"]?.text ?? ""
                 addAlias(alias, of: target, path: "router_settings.model_group_alias.\(alias)")
             }
         }
-        if record.take("num_retries") != nil {
-            remark("router_settings.num_retries", "what cannot have been charged is tried again by itself")
-        }
+    }
+
+    private mutating func readRetries(_ record: inout LiteLLMRecord, in section: String) {
+        guard record.take("num_retries") != nil else { return }
+        remark("\(section).num_retries", "what cannot have been charged is tried again by itself")
     }
 }
 
@@ -89,13 +97,16 @@ enum ImportedScope: Sendable {
 
 extension LiteLLMPlan {
     /// Budget and rate limits of one scope.
-    mutating func addLimits(_ limits: LiteLLMLimits, to scope: ImportedScope, path: String) {
+    /// - Parameter model: the models that they are of; nil: every one.
+    mutating func addLimits(
+        _ limits: LiteLLMLimits, to scope: ImportedScope, model: String? = nil, path: String
+    ) {
         for remark in limits.remarks { self.remark("\(path).\(remark.field)", remark.message) }
-        let name = ResourceText.scope(team: scope.team, key: scope.key, model: nil, tag: nil)
+        let name = ResourceText.scope(team: scope.team, key: scope.key, model: model, tag: nil)
         let budgetScope: BudgetScope = scope.team.map { .team($0) } ?? .tenant
         if let limit = limits.maxBudget {
             var draft = BudgetDraft(
-                tenant: scope.tenant, scope: budgetScope, window: limits.window, limit: limit)
+                tenant: scope.tenant, scope: budgetScope, model: model, window: limits.window, limit: limit)
             draft.alertAt = limits.alertAt.map { [$0] }
             var fields = ["limit_usd": limit.usdString]
             fields["alert_at"] = draft.alertAt.map(ResourceText.list)
@@ -104,7 +115,8 @@ extension LiteLLMPlan {
                 .budget(draft, key: scope.key))
         }
         for (unit, limit) in limits.rates {
-            let draft = LimitDraft(tenant: scope.tenant, scope: budgetScope, unit: unit, limit: limit)
+            var draft = LimitDraft(tenant: scope.tenant, scope: budgetScope, unit: unit, limit: limit)
+            draft.model = model
             add(
                 .limit, "\(name) \(unit.rawValue) for paid", at: (scope.tenant, path), ["limit": String(limit)],
                 .limit(draft, key: scope.key))

@@ -23,8 +23,19 @@ struct LiteLLMPlan: Sendable {
     /// By vendor, place and key: what providers are told apart by.
     private var known: [ProviderIdentity: String] = [:]
     /// Routes, in the file's order.
-    private(set) var routes: [(name: String, model: ModelReference, path: String)] = []
+    var routes: [(name: String, model: ModelReference, path: String)] = []
     private(set) var models: [(model: ModelReference, deployment: LiteLLMDeployment)] = []
+    /// Limits by the model, or the pattern of models, that they are of, and where each of these stands in the list.
+    private var limits: [(pattern: String, limits: LiteLLMLimits, path: String)] = []
+    private var limitPlaces: [String: Int] = [:]
+    /// Names with their deployments, in the file's order, and where each of them stands there.
+    var names: [ServedName] = []
+    var places: [String: Int] = [:]
+    /// How a name's deployments share its calls.
+    var balance = ModelGroup.Balance.weighted
+    /// By the name that has them; `*`: every one that has none of its own.
+    var fallbacks: [String: ImportedFallbacks] = [:]
+    var groups: [ImportedGroup] = []
 
     private struct ProviderIdentity: Hashable {
         var vendor: String
@@ -41,12 +52,15 @@ struct LiteLLMPlan: Sendable {
         }
         addTenant(tenant)
         readModels()
+        addServedRoutes()
         readSettings()
+        addGroups()
         for index in providers.indices {
             if let reason = providers[index].leaveOpen() { remark("model_list", "\(providers[index].name): \(reason)") }
         }
         readTables()
         for owner in tenants { addRoutes(of: owner) }
+        addModelLimits()
     }
 
     mutating func remark(_ path: String, _ reason: String = ImportRemark.noEqual) {
@@ -56,12 +70,15 @@ struct LiteLLMPlan: Sendable {
     // MARK: - Models
 
     private mutating func readModels() {
-        for (index, value) in (source.sections["model_list"]?.list ?? []).enumerated() {
+        let listed = source.sections["model_list"] ?? .null
+        if listed != .null, listed.list == nil { remark("model_list", "is not a list: no model of it is taken over") }
+        for (index, value) in (listed.list ?? []).enumerated() {
             let path = "model_list[\(index)]"
             do throws(LiteLLMRecord.Failure) {
                 add(try LiteLLMDeployment(value, path: path))
             } catch {
-                remark("\(path).\(error.field)", "\(error.message): this entry is left out")
+                remark(
+                    error.field.isEmpty ? path : "\(path).\(error.field)", "\(error.message): this entry is left out")
             }
         }
     }
@@ -79,6 +96,7 @@ struct LiteLLMPlan: Sendable {
             }
         }
         let model = ModelReference(provider: provider, model: deployment.model)
+        limit(model.description, by: deployment)
         guard !deployment.model.contains("*"), !deployment.name.contains("*") else {
             let isSame = deployment.name == "\(provider)/*" && deployment.model == "*"
             if !isSame {
@@ -86,17 +104,11 @@ struct LiteLLMPlan: Sendable {
                     "\(deployment.path).model_name",
                     "wildcards are not translated: every model of the provider that has a price is '\(provider)/MODEL'")
             }
+            if !deployment.price.isEmpty { remark(deployment.path, "a price is one model's here: it is not taken") }
             return
         }
         models.append((model, deployment))
-        if deployment.name == model.description { return }
-        if let other = routes.first(where: { $0.name == deployment.name }) {
-            remark(deployment.path, "a name has one model here: \(deployment.name) is \(other.path)'s \(other.model)")
-        } else if LiteLLMName.isRoute(deployment.name) {
-            routes.append((deployment.name, model, deployment.path))
-        } else {
-            remark("\(deployment.path).model_name", "is not a route's name; the model is \(model)")
-        }
+        serve(model, deployment)
     }
 
     /// The provider's name here; nil where its wire is not spoken.
@@ -173,8 +185,8 @@ struct LiteLLMPlan: Sendable {
             writer.endObject()
             writer.endObject()
             let own = try LiteLLMPriceFile(writer.bytes, provider: deployment.vendor, name: model.provider)
-            take(own) { $0 == model }
-            for skipped in own.skipped { remark(deployment.path, "its price is not used: it \(skipped.reason)") }
+            take(own, besides: deployment.path) { $0 == model }
+            for skipped in own.skipped { remark(deployment.path, "its price is not used: \(skipped.reason)") }
         }
         let vendors = Set(models.map { Pair(vendor: $0.deployment.vendor, provider: $0.model.provider) })
         for pair in vendors.sorted(by: { $0.provider < $1.provider }) {
@@ -193,9 +205,17 @@ struct LiteLLMPlan: Sendable {
         var provider: String
     }
 
-    private mutating func take(_ file: LiteLLMPriceFile, where isWanted: (ModelReference) -> Bool) {
+    /// - Parameter path: the entry that the price stands beside; nil: it is the price file's, which comes after those.
+    private mutating func take(
+        _ file: LiteLLMPriceFile, besides path: String? = nil, where isWanted: (ModelReference) -> Bool
+    ) {
         for priced in file.priced where isWanted(priced.price.model) {
-            guard !prices.contains(where: { $0.model == priced.price.model }) else { continue }
+            if let known = prices.first(where: { $0.model == priced.price.model }) {
+                if let path, !known.chargesLike(priced.price) {
+                    remark(path, "its price is not used: an entry before it has another one for \(known.model)")
+                }
+                continue
+            }
             prices.append(priced.price)
             for text in priced.remarks { remark("price of \(priced.price.model)", text) }
         }
@@ -218,31 +238,36 @@ struct LiteLLMPlan: Sendable {
             let fields = (try? ResourceText.route(slm: "", prm: nil, llm: route.model, settings)) ?? [:]
             add(.route, route.name, at: (owner, route.path), fields, .route(draft))
         }
-        for (model, deployment) in models {
-            for (unit, limit) in [
-                (LimitUnit.requests, deployment.requestsPerMinute), (.tokens, deployment.tokensPerMinute),
-            ] {
-                guard let limit else { continue }
-                addLimit(
-                    LimitDraft(tenant: owner, unit: unit, limit: limit), model: model.description,
-                    path: deployment.path)
-            }
+    }
+
+    /// What a deployment may cost and do is its model's here; what several entries say of one is put together.
+    private mutating func limit(_ pattern: String, by deployment: LiteLLMDeployment) {
+        let (own, path) = (deployment.limits, deployment.path)
+        guard own.maxBudget != nil || !own.rates.isEmpty else { return }
+        guard ModelPattern.isValid(pattern) else {
+            return remark(path, "budgets and limits cannot be set for the name \(pattern)")
+        }
+        guard let index = limitPlaces[pattern] else {
+            limitPlaces[pattern] = limits.count
+            limits.append((pattern, own, path))
+            return
+        }
+        limits[index].limits.fill(from: own)
+        let now = limits[index].limits
+        let isBudgetKept = own.maxBudget == nil || (own.maxBudget == now.maxBudget && own.window == now.window)
+        guard isBudgetKept, own.rates.allSatisfy({ rate in now.rates.contains { $0 == rate } }) else {
+            return remark(path, "\(pattern) has other limits by an entry before, and keeps them")
         }
     }
 
-    private mutating func addLimit(_ draft: LimitDraft, model: String, path: String) {
-        guard ModelPattern.isValid(model) else {
-            return remark(path, "a limit cannot be set for the name \(model)")
+    /// For each tenant by itself.
+    private mutating func addModelLimits() {
+        for (pattern, limits, path) in limits {
+            if limits.maxBudget != nil, tenants.count > 1 {
+                remark("\(path).litellm_params.max_budget", "is each tenant's own here, and \(tenants.count) have it")
+            }
+            for owner in tenants { addLimits(limits, to: .tenant(owner), model: pattern, path: path) }
         }
-        var draft = draft
-        draft.model = model
-        let name = "\(ResourceText.scope(team: nil, key: nil, model: model, tag: nil)) \(draft.unit.rawValue) for paid"
-        guard
-            !resources.contains(where: {
-                $0.name.kind == .limit && $0.name.tenant == draft.tenant && $0.name.text == name
-            })
-        else { return remark(path, "\(model) has a limit of \(draft.unit.rawValue) already") }
-        add(.limit, name, at: (draft.tenant, path), ["limit": String(draft.limit)], .limit(draft, key: nil))
     }
 
     mutating func add(

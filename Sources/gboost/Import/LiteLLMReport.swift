@@ -23,6 +23,7 @@ struct LiteLLMReport: Encodable {
     var keys: Int
     var prices: Prices
     var providers: [ImportedProvider]
+    var groups: [ImportedGroup]
     var adminKey: String?
     /// What gboost.yaml is to have.
     var configuration: String
@@ -37,6 +38,7 @@ struct LiteLLMReport: Encodable {
         case keys
         case prices
         case providers
+        case groups = "model_groups"
         case adminKey = "admin_key"
         case configuration
         case remarks
@@ -53,6 +55,7 @@ struct LiteLLMReport: Encodable {
             imported: prices.imported.map(\.model.description), unchanged: prices.unchanged.map(\.description),
             conflicting: prices.conflicting.map(\.description))
         providers = plan.providers
+        groups = plan.groups
         adminKey = plan.adminKey
         configuration = Self.configuration(plan)
         remarks = plan.remarks
@@ -63,6 +66,7 @@ struct LiteLLMReport: Encodable {
         var text = "compatibility: { litellm_headers: true }\n"
         if let key = plan.adminKey { text += "admin: { key: \"\(key)\" }\n" }
         if !plan.providers.isEmpty { text += "providers:\n" + plan.providers.map(\.yaml).joined() }
+        if !plan.groups.isEmpty { text += "model_groups:\n" + plan.groups.map(\.yaml).joined() }
         return text
     }
 

@@ -47,8 +47,8 @@ struct ReplayRows: Sendable {
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
         var rows: [ReplayRequest] = []
-        for (number, line) in data.split(separator: 0x0a).enumerated() {
-            let place = "\(path), line \(number + 1)"
+        for (number, line) in JSONLines.split(data) {
+            let place = "\(path), line \(number)"
             do {
                 rows.append(try request(try decoder.decode(Form.self, from: Data(line)), place))
             } catch let error as DecodingError {

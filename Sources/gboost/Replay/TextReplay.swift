@@ -16,7 +16,7 @@ struct TextReplay {
         guard let file = FileHandle(forReadingAtPath: path) else { return false }
         defer { try? file.close() }
         let start = (try? file.read(upToCount: 1 << 20)) ?? nil
-        guard let line = start?.split(separator: 0x0a).first else { return false }
+        guard let line = start.flatMap({ JSONLines.split($0).first?.line }) else { return false }
         return (try? JSONDecoder().decode(Form.self, from: line)) != nil
     }
 

@@ -44,6 +44,37 @@ struct AnswerChecker: Sendable {
         }
     }
 
+    /// Why nothing can be compared with a known answer: every completion would be wrong, or right. nil: it can be.
+    func objection(to answer: String) -> String? {
+        switch kind {
+        case .exact: Self.plain(answer).isEmpty ? "no text" : nil
+        case .numeric: Self.lastNumber(answer)?.isFinite == true ? nil : "no number"
+        case .choice: Self.choice(answer) == nil ? "no letter that stands alone" : nil
+        case .regex: answer.isEmpty || (try? Regex(answer)) == nil ? "no regular expression" : nil
+        case .command: nil
+        }
+    }
+
+    /// Refuses what could not be checked, before hours of labelling.
+    ///
+    /// - Parameter path: of the file that the rows are from.
+    /// - Throws: `LabelledRowFailure` that names file and line, or `CommandFailure` that names the program.
+    func check(_ rows: [UnlabelledRow], of path: String) throws {
+        if let program {
+            let files = FileManager.default
+            guard files.fileExists(atPath: program) else {
+                throw CommandFailure.usage("--program", "\(program) cannot be run: no such file")
+            }
+            guard files.isExecutableFile(atPath: program), !OutputFile.isDirectory(program) else {
+                throw CommandFailure.usage("--program", "\(program) cannot be run: it is no program")
+            }
+        }
+        for row in rows {
+            guard let why = objection(to: row.answer) else { continue }
+            throw LabelledRowFailure("\(path), line \(row.line): field \"answer\": \(why); see --checker")
+        }
+    }
+
     /// What stands behind the last marker of a final answer, or the last line.
     static func finalAnswer(_ text: String) -> String {
         let lines = text.split(whereSeparator: \.isNewline).filter { !$0.allSatisfy(\.isWhitespace) }
@@ -89,7 +120,7 @@ struct AnswerChecker: Sendable {
                 try process.run()
             } catch {
                 process.terminationHandler = nil
-                return done.resume(throwing: LabelledRowFailure("\(program) cannot be started: \(error)"))
+                return done.resume(throwing: LabelledRowFailure("--program: \(program) cannot be started"))
             }
             let pid = process.processIdentifier
             DispatchQueue.global().asyncAfter(deadline: .now() + .seconds(Self.commandSeconds)) {

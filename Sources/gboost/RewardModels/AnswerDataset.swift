@@ -26,6 +26,7 @@ struct AnswerDataset {
         var dataset = AnswerDataset()
         dataset.modelSHA256 = try await options.model.identity()
         for path in options.data { dataset.requests += try LabelledRow.read(path) }
+        try dataset.check(options.data)
         var cache: ReadingCache?
         if !options.textOnly {
             let opened = try await ReadingCache.opened(directory: options.cache, modelSHA256: dataset.modelSHA256)
@@ -43,6 +44,18 @@ struct AnswerDataset {
             dataset.add(others: [other.slm] + llm + other.alternatives, to: other.wholeQuestion)
         }
         return dataset
+    }
+
+    /// Asked before a model reads for hours what nothing can be learned from.
+    private func check(_ paths: [String]) throws {
+        let files = paths.joined(separator: ", ")
+        guard !requests.isEmpty else {
+            throw LabelledRowFailure("\(files) \(paths.count == 1 ? "has" : "have") no rows")
+        }
+        guard requests.contains(where: { $0.slm.labels.contains { $0 != nil } }) else {
+            throw LabelledRowFailure(
+                "\(files): no row says whether its answer is right (`slm.correct`); `gboost prm label` adds it")
+        }
     }
 
     private mutating func group(_ question: String) -> Int {

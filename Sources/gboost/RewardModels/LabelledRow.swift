@@ -84,7 +84,7 @@ extension LabelledRow: Codable {
         cluster = try fields.decodeIfPresent(String.self, forKey: .cluster)
         context = try fields.decodeIfPresent([ChatMessage].self, forKey: .context) ?? []
         question = try fields.decode(String.self, forKey: .question)
-        answer = try fields.decodeIfPresent(String.self, forKey: .answer)
+        answer = try fields.decodeIfPresent(TextOrNumber.self, forKey: .answer)?.text
         slm = try fields.decode(LabelledAnswer.self, forKey: .slm)
         llm = try fields.decodeIfPresent(LabelledAnswer.self, forKey: .llm)
         alternatives = try fields.decodeIfPresent([LabelledAnswer].self, forKey: .alternatives) ?? []
@@ -131,19 +131,27 @@ extension LabelledRow: Codable {
             throw LabelledRowFailure("\(path) cannot be read")
         }
         guard data.count <= maxFileBytes else { throw LabelledRowFailure("\(path) is larger than 256 MiB") }
-        let lines = data.split(separator: 0x0a)
+        return try rows(in: data, of: path)
+    }
+
+    /// The rows of a file's bytes.
+    ///
+    /// - Parameter path: what the file is called in failures.
+    static func rows(in data: Data, of path: String) throws -> [LabelledRow] {
+        let lines = JSONLines.split(data)
         guard lines.count <= maxRows else { throw LabelledRowFailure("\(path) has more than \(maxRows) lines") }
         let decoder = JSONDecoder()
-        return try lines.enumerated().map { number, line in
+        return try lines.map { number, line in
             do {
                 return try decoder.decode(LabelledRow.self, from: line)
             } catch {
-                throw LabelledRowFailure("\(path), line \(number + 1): \(Self.reason(error))")
+                throw LabelledRowFailure("\(path), line \(number): \(Self.reason(error))")
             }
         }
     }
 
-    private static func reason(_ error: any Error) -> String {
+    /// What is wrong with a line, by its field.
+    static func reason(_ error: any Error) -> String {
         switch error as? DecodingError {
         case .keyNotFound(let key, _): "field \"\(key.stringValue)\" is missing"
         case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):

@@ -41,6 +41,7 @@ struct PRMCalibrateCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        try OutputFile.check(out)
         let dataset = try await AnswerDataset.load(reading)
         let scores = try AnswerScoring(dataset: dataset, head: head, folds: 2, seed: seed).scores()
         let samples = dataset.samples(scores).samples
@@ -65,7 +66,7 @@ struct PRMCalibrateCommand: AsyncParsableCommand {
             ]
             data = try head.encoded()
         }
-        try data.write(to: URL(filePath: out), options: .atomic)
+        try OutputFile.write(data, to: out)
         if json { return try CommandOutput.print(json: report) }
         let kept = report.kept.isEmpty ? "" : "; kept: \(Self.text(report.kept))"
         CommandOutput.print("\(report.steps) steps, calibrated: \(Self.text(report.buckets))\(kept)\n")

@@ -28,12 +28,14 @@ struct PRMEvaluateCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if let plot { try OutputFile.check(plot, option: "--plot") }
         let dataset = try await AnswerDataset.load(reading)
         let scoring = AnswerScoring(dataset: dataset, head: head, folds: folds, seed: seed)
         let (samples, groups) = dataset.samples(try scoring.calibrated())
         let evaluation = RewardEvaluation(samples, groups: groups, resamples: resamples, seed: seed)
         if let plot {
-            try Data(ReliabilityPlot(evaluation: evaluation).svg.utf8).write(to: URL(filePath: plot), options: .atomic)
+            let svg = ReliabilityPlot(evaluation: evaluation).svg
+            try OutputFile.write(Data(svg.utf8), to: plot, option: "--plot")
         }
         if json { return try CommandOutput.print(json: EvaluationDocument(evaluation)) }
         var table = TextTable([

@@ -12,7 +12,8 @@ struct PRMLabelCommand: AsyncParsableCommand {
         discussion: """
             Lines are {"id", "question", "answer", "slm": {"steps"}}; where the steps are missing, the SLM drafts \
             them. Lines that the output has already are not labelled again: interrupt it and go on. Lines are told \
-            apart by their id, and those that share one by their order: each of them is labelled.
+            apart by their id, context, question, answer and steps, and those that share all of it by their order: \
+            each of them is labelled.
             """)
 
     @OptionGroup var model: SmallModel
@@ -48,12 +49,20 @@ struct PRMLabelCommand: AsyncParsableCommand {
 
     func run() async throws {
         let rows = try UnlabelledRow.read(data)
-        let done = try finished()
-        guard let file = FileHandle(forWritingAtPath: out) else {
-            throw LabelledRowFailure("\(out) cannot be opened for writing")
-        }
-        try file.seekToEnd()
+        try labelling.judge.check(rows, of: data)
+        guard !OutputFile.isSame(data, out) else { throw OutputFile.refusal(out, "--out", "it is --data") }
+        let (file, done) = try LabelOutput.opened(out)
         let missing = Self.missing(of: rows, done: done)
+        if !missing.isEmpty { try await label(missing, to: file) }
+        let repeated = rows.count - Set(rows.map(\.id)).count
+        let report = Report(
+            labelled: missing.count, kept: rows.count - missing.count, repeated: repeated, out: out)
+        if json { return try CommandOutput.print(json: report) }
+        let note = repeated == 0 ? "" : "; \(repeated) lines repeat an id, and each counts as a line of its own"
+        CommandOutput.print("\(report.labelled) answers labelled, \(report.kept) had been\(note)\n")
+    }
+
+    private func label(_ missing: [(offset: Int, element: UnlabelledRow)], to file: FileHandle) async throws {
         try await model.run { model in
             for (count, item) in missing.enumerated() {
                 let labelled = try await labelling.label(item.element, number: item.offset, model: model)
@@ -63,41 +72,62 @@ struct PRMLabelCommand: AsyncParsableCommand {
                 CommandOutput.progress("labelling answers", count + 1, of: missing.count)
             }
         }
-        let repeated = rows.count - Set(rows.map(\.id)).count
-        let report = Report(
-            labelled: missing.count, kept: rows.count - missing.count, repeated: repeated, out: out)
-        if json { return try CommandOutput.print(json: report) }
-        let note = repeated == 0 ? "" : "; \(repeated) lines repeat an id, and each counts as a line of its own"
-        CommandOutput.print("\(report.labelled) answers labelled, \(report.kept) had been\(note)\n")
     }
 
-    /// The rows to be labelled yet, with their places. The output is in the order of the data, so of rows that share an
-    /// id the first are done: an interruption changes nothing about which rows get a label.
-    static func missing(of rows: [UnlabelledRow], done: [String]) -> [(offset: Int, element: UnlabelledRow)] {
-        var left: [String: Int] = [:]
-        for id in done { left[id, default: 0] += 1 }
-        return rows.enumerated().filter { row in
-            guard let count = left[row.element.id], count > 0 else { return true }
-            left[row.element.id] = count - 1
-            return false
+    /// What tells one row from another. Rows without an id were given their line's number, which another line before
+    /// them changes: it tells nothing apart.
+    private struct Key: Hashable {
+        var id: String?
+        var context: [ChatMessage]
+        var question: String
+        var answer: String?
+        /// Empty: the SLM drafts them.
+        var steps: [String]
+
+        init(_ row: UnlabelledRow) {
+            (id, context, question) = (Self.told(row.id), row.context, row.question)
+            (answer, steps) = (row.answer, row.steps)
         }
+
+        init(_ row: LabelledRow) {
+            (id, context, question) = (Self.told(row.id), row.context, row.question)
+            (answer, steps) = (row.answer, row.slm.steps)
+        }
+
+        private static func told(_ id: String) -> String? {
+            let number = id.hasPrefix("line-") ? id.dropFirst("line-".count) : ""
+            return !number.isEmpty && number.allSatisfy(\.isNumber) ? nil : id
+        }
+    }
+
+    /// The rows to be labelled yet, with their places. The output is in the order of the data, so of rows that are
+    /// alike the first are done: an interruption changes nothing about which rows get a label.
+    static func missing(of rows: [UnlabelledRow], done: [LabelledRow]) -> [(offset: Int, element: UnlabelledRow)] {
+        var left: [Key: Int] = [:]
+        for row in done { left[Key(row), default: 0] += 1 }
+        var isDone = rows.map { !$0.steps.isEmpty && Self.take(Key($0), from: &left) }
+        // What no given steps account for was drafted by the SLM.
+        var drafted: [Key: Int] = [:]
+        for (key, count) in left {
+            var question = key
+            question.steps = []
+            drafted[question, default: 0] += count
+        }
+        for (place, row) in rows.enumerated() where row.steps.isEmpty {
+            isDone[place] = Self.take(Key(row), from: &drafted)
+        }
+        return rows.enumerated().filter { !isDone[$0.offset] }
+    }
+
+    private static func take(_ key: Key, from left: inout [Key: Int]) -> Bool {
+        guard let count = left[key], count > 0 else { return false }
+        left[key] = count - 1
+        return true
     }
 
     private var labelling: StepLabelling {
         StepLabelling(
             judge: AnswerChecker(kind: checker, program: program), completions: completions,
             temperature: temperature, maxTokens: maxTokens, seed: seed)
-    }
-
-    /// Ids of the lines that the output has; a line that was cut short is dropped.
-    private func finished() throws -> [String] {
-        let url = URL(filePath: out)
-        guard let data = try? Data(contentsOf: url) else {
-            try Data().write(to: url)
-            return []
-        }
-        if let last = data.lastIndex(of: 0x0a), last + 1 < data.endIndex { try data[...last].write(to: url) }
-        if !data.contains(0x0a) { try Data().write(to: url) }
-        return try LabelledRow.read(out).map(\.id)
     }
 }

@@ -43,6 +43,7 @@ struct PRMSampleDataCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        try OutputFile.check(out)
         if let modelFile { return try await answered(by: modelFile) }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -55,7 +56,7 @@ struct PRMSampleDataCommand: AsyncParsableCommand {
                 answer: String(problem.answer))
             data.append(try encoder.encode(question) + Data([0x0a]))
         }
-        try data.write(to: URL(filePath: out), options: .atomic)
+        try OutputFile.write(data, to: out)
         if json { return try CommandOutput.print(json: Report(questions: problems, answers: 0, out: out)) }
         CommandOutput.print("\(problems) questions written to \(out)\n")
     }
@@ -66,7 +67,11 @@ struct PRMSampleDataCommand: AsyncParsableCommand {
             CommandOutput.progress("drafting answers", done, of: total)
         }
         let examples = answers.enumerated().map { $1.example(id: "word-\(seed)-\($0)") }
-        try StepDataset.write(examples, to: URL(filePath: out))
+        do {
+            try StepDataset.write(examples, to: URL(filePath: out))
+        } catch {
+            throw OutputFile.failure(error, of: out)
+        }
         if json {
             let count = examples.count
             return try CommandOutput.print(json: Report(questions: problems, answers: count, out: out))

@@ -31,6 +31,7 @@ struct PRMScoreCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        try OutputFile.check(out)
         let dataset = try await AnswerDataset.load(reading)
         let scoring = AnswerScoring(dataset: dataset, head: head, folds: folds, seed: seed)
         let lines = try TextSignals(
@@ -38,7 +39,7 @@ struct PRMScoreCommand: AsyncParsableCommand {
         ).lines()
         var data = Data()
         for line in lines { data.append(Data((try CommandOutput.json(line) + "\n").utf8)) }
-        try data.write(to: URL(filePath: out), options: .atomic)
+        try OutputFile.write(data, to: out)
         if json { return try CommandOutput.print(json: Report(answers: lines.count, out: out)) }
         CommandOutput.print("\(lines.count) answers scored, written to \(out)\n")
     }

@@ -40,8 +40,9 @@ struct PRMTrainCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if let out { try OutputFile.check(out) }
         let (data, metrics) = try await head()
-        if let out { try data.write(to: URL(filePath: out), options: .atomic) }
+        if let out { try OutputFile.write(data, to: out) }
         if json {
             try CommandOutput.print(json: metrics)
         } else {

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import GatewayCore
 internal import Inference
 internal import Ledger
 internal import Logging
@@ -21,8 +22,16 @@ struct SmallModel: ParsableArguments, Sendable {
         return BaseFiles.identity(model: model, adapter: try await FileDigest.of(adapter).sha256)
     }
 
-    /// Runs `body` with the model in an engine host of its own.
+    /// Runs `body` with the model in an engine host of its own. What the model fails is said in words.
     func run<R: Sendable>(_ body: (EngineModel) async throws -> R) async throws -> R {
+        do {
+            return try await running(body)
+        } catch let error as LocalModelError {
+            throw error.commandFailure
+        }
+    }
+
+    private func running<R: Sendable>(_ body: (EngineModel) async throws -> R) async throws -> R {
         let quiet = Logger(label: "gboost") { _ in SwiftLogNoOpLogHandler() }
         let models = try EngineModels(settings: EngineSettings(), logger: quiet)
         do {
@@ -32,6 +41,20 @@ struct SmallModel: ParsableArguments, Sendable {
         } catch {
             await models.shutdown()
             throw error
+        }
+    }
+}
+
+extension LocalModelError {
+    /// The same for whoever runs a command.
+    var commandFailure: CommandFailure {
+        switch self {
+        case .unavailable(let why), .invalid(let why): CommandFailure(why)
+        case .interrupted: CommandFailure("the model's engine stopped while it was answering")
+        case .overloaded: CommandFailure("too many requests are waiting for the model")
+        case .contextExceeded(let tokens, let limit):
+            CommandFailure("a conversation has \(tokens) tokens; the model takes \(limit)")
+        case .deadlineExceeded: CommandFailure("the model did not answer in the time that it was given")
         }
     }
 }

@@ -13,11 +13,10 @@ internal import ServiceLifecycle
 internal import UnixSignals
 
 /// One gateway: every part made from the configuration, and run as services that stop in the right order.
-struct GatewayProcess: Sendable {
+struct GatewayProcess: Sendable, CustomStringConvertible {
     let configuration: GatewayConfiguration
-    /// The embedded database. The journal's lock is this process's, so no other gateway works with it: one that was
-    /// found running was left behind by a gateway that was killed.
-    let cluster: EmbeddedCluster?
+    /// The embedded database, which no other gateway works with. nil: it is another one.
+    let cluster: OccupiedCluster?
     let pool: PostgresPool
     let ledger: PostgresLedger
     let catalog: CatalogStore
@@ -33,7 +32,10 @@ struct GatewayProcess: Sendable {
     let outbox: OutboxParts
     /// nil: clients speak without TLS.
     let tls: TLSFiles?
+    let hasher: KeyHasher
     let logger: Logger
+    /// All that is ever printed of it: its parts hold what no log may have.
+    var description: String { "gateway" }
 
     /// Reservations that may wait for a connection; further ones count as an unreachable ledger.
     private static let maxWaiting = 4096
@@ -47,27 +49,31 @@ struct GatewayProcess: Sendable {
     {
         let logger = given ?? Self.logger(configuration)
         let tls = try configuration.tlsFiles(logger)
-        var cluster: EmbeddedCluster?
-        var wasRunning = false
+        let cluster = try await occupy(configuration)
         let url: String
-        if case .embedded(let path) = configuration.database.location {
-            let embedded = EmbeddedCluster(directory: path)
-            (url, wasRunning) = try await embedded.attach()
-            cluster = embedded
-        } else {
-            url = try configuration.databaseURL()
-        }
+        if let cluster { url = cluster.url } else { url = try configuration.databaseURL() }
         do {
             return try await connect(configuration, url: url, cluster: cluster, tls: tls, logger: logger)
         } catch {
-            // One that ran may be another gateway's, which must outlive a start that fails on its journal's lock.
-            if !wasRunning { try? await cluster?.stop() }
+            await cluster?.leave()
             throw error
         }
     }
 
+    /// Two gateways with one embedded database would stop it under each other.
+    private static func occupy(_ configuration: GatewayConfiguration) async throws -> OccupiedCluster? {
+        guard case .embedded(let path) = configuration.database.location else { return nil }
+        do {
+            return try await EmbeddedCluster(directory: path).occupy()
+        } catch let error as EmbeddedPostgresError where error.code == .occupied {
+            throw ConfigurationError(
+                field: "database.embedded",
+                message: "\(path) is in use by another gateway; several need one database, named by database.url")
+        }
+    }
+
     private static func connect(
-        _ configuration: GatewayConfiguration, url: String, cluster: EmbeddedCluster?, tls: TLSFiles?, logger: Logger
+        _ configuration: GatewayConfiguration, url: String, cluster: OccupiedCluster?, tls: TLSFiles?, logger: Logger
     ) async throws -> GatewayProcess {
         var ledgerConfiguration = LedgerConfiguration(instance: configuration.server.instance)
         ledgerConfiguration.lanes = configuration.ledger.lanes
@@ -82,8 +88,7 @@ struct GatewayProcess: Sendable {
         let pool = PostgresPool(
             configuration: settings, size: configuration.database.pool, maxWaiting: maxWaiting, logger: logger)
         if !isEmbedded { try await Migrator(pool: pool, migrations: migrations).requireCurrent() }
-        let pepper = try KeyPepper(configuration.secrets)
-        let hasher = try KeyHasher(pepper: pepper.bytes)
+        let (pepper, hasher) = try await KeyPepper.read(configuration.secrets, for: pool, isServing: true)
         let journal = try SettlementJournal(directory: configuration.ledger.journal)
         let ledger = await PostgresLedger.start(
             pools: pools(pool, settings, lanes: ledgerConfiguration.lanes, logger: logger), journal: journal,
@@ -121,7 +126,7 @@ struct GatewayProcess: Sendable {
         return GatewayProcess(
             configuration: configuration, cluster: cluster, pool: pool, ledger: ledger, catalog: catalog,
             admin: admin, models: models, curl: curl, services: services, sealer: sealer, texts: texts,
-            sealerPool: sealerPool, outbox: outbox, tls: tls, logger: logger)
+            sealerPool: sealerPool, outbox: outbox, tls: tls, hasher: hasher, logger: logger)
     }
 
     private static func pools(
@@ -234,29 +239,55 @@ struct GatewayProcess: Sendable {
 }
 
 extension GatewayProcess {
-    /// Serves until SIGTERM, SIGINT, SIGHUP or cancellation. In-flight answers finish first, then the ledger is
-    /// flushed, then the engines and the database go.
+    /// Serves until SIGTERM, SIGINT, SIGHUP or cancellation. In-flight answers finish first, or are ended when their
+    /// time is up; then the ledger is flushed, then the engines and the database go.
     /// - Parameters:
     ///   - others: services that start after the gateway and stop before it.
     ///   - announce: called with the port once the gateway listens.
     func run(
         others: [ServiceGroupConfiguration.ServiceConfiguration] = [], announce: @escaping @Sendable (Int) async -> Void
     ) async throws {
-        let server = GatewayApplication.server(services, address: address, onRunning: announce)
-        let drain = DrainService(process: self)
-        let background = BackgroundService(process: self)
-        // Services stop in reverse order: the server first, the background work last.
+        let (ports, listening) = AsyncStream.makeStream(of: Int.self)
+        let server = GatewayApplication.server(
+            services, address: address, onRunning: { port in listening.yield(port) })
+        let clock = StopClock(process: self)
+        typealias Part = ServiceGroupConfiguration.ServiceConfiguration
+        // What a service is called would else be all that it holds.
+        let parts = [
+            Part(service: BackgroundService(process: self)), Part(service: DrainService(process: self)),
+            Part(
+                service: ListeningService(process: self, ports: ports, end: listening, announce: announce),
+                failureTerminationBehavior: .gracefullyShutdownGroup),
+            Part(service: server, serviceName: "server"),
+        ]
+        // Services stop in reverse order: the clock is told first, then the server; the background work goes last.
         var group = ServiceGroupConfiguration(
-            services: [.init(service: background), .init(service: drain), .init(service: server)] + others,
-            gracefulShutdownSignals: Self.stopSignals(),
+            services: parts + others + [Part(service: clock)], gracefulShutdownSignals: Self.stopSignals(),
             logger: logger)
-        group.maximumGracefulShutdownDuration = .seconds(configuration.server.drainSeconds + 30)
+        // From then on clients that do not read are let go too.
+        let patience = Duration.seconds(configuration.server.drainSeconds) + Self.settlingTime
+        group.maximumGracefulShutdownDuration = patience
         do {
             try await ServiceGroup(configuration: group).run()
-            await close()
         } catch {
-            await close()
-            throw error
+            clock.stop()
+            await end()
+            throw naming(error)
+        }
+        clock.stop()
+        await end()
+    }
+
+    /// A failure to listen, by the field that is to blame.
+    func naming(_ error: any Error) -> any Error {
+        guard let problem = AddressProblem(error) else { return error }
+        let (host, port) = (configuration.server.host, configuration.server.port)
+        return switch problem {
+        case .portInUse: ConfigurationError(field: "server.port", message: "\(port) is in use")
+        case .portForbidden: ConfigurationError(field: "server.port", message: "\(port) is not allowed to this user")
+        case .hostUnknown: ConfigurationError(field: "server.host", message: "\(host) cannot be resolved")
+        case .hostElsewhere:
+            ConfigurationError(field: "server.host", message: "\(host) is not an address of this machine")
         }
     }
 
@@ -316,42 +347,12 @@ extension GatewayProcess {
         let pairs = tenants.compactMap { tenant in weights[tenant.name].map { (tenant.id, $0) } }
         await models.setWeights(Dictionary(pairs, uniquingKeysWith: { first, _ in first }))
     }
-
-    private func close() async {
-        await models.shutdown()
-        await curl.shutdown()
-        await outbox.close()
-        await sealerPool.close()
-        await pool.close()
-        if let cluster { try? await cluster.stop() }
-    }
-}
-
-/// Waits, at the end, for the answers whose clients may be gone but whose money is not settled yet.
-struct DrainService: Service {
-    let process: GatewayProcess
-
-    func run() async throws {
-        try? await gracefulShutdown()
-        process.services.activity.startDraining()
-        let activity = process.services.activity
-        let limit = process.configuration.server.drainSeconds
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await activity.waitUntilIdle() }
-            group.addTask { try? await Task.sleep(for: .seconds(limit)) }
-            await group.next()
-            group.cancelAll()
-            // A task that waits for the last answer does not end by being cancelled.
-            activity.stopWaiting()
-        }
-        await process.ledger.drain()
-        await process.texts?.drain()
-    }
 }
 
 /// The catalog's and the ledger's own loops.
-struct BackgroundService: Service {
+struct BackgroundService: Service, CustomStringConvertible {
     let process: GatewayProcess
+    var description: String { "background" }
 
     func run() async throws {
         await withTaskGroup(of: Void.self) { group in
@@ -367,6 +368,10 @@ struct BackgroundService: Service {
                 try? await gracefulShutdown()
             }
             if let texts = process.texts { group.addTask { await texts.run() } }
+            if let cluster = process.cluster {
+                let keeper = DatabaseKeeper(cluster: cluster, pool: process.pool, logger: process.logger)
+                group.addTask { await keeper.run() }
+            }
             group.addTask { try? await gracefulShutdown() }
             await group.next()
             group.cancelAll()

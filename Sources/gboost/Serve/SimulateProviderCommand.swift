@@ -9,7 +9,13 @@ internal import UnixSignals
 struct SimulateProviderCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "simulate-provider",
-        abstract: "A provider with OpenAI's wire format, prices, a bill, and faults on demand.")
+        abstract: "A provider with many wire formats, prices, a bill, and faults on demand.",
+        discussion: """
+            It speaks \(SimulatedProviderOptions.wires.joined(separator: "; ")).
+
+            A fault is one of: \(SimulatedFault.forms.joined(separator: ", ")). With @MATCH it befalls only calls \
+            whose model or last message contains that. A call may also bring its own, in the header x-sim-fault.
+            """)
 
     @Option(help: "Port to listen on; 0 takes any free one and prints it.") var port = 0
     @Option(help: "Address to listen on.") var host = "127.0.0.1"
@@ -18,7 +24,7 @@ struct SimulateProviderCommand: AsyncParsableCommand {
     @Option(help: "Share of questions answered right, 0 to 1.") var accuracy = 1.0
     @Option(help: "Seed of which questions go wrong.") var seed: UInt64 = 1
     @Option(help: "Delay before the first byte, in milliseconds.") var latency: Int?
-    @Option(help: "A fault, as KIND[:ARGUMENT][@MODEL]; may be repeated.") var fault: [String] = []
+    @Option(help: "A fault of those above, as KIND[:ARGUMENT][@MATCH]; may be repeated.") var fault: [String] = []
 
     func run() async throws {
         var options = SimulatedProviderOptions()

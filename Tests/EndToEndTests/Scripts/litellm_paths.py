@@ -136,6 +136,24 @@ check(done("/key/delete", {"keys": [own], "key_aliases": ["robot"]})["deleted_ke
 until((401, 401), lambda: (ask(own, "gpt-4o")[0], ask(key, "gpt-4o")[0]))
 refused("/key/delete", 404, "key", {"keys": ["sk-nobody-knows-this-key"]})
 
+# Who may use nothing is not shown as LiteLLM's "everything": what is read can be written back.
+
+nothing = done("/key/generate", {"key_alias": "nothing", "models": ["no-default-models"], "tpm_limit": 300})
+check(nothing["models"] == ["no-default-models"], f"{nothing}")
+check([remark.split(":")[0] for remark in nothing["gboost"]["remarks"]] == ["tpm_limit"], f"{nothing}")
+models = done("/key/info", named="nothing")["info"]["models"]
+check(models == ["no-default-models"], f"{models}")
+check(done("/key/update", {"key": nothing["key"], "models": models})["models"] == models, "written back")
+until(403, lambda: ask(nothing["key"], "gpt-4o")[0])
+check(done("/team/new", {"team_alias": "idle", "models": models})["models"] == models, "a team's")
+check(done("/team/info", team_id="idle")["team_info"]["models"] == models, "a team's, shown")
+
+# A tenant that has no budget of its own can pay for nothing, and that is said.
+
+for path, body in (("/key/generate", {"max_budget": 5}), ("/user/new", {})):
+    bare = done(path, body | {"organization_id": "bare"})["gboost"]["remarks"]
+    check(any("no paid call until gboost budget set --tenant bare" in remark for remark in bare), f"{bare}")
+
 # There are no users: one that is made is a key of that name.
 
 user = done(

@@ -24,7 +24,7 @@ def whole(model):
     check(answer.object == "chat.completion", f"{model}: object")
     check(answer.choices[0].finish_reason in ("stop", "length"), f"{model}: finish reason")
     check(answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens, f"{model}: usage")
-    check(answer.model_extra["gboost"]["request_id"], f"{model}: facts beside usage")
+    check(answer.model_extra["gboost"]["request_id"] == answer._request_id, f"{model}: facts beside usage")
     return answer.choices[0].message.content
 
 
@@ -50,6 +50,8 @@ for model in ("trusting", "doubting", "sim/sim-large"):
 
 names = [model.id for model in client.models.list()]
 check({"trusting", "doubting", "sim/sim-large"} <= set(names), f"models: {names}")
+for name in ("trusting", "sim/sim-large"):
+    check(client.models.retrieve(name).id == name, f"models: {name}")
 
 raw = client.chat.completions.with_raw_response.create(model="trusting", messages=question, temperature=0)
 check(raw.headers["x-gboost-served-by"] == "slm", "header: served by")
@@ -69,6 +71,8 @@ def refused(kind, model, **options):
 error = refused(openai.RateLimitError, "sim/sim-large", api_key=poor_key, max_tokens=50)
 check(error.body["type"] == "budget_exceeded", "refusal: type")
 check(error.body["metadata"]["scope"] == "tenant:poor", "refusal: names the budget")
+check(float(error.body["metadata"]["needed_usd"]) > 0, "refusal: says what was needed")
+check(error.request_id == error.response.headers["x-gboost-request-id"], "refusal: has the request's id")
 check(error.response.headers["x-should-retry"] == "false", "refusal: not to be retried")
 check(error.request.headers.get("x-stainless-retry-count", "0") == "0", "refusal: was not retried")
 check(refused(openai.AuthenticationError, "trusting", api_key="gb-wrong").code == "invalid_api_key", "wrong key")

@@ -133,6 +133,7 @@ def message(model, stream, messages, **options):
     arguments = dict(model=model, messages=messages, **{"max_tokens": 400, **options})
     if not stream:
         answer = ant.messages.create(**arguments)
+        check(answer._request_id, "the request's id")
     else:
         with ant.messages.stream(**arguments) as events:
             answer = events.get_final_message()
@@ -263,6 +264,8 @@ check(counted.input_tokens == (len(question) + 3) // 4, f"{counted}")
 check(ant.messages.count_tokens(model="trusting", messages=[{"role": "user", "content": "x"}]).input_tokens > 0, "est.")
 check({"trusting", "claude/sim-large"} <= {model.id for model in ant.models.list()}, "models")
 check({"trusting", "claude/sim-large"} <= {model.id for model in oai.models.list()}, "models")
+for client in (ant, oai):
+    check(client.models.retrieve("claude/sim-large").id == "claude/sim-large", "a model")
 
 # What goes wrong
 

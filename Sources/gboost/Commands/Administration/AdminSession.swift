@@ -4,15 +4,17 @@ internal import Postgres
 
 extension AdminOptions {
     /// Runs `body` with the database's administration. Only commands that make keys need the pepper: the others must
-    /// not make one by passing.
+    /// not make one by passing, nor fail for want of it.
     func administer<R: Sendable>(
         needsPepper: Bool = false, _ body: (AdminStore) async throws -> R
     ) async throws -> R {
         let configuration = try configuration.load()
-        let pepper = needsPepper ? try KeyPepper(configuration.secrets).bytes : Self.unusedPepper()
-        let hasher = try KeyHasher(pepper: pepper)
         return try await DatabaseSession.run(configuration) { pool in
-            try await body(AdminStore(pool: pool, hasher: hasher, actor: Self.actor, origin: Self.origin))
+            let hasher =
+                if needsPepper {
+                    try await KeyPepper.read(configuration.secrets, for: pool, isServing: false).hasher
+                } else { try KeyHasher(pepper: Self.unusedPepper()) }
+            return try await body(AdminStore(pool: pool, hasher: hasher, actor: Self.actor, origin: Self.origin))
         }
     }
 

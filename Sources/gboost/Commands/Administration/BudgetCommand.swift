@@ -20,17 +20,21 @@ struct BudgetCommand: AsyncParsableCommand {
         /// What the operator set for every period.
         var setNanoUsd: Int64
         var topUpNanoUsd: Int64
-        /// What the periods before passed on; negative: spent before the periods were cut anew.
+        /// What the periods before passed on, or would now; negative: spent before the periods were cut anew.
         var carriedNanoUsd: Int64
-        /// The cap in force, now.
+        /// The current period's limit: what was set, or its override, with what was added and carried.
         var limitNanoUsd: Int64
+        /// The cap in force: never below what is settled and held.
+        var capNanoUsd: Int64
+        /// How far settled and held lie above the limit.
+        var overByNanoUsd: Int64
         var settledNanoUsd: Int64
         var heldNanoUsd: Int64
         var remainingNanoUsd: Int64
         var model: String?
         var tag: String?
         var alertAt: [Int]
-        /// The highest percentage alerted in this period; 0 for none.
+        /// The highest percentage that was told of in this period and is reached at the current limit; 0 for none.
         var alerted: Int
         var timeZone: String?
         var weekStart: String
@@ -46,7 +50,9 @@ struct BudgetCommand: AsyncParsableCommand {
             setNanoUsd = budget.limit.rawValue
             topUpNanoUsd = budget.topUp.rawValue
             carriedNanoUsd = budget.carried.rawValue
-            limitNanoUsd = budget.state.limit.rawValue
+            limitNanoUsd = budget.periodLimit.rawValue
+            capNanoUsd = budget.state.limit.rawValue
+            overByNanoUsd = budget.overBy.rawValue
             settledNanoUsd = budget.state.settled.rawValue
             heldNanoUsd = budget.state.held.rawValue
             remainingNanoUsd = budget.state.remaining.rawValue
@@ -62,17 +68,23 @@ struct BudgetCommand: AsyncParsableCommand {
     }
 
     static func table(_ budgets: [BudgetInfo]) -> String {
-        var table = TextTable([
+        var columns: [TextTable.Column] = [
             .init("SCOPE"), .init("PERIOD"), .init("LIMIT USD", .right), .init("SETTLED USD", .right),
             .init("HELD USD", .right), .init("LEFT USD", .right), .init("RESETS"), .init("ALERT AT"),
-        ])
+        ]
+        // Only where one is exceeded: the cap in force is then what is used.
+        let hasOver = budgets.contains { $0.overBy > .zero }
+        if hasOver { columns.append(.init("OVER BY USD", .right)) }
+        var table = TextTable(columns)
         table.rows = budgets.map { budget in
             let state = budget.state
-            return [
-                state.scope, state.period, state.limit.usdString, state.settled.usdString, state.held.usdString,
-                state.remaining.usdString, CommandOutput.time(state.resetsAt),
+            var row = [
+                state.scope, state.period, budget.periodLimit.usdString, state.settled.usdString,
+                state.held.usdString, state.remaining.usdString, CommandOutput.time(state.resetsAt),
                 budget.alertAt.map { "\($0) %" }.joined(separator: ", "),
             ]
+            if hasOver { row.append(budget.overBy > .zero ? budget.overBy.usdString : "") }
+            return row
         }
         return table.render()
     }

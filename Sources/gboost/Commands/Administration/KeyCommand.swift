@@ -11,12 +11,12 @@ struct KeyCommand: AsyncParsableCommand {
     static func table(_ keys: [KeyInfo], now: Date = Date()) -> String {
         var table = TextTable([
             .init("ID", .right), .init("NAME"), .init("TEAM"), .init("KEY"), .init("CREATED"), .init("ROTATED"),
-            .init("STATE"),
+            .init("STATE"), .init("MODELS"),
         ])
         table.rows = keys.map { key in
             [
                 String(key.id), key.name, key.team ?? "", "\(key.prefix)…", CommandOutput.time(key.createdAt),
-                CommandOutput.time(key.rotatedAt), state(key, now: now),
+                CommandOutput.time(key.rotatedAt), state(key, now: now), models(key),
             ]
         }
         return table.render()
@@ -27,6 +27,12 @@ struct KeyCommand: AsyncParsableCommand {
         if let date = key.suspendedAt { return "suspended \(CommandOutput.time(date))" }
         guard let date = key.expiresAt else { return "active" }
         return "\(date <= now ? "expired" : "expires") \(CommandOutput.time(date))"
+    }
+
+    /// What it may use; nothing where it has no list.
+    private static func models(_ key: KeyInfo) -> String {
+        guard let models = key.models else { return "" }
+        return models.isEmpty ? "none" : models.joined(separator: ",")
     }
 
     /// A new secret, which is shown this once.
@@ -60,10 +66,22 @@ struct KeyCommand: AsyncParsableCommand {
         @Option(help: "From when on it is refused: a day (UTC) or an instant in ISO 8601.") var expires: String?
         @Option(help: "Routes and models it may use, as names or patterns with commas between: math,openai/gpt-4*")
         var models: String?
+        @Flag(help: "It may use no route and no model, until a list says otherwise.") var noModels = false
+
+        /// An empty list would be every model to some and none to others; most often it is a variable that is not set.
+        private func list() throws(CommandFailure) -> [String]? {
+            guard let models else { return noModels ? [] : nil }
+            guard !noModels else { throw .usage("--models", "and --no-models exclude each other") }
+            let names = models.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+            guard !names.isEmpty, !names.contains("") else {
+                throw .usage("--models", "names none; without the option a key may use all, with --no-models none")
+            }
+            return names
+        }
 
         mutating func run() async throws {
             var draft = KeyDraft(tenant: tenant, team: team, name: name)
-            draft.models = models?.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) }
+            draft.models = try list()
             if let expires { draft.expiresAt = try ArgumentParsing.instant(expires, option: "--expires") }
             let wanted = draft
             let key = Secret(try await options.administer(needsPepper: true) { try await $0.createKey(wanted) })

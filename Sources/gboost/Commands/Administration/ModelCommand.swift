@@ -55,15 +55,27 @@ struct ModelCommand: AsyncParsableCommand {
             let draft = ModelDraft(
                 tenant: tenant, name: name, kind: kind, file: file, base: base, rewardKind: reward, isPinned: pin)
             // A file that gateways would refuse is refused here, before anything counts on it.
-            if reward != .sharedHead, !RemoteEndpoint.isMeant(file) {
+            if reward ?? .tokens == .tokens, !RemoteEndpoint.isMeant(file) {
                 do throws(ModelFailure) {
                     _ = try await GGUFFile.checked(file, for: kind == .adapter ? .adapter : .model)
                 } catch {
                     throw LedgerError(.invalid, field: "file", error.description)
                 }
             }
-            let model = try await options.administer { try await $0.addModel(draft) }
+            let model = try await options.administer { store in
+                try await Self.checkHead(draft, store)
+                return try await store.addModel(draft)
+            }
             try options.show(model, text: ModelCommand.table([model]))
+        }
+
+        /// A head belongs to one model, which only the catalog knows.
+        private static func checkHead(_ draft: ModelDraft, _ store: AdminStore) async throws {
+            guard draft.kind == .prm, draft.base != nil, !RemoteEndpoint.isMeant(draft.file) else { return }
+            let models = try await store.models(tenant: draft.tenant)
+            let misfit = await HeadCheck.misfit(
+                of: draft.file, as: draft.rewardKind, base: draft.base, among: models)
+            if let misfit { throw LedgerError(.invalid, field: misfit.place.rawValue, misfit.message) }
         }
     }
 

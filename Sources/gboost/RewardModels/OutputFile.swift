@@ -1,0 +1,65 @@
+internal import Foundation
+internal import Glibc
+
+/// A file that a command will write, looked at before the work: hours of it shall not be lost for a missing directory.
+enum OutputFile {
+    /// - Parameters:
+    ///   - option: that names the path.
+    ///   - isReplaced: a file that is there is replaced, not added to: that takes a right to the directory.
+    static func check(_ path: String, option: String = "--out", isReplaced: Bool = true) throws(CommandFailure) {
+        guard !isDirectory(path), !path.hasSuffix("/") else { throw refusal(path, option, "it is a directory") }
+        let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
+        let directory = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        guard isDirectory(directory) else { throw refusal(path, option, "no such directory") }
+        let files = FileManager.default
+        let target = isReplaced || !files.fileExists(atPath: path) ? directory : path
+        guard files.isWritableFile(atPath: target) else { throw refusal(path, option, "permission denied") }
+    }
+
+    /// Replaces the file as a whole.
+    static func write(_ data: Data, to path: String, option: String = "--out") throws(CommandFailure) {
+        do {
+            try data.write(to: URL(filePath: path), options: .atomic)
+        } catch {
+            throw failure(error, of: path, option: option)
+        }
+    }
+
+    /// Why a write failed in a few words, without the error's dump.
+    static func failure(_ error: any Error, of path: String, option: String = "--out") -> CommandFailure {
+        var failure = refusal(path, option, reason(error))
+        failure.status = .failed
+        return failure
+    }
+
+    private static func reason(_ error: any Error) -> String {
+        guard let code = (error as? CocoaError)?.code else { return "the file system refuses it" }
+        switch code {
+        case .fileWriteOutOfSpace: return "no space is left"
+        case .fileWriteNoPermission, .fileWriteVolumeReadOnly: return "permission denied"
+        case .fileNoSuchFile, .fileReadNoSuchFile: return "no such directory"
+        default: return "the file system refuses it"
+        }
+    }
+
+    static func refusal(_ path: String, _ option: String, _ why: String) -> CommandFailure {
+        .usage(option, "\(path) cannot be written: \(why)")
+    }
+
+    /// Whether two paths are one file, by whichever links.
+    static func isSame(_ one: String, _ other: String) -> Bool {
+        guard let first = entry(one), let second = entry(other) else { return false }
+        return first.st_dev == second.st_dev && first.st_ino == second.st_ino
+    }
+
+    static func isDirectory(_ path: String) -> Bool {
+        guard let found = entry(path) else { return false }
+        return found.st_mode & S_IFMT == S_IFDIR
+    }
+
+    private static func entry(_ path: String) -> stat? {
+        var status = stat()
+        guard unsafe stat(path, &status) == 0 else { return nil }
+        return status
+    }
+}
