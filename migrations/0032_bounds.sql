@@ -71,12 +71,13 @@ create function gboost_period_before(p_budget budgets, p_first date) returns big
 $$;
 
 -- What p_old, the last period with a row, passes on, and what of it is carried into the period that begins on p_first:
--- idle periods between have no row, and pass on everything. Never more than the limit can be added to.
+-- idle periods between have no row, and pass on everything: at once, where no override is among them, as there may be
+-- thousands. Never more than the limit can be added to.
 create function gboost_passed(p_budget budgets, p_old budget_periods, p_first date, p_zone text,
   out passed bigint, out carried bigint)
 language plpgsql stable as $$
 declare
-  day date;
+  day date;  idle int;
   room bigint := 9223372036854775807 - gboost_limit_on(p_budget, p_first);
   step interval := case p_budget.cycle when 'quarter' then interval '3 months'
     else ('1 ' || p_budget.cycle)::interval end;
@@ -101,11 +102,19 @@ begin
     if day >= p_first then return; end if;
     carried := least(gboost_limit_on(p_budget, day), p_budget.rollover_n);
   end if;
-  loop
-    day := (day + step)::date;
-    exit when day >= p_first or carried = p_budget.rollover_n;   -- more is never carried
-    carried := least(gboost_limit_on(p_budget, day)::numeric + carried, p_budget.rollover_n)::bigint;
-  end loop;
+  if exists (select from budget_overrides o where o.budget_id = p_budget.id and o.removed_at is null
+      and o.until_day > day and o.from_day < p_first) then
+    loop
+      day := (day + step)::date;
+      exit when day >= p_first or carried = p_budget.rollover_n;   -- more is never carried
+      carried := least(gboost_limit_on(p_budget, day)::numeric + carried, p_budget.rollover_n)::bigint;
+    end loop;
+  else
+    idle := greatest(0, case p_budget.cycle when 'day' then p_first - day - 1 when 'week' then (p_first - day - 1) / 7
+      else (12 * (extract(year from p_first) - extract(year from day)) + extract(month from p_first)
+        - extract(month from day) - 1)::int / case p_budget.cycle when 'quarter' then 3 else 1 end end);
+    carried := least(carried + idle::numeric * p_budget.limit_n, p_budget.rollover_n)::bigint;
+  end if;
   carried := least(carried, room);
 end $$;
 
@@ -139,10 +148,16 @@ begin
   return (select x.carried from gboost_passed(p_budget, old, p_first, p_zone) x);
 end $$;
 
--- When the open holds were taken that `elsewhere` counts whole, from the first to the last of them; null: it counts
--- none. They may settle lower. No call is held on those periods any more, so there will be no others.
-alter table budget_periods add column elsewhere_open tstzrange;
-create index budget_periods_elsewhere on budget_periods (id) where elsewhere_open is not null;
+-- Periods whose `elsewhere` counts open holds whole, which may settle lower: when those were taken, from the first to
+-- the last of them. No call is held on the periods that they are on any more, so there will be no others.
+create table moved_periods (
+  id    bigint primary key,
+  taken tstzrange not null
+);
+grant select, insert, update, delete on moved_periods to gboost_app;
+-- No tenant's.
+alter table moved_periods enable row level security;
+create policy app on moved_periods to gboost_app using (true) with check (true);
 
 -- After the periods of a budget are cut anew: the one that is open now counts what was spent or held since its
 -- beginning on other periods of the budget, so that no budget begins anew by being cut anew, however often. As in 0007,
@@ -167,43 +182,51 @@ begin
    where h.tenant_id = b.tenant_id and h.taken_at >= a.first_at and h.state in ('r', 'd')
      and h.created_at >= least(a.first_at, now()) - interval '1 hour' and a.period_id <> all (h.periods)
      and exists (select from unnest(h.periods) q where q / 100000000 = p_budget);
-  update budget_periods p
-     set elsewhere = least(9223372036854775807, used + held.amount)::bigint,
-         elsewhere_open = case when held.first is not null then tstzrange(held.first, held.last, '[]') end
+  update budget_periods p set elsewhere = least(9223372036854775807, used + held.amount)::bigint
    where p.id = a.period_id;
+  if held.first is null then
+    delete from moved_periods m where m.id = a.period_id;
+  else
+    insert into moved_periods (id, taken) values (a.period_id, tstzrange(held.first, held.last, '[]'))
+      on conflict (id) do update set taken = excluded.taken;
+  end if;
   perform gboost_refresh_periods(p_budget, p_at);
 end $$;
 
--- Counts one budget again that was cut anew while calls were under way, once all of them have ended: they were counted
--- as what they might have cost. Once, and not as each of them ends: counting takes the rows that calls need. Says
--- whether it did anything: there may be another.
---
--- seqscan is off for the look at the periods: how few are marked is not known before the table is analyzed.
-create function gboost_count_moved(p_now timestamptz default null) returns boolean
-language plpgsql set enable_seqscan = off as $$
+-- Counts budgets again that were cut anew while calls were under way, once all of those have ended: they were counted
+-- as what they might have cost. Once, and not as each of them ends: counting takes the rows that calls need. One
+-- tenant's at a time, and at most 20. Says whether it did anything: there may be others. One that cannot be counted is
+-- passed over, with a warning.
+create function gboost_count_moved(p_now timestamptz default null) returns boolean language plpgsql as $$
 declare
-  v_at timestamptz := coalesce(p_now, now());  r record;
+  v_at timestamptz := coalesce(p_now, now());  r record;  done int := 0;  tenant bigint;
 begin
   if not pg_try_advisory_xact_lock(7161021, 10) then return false; end if;  -- another gateway is at it
-  for r in select p.id, p.elsewhere_open as taken, b.id as budget, b.tenant_id
-             from budget_periods p join budgets b on b.id = p.id / 100000000
-            where p.elsewhere_open is not null order by p.id loop
+  for r in select m.id, m.taken, b.id as budget, b.tenant_id
+             from moved_periods m left join budgets b on b.id = m.id / 100000000 order by b.tenant_id, m.id loop
+    exit when done >= 20 or done > 0 and r.tenant_id is distinct from tenant;
     continue when exists (select from holds h
       where h.created_at >= lower(r.taken) and h.created_at <= upper(r.taken) and h.state in ('r', 'd')
         and h.tenant_id = r.tenant_id and r.id <> all (h.periods)
         and exists (select from unnest(h.periods) q where q / 100000000 = r.budget));
-    perform 1 from tenants t where t.id = r.tenant_id for no key update;
-    -- Whoever had that lock may have cut it anew, once more, or have counted it.
-    if exists (select from budget_periods p where p.id = r.id and p.elsewhere_open = r.taken) then
-      if exists (select from gboost_budgets_at(r.tenant_id, v_at) a where a.period_id = r.id) then
-        perform gboost_count_again(r.budget, v_at);
-      else                                 -- it is over, or its budget is gone
-        update budget_periods p set elsewhere_open = null where p.id = r.id;
+    begin
+      perform 1 from tenants t where t.id = r.tenant_id for no key update;
+      -- Whoever had that lock may have cut it anew, once more, or have counted it.
+      if exists (select from moved_periods m where m.id = r.id and m.taken = r.taken) then
+        if exists (select from gboost_budgets_at(r.tenant_id, v_at) a where a.period_id = r.id) then
+          perform gboost_count_again(r.budget, v_at);
+        else                               -- it is over, or its budget is gone
+          delete from moved_periods m where m.id = r.id;
+        end if;
       end if;
-    end if;
-    return true;
+    exception when others then
+      raise warning 'period % is not counted again: %', r.id, sqlerrm;
+      continue;
+    end;
+    done := done + 1;
+    tenant := r.tenant_id;
   end loop;
-  return false;
+  return done > 0;
 end $$;
 
 -- Takes an open hold off its periods and adds what is posted. p_used: tokens. The caller has locked the hold. As in

@@ -52,12 +52,12 @@ begin
 end $$;
 
 -- What is open now was told of by the old rule. Where it was raised since, so that more was told of than is reached of
--- its limit, it goes on by the new one. This tells nothing. What was told of at the limit that there is now is noted as
--- gboost_alert notes it, and is not told of again: what is reached, and above that what the events say, which are read
--- only if there is such a period.
+-- its limit, it goes on by the new one. This tells nothing. What was told of is noted as gboost_alert notes it, and is
+-- not told of again: what is reached of the limit that there is now, and what the events say, at whatever limit that
+-- was, as the period may come back to it. They are read only if something was told of a period that is open.
 do $$
 declare
-  r record;  raised bigint[] := '{}';
+  r record;  told bigint[] := '{}';  raised bigint[] := '{}';
 begin
   for r in
     select p.id, b.thresholds, p.target, p.alerted, n.reached
@@ -71,14 +71,15 @@ begin
       select 'once:threshold:' || r.id || ':' || x || ':' || r.target, now() from unnest(r.thresholds) x
        where x <= least(r.alerted, r.reached)
       on conflict do nothing;
+    told := told || r.id;
     if r.alerted > r.reached then raised := raised || r.id; end if;
   end loop;
-  if raised = '{}' then return; end if;
+  if told = '{}' then return; end if;
   insert into outbox_marks (key, raised_at)
-    select 'once:threshold:' || p.id || ':' || (e.payload->>'percent') || ':' || p.target, now()
-      from outbox e join budget_periods p on e.payload->>'budget' = (p.id / 100000000)::text
-        and e.payload->>'period' = (p.id % 100000000)::text and e.payload->>'limit' = p.target::text
-     where e.kind = 'budget.threshold' and p.id = any (raised)
+    select 'once:threshold:' || p.id || ':' || (e.payload->>'percent') || ':' || (e.payload->>'limit'), now()
+      from outbox e join unnest(told) p (id) on e.payload->>'budget' = (p.id / 100000000)::text
+        and e.payload->>'period' = (p.id % 100000000)::text
+     where e.kind = 'budget.threshold' and e.payload ?& '{percent,limit}'
     on conflict do nothing;
   -- In the order in which calls lock them, and by what they have become meanwhile.
   for r in select p.id, p.settled, p.target, p.alerted, b.thresholds
@@ -90,3 +91,13 @@ begin
      where p.id = r.id;
   end loop;
 end $$;
+
+-- The first refusal was told of once a period, and is once a limit. What was told of an open period is noted at the
+-- limit that there is now, as gateways note it, and is not told of again. A budget for single calls has no row.
+insert into outbox_marks (key, raised_at)
+  select m.key || ':' || coalesce(p.target, a.limit_n), now()
+    from tenants t cross join lateral gboost_budgets_at(t.id, now()) a
+    join outbox_marks m on m.key = 'once:refused:' || t.id || ':' || a.scope || ':' || a.period
+    left join budget_periods p on p.id = a.period_id
+   where a.unit = 'usd'
+  on conflict do nothing;

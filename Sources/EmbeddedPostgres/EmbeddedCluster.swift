@@ -13,6 +13,7 @@ package struct EmbeddedCluster: Sendable {
     package static let port = 5432
     /// How long connections that their clients have closed may take to be gone.
     private static let closingTime = Duration.seconds(2)
+    private static let fewestLooks = 3
 
     /// What may differ between clusters.
     package struct Options: Sendable {
@@ -98,7 +99,8 @@ package struct EmbeddedCluster: Sendable {
     }
 
     /// Stops the server unless somebody is connected to it, or it cannot be asked. Connections that were closed just
-    /// now may take a moment to be gone: they are waited for, under the lock, so that nobody attaches meanwhile.
+    /// now may take a moment to be gone: they are waited for, under the lock, so that nobody starts or stops it
+    /// meanwhile.
     package func stopIfUnused() async throws {
         let lock = try await acquireLock()
         guard let location = running else { return }
@@ -106,9 +108,12 @@ package struct EmbeddedCluster: Sendable {
         let psql = Psql(binaries: binaries, url: location.url)
         let deadline = ContinuousClock.now + Self.closingTime
         var isUsed = try await psql.hasCompany()
-        while isUsed, ContinuousClock.now < deadline {
+        var looks = 1
+        // On a busy machine one look may take as long as all of them may.
+        while isUsed, ContinuousClock.now < deadline || looks < Self.fewestLooks {
             try await Task.sleep(for: .milliseconds(50))
             isUsed = try await psql.hasCompany()
+            looks += 1
         }
         if !isUsed { try await end(location, mode: .fast) }
         withExtendedLifetime(lock) {}

@@ -15,7 +15,7 @@ extension PostgresLedger {
     private static let recoveryMargin = "1 hour"
     private static let partitionInterval = Duration.seconds(6 * 3600)
     private static let rollInterval = Duration.seconds(600)
-    /// Between two budgets that are counted again: calls that wait for the rows of one go first.
+    /// Between two tenants whose budgets are counted again: calls that wait for the rows of one go first.
     private static let countPause = Duration.seconds(1)
     /// Finished holds, and texts that may be large, that are deleted in one commit.
     private static let holdsACommit: Int32 = 20_000
@@ -308,9 +308,12 @@ extension PostgresLedger {
     }
 
     /// Counts budgets again that were cut anew while calls were under way, once all of those have ended: they were
-    /// counted as what they might have cost. One a transaction.
+    /// counted as what they might have cost. One tenant's in a transaction.
     func countMoved() async {
         do {
+            // There is seldom one, and the one connection for upkeep has other work.
+            let moved = try await pool.query("select exists (select from moved_periods) as found").rows.first
+            guard try moved?.get("found", as: Bool.self) == true else { return }
             while !Task.isCancelled {
                 let row = try await upkeep.query("select gboost_count_moved() as counted").rows.first
                 guard try row?.get("counted", as: Bool.self) == true else { return }

@@ -132,6 +132,30 @@ struct FallbackTests {
         #expect(alone.status == .badRequest && fixture.provider.calls.isEmpty)
         let param = #""param":"messages[0].content[0].cache_control.ttl""#
         #expect(DirectAnswerTests.text(alone).contains(param), "\(DirectAnswerTests.text(alone))")
+        // Nothing was sent: no provider is judged by it.
+        let registry = fixture.services.metrics.registry
+        #expect(registry.value("gboost_provider_errors_total", ["sim", "unreachable"]) == nil)
+        #expect(registry.value("gboost_provider_calls_total", ["sim"]) == 0)
+    }
+
+    @Test("A fallback's missing rate does not hide that the model's own provider failed")
+    func unpricedFallback() async throws {
+        let mark = #""cache_control":{"type":"ephemeral","ttl":"1h"}"#
+        let body = Self.body.replacing("\"x\"", with: #"[{"type":"text","text":"x",\#(mark)}]"#)
+        let (made, other) = Self.fixture([Self.failed(.status, 503)], other: [completion("Hi")])
+        var fixture = made
+        var traits = ProviderTraits()
+        traits.passesCacheMarks = true
+        fixture.services.providers["sim"] = EndpointProvider(
+            inner: fixture.provider, endpoints: [.chatCompletions], traits: traits)
+        fixture.services.providers["other"] = EndpointProvider(
+            inner: other, endpoints: [.chatCompletions], traits: traits)
+        var catalog = try #require(fixture.services.catalog as? FakeCatalog)
+        catalog.prices[Fixture.model]?.rates.cacheWrite1h = 20_000_000
+        fixture.services.catalog = catalog
+        #expect(try await DirectAnswerTests.post(fixture, body).status == .badGateway)
+        #expect(fixture.provider.calls.count == 1 && other.calls.isEmpty)
+        #expect(fixture.ledger.snapshot.held.isEmpty)
     }
 
     @Test("Tokens are counted by the next deployment that counts, and estimated where none is up")

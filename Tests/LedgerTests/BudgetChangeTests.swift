@@ -237,7 +237,7 @@ struct BudgetChangeTests {
             #expect(try await f.number(count) == 1)
             #expect(try await f.number(count) == 0)
             #expect(try await room(f, ledger) == 85)
-            #expect(try await f.number("select count(*) from budget_periods where elsewhere_open is not null") == 0)
+            #expect(try await f.number("select count(*) from moved_periods") == 0)
             #expect(try await f.violations() == 0)
         }
     }
@@ -260,7 +260,42 @@ struct BudgetChangeTests {
             #expect(try await f.number(count) == 1)
             #expect(try await f.number(count) == 0)
             #expect(try await room(f, ledger) == 95)
-            #expect(try await f.number("select count(*) from budget_periods where elsewhere_open is not null") == 0)
+            #expect(try await f.number("select count(*) from moved_periods") == 0)
+            #expect(try await f.violations() == 0)
+        }
+    }
+
+    @Test("budgets of a tenant that moved are counted in one go; one that cannot be counted keeps no other waiting")
+    func movedTogether() async throws {
+        try await LedgerFixture.with(limit: nil) { f in
+            var budgets: [Int64] = []
+            for scope in [BudgetScope.tenant, .team("research"), .key(f.key.info.id)] {
+                let draft = BudgetDraft(tenant: "acme", scope: scope, window: .day, limit: NanoUSD(100))
+                budgets.append(try await f.admin.setBudget(draft).id)
+            }
+            let clock = SettableClock(Self.day("2031-03-10", "23:30"))
+            let ledger = try await f.ledger(now: { clock.now })
+            let call = f.reservation(60)
+            #expect(try await ledger.reserve(call).isGranted)
+            try await f.run("select gboost_move_tenant(\(f.tenant.id), 'Europe/Berlin', '2031-03-10T23:30:00Z')")
+            let moved = "select count(*) from moved_periods"
+            #expect(try await f.number(moved) == 3)
+            await ledger.settle(.of(call.id, 5))
+            try await f.run(
+                "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$")
+            try await f.run(
+                """
+                create trigger refuse before update on budget_periods for each row
+                  when (new.id / 100000000 = \(budgets[0])) execute function refuse()
+                """)
+            let count = "select gboost_count_moved('2031-03-10T23:31:00Z')::int"
+            #expect(try await f.number(count) == 1)
+            #expect(try await f.number(moved) == 1)
+            #expect(try await f.number(count) == 0)
+            try await f.run("drop trigger refuse on budget_periods")
+            #expect(try await f.number(count) == 1)
+            #expect(try await f.number(moved) == 0)
+            #expect(try await room(f, ledger) == 95)
             #expect(try await f.violations() == 0)
         }
     }

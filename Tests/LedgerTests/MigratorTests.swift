@@ -108,6 +108,8 @@ struct MigratorTests {
             try await run("select gboost_open_periods(id, now()) from tenants")
             try await run("update budget_periods set settled = 960")
             try await run("select gboost_alert(id) from budget_periods")
+            let mark = "once:refused:1:tenant:acme:total"
+            try await run("insert into outbox_marks (key, raised_at) values ('\(mark)', now())")
             // The first is raised, of the second less was charged after all, the third stays as it is.
             try await run("select gboost_set_limit(1, 1800)")
             try await run("update budget_periods set settled = 700 where id / 100000000 = 2")
@@ -120,6 +122,13 @@ struct MigratorTests {
                 """
             #expect(try await texts(periods) == ["50 1440", "50 800", "95 0"])
             #expect(try await texts(told) == before)
+            let refused = "select key as t from outbox_marks where key like 'once:refused:%' order by key"
+            #expect(try await texts(refused) == [mark, mark + ":1000"])
+            // What was told of at the limit before is not told of again when that is back, nor at the one that was.
+            try await run("select gboost_set_limit(1, 1000)")
+            try await run("select gboost_set_limit(1, 1800)")
+            #expect(try await texts(told) == before)
+            #expect(try await texts(periods) == ["50 1440", "50 800", "95 0"])
             try await run("update budget_periods set settled = target - 1, lim = greatest(lim, target)")
             try await run("select gboost_alert(id) from budget_periods order by id")
             #expect(try await texts(told) == before + ["80", "95"])

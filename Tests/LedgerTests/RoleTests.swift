@@ -18,9 +18,10 @@ struct RoleTests {
             "refusal_counters",
         ] { rights[table] = ["insert", "update"] }
         for table in ["models", "routes", "retention"] { rights[table]?.insert("delete") }
-        rights["router_states"] = ["insert", "update", "delete"]
         for table in ["router_outcomes", "refusal_inbox"] { rights[table] = ["insert", "delete"] }
-        for table in ["destinations", "deliveries", "usage_cursors", "outbox_marks"] {
+        for table in [
+            "destinations", "deliveries", "usage_cursors", "outbox_marks", "router_states", "moved_periods",
+        ] {
             rights[table] = ["insert", "update", "delete"]
         }
         for table in [

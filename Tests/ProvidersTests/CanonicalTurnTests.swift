@@ -43,6 +43,7 @@ struct CanonicalTurnTests {
         arguments: [
             (#"{"role":"user","content":""}"#, "messages[0].content"),
             (user + #",{"role":"assistant","content":"y"},"# + blank, "messages[2].content"),
+            (blank + #",{"role":"assistant","content":"y"},"# + user, "messages[0].content"),
             (#"{"role":"system","content":"s"}"#, "messages"), (#"{"role":"assistant","content":""}"#, "messages"),
         ])
     func empty(messages: String, param: String) {
@@ -61,6 +62,12 @@ struct CanonicalTurnTests {
             #expect(try Self.both(turns + "," + Self.blank) == Self.both(turns))
             let longer = turns + "," + Self.user
             #expect(try Self.both(turns + "," + Self.blank + "," + Self.user) == Self.both(longer))
+        }
+        // Before one, it is a part of that one's turn.
+        for before in ["", Self.user + #",{"role":"assistant","content":"y"},"#] {
+            #expect(
+                try Self.both(before + Self.blank + "," + Self.blank + "," + Self.user) == Self.both(before + Self.user)
+            )
         }
     }
 

@@ -62,7 +62,7 @@ struct DirectAnswer: Sendable {
         return PaidOffer(
             plan: try plan(sent, to: candidate), sent: sent, record: escalation(answerHash: nil)
         ) { held throws(WireFormatError) in
-            try sent.refuseUnpricedMarks(held, traits: traits)
+            try sent.refuseUnpricedMarks(held, traits: traits, asked: job.request)
             let body = try sent.paidBody(
                 model: candidate.model, maxTokens: Int(held.maxOutputTokens) / job.request.choices, traits: traits)
             var call = PaidCall(

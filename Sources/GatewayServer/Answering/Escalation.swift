@@ -135,7 +135,7 @@ struct Escalation: Sendable {
             plan: try paidPlan(sent, of: candidate, ceiling: ceiling), sent: sent,
             record: record(job.contentHash(sent.body), answer: nil), hasWishes: !wishes.isEmpty
         ) { held throws(WireFormatError) in
-            try sent.refuseUnpricedMarks(held, traits: traits)
+            try sent.refuseUnpricedMarks(held, traits: traits, asked: job.request)
             let body = try sent.escalationBody(
                 model: candidate.model, maxTokens: Int(held.maxOutputTokens), traits: traits)
             var call = PaidCall(model: candidate, body: body, isStream: isStreamed, requestID: job.requestIDText)

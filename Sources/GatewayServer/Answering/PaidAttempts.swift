@@ -57,7 +57,7 @@ struct PaidAttempts: Sendable {
             } catch {
                 // What a provider said is worth more than why another was not even asked; where none was, what stands
                 // in the way of the first: the request is meant for that one.
-                if failure == nil || Self.wasHeld(error) { failure = error }
+                if failure == nil || Self.isOfProvider(error) { failure = error }
                 if Self.wasHeld(error) { attempt += 1 }
                 action = sequence.handle(isWanted() ? Self.event(error, of: candidate) : .clientLeft)
                 try await wait(before: action, tries: sequence.tries, error: error, prepare: prepare)
@@ -113,12 +113,14 @@ struct PaidAttempts: Sendable {
 
     /// Whether the try has used up its number: a hold was taken.
     private static func wasHeld(_ error: any Error) -> Bool {
-        switch error as? PaidRefusal {
-        case .provider(let failure, _)?: !failure.isLeftAlone
-        case .some: false
-        // The body could not be made for what was held.
-        case nil: error is WireFormatError
-        }
+        // The latter: the body could not be made for what was held.
+        isOfProvider(error) || error is WireFormatError
+    }
+
+    /// Whether a provider was asked and this is what came of it.
+    private static func isOfProvider(_ error: any Error) -> Bool {
+        guard case .provider(let failure, _)? = error as? PaidRefusal else { return false }
+        return !failure.isLeftAlone
     }
 
     private static func event(_ error: any Error, of model: ModelReference) -> FallbackSequence.Event {

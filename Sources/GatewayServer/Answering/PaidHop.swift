@@ -258,11 +258,13 @@ struct PaidHop: Sendable {
         return await post(held, result: result, failure: failure, escalation: escalation)
     }
 
+    /// - Parameter wasSent: no provider is judged by a call that it was not sent.
     private func post(
-        _ held: HeldCall, result: PaidResult, failure: ProviderError?, escalation: EscalationRecord
+        _ held: HeldCall, result: PaidResult, failure: ProviderError?, escalation: EscalationRecord,
+        wasSent: Bool = true
     ) async -> NanoUSD {
         metrics.registry.add("gboost_in_flight_paid_calls", -1)
-        metrics.registry.add("gboost_provider_calls_total", 1, [held.plan.model.provider])
+        metrics.registry.add("gboost_provider_calls_total", wasSent ? 1 : 0, [held.plan.model.provider])
         // So that the first one is seen as such: a counter that begins with 1 did not rise.
         for name in ["gboost_provider_retries_total", "gboost_provider_fallbacks_total"] {
             metrics.registry.add(name, 0, [held.plan.model.provider])
@@ -280,7 +282,7 @@ struct PaidHop: Sendable {
         await ledger.settle(settlement)
         metrics.registry.observe("gboost_settlement_seconds", (.now - began) / .seconds(1))
         count(held.plan, outcome: outcome, amount: amount, usage: usage)
-        if let failure {
+        if let failure, wasSent {
             metrics.registry.add(
                 "gboost_provider_errors_total", 1, [held.plan.model.provider, failure.code.rawValue])
             logger.warning(
@@ -300,7 +302,8 @@ struct PaidHop: Sendable {
         guards.abandoned(held.plan.model.provider, held.permit)
         _ = await post(
             held, result: PaidResult(),
-            failure: ProviderError(code: .unreachable, message: "the call was not sent"), escalation: escalation)
+            failure: ProviderError(code: .unreachable, message: "the call was not sent"), escalation: escalation,
+            wasSent: false)
     }
 
     /// What a call costs, by what is known at its end.

@@ -113,13 +113,17 @@ enum WireRequest: Sendable {
 
     /// Refuses a mark by which the vendor would charge more than was held: what is written to its cache to live for an
     /// hour costs twice what plain input does, and less is held for it where the price has no rate of its own.
-    func refuseUnpricedMarks(_ held: HeldCall, traits: ProviderTraits) throws(WireFormatError) {
+    /// - Parameter asked: the client's request, whose words the refusal is in.
+    func refuseUnpricedMarks(
+        _ held: HeldCall, traits: ProviderTraits, asked: WireRequest
+    ) throws(WireFormatError) {
         guard traits.passesCacheMarks else { return }
         // By any of these the prompt may be charged.
         let tiers = held.price.tiers.filter { $0.aboveInputTokens < held.plan.inputTokens }
         let rates = [held.price.rates] + tiers.map(\.rates)
-        guard rates.contains(where: { $0.cacheWrite1h == nil }), let param = CacheMarks.longMark(in: document.root)
+        guard rates.contains(where: { $0.cacheWrite1h == nil }), let sent = CacheMarks.longMark(in: document.root)
         else { return }
+        let param = CacheMarks.longMark(in: asked.document.root) ?? sent
         throw WireFormatError(
             .untranslatable,
             "'\(param)' asks for more than a cache's usual five minutes, and the price of this model has no rate for "

@@ -21,10 +21,12 @@ extension CanonicalChat {
                 switch turns.last {
                 // The turn goes on, and this says nothing to it.
                 case .user?, .result?: return
-                // Vendors refuse a turn without parts, and not by its name.
-                case .assistant?, nil: throw RequestField.bad("\(param).content", "expected something in it")
+                case .assistant?, nil:
+                    blank = blank ?? "\(param).content"
+                    return
                 }
             }
+            blank = nil
             note(pieces.map { $0.mark })
             turns.append(.user(pieces.map { $0.part }))
         case "tool":
@@ -35,11 +37,17 @@ extension CanonicalChat {
                 throw RequestField.bad("\(param).tool_call_id", "expected the id of a call in an earlier message")
             }
             let pieces = try Self.pieces(message, param)
+            blank = nil
             note([pieces.compactMap { $0.mark }.last ?? Self.mark(on: message)])
             turns.append(.result(id: id, name: name, text: try Self.texts(pieces, "\(param).content").joined()))
         case "assistant": try readAssistant(message, param)
         default: throw RequestField.untranslatable("\(param).role", "'\(role)' has no equal there")
         }
+    }
+
+    /// Refuses a turn of the user's that nothing was said in: vendors do, and not by its name.
+    func refuseBlank() throws(WireFormatError) {
+        if let blank { throw RequestField.bad(blank, "expected something in it") }
     }
 
     // MARK: Marks
@@ -102,6 +110,7 @@ extension CanonicalChat {
         }
         // A turn that says nothing is left out, as in every translation.
         guard !pieces.isEmpty || !thoughts.isEmpty || !calls.isEmpty else { return }
+        try refuseBlank()
         // A turn of calls alone ends with one.
         if pieces.isEmpty, let last = found.indices.last { found[last] = found[last] ?? Self.mark(on: message) }
         note(found)

@@ -66,6 +66,8 @@ struct CanonicalChat: Sendable {
     let model: String
     var system: [String] = []
     var turns: [Turn] = []
+    /// A turn of the user's without anything in it that was read last: a part of the next, if that is the user's.
+    var blank: String?
     var maxTokens: Int?
     var temperature: Double?
     var topP: Double?
@@ -116,6 +118,7 @@ struct CanonicalChat: Sendable {
         for (index, message) in try RequestField.array(root["messages"], "messages").enumerated() {
             try read(message, role: request.messages[index].role, "messages[\(index)]")
         }
+        try refuseBlank()
         guard !turns.isEmpty else { throw RequestField.bad("messages", "expected more than a system prompt") }
         markEnd(root)
         try readTools(root)
