@@ -79,7 +79,8 @@ let package = Package(
                 .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
             ],
             swiftSettings: strict),
-        .target(name: "GatewayTesting", dependencies: ["GatewayCore", "EmbeddedPostgres"], swiftSettings: strict),
+        .target(
+            name: "GatewayTesting", dependencies: ["GatewayCore", "EmbeddedPostgres", log], swiftSettings: strict),
         .target(
             name: "SimulatedProvider",
             dependencies: [

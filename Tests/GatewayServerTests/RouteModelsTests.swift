@@ -1,4 +1,5 @@
 import GatewayCore
+import GatewayTesting
 import HTTPTypes
 import Logging
 import Synchronization
@@ -69,9 +70,9 @@ struct RouteModelsTests {
 
     @Test("A PRM that never scores is told of with the reason, once: where it fails, and where it cannot be had")
     func told() async throws {
-        let warnings = Warnings()
+        let log = KeptLog()
         var fixture = Fixture()
-        fixture.services.logger = Logger(label: "test") { _ in WarningHandler(warnings: warnings) }
+        fixture.services.logger = log.logger
         let scoreless: [(any LocalModels, String)] = [
             (FakeModels(slm: fixture.slm, prm: FakePRM(scores: [0], fails: true)), "interrupted"),
             (Unloadable(slm: fixture.slm), "half a head"),
@@ -82,7 +83,7 @@ struct RouteModelsTests {
                 let response = try await DirectAnswerTests.post(fixture, BoostedAnswerTests.question)
                 #expect(response.status == .ok && response.headers[.degraded] == "reward_unavailable")
             }
-            let told = warnings.texts.filter { $0.contains("a reward model fails") }
+            let told = log.lines(.warning).map(\.text).filter { $0.contains("a reward model fails") }
             #expect(told.count == index + 1 && told.last?.contains(why) == true)
             #expect(told.last?.contains("prm") == true && told.last?.contains("/x.head") == true)
         }
@@ -102,27 +103,5 @@ struct RouteModelsTests {
         #expect(isNews(invalid, file: "/y") && isNews(invalid, tenantID: 2))
         for index in 0..<RewardFailures.most { _ = isNews(invalid, file: "\(index)") }
         #expect(isNews(invalid))
-    }
-}
-
-/// What was logged as a warning.
-private final class Warnings: Sendable {
-    private let list = Mutex<[String]>([])
-    var texts: [String] { list.withLock { $0 } }
-    func note(_ text: String) { list.withLock { $0.append(text) } }
-}
-
-private struct WarningHandler: LogHandler {
-    let warnings: Warnings
-    var metadata: Logger.Metadata = [:]
-    var logLevel = Logger.Level.trace
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { metadata[key] }
-        set { metadata[key] = newValue }
-    }
-
-    func log(event: LogEvent) {
-        if event.level == .warning { warnings.note("\(event.message) \(event.metadata ?? [:])") }
     }
 }

@@ -3,7 +3,6 @@ import Foundation
 import GatewayCore
 import GatewayTesting
 import Logging
-import Synchronization
 import Testing
 
 @testable import Inference
@@ -132,10 +131,10 @@ extension HostTests {
         @Test("A model that does not fit is a failure, and in the log once, whether or not somebody waits for it")
         func unfit() async throws {
             defer { files.remove() }
-            let errors = Errors()
+            let log = KeptLog()
             let store = ModelStore(
                 limits: Residency.Limits(budget: 100), waitLimit: .seconds(10),
-                logger: Logger(label: "test") { _ in ErrorHandler(errors: errors) }, load: { _ in 60 },
+                logger: log.logger, load: { _ in 60 },
                 unload: { _ in })
             store.preload("pinned", bytes: 101)
             #expect(store.place(of: "pinned").phase == .failed && store.counts.failures == 1)
@@ -144,7 +143,7 @@ extension HostTests {
                 #expect(store.counts.failures == 1 + count)
             }
             #expect(store.place(of: "big").why?.contains("inference.memory_bytes") == true)
-            #expect(errors.models == ["pinned", "big"])
+            #expect(log.lines(.error).compactMap { $0.metadata["model"] } == ["pinned", "big"])
             // One that fits now is as good as any.
             store.release(try await store.acquire("big", bytes: 60))
             #expect(store.place(of: "big").phase == .resident)
@@ -152,7 +151,7 @@ extension HostTests {
             store.pin(["big", "second"])
             store.preload("second", bytes: 50)
             #expect(store.place(of: "second").phase == .failed)
-            #expect(errors.models == ["pinned", "big", "second"])
+            #expect(log.lines(.error).compactMap { $0.metadata["model"] } == ["pinned", "big", "second"])
         }
 
         @Test("The catalog's pins and orders are followed; memory is free after an unload")
@@ -183,27 +182,5 @@ extension HostTests {
                 #expect(await models.memory.resident == 1)
             }
         }
-    }
-}
-
-/// The models that errors in the log are about.
-private final class Errors: Sendable {
-    private let list = Mutex<[String]>([])
-    var models: [String] { list.withLock { $0 } }
-    func note(_ model: String) { list.withLock { $0.append(model) } }
-}
-
-private struct ErrorHandler: LogHandler {
-    let errors: Errors
-    var metadata: Logger.Metadata = [:]
-    var logLevel = Logger.Level.trace
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { metadata[key] }
-        set { metadata[key] = newValue }
-    }
-
-    func log(event: LogEvent) {
-        if event.level == .error, let model = event.metadata?["model"] { errors.note("\(model)") }
     }
 }

@@ -1,9 +1,9 @@
 import Foundation
 import GatewayCore
+import GatewayTesting
 import Ledger
 import Logging
 import Postgres
-import Synchronization
 import Testing
 
 @Suite("The catalog's snapshot")
@@ -116,8 +116,8 @@ struct CatalogTests {
     @Test("a catalog whose version went back, as in a restored database, is followed, and said once")
     func restored() async throws {
         try await LedgerFixture.with { f in
-            let warnings = Warnings()
-            let logger = Logger(label: "test") { _ in WarningHandler(warnings: warnings) }
+            let log = KeptLog()
+            let logger = log.logger
             let hasher = try KeyHasher(pepper: Array("a pepper for tests".utf8))
             let catalog = CatalogStore(pool: f.pool, hasher: hasher, logger: logger)
             try await f.run("update catalog_version set version = version + 1000")
@@ -126,7 +126,7 @@ struct CatalogTests {
             try await f.run("update catalog_version set version = version - 500")
             for _ in 0..<3 { try await catalog.refresh() }
             await #expect(throws: AuthenticationFailure.revoked) { try await catalog.authenticate(f.key.secret) }
-            #expect(warnings.texts.filter { $0.contains("went back") }.count == 1)
+            #expect(log.lines(.warning).filter { $0.message.contains("went back") }.count == 1)
             // And from there on as ever.
             let key = try await f.admin.createKey(KeyDraft(tenant: "acme"))
             try await f.admin.setTenantSuspended(true, tenant: "acme")
@@ -134,29 +134,7 @@ struct CatalogTests {
             await #expect(throws: AuthenticationFailure.tenantSuspended) {
                 try await catalog.authenticate(key.secret)
             }
-            #expect(warnings.texts.count == 1)
+            #expect(log.lines(.warning).count == 1)
         }
-    }
-}
-
-/// What was logged as a warning.
-private final class Warnings: Sendable {
-    private let list = Mutex<[String]>([])
-    var texts: [String] { list.withLock { $0 } }
-    func note(_ text: String) { list.withLock { $0.append(text) } }
-}
-
-private struct WarningHandler: LogHandler {
-    let warnings: Warnings
-    var metadata: Logger.Metadata = [:]
-    var logLevel = Logger.Level.trace
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { metadata[key] }
-        set { metadata[key] = newValue }
-    }
-
-    func log(event: LogEvent) {
-        if event.level == .warning { warnings.note("\(event.message)") }
     }
 }

@@ -21,7 +21,7 @@ enum ImportRules {
         ],
         "InferenceBench": ["Inference", "GatewayCore", "Logging", "ArgumentParser"],
         "LedgerBench": ["Ledger", "Audit", "Postgres", "GatewayCore", "Logging", "ArgumentParser"],
-        "GatewayTesting": ["GatewayCore", "EmbeddedPostgres"],
+        "GatewayTesting": ["GatewayCore", "EmbeddedPostgres", "Logging"],
         "SimulatedProvider": [
             "GatewayCore", "WireFormat", "GatewayTesting", "Hummingbird", "ServiceLifecycle", "Logging", "NIOCore",
             "HTTPTypes",
