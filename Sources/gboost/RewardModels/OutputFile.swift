@@ -1,5 +1,4 @@
 internal import Foundation
-internal import Glibc
 
 /// A file that a command will write, looked at before the work: hours of it shall not be lost for a missing directory.
 enum OutputFile {
@@ -48,18 +47,21 @@ enum OutputFile {
 
     /// Whether two paths are one file, by whichever links.
     static func isSame(_ one: String, _ other: String) -> Bool {
-        guard let first = entry(one), let second = entry(other) else { return false }
-        return first.st_dev == second.st_dev && first.st_ino == second.st_ino
+        guard let first = identity(one), let second = identity(other) else { return false }
+        return first == second
     }
 
     static func isDirectory(_ path: String) -> Bool {
-        guard let found = entry(path) else { return false }
-        return found.st_mode & S_IFMT == S_IFDIR
+        var isDirectory: ObjCBool = false
+        return unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue
     }
 
-    private static func entry(_ path: String) -> stat? {
-        var status = stat()
-        guard unsafe stat(path, &status) == 0 else { return nil }
-        return status
+    /// The numbers of its file system and of the file in it; nil: there is none.
+    private static func identity(_ path: String) -> [UInt64]? {
+        let target = URL(filePath: path).resolvingSymlinksInPath().path(percentEncoded: false)
+        guard let found = try? FileManager.default.attributesOfItem(atPath: target),
+            let system = found[.systemNumber] as? NSNumber, let file = found[.systemFileNumber] as? NSNumber
+        else { return nil }
+        return [system.uint64Value, file.uint64Value]
     }
 }
