@@ -80,6 +80,19 @@ struct AlertTests {
         }
     }
 
+    /// A thousand, in a hundred calls by three gateways at once.
+    private func spendTogether(_ f: LedgerFixture) async throws {
+        var ledgers: [PostgresLedger] = []
+        for _ in 0..<3 { ledgers.append(try await f.ledger()) }
+        let all = ledgers
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for index in 0..<100 {
+                group.addTask { try await spend(f, all[index % all.count], 10) }
+            }
+            try await group.waitForAll()
+        }
+    }
+
     @Test("a budget that is raised in mid-period tells of what is above its spend, once, by three gateways together")
     func raised() async throws {
         try await LedgerFixture.with(poolSize: 12) { f in
@@ -88,15 +101,7 @@ struct AlertTests {
             #expect(try await alerts(f) == [50, 80, 100])
             try await set(f, 2000)
             #expect(try await alerts(f) == [50, 80, 100])
-            var ledgers: [PostgresLedger] = []
-            for _ in 0..<3 { ledgers.append(try await f.ledger()) }
-            let all = ledgers
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                for index in 0..<100 {
-                    group.addTask { try await spend(f, all[index % all.count], 10) }
-                }
-                try await group.waitForAll()
-            }
+            try await spendTogether(f)
             #expect(try await alerts(f) == [50, 80, 100, 80, 100])
             let limits = "select count(*) from outbox where payload->>'percent' = '100' and payload->>'limit' = '2000'"
             #expect(try await f.number(limits) == 1)
@@ -122,15 +127,7 @@ struct AlertTests {
             _ = try await f.admin.setBudget(
                 BudgetDraft(
                     tenant: "acme", scope: .team("research"), window: .total, limit: NanoUSD(5000), alertAt: [20]))
-            var ledgers: [PostgresLedger] = []
-            for _ in 0..<3 { ledgers.append(try await f.ledger()) }
-            let all = ledgers
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                for index in 0..<100 {
-                    group.addTask { try await spend(f, all[index % all.count], 10) }
-                }
-                try await group.waitForAll()
-            }
+            try await spendTogether(f)
             #expect(try await alerts(f).sorted() == [10, 20, 20, 30, 40, 50, 60, 70, 80, 90, 100])
             #expect(try await f.number("select count(*) from outbox where payload->>'team_id' is not null") == 1)
             #expect(try await f.violations() == 0)
