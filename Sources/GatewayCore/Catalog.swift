@@ -49,10 +49,10 @@ package struct Caller: Hashable, Sendable {
 }
 
 /// What a tenant's model file is for.
-package enum ModelKind: String, Hashable, Sendable, Codable { case slm, prm, adapter }
+package enum ModelKind: String, Hashable, Sendable, Codable, CaseIterable { case slm, prm, adapter }
 
 /// How a process reward is read (design: PRM kinds).
-package enum RewardKind: String, Hashable, Sendable, Codable {
+package enum RewardKind: String, Hashable, Sendable, Codable, CaseIterable {
     /// Probability of a good against a bad token after a step.
     case tokens
     /// A small head on the SLM's own hidden state at the step's last token.

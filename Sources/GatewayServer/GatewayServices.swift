@@ -72,6 +72,8 @@ package struct GatewayServices: Sendable {
 
     /// Administration over HTTP; nil: no key for it is configured.
     package var administration: Administration?
+    /// What administration's reports need besides the database.
+    package var records = AdminRecords()
     /// The HTTP interface's description; nil: its file was not found.
     package var openAPIDocument: [UInt8]?
     /// Whether answers carry LiteLLM's headers beside our own.

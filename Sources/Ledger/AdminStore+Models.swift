@@ -195,6 +195,12 @@ package enum FileDigest {
     }
 
     private static func read(_ path: String) -> Result<(sha256: String, bytes: Int64), LedgerError> {
+        // A pipe or a device could be read for ever.
+        let target = URL(fileURLWithPath: path).resolvingSymlinksInPath().path
+        let type = (try? FileManager.default.attributesOfItem(atPath: target))?[.type] as? FileAttributeType
+        guard type ?? .typeRegular == .typeRegular else {
+            return .failure(LedgerError(.invalid, field: "file", "\(path) is not a regular file"))
+        }
         guard let file = FileHandle(forReadingAtPath: path) else {
             return .failure(LedgerError(.invalid, field: "file", "cannot read \(path)"))
         }

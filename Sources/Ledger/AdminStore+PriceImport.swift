@@ -27,6 +27,7 @@ extension AdminStore {
     package func importPrices(
         _ prices: [ModelPrice], effectiveAt: Date? = nil, source: String, isDryRun: Bool = false
     ) async throws(LedgerError) -> PriceImport {
+        try AdminText.check(source, field: "source")
         guard prices.count <= Self.maxImportedPrices else {
             throw LedgerError(.invalid, field: "file", "has more than \(Self.maxImportedPrices) prices")
         }

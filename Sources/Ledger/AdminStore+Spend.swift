@@ -175,9 +175,10 @@ extension AdminStore {
 
     static func checkMonth(_ month: String) throws(LedgerError) {
         let parts = month.split(separator: "-", omittingEmptySubsequences: false)
+        // The last moment that can be sent to the database is in 9999: a month's end must be before it.
         guard parts.count == 2, parts[0].utf8.count == 4, parts[1].utf8.count == 2, let year = Int(parts[0]),
-            let number = Int(parts[1]), year >= 1970, (1...12).contains(number)
-        else { throw LedgerError(.invalid, field: "month", "\(month) is not a month like 2026-11") }
+            let number = Int(parts[1]), (1970...9998).contains(year), (1...12).contains(number), parts[1].first != "+"
+        else { throw LedgerError(.invalid, field: "month", "\(month.prefix(20)) is not a month like 2026-11") }
     }
 
     /// A month's name, first moment and end in the tenant's time zone; the current month when none is named. A closed

@@ -8,7 +8,7 @@ package struct AdminStore: Sendable {
     let pool: PostgresPool
     let hasher: KeyHasher
     /// Who acts, for the events: "cli:root", "admin-key:ops".
-    let actor: String
+    var actor: String
     /// From where, as far as the one who acts can say; the server adds the address that it sees.
     var origin: String?
     /// Set while several changes are to be one: see `inOneTransaction`.
@@ -23,6 +23,13 @@ package struct AdminStore: Sendable {
 }
 
 extension AdminStore {
+    /// The same store for somebody else, as its events will say.
+    package func acting(as actor: String) -> AdminStore {
+        var store = self
+        store.actor = actor
+        return store
+    }
+
     /// The same store for somebody who asks from elsewhere, as its events will say.
     package func from(_ origin: String) -> AdminStore {
         var store = self

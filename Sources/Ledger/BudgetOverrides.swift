@@ -93,8 +93,10 @@ extension AdminStore {
     private static func checkDay(_ text: String, field: String) throws(LedgerError) {
         let wrong = LedgerError(.invalid, field: field, "\(text) is not a day like 2026-12-01")
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.map(\.utf8.count) == [4, 2, 2], let year = Int(parts[0]), let month = Int(parts[1]),
-            let day = Int(parts[2]), year >= 1970
+        // Digits alone: `Int` takes a sign, and what the database would make of one is nobody's wish.
+        guard parts.map(\.utf8.count) == [4, 2, 2],
+            parts.allSatisfy({ $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }),
+            let year = Int(parts[0]), let month = Int(parts[1]), let day = Int(parts[2]), year >= 1970
         else { throw wrong }
         var calendar = Calendar(identifier: .gregorian)
         calendar.timeZone = .gmt

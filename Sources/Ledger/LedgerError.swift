@@ -36,6 +36,13 @@ package struct LedgerError: Error, Sendable {
     }
 }
 
+extension LedgerError {
+    /// The same error, with its field as somebody else spells it.
+    package func naming(_ spelled: (String) -> String) -> LedgerError {
+        LedgerError(code, field: field.map(spelled), message, underlying: underlying)
+    }
+}
+
 extension LedgerError: CustomStringConvertible {
     package var description: String {
         let cause = underlying.map { " (\($0))" } ?? ""

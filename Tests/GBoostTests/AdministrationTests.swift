@@ -1,6 +1,7 @@
 import EmbeddedPostgres
 import Foundation
 import GatewayCore
+import GatewayServer
 import GatewayTesting
 import Inference
 import Logging

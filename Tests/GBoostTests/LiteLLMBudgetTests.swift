@@ -33,7 +33,7 @@ struct LiteLLMBudgetTests {
         }
     }
 
-    private static func limits(_ fields: [String: LiteLLMValue]) throws -> LiteLLMLimits {
+    private static func limits(_ fields: [String: FieldValue]) throws -> LiteLLMLimits {
         var record = LiteLLMRecord(fields)
         return try LiteLLMLimits(changing: &record)
     }
@@ -90,7 +90,7 @@ struct LiteLLMBudgetTests {
             // Neither change is of this one.
             _ = try await store.setBudget(BudgetDraft(tenant: "acme", window: .month, limit: NanoUSD(9)))
             let target = LiteLLMScope(tenant: "acme", scope: .key(key))
-            let changes: [(fields: [String: LiteLLMValue], free: Int)] = [
+            let changes: [(fields: [String: FieldValue], free: Int)] = [
                 (["max_budget": .number("1")], 1), (["max_budget": .number("2"), "rpm_limit": .number("5")], 0),
             ]
             for change in changes {

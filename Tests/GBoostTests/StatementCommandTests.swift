@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 
+@testable import GatewayServer
 @testable import Ledger
 @testable import gboost
 
@@ -64,7 +65,7 @@ struct StatementCommandTests {
         #expect(page.contains("2.999999996"))
         #expect(page.contains("1,234,567.00<small>0000005</small>") && page.contains("&lt;own&gt;"))
         #expect(page.contains("0.000000000 USD paid, 1234567.000000005 USD local"))
-        let csv = StatementCommand.csv(statement)
+        let csv = StatementText.csv(statement)
         #expect(csv.contains("slm_model,<own>,1234567.000000005,1234567000000005,9,"))
         #expect(csv.contains("balance,slm chargeback,1234567.000000005,1234567000000005"))
         let text = StatementCommand.text(statement)
@@ -83,7 +84,7 @@ struct StatementCommandTests {
         let page = StatementPage.html(statement)
         #expect(page.contains("2028-03 to 2028-04") && page.contains("not closed, not included"))
         #expect(page.contains("closing of the last closed month") && !page.contains("closing of the month before"))
-        let csv = StatementCommand.csv(statement)
+        let csv = StatementText.csv(statement)
         #expect(csv.contains("balance,2028-03 to 2028-04,0.000000000,0,,\"not closed, not included\""))
         let text = StatementCommand.text(statement)
         #expect(text.contains("2028-03 to 2028-04") && text.contains("not closed, not included"))
@@ -126,7 +127,7 @@ struct StatementCommandTests {
                 .init(name: "a/b", nanoUSD: 7, unreconciledNanoUSD: 0, calls: 1, inputTokens: 2, outputTokens: 3)
             ], chargebackNanoUSD: 12,
             chargebackRows: [.init(name: "own", nanoUSD: 12, requests: 4, inputTokens: 5, outputTokens: 6)])
-        let lines = SpendCommand.csv(report).split(separator: "\r\n")
+        let lines = SpendText.csv(report).split(separator: "\r\n")
         #expect(lines.map { $0.split(separator: ",").last } == ["charge", "paid", "slm"])
         #expect(lines.last == "own,0.000000012,12,0,4,5,6,slm")
         let table = SpendCommand.table(report)

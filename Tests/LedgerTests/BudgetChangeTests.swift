@@ -62,7 +62,10 @@ struct BudgetChangeTests {
             _ = try await f.admin.removeOverride(last.id, of: draft)
             #expect(try await room(f, ledger) == 700)
             await #expect(throws: LedgerError.self) { try await f.admin.removeOverride(last.id, of: draft) }
-            for (from, until) in [("2031-02-29", "2031-03-01"), ("2031-03-02", "2031-03-02"), ("x", "2031-03-01")] {
+            for (from, until) in [
+                ("2031-02-29", "2031-03-01"), ("2031-03-02", "2031-03-02"), ("x", "2031-03-01"),
+                ("2031-03-+1", "2031-03-09"),
+            ] {
                 await #expect(throws: LedgerError.self, "\(from)") {
                     try await f.admin.overrideBudget(draft, from: from, until: until)
                 }

@@ -8,25 +8,63 @@ package import Ledger
 package struct Administration: Sendable {
     /// Shorter keys could be guessed.
     package static let minimumKeyBytes = 16
-    let store: AdminStore
-    private let keyDigest: [UInt8]
+    private(set) var store: AdminStore
+    private let keyDigest: [UInt8]?
+    /// Knows the tokens of single sign-on; nil: there is none.
+    private let tokens: (any AdminTokenVerifying)?
     /// The tenant of requests in a format that knows no tenants, unless they name one.
     let tenant: String
+    /// Brings about a declared state, as `gboost apply` does: its text, and whether only to plan. Nil: not here.
+    package var apply: Apply?
+    /// Throws `GatewayRefusal` for what is wrong with the text, `LedgerError` for what the database refuses.
+    package typealias Apply = @Sendable (_ text: [UInt8], _ isPlanOnly: Bool, AdminStore) async throws -> AdminAnswer
 
-    /// - Parameter key: the operator's; nil where it is too short to be one.
-    package init?(store: AdminStore, key: String, tenant: String) {
-        guard key.utf8.count >= Self.minimumKeyBytes else { return nil }
+    /// - Parameters:
+    ///   - key: the operator's; nil: tokens only.
+    ///   - tokens: those of single sign-on; nil: the key only.
+    /// - Returns: nil where the key is too short to be one, or there is neither.
+    package init?(store: AdminStore, key: String?, tokens: (any AdminTokenVerifying)? = nil, tenant: String) {
+        guard key != nil || tokens != nil, key.map({ $0.utf8.count >= Self.minimumKeyBytes }) ?? true else {
+            return nil
+        }
         self.store = store
+        self.tokens = tokens
         self.tenant = tenant
-        keyDigest = Self.digest(key)
+        keyDigest = key.map(Self.digest)
     }
 
-    /// Whether the request comes from the operator. Digests are compared, so that the time tells nothing of the key.
-    func isOperator(_ request: Request) -> Bool {
-        guard let key = AuthenticationMiddleware.key(in: request.headers) else { return false }
-        var difference: UInt8 = 0
-        for (a, b) in zip(Self.digest(key), keyDigest) { difference |= a ^ b }
-        return difference == 0
+    /// Who sent the request; nil: nobody that is known here. Digests are compared, so that the time tells nothing of
+    /// the key.
+    func identity(of request: Request) async throws -> AdminIdentity? {
+        let presented = AuthenticationMiddleware.key(in: request.headers, mostBytes: SignedToken.maxBytes)
+        guard let presented else { return nil }
+        return try await identity(presenting: presented)
+    }
+
+    /// Who presents a key or a token.
+    func identity(presenting presented: String) async throws -> AdminIdentity? {
+        if let keyDigest {
+            var difference: UInt8 = 0
+            for (a, b) in zip(Self.digest(presented), keyDigest) { difference |= a ^ b }
+            if difference == 0 { return .key }
+        }
+        // Three parts with dots between: our keys and those of others have none.
+        guard let tokens, presented.split(separator: ".", omittingEmptySubsequences: false).count == 3 else {
+            return nil
+        }
+        return try await tokens.identity(of: presented)
+    }
+
+    /// The same, for what somebody does: its events say who.
+    func acting(as identity: AdminIdentity) -> Administration {
+        var administration = self
+        administration.store = store.acting(as: identity.actor)
+        return administration
+    }
+
+    /// Whether the operator sent the request.
+    func isOperator(_ request: Request) async throws -> Bool {
+        try await identity(of: request)?.role == .operator
     }
 
     private static func digest(_ key: String) -> [UInt8] { Array(SHA256.hash(data: Array(key.utf8))) }
@@ -35,7 +73,17 @@ package struct Administration: Sendable {
 extension GatewayRefusal {
     static let notAdministrator = GatewayRefusal(
         status: 401, type: "authentication_error", code: "invalid_admin_key",
-        message: "This path needs the administrator's key, which the configuration names as admin.key.")
+        message: """
+            This path needs the administrator's key, which the configuration names as admin.key, or a token of single \
+            sign-on.
+            """)
+
+    /// Somebody who is known, and may not do this.
+    static func roleNotAllowed(_ identity: AdminIdentity) -> GatewayRefusal {
+        GatewayRefusal(
+            status: 403, type: "permission_error", code: "role_not_allowed",
+            message: "The role \(identity.role.rawValue) may not do this.")
+    }
 
     /// What administration found wrong.
     init(_ error: LedgerError) {

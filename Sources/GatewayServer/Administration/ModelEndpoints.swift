@@ -1,102 +1,102 @@
-internal import FoundationEssentials
 internal import GatewayCore
 internal import HTTPTypes
-internal import Hummingbird
 internal import Ledger
-internal import NIOCore
 internal import WireFormat
 
-/// `/admin/v1/models`: which local models there are and where they are in this gateway; load, unload, pin, unpin.
+/// `/admin/v1/models`: which local models there are and where they are in this gateway; add, remove, load, unload, pin,
+/// unpin.
 ///
 /// An order is for every gateway, and is an event like the command's. Who asks for a load with
 /// `accept: text/event-stream` is told how it goes on here.
-struct ModelEndpoints: Sendable {
+enum ModelEndpoints {
     /// How often a load is looked at, and how long.
     private static let interval = Duration.milliseconds(100)
     private static let patience = Duration.seconds(600)
     /// Gateways hear of an order within about a second.
     private static let orderLimit = Duration.seconds(15)
 
-    let services: GatewayServices
-
-    func register(on router: Router<GatewayContext>) {
-        router.get("/admin/v1/models") { request, _ in
-            let store = try store(for: request)
-            let tenant = try Self.tenant(of: request)
-            var writer = JSONWriter()
-            writer.beginObject()
-            writer.key("models")
-            writer.beginArray()
-            for model in try await Self.asking({ try await store.models(tenant: tenant) }) {
-                Self.write(model, at: await services.modelPlace(model), to: &writer)
-            }
-            writer.endArray()
-            writer.endObject()
-            return Self.response(writer.bytes)
+    static func register(on routes: AdminRoutes) {
+        routes.on(.get, "/models", for: Set(AdminRole.allCases)) { call in
+            let tenant = try call.tenant()
+            let models = try await call.store().models(tenant: tenant)
+            return .whole(await list(models, call.services))
         }
-        router.get("/admin/v1/models/:name") { request, context in
-            let (store, tenant, name) = try target(request, context)
-            let models = try await Self.asking { try await store.models(tenant: tenant) }
+        routes.on(.get, "/models/:name", for: Set(AdminRole.allCases)) { call in
+            let (tenant, name) = (try call.tenant(), try call.part("name"))
+            let models = try await call.store().models(tenant: tenant)
             guard let model = models.first(where: { $0.name == name }) else {
-                throw GatewayRefusal.invalidRequest(
-                    "\(tenant) has no model \(name)", parameter: "model", status: 404)
+                throw LedgerError(.notFound, field: "model", "\(tenant) has no model \(name)")
             }
-            return await response(model)
+            return .whole(await document(model, call.services))
         }
-        order("load", on: router) { try await $0.orderModel($2, tenant: $1, .load) }
-        order("unload", on: router) { try await $0.orderModel($2, tenant: $1, .unload) }
-        order("pin", on: router) { try await $0.pinModel($2, tenant: $1, isPinned: true) }
-        order("unpin", on: router) { try await $0.pinModel($2, tenant: $1, isPinned: false) }
+        // A file on the gateways' own disks: the operator alone says which.
+        routes.on(.post, "/models", for: []) { call in try await add(&call) }
+        routes.on(.delete, "/models/:name", for: []) { call in
+            let (tenant, name) = (try call.tenant(), try call.part("name"))
+            try await call.store().removeModel(name, tenant: tenant)
+            return try .json(RemovedDocument(name))
+        }
+        order("load", for: [.tenantAdmin], on: routes) { try await $0.orderModel($2, tenant: $1, .load) }
+        order("unload", for: [.tenantAdmin], on: routes) { try await $0.orderModel($2, tenant: $1, .unload) }
+        // What is pinned takes the memory of all tenants.
+        order("pin", for: [], on: routes) { try await $0.pinModel($2, tenant: $1, isPinned: true) }
+        order("unpin", for: [], on: routes) { try await $0.pinModel($2, tenant: $1, isPinned: false) }
     }
 
-    private func order(
-        _ action: String, on router: Router<GatewayContext>,
+    private static func add(_ call: inout AdminCall) async throws -> AdminAnswer {
+        let tenant = try call.tenant()
+        let name = try call.fields.required("name")
+        guard let kind = try call.fields.choice("kind", ModelKind.self) else {
+            throw AdminFields.wrong("kind", "is missing")
+        }
+        let file = try call.fields.required("file")
+        // What it would be relative to is nobody's business but the command's.
+        guard file.hasPrefix("/") || RemoteEndpoint.isMeant(file) else {
+            throw AdminFields.wrong("file", "is neither an absolute path nor where another server holds the model")
+        }
+        let base = try call.fields.text("base")
+        let reward = try call.fields.choice("reward_kind", RewardKind.self)
+        let draft = ModelDraft(
+            tenant: tenant, name: name, kind: kind, file: file, base: base,
+            rewardKind: ModelRegistration.rewardKind(reward, of: kind, base: base),
+            isPinned: try call.fields.flag("pin") ?? false)
+        let store = try call.store()
+        let model = try await FieldNames.inJSON { try await ModelRegistration.add(draft, store) }
+        var answer = AdminAnswer.whole(await document(model, call.services))
+        answer.status = .created
+        return answer
+    }
+
+    private static func order(
+        _ action: String, for roles: Set<AdminRole>, on routes: AdminRoutes,
         _ work: @escaping @Sendable (AdminStore, String, String) async throws -> ModelRecord
     ) {
-        router.post(RouterPath("/admin/v1/models/:name/\(action)")) { request, context in
-            let (store, tenant, name) = try target(request, context)
-            let isFollowed = action == "load" && request.headers[.accept]?.contains("text/event-stream") == true
-            let model = try await Self.asking { try await work(store, tenant, name) }
-            return isFollowed ? progress(of: model) : await response(model)
+        routes.on(.post, "/models/:name/\(action)", for: roles) { call in
+            let (tenant, name) = (try call.tenant(), try call.part("name"))
+            let model = try await work(try call.store(), tenant, name)
+            let services = call.services
+            guard action == "load", call.takesEvents else { return .whole(await document(model, services)) }
+            return .events { write in try await tell(of: model, services.modelPlace, write) }
         }
-    }
-
-    // MARK: The request
-
-    private func store(for request: Request) throws -> AdminStore {
-        guard let administration = services.administration, administration.isOperator(request) else {
-            throw GatewayRefusal.notAdministrator
-        }
-        return administration.store
-    }
-
-    private func target(_ request: Request, _ context: GatewayContext) throws -> (AdminStore, String, String) {
-        let store = try store(for: request)
-        return (store, try Self.tenant(of: request), try context.parameters.require("name"))
-    }
-
-    private static func tenant(of request: Request) throws -> String {
-        guard let tenant = request.uri.queryParameters["tenant"], !tenant.isEmpty else {
-            throw GatewayRefusal.invalidRequest("The query names no tenant.", parameter: "tenant")
-        }
-        return String(tenant)
-    }
-
-    private static func asking<Value>(_ work: () async throws -> Value) async throws -> Value {
-        do { return try await work() } catch let error as LedgerError { throw GatewayRefusal(error) }
     }
 
     // MARK: The answer
 
-    private func response(_ model: ModelRecord) async -> Response {
+    private static func list(_ models: [ModelRecord], _ services: GatewayServices) async -> [UInt8] {
         var writer = JSONWriter()
-        Self.write(model, at: await services.modelPlace(model), to: &writer)
-        return Self.response(writer.bytes)
+        writer.beginObject()
+        writer.key("models")
+        writer.beginArray()
+        for model in models { write(model, at: await services.modelPlace(model), to: &writer) }
+        writer.endArray()
+        writer.endObject()
+        return writer.bytes
     }
 
-    private static func response(_ body: [UInt8]) -> Response {
-        Response(
-            status: .ok, headers: [.contentType: "application/json"], body: .init(byteBuffer: ByteBuffer(bytes: body)))
+    private static func document(_ model: ModelRecord, _ services: GatewayServices) async -> [UInt8] {
+        var writer = JSONWriter()
+        write(model, at: await services.modelPlace(model), to: &writer)
+        return writer.bytes
     }
 
     private static func write(_ model: ModelRecord, at place: ModelPlace, to writer: inout JSONWriter) {
@@ -124,30 +124,25 @@ struct ModelEndpoints: Sendable {
     }
 
     /// An event for each change, until the model is in memory, or has failed, or has no host of its own.
-    private func progress(of model: ModelRecord) -> Response {
-        let place = services.modelPlace
-        return Response(
-            status: .ok, headers: AnswerJob.streamHeaders,
-            body: ResponseBody { body in
-                let start = ContinuousClock.now
-                var last: ModelPlace.Phase?
-                var hasBegun = false
-                while start.duration(to: .now) < Self.patience {
-                    let place = await place(model)
-                    // What failed before the order came here is no answer to it.
-                    let isOld = place.phase == .failed && !hasBegun && start.duration(to: .now) < Self.orderLimit
-                    if place.phase == .waiting || place.phase == .loading { hasBegun = true }
-                    if place.phase != last, !isOld {
-                        last = place.phase
-                        var writer = JSONWriter()
-                        Self.write(place, to: &writer)
-                        let event = Array("event: progress\ndata: ".utf8) + writer.bytes + Array("\n\n".utf8)
-                        try await body.write(ByteBuffer(bytes: event))
-                    }
-                    if [.resident, .elsewhere].contains(place.phase) || place.phase == .failed && !isOld { break }
-                    try await Task.sleep(for: Self.interval)
-                }
-                try await body.finish(nil)
-            })
+    private static func tell(
+        of model: ModelRecord, _ place: @Sendable (ModelRecord) async -> ModelPlace, _ write: AdminAnswer.Writer
+    ) async throws {
+        let start = ContinuousClock.now
+        var last: ModelPlace.Phase?
+        var hasBegun = false
+        while start.duration(to: .now) < patience {
+            let place = await place(model)
+            // What failed before the order came here is no answer to it.
+            let isOld = place.phase == .failed && !hasBegun && start.duration(to: .now) < orderLimit
+            if place.phase == .waiting || place.phase == .loading { hasBegun = true }
+            if place.phase != last, !isOld {
+                last = place.phase
+                var writer = JSONWriter()
+                self.write(place, to: &writer)
+                try await write((Array("event: progress\ndata: ".utf8) + writer.bytes + Array("\n\n".utf8))[...])
+            }
+            if [.resident, .elsewhere].contains(place.phase) || place.phase == .failed && !isOld { break }
+            try await Task.sleep(for: interval)
+        }
     }
 }

@@ -12,7 +12,7 @@ struct HealthEndpoints: Sendable {
         router.get("/health/live") { _, _ in Self.json(["status": "live"]) }
         router.get("/health/ready") { _, _ in await ready() }
         router.post("/health/drain") { request, context in
-            try requireOperator(request, context)
+            try await requireOperator(request, context)
             services.activity.startDraining()
             return Self.json(["status": "draining"])
         }
@@ -28,9 +28,9 @@ struct HealthEndpoints: Sendable {
     }
 
     /// The tenants' port is also the operator's: its key tells them apart, or, where there is none, the machine.
-    private func requireOperator(_ request: Request, _ context: GatewayContext) throws {
+    private func requireOperator(_ request: Request, _ context: GatewayContext) async throws {
         if let administration = services.administration {
-            guard administration.isOperator(request) else { throw GatewayRefusal.notAdministrator }
+            guard try await administration.isOperator(request) else { throw GatewayRefusal.notAdministrator }
         } else if context.peer?.isLoopback != true {
             throw GatewayRefusal(
                 status: 403, type: "permission_error", code: "loopback_only",

@@ -20,19 +20,19 @@ struct LiteLLMCall: Sendable {
     init(body: [UInt8], _ administration: Administration, _ context: GatewayContext) throws {
         let document: JSONDocument
         do throws(WireFormatError) { document = try JSONDocument(body) } catch { throw GatewayRefusal(error) }
-        guard let fields = LiteLLMValue(document.root).fields else {
+        guard let fields = FieldValue(document.root).fields else {
             throw GatewayRefusal.invalidRequest("The body is not a JSON object.", parameter: nil)
         }
         self.init(fields, administration, context)
     }
 
     init(query request: Request, _ administration: Administration, _ context: GatewayContext) {
-        var fields: [String: LiteLLMValue] = [:]
+        var fields: [String: FieldValue] = [:]
         for (name, value) in request.uri.queryParameters { fields[String(name)] = .text(String(value)) }
         self.init(fields, administration, context)
     }
 
-    init(_ fields: [String: LiteLLMValue], _ administration: Administration, _ context: GatewayContext) {
+    init(_ fields: [String: FieldValue], _ administration: Administration, _ context: GatewayContext) {
         record = LiteLLMRecord(fields)
         store = administration.store.from("request \(context.requestID.text)")
         defaultTenant = administration.tenant

@@ -43,7 +43,7 @@ struct LiteLLMEndpoints: Sendable {
 
     private func post(_ path: RouterPath, on router: Router<GatewayContext>, _ work: @escaping Work) {
         router.post(path) { request, context in
-            let administration = try administration(for: request)
+            let administration = try await administration(for: request)
             let body = try await request.wholeBody(services.limits, atMost: LiteLLMCall.maxBodyBytes)
             let call = try LiteLLMCall(body: body, administration, context)
             return Self.response(try await Self.perform(work, call))
@@ -52,16 +52,17 @@ struct LiteLLMEndpoints: Sendable {
 
     private func get(_ path: RouterPath, on router: Router<GatewayContext>, _ work: @escaping Work) {
         router.get(path) { request, context in
-            let call = LiteLLMCall(query: request, try administration(for: request), context)
+            let call = LiteLLMCall(query: request, try await administration(for: request), context)
             return Self.response(try await Self.perform(work, call))
         }
     }
 
-    private func administration(for request: Request) throws -> Administration {
-        guard let administration = services.administration, administration.isOperator(request) else {
-            throw GatewayRefusal.notAdministrator
-        }
-        return administration
+    private func administration(for request: Request) async throws -> Administration {
+        guard let administration = services.administration,
+            let identity = try await administration.identity(of: request)
+        else { throw GatewayRefusal.notAdministrator }
+        guard identity.role == .operator else { throw GatewayRefusal.roleNotAllowed(identity) }
+        return administration.acting(as: identity)
     }
 
     /// Errors name the field as LiteLLM spells it.

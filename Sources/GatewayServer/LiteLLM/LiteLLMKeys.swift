@@ -99,7 +99,7 @@ struct LiteLLMKeys: Sendable {
         guard let administration = services.administration else { throw GatewayRefusal.notAdministrator }
         let call = LiteLLMCall(query: request, administration, context)
         var record = call.record
-        let isOperator = administration.isOperator(request)
+        let isOperator = try await administration.isOperator(request)
         let own = AuthenticationMiddleware.key(in: request.headers) ?? ""
         let named = try record.text("key") ?? (isOperator ? nil : own)
         return try await LiteLLMEndpoints.perform(

@@ -11,7 +11,7 @@ struct LiteLLMModels: Sendable {
     func list(_ request: Request, _ context: GatewayContext) async throws -> [UInt8] {
         var allowance = ModelAllowance()
         let tenantID: Int64
-        if let administration = services.administration, administration.isOperator(request) {
+        if let administration = services.administration, try await administration.isOperator(request) {
             let name = request.uri.queryParameters["organization_id"].map(String.init) ?? administration.tenant
             do { tenantID = try await administration.store.tenant(named: name).id } catch {
                 throw GatewayRefusal(error)

@@ -13,15 +13,15 @@ package struct LiteLLMRecord: Sendable {
     }
     /// LiteLLM's name, in a list of models, for none.
     package static let noModels = "no-default-models"
-    private var fields: [String: LiteLLMValue]
+    private var fields: [String: FieldValue]
 
-    package init(_ fields: [String: LiteLLMValue]) { self.fields = fields }
+    package init(_ fields: [String: FieldValue]) { self.fields = fields }
 
     /// Names of fields that nobody took and that say something.
     package var left: [String] { fields.filter { !$0.value.isEmpty }.keys.sorted() }
 
     /// Adds a field, or another value for it.
-    package mutating func put(_ name: String, _ value: LiteLLMValue) { fields[name] = value }
+    package mutating func put(_ name: String, _ value: FieldValue) { fields[name] = value }
 
     /// Whether the field is there and not null.
     package func has(_ name: String) -> Bool { fields[name].map { $0 != .null } ?? false }
@@ -30,7 +30,7 @@ package struct LiteLLMRecord: Sendable {
     package func isNull(_ name: String) -> Bool { fields[name] == .null }
 
     /// The value; nil where the field is absent or null.
-    package mutating func take(_ name: String) -> LiteLLMValue? {
+    package mutating func take(_ name: String) -> FieldValue? {
         guard let value = fields.removeValue(forKey: name), value != .null else { return nil }
         return value
     }

@@ -25,7 +25,8 @@ struct AuthenticationMiddleware: RouterMiddleware {
         return try await next(request, context)
     }
 
-    static func key(in headers: HTTPFields) -> String? {
+    /// - Parameter mostBytes: tokens of administrators are longer than keys.
+    static func key(in headers: HTTPFields, mostBytes: Int = AuthenticationMiddleware.maxKeyBytes) -> String? {
         var key = headers[.xAPIKey]
         if let authorization = headers[.authorization] {
             let bytes = authorization.utf8.drop { $0 == UInt8(ascii: " ") }
@@ -33,7 +34,7 @@ struct AuthenticationMiddleware: RouterMiddleware {
             let rest = bytes[scheme.endIndex...].drop { $0 == UInt8(ascii: " ") }
             if !rest.isEmpty, Substring(scheme).lowercased() == "bearer" { key = String(Substring(rest)) }
         }
-        guard let key, !key.isEmpty, key.utf8.count <= maxKeyBytes else { return nil }
+        guard let key, !key.isEmpty, key.utf8.count <= mostBytes else { return nil }
         return key
     }
 }

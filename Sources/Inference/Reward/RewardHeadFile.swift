@@ -24,6 +24,10 @@ package enum RewardHeadFile: Hashable, Sendable {
         guard stat(path, &status) == 0 else {
             throw RewardHeadFailure("reward head \(path): \(String(cString: strerror(errno)))")
         }
+        // A pipe or a device could be read for ever.
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw RewardHeadFailure("reward head \(path): it is not a regular file")
+        }
         guard status.st_size <= RewardHead.maxFileBytes else {
             throw RewardHeadFailure("reward head \(path): larger than \(RewardHead.maxFileBytes) bytes")
         }

@@ -1,3 +1,4 @@
+internal import GatewayServer
 internal import Ledger
 internal import Outbox
 internal import Yams

@@ -9,6 +9,8 @@ struct DeclaredState: Sendable {
     static let maxBytes = 4 << 20
     /// The longest list of the file.
     static let maxEntries = 10_000
+    /// More does not fit into a file but by aliases, which make much of little.
+    static let maxResources = 200_000
 
     var resources: [DeclaredResource] = []
     /// Names of the tenants, in the file's order.
@@ -48,6 +50,9 @@ struct DeclaredState: Sendable {
     }
 
     private mutating func add(_ resource: DeclaredResource) throws(CommandFailure) {
+        guard resources.count < Self.maxResources else {
+            throw resource.place.failure(nil, "more than \(Self.maxResources) things are declared")
+        }
         // A file is small, but not so small that a scan for each would do.
         guard known.insert(resource.name).inserted else {
             throw resource.place.failure(nil, "\(resource.name.kind.rawValue) \(resource.name.text) stands twice")

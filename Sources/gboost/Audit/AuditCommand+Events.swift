@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Foundation
+internal import GatewayServer
 internal import Ledger
 
 extension AuditCommand {
@@ -11,26 +12,10 @@ extension AuditCommand {
         @Option(help: "About one tenant; without it all.") var tenant: String?
         @Option(help: "At most this many.") var limit = 100
 
-        struct Line: Encodable {
-            var event: Int64
-            var at: Date
-            var actor: String
-            var origin: String?
-            var action: String
-            var subject: String
-            /// JSON as text, as it is sealed.
-            var before: String?
-            var after: String?
-        }
-
         mutating func run() async throws {
             let (tenant, limit) = (tenant, limit)
             let events = try await options.administer { try await $0.events(tenant: tenant, limit: limit) }
-            let lines = events.map { event in
-                Line(
-                    event: event.id, at: event.at, actor: event.actor, origin: event.origin, action: event.action,
-                    subject: event.subject, before: event.before, after: event.after)
-            }
+            let lines = events.map { EventDocument($0) }
             var table = TextTable([
                 .init("EVENT", .right), .init("AT"), .init("WHO"), .init("FROM"), .init("ACTION"), .init("SUBJECT"),
                 .init("BEFORE"), .init("AFTER"),

@@ -3,6 +3,7 @@ internal import Audit
 internal import Curl
 internal import Foundation
 internal import GatewayCore
+internal import GatewayServer
 internal import Ledger
 
 extension AuditCommand {
@@ -12,12 +13,6 @@ extension AuditCommand {
             abstract: "Sign checkpoints of what has grown, publish them, and print the latest of each log.")
         @OptionGroup var options: AdminOptions
         @Option(help: "One tenant's logs; without it every log.") var tenant: String?
-
-        struct Line: Encodable {
-            var log: String
-            var size: Int64
-            var note: String
-        }
 
         mutating func run() async throws {
             let tenant = tenant
@@ -41,8 +36,9 @@ extension AuditCommand {
             if latest.isEmpty, settings.signers.isEmpty {
                 throw CommandFailure("there are no checkpoints: audit.signing_key names no key")
             }
-            let lines = latest.map { Line(log: $0.log.description, size: $0.size, note: $0.note) }
-            try options.show(NamedList("checkpoints", lines), text: latest.map(\.note).joined(separator: "\n"))
+            try options.show(
+                NamedList("checkpoints", latest.map { CheckpointDocument($0) }),
+                text: latest.map(\.note).joined(separator: "\n"))
         }
     }
 
@@ -56,25 +52,13 @@ extension AuditCommand {
         @Option(help: "Also prove that the tree of so many records is the beginning.") var from: Int64?
 
         mutating func run() async throws {
-            let (id, tenant, from, kind) = (id, tenant, from, refused ? AuditKind.refusals : .escalations)
+            let (id, tenant, from, refused) = (id, tenant, from, refused)
             let proof = try await options.audit { store, admin in
-                let owner = try await admin.number(ofTenant: tenant)
-                let log = owner.map { AuditLog(kind, tenant: $0) } ?? AuditLog(.events)
-                return try await store.prove(try await Self.number(id, log, store), in: log, from: from)
+                try await store.prove(
+                    id, tenant: try await admin.number(ofTenant: tenant), isRefused: refused, from: from)
             }
             // Scripts and people read the same document.
             try CommandOutput.print(json: proof)
-        }
-
-        private static func number(_ id: String, _ log: AuditLog, _ store: AuditStore) async throws -> Int64 {
-            if let number = Int64(id) { return number }
-            let parts = id.split(separator: "/").map(String.init)
-            guard parts.count == 3, let request = UUID(uuidString: parts[0]), let step = Int16(parts[1]),
-                let attempt = Int16(parts[2]), log.kind != .events
-            else { throw CommandFailure.usage("id", "'\(id.prefix(60))' is neither a number nor a tenant's call") }
-            let found = try await store.number(ofRequest: request, step: step, attempt: attempt, in: log)
-            guard let found else { throw CommandFailure("id: there is no such call") }
-            return found
         }
     }
 

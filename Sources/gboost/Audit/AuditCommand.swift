@@ -118,14 +118,6 @@ extension AdminOptions {
     }
 }
 
-extension AdminStore {
-    /// A tenant's number by its name, also a deleted one's ("#7"); nil when none is named.
-    func number(ofTenant name: String?) async throws -> Int64? {
-        guard let name else { return nil }
-        return try await tenant(named: name).id
-    }
-}
-
 /// What the commands of the audit read and write.
 enum AuditFiles {
     /// Public keys, one a line; lines that begin with # are remarks.

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import GatewayCore
+internal import GatewayServer
 internal import Ledger
 
 extension StatementEntryKind: ExpressibleByArgument {}
@@ -15,7 +16,7 @@ struct StatementCommand: AsyncParsableCommand {
 
     static func text(_ statement: Statement) -> String {
         var table = TextTable([.init("WHAT"), .init("USD", .right), .init("NOTE")])
-        table.rows = rows(statement).map { [$0.name, NanoUSD($0.amount).usdString, $0.note] }
+        table.rows = StatementText.rows(statement).map { [$0.name, NanoUSD($0.amount).usdString, $0.note] }
         let state =
             statement.closedAt.map { "closed \(CommandOutput.time($0)) by \(statement.closedBy ?? "")" } ?? "open"
         var text = "\(statement.tenant), \(statement.month) (\(statement.timeZone)): \(state)\n\n" + table.render()
@@ -46,51 +47,11 @@ struct StatementCommand: AsyncParsableCommand {
         return text
     }
 
-    /// What the balance is made of; the last row is what the others add up to, but for what is part of another.
-    private static func rows(_ statement: Statement) -> [(name: String, amount: Int64, note: String)] {
-        var rows = [("opening", statement.openingNanoUSD, "")]
-        if let open = statement.openBefore { rows.append((open.text, 0, "not closed, not included")) }
-        rows.append(("spend", statement.spendNanoUSD, ""))
-        if statement.unreconciledNanoUSD != 0 {
-            rows.append(("of it unreconciled", statement.unreconciledNanoUSD, "posted in full"))
-        }
-        if statement.chargebackNanoUSD != 0 {
-            rows.append(("slm chargeback", statement.chargebackNanoUSD, "local models, on no budget"))
-        }
-        rows += statement.corrections.map { ("correction of \($0.month)", $0.nanoUSD, "") }
-        rows += statement.entries.map { ($0.kind.rawValue, $0.nanoUSD, "\($0.reason) (\($0.author))") }
-        return rows + [("closing", statement.closingNanoUSD, "")]
-    }
-
-    static func csv(_ statement: Statement) -> String {
-        var lines = [["section", "name", "usd", "nano_usd", "calls", "note"]]
-        lines += rows(statement).map { row in
-            ["balance", row.name, NanoUSD(row.amount).usdString, String(row.amount), "", row.note]
-        }
-        for grouping in SpendGrouping.allCases {
-            lines += (statement.breakdown[grouping.rawValue] ?? []).map { line in
-                [
-                    grouping.rawValue, line.name, NanoUSD(line.nanoUSD).usdString, String(line.nanoUSD),
-                    String(line.calls), "",
-                ]
-            }
-        }
-        for grouping in SpendGrouping.allCases {
-            lines += (statement.chargeback[grouping.rawValue] ?? []).map { line in
-                [
-                    "slm_\(grouping.rawValue)", line.name, NanoUSD(line.nanoUSD).usdString, String(line.nanoUSD),
-                    String(line.requests), "",
-                ]
-            }
-        }
-        return CSVText.render(lines)
-    }
-
     static func render(_ statement: Statement, _ format: Format) throws -> String {
         switch format {
         case .table: text(statement)
         case .json: try CommandOutput.json(statement) + "\n"
-        case .csv: csv(statement)
+        case .csv: StatementText.csv(statement)
         case .html: StatementPage.html(statement)
         }
     }

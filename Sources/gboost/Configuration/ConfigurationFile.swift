@@ -18,6 +18,8 @@ struct ConfigurationFile: Sendable {
         case providers
         case modelGroups = "model_groups"
     }
+    /// Fields that are mappings themselves.
+    private static let nested: Set<String> = ["admin.jwt"]
     /// Names of the entries, in the order of the file.
     var names: [List: [String]] = [:]
 
@@ -76,6 +78,10 @@ struct ConfigurationFile: Sendable {
         for (key, value) in fields {
             guard let name = key.string else { throw failure(prefix, "a key is not text", key) }
             let full = "\(prefix).\(name)"
+            if Self.nested.contains(full), case .mapping(let fields) = value {
+                try add(fields, under: full)
+                continue
+            }
             guard case .scalar(let scalar) = value, !Self.isNull(value) else {
                 throw failure(full, "a single value is expected", value)
             }

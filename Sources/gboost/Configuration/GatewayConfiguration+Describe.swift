@@ -37,7 +37,7 @@ extension GatewayConfiguration {
                 indent = "    "
                 if parts[1] != entry {
                     entry = parts[1]
-                    text += "  - name: \(entry)\n"
+                    text += ConfigurationFile.List(rawValue: first) == nil ? "  \(entry):\n" : "  - name: \(entry)\n"
                 }
             }
             let line = "\(indent)\(last): \(Self.scalar(value))"

@@ -34,7 +34,8 @@ extension GatewayConfiguration {
         return NamedSecret.given(all) + providers.flatMap(\.secretReferences)
     }
 
-    /// The secrets that a start would stumble over, all of them: a start names only the first.
+    /// The secrets that a start would stumble over, and the file of tokens' keys, all of them: a start names only the
+    /// first.
     func unusableSecrets(
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) -> [ConfigurationError] {
@@ -48,6 +49,7 @@ extension GatewayConfiguration {
         }
         check("secrets") { if secrets.keyPepper != nil { _ = try KeyPepper(secrets, environment: environment) } }
         check("admin") { try checkAdministrator(environment) }
+        if let problem = unusableTokenKeys() { problems.append(problem) }
         check("capture") { _ = try textKeyring(environment: environment) }
         check("audit") { _ = try auditSigners(environment: environment) }
         return problems

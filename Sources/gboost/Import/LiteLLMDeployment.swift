@@ -28,7 +28,7 @@ struct LiteLLMDeployment: Sendable {
     var mode: String?
     var remarks: [ImportRemark] = []
 
-    init(_ value: LiteLLMValue, path: String) throws(LiteLLMRecord.Failure) {
+    init(_ value: FieldValue, path: String) throws(LiteLLMRecord.Failure) {
         self.path = path
         guard let fields = value.fields else { throw LiteLLMRecord.Failure(field: "", message: "is not a mapping") }
         var entry = LiteLLMRecord(fields)

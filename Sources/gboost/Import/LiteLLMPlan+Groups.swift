@@ -44,7 +44,7 @@ extension LiteLLMPlan {
 
     // MARK: - What the settings say
 
-    mutating func readStrategy(_ value: LiteLLMValue) {
+    mutating func readStrategy(_ value: FieldValue) {
         let path = "router_settings.routing_strategy"
         switch value.text ?? "" {
         case "simple-shuffle": break
@@ -75,7 +75,7 @@ extension LiteLLMPlan {
         }
     }
 
-    private mutating func addFallbacks(of name: String, to value: LiteLLMValue, path: String) {
+    private mutating func addFallbacks(of name: String, to value: FieldValue, path: String) {
         let list = value.list ?? []
         let names = list.compactMap(\.text)
         if value.list != nil, list.isEmpty { return }

@@ -10,9 +10,9 @@ struct LiteLLMSource: Sendable {
     static let maxBytes = 4 << 20
     var file: String
     /// The file's sections.
-    var sections: [String: LiteLLMValue] = [:]
+    var sections: [String: FieldValue] = [:]
     /// Rows by table.
-    var rows: [String: [[String: LiteLLMValue]]] = [:]
+    var rows: [String: [[String: FieldValue]]] = [:]
     /// Tables that are only counted.
     var counts: [String: Int64] = [:]
 
@@ -43,7 +43,7 @@ struct LiteLLMSource: Sendable {
                 var limits = JSONLimits.provider
                 limits.maxBytes = Self.maxBytes
                 guard let document = try? JSONDocument(Array(text.utf8), limits: limits),
-                    let fields = LiteLLMValue(document.root).fields
+                    let fields = FieldValue(document.root).fields
                 else { throw CommandFailure("\(name): a row cannot be read") }
                 rows[name, default: []].append(fields)
             }
@@ -51,7 +51,7 @@ struct LiteLLMSource: Sendable {
     }
 
     /// A YAML value; what is not quoted and looks like a number, a truth value or nothing is one.
-    private static func value(_ node: Node) -> LiteLLMValue {
+    private static func value(_ node: Node) -> FieldValue {
         switch node {
         case .mapping(let mapping):
             let pairs = mapping.map { ($0.key.string ?? "", value($0.value)) }

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Curl
 internal import Foundation
+internal import GatewayServer
 internal import Ledger
 internal import Outbox
 
@@ -9,41 +10,6 @@ struct DestinationCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "destination", abstract: "Where events go: webhooks, Slack, mail, CloudEvents, Lago.",
         subcommands: [Add.self, List.self, Remove.self, Test.self, Pause.self, Resume.self])
-
-    /// A destination as scripts read it.
-    struct Line: Encodable {
-        var name: String
-        var tenant: String?
-        var kind: String
-        var target: String
-        var secrets: [String]
-        var events: [String]
-        var settings: DestinationSettings
-        var pausedAt: Date?
-        var pausedWhy: String?
-        var leaseUntil: Date?
-        var pending: Int64
-        var dead: Int64
-        var delivered: Int64
-        var failed: Int64
-        var deliveredAt: Date?
-        var oldestSeconds: Double
-        var usageBehind: Int64
-
-        init(_ info: DestinationInfo) {
-            name = info.destination.name
-            tenant = info.tenant
-            kind = info.destination.kind.rawValue
-            target = info.destination.target
-            secrets = info.destination.secrets
-            events = info.destination.kinds.map(\.rawValue)
-            settings = info.destination.settings
-            (pausedAt, pausedWhy, leaseUntil) = (info.pausedAt, info.pausedWhy, info.leaseUntil)
-            (pending, dead) = (info.pending, info.dead)
-            (delivered, failed, deliveredAt) = (info.delivered, info.failed, info.deliveredAt)
-            (oldestSeconds, usageBehind) = (info.oldestSeconds, info.usageBehind)
-        }
-    }
 
     static func table(_ all: [DestinationInfo]) -> String {
         let now = Date()
@@ -101,7 +67,7 @@ struct DestinationCommand: AsyncParsableCommand {
             (fields.code, fields.source) = (code, source)
             let draft = try fields.draft()
             let info = try await options.administer { try await $0.addDestination(draft) }
-            try options.show(Line(info), text: DestinationCommand.table([info]))
+            try options.show(DestinationDocument(info), text: DestinationCommand.table([info]))
         }
     }
 
@@ -115,7 +81,8 @@ struct DestinationCommand: AsyncParsableCommand {
             let all = try await options.administer {
                 try await $0.destinations(tenant: tenant, everybody: tenant == nil)
             }
-            try options.show(NamedList("destinations", all.map(Line.init)), text: DestinationCommand.table(all))
+            try options.show(
+                NamedList("destinations", all.map(DestinationDocument.init)), text: DestinationCommand.table(all))
         }
     }
 
@@ -128,7 +95,7 @@ struct DestinationCommand: AsyncParsableCommand {
         mutating func run() async throws {
             let name = name
             try await options.administer { try await $0.removeDestination(name.name, tenant: name.tenant) }
-            try options.show(["removed": name.name], text: "removed \(name.name)\n")
+            try options.show(RemovedDocument(name.name), text: "removed \(name.name)\n")
         }
     }
 
@@ -168,7 +135,7 @@ struct DestinationCommand: AsyncParsableCommand {
             let info = try await options.administer {
                 try await $0.setDestinationPaused(true, name.name, tenant: name.tenant)
             }
-            try options.show(Line(info), text: DestinationCommand.table([info]))
+            try options.show(DestinationDocument(info), text: DestinationCommand.table([info]))
         }
     }
 
@@ -182,7 +149,7 @@ struct DestinationCommand: AsyncParsableCommand {
             let info = try await options.administer {
                 try await $0.setDestinationPaused(false, name.name, tenant: name.tenant)
             }
-            try options.show(Line(info), text: DestinationCommand.table([info]))
+            try options.show(DestinationDocument(info), text: DestinationCommand.table([info]))
         }
     }
 }

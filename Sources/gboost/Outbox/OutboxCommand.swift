@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Foundation
+internal import GatewayServer
 internal import Ledger
 
 /// `gboost outbox`.

@@ -1,4 +1,5 @@
 internal import Foundation
+internal import GatewayServer
 internal import Synchronization
 
 /// Where a command's result goes: text for people, one JSON document for scripts. Errors go to standard error as one
@@ -37,13 +38,7 @@ enum CommandOutput {
 
     /// One line; keys sorted, in snake case; instants in ISO 8601.
     static func json(_ value: some Encodable) throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        encoder.dateEncodingStrategy = .iso8601
-        encoder.nonConformingFloatEncodingStrategy = .convertToString(
-            positiveInfinity: "Infinity", negativeInfinity: "-Infinity", nan: "NaN")
-        return String(decoding: try encoder.encode(value), as: UTF8.self)
+        String(decoding: try AdminJSON.bytes(value), as: UTF8.self)
     }
 
     /// An instant in a table: UTC, to the second.

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import GatewayCore
+internal import GatewayServer
 internal import Ledger
 
 /// `gboost reconcile`: the ledger beside what a provider says that it charged.

@@ -29,6 +29,7 @@ struct GatewayProcess: Sendable, CustomStringConvertible {
     let texts: TextStore?
     /// The sealer's own connection: no report delays it.
     let sealerPool: PostgresPool
+    let adminPool: PostgresPool
     let outbox: OutboxParts
     /// nil: clients speak without TLS.
     let tls: TLSFiles?
@@ -38,9 +39,7 @@ struct GatewayProcess: Sendable, CustomStringConvertible {
     var description: String { "gateway" }
 
     /// Reservations that may wait for a connection; further ones count as an unreachable ledger.
-    private static let maxWaiting = 4096
-    /// Of one tenant's day that is added up, or what is dropped or deleted at once: minutes where there are millions.
-    private static let upkeepTimeout = Duration.seconds(600)
+    static let maxWaiting = 4096
 
     /// Makes the parts: starts the embedded database, brings it up to date or checks that it is, replays the journal
     /// and recovers the holds of a predecessor. A database that is away is no error here, unless nothing is known of
@@ -122,47 +121,13 @@ struct GatewayProcess: Sendable, CustomStringConvertible {
         Self.guardProviders(of: &services, configuration, outbox: outbox)
         services.cache = configuration.cachedAnswers
         services.modelPlace = { await models.place(of: $0) }
-        try configuration.complete(&services, AdminStore(pool: pool, hasher: hasher, actor: "admin-key"), texts)
+        let adminPool = Self.administration(settings, logger: logger)
+        let administrators = AdminStore(pool: adminPool, hasher: hasher, actor: "admin-key")
+        try configuration.complete(&services, administrators, texts, client: curl)
         return GatewayProcess(
             configuration: configuration, cluster: cluster, pool: pool, ledger: ledger, catalog: catalog,
             admin: admin, models: models, curl: curl, services: services, sealer: sealer, texts: texts,
-            sealerPool: sealerPool, outbox: outbox, tls: tls, hasher: hasher, logger: logger)
-    }
-
-    private static func pools(
-        _ main: PostgresPool, _ settings: PostgresConfiguration, lanes: Int, logger: Logger
-    ) -> LedgerPools {
-        var patient = settings
-        patient.applicationName = "gboost-upkeep"
-        patient.statementTimeout = upkeepTimeout
-        return LedgerPools(
-            main,
-            lanes: PostgresPool(configuration: settings, size: lanes, maxWaiting: maxWaiting, logger: logger),
-            upkeep: PostgresPool(configuration: patient, size: 1, maxWaiting: 4, logger: logger))
-    }
-
-    private static func migrate(
-        _ migrations: [Migration], _ settings: PostgresConfiguration, logger: Logger
-    ) async throws {
-        let owner = PostgresPool(configuration: settings, size: 1, maxWaiting: 1, logger: logger)
-        do { _ = try await Migrator(pool: owner, migrations: migrations).migrate() } catch {
-            await owner.close()
-            throw error
-        }
-        await owner.close()
-    }
-
-    private static func sealer(
-        _ configuration: GatewayConfiguration, _ settings: PostgresConfiguration, curl: CurlClient, logger: Logger
-    ) throws -> (AuditSealer, PostgresPool) {
-        var settings = settings
-        settings.applicationName = "gboost-sealer"
-        settings.statementTimeout = .seconds(30)
-        let pool = PostgresPool(configuration: settings, size: 1, maxWaiting: 4, logger: logger)
-        let sealer = AuditSealer(
-            store: AuditStore(pool: pool), settings: try configuration.sealerSettings(),
-            publishers: try configuration.checkpointPublishers(client: curl), logger: logger)
-        return (sealer, pool)
+            sealerPool: sealerPool, adminPool: adminPool, outbox: outbox, tls: tls, hasher: hasher, logger: logger)
     }
 
     private static func guardProviders(

@@ -80,6 +80,7 @@ extension GatewayProcess {
     private func close() async {
         await outbox.close()
         await sealerPool.close()
+        await adminPool.close()
         await pool.close()
         await cluster?.leave()
     }

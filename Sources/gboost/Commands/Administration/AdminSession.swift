@@ -45,26 +45,3 @@ extension AdminOptions {
         }
     }
 }
-
-/// A list as a JSON document: `{"tenants": […]}`.
-struct NamedList<Element: Encodable>: Encodable {
-    var name: String
-    var elements: [Element]
-
-    private struct Key: CodingKey {
-        var stringValue: String
-        var intValue: Int? { nil }
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
-
-    init(_ name: String, _ elements: [Element]) {
-        self.name = name
-        self.elements = elements
-    }
-
-    func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: Key.self)
-        try container.encode(elements, forKey: Key(stringValue: name))
-    }
-}

@@ -1,6 +1,6 @@
 internal import ArgumentParser
-internal import Foundation
 internal import GatewayCore
+internal import GatewayServer
 internal import Ledger
 
 extension BudgetWindow: ExpressibleByArgument {}
@@ -10,62 +10,6 @@ struct BudgetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "budget", abstract: "What may be spent: per tenant, team, key, model or tag, in a period.",
         subcommands: [Set.self, Show.self, TopUp.self, Remove.self, BudgetOverrideCommand.self])
-
-    /// A budget as scripts read it.
-    struct Line: Encodable {
-        var id: Int64
-        var scope: String
-        var window: String
-        var period: String
-        /// What the operator set for every period.
-        var setNanoUsd: Int64
-        var topUpNanoUsd: Int64
-        /// What the periods before passed on, or would now; negative: spent before the periods were cut anew.
-        var carriedNanoUsd: Int64
-        /// The current period's limit: what was set, or its override, with what was added and carried.
-        var limitNanoUsd: Int64
-        /// The cap in force: never below what is settled and held.
-        var capNanoUsd: Int64
-        /// How far settled and held lie above the limit.
-        var overByNanoUsd: Int64
-        var settledNanoUsd: Int64
-        var heldNanoUsd: Int64
-        var remainingNanoUsd: Int64
-        var model: String?
-        var tag: String?
-        var alertAt: [Int]
-        /// The highest percentage that was told of in this period and is reached at the current limit; 0 for none.
-        var alerted: Int
-        var timeZone: String?
-        var weekStart: String
-        /// The most that a period passes on.
-        var rolloverNanoUsd: Int64?
-        var resetsAt: Date?
-
-        init(_ budget: BudgetInfo) {
-            id = budget.id
-            scope = budget.state.scope
-            window = budget.window.rawValue
-            period = budget.state.period
-            setNanoUsd = budget.limit.rawValue
-            topUpNanoUsd = budget.topUp.rawValue
-            carriedNanoUsd = budget.carried.rawValue
-            limitNanoUsd = budget.periodLimit.rawValue
-            capNanoUsd = budget.state.limit.rawValue
-            overByNanoUsd = budget.overBy.rawValue
-            settledNanoUsd = budget.state.settled.rawValue
-            heldNanoUsd = budget.state.held.rawValue
-            remainingNanoUsd = budget.state.remaining.rawValue
-            model = budget.model
-            tag = budget.tag
-            alertAt = budget.alertAt
-            alerted = budget.alerted
-            timeZone = budget.timeZone
-            weekStart = Weekday.allCases[budget.weekStart - 1].rawValue
-            rolloverNanoUsd = budget.rolloverUpTo?.rawValue
-            resetsAt = budget.state.resetsAt
-        }
-    }
 
     static func table(_ budgets: [BudgetInfo]) -> String {
         var columns: [TextTable.Column] = [
@@ -120,7 +64,7 @@ struct BudgetCommand: AsyncParsableCommand {
             if let rolloverUsd { draft.rollover = try ArgumentParsing.rollover(rolloverUsd, option: "--rollover-usd") }
             let wanted = draft
             let budget = try await options.administer { try await $0.setBudget(wanted) }
-            try options.show(Line(budget), text: BudgetCommand.table([budget]))
+            try options.show(BudgetDocument(budget), text: BudgetCommand.table([budget]))
         }
     }
 
@@ -132,7 +76,8 @@ struct BudgetCommand: AsyncParsableCommand {
         mutating func run() async throws {
             let tenant = tenant
             let budgets = try await options.administer { try await $0.budgets(tenant: tenant) }
-            try options.show(NamedList("budgets", budgets.map(Line.init)), text: BudgetCommand.table(budgets))
+            try options.show(
+                NamedList("budgets", budgets.map { BudgetDocument($0) }), text: BudgetCommand.table(budgets))
         }
     }
 
@@ -146,7 +91,7 @@ struct BudgetCommand: AsyncParsableCommand {
         mutating func run() async throws {
             let draft = scope.draft(try ArgumentParsing.usd(amountUsd, option: "--amount-usd"))
             let budget = try await options.administer { try await $0.topUpBudget(draft) }
-            try options.show(Line(budget), text: BudgetCommand.table([budget]))
+            try options.show(BudgetDocument(budget), text: BudgetCommand.table([budget]))
         }
     }
 
@@ -159,7 +104,7 @@ struct BudgetCommand: AsyncParsableCommand {
         mutating func run() async throws {
             let draft = scope.draft(.zero)
             let budget = try await options.administer { try await $0.removeBudget(draft) }
-            try options.show(Line(budget), text: "removed the budget of \(budget.state.scope)\n")
+            try options.show(BudgetDocument(budget), text: "removed the budget of \(budget.state.scope)\n")
         }
     }
 }

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import GatewayCore
+internal import GatewayServer
 internal import Ledger
 
 /// `gboost budget override`.
@@ -7,21 +8,6 @@ struct BudgetOverrideCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "override", abstract: "Another limit for the periods that begin within a span of days.",
         subcommands: [Add.self, List.self, Remove.self])
-
-    /// An override as scripts read it.
-    struct Line: Encodable {
-        var id: Int64
-        var from: String
-        var until: String
-        var limitNanoUsd: Int64
-
-        init(_ override: BudgetOverride) {
-            id = override.id
-            from = override.from
-            until = override.until
-            limitNanoUsd = override.limit.rawValue
-        }
-    }
 
     static func table(_ overrides: [BudgetOverride]) -> String {
         var table = TextTable([.init("ID", .right), .init("FROM"), .init("UNTIL"), .init("LIMIT USD", .right)])
@@ -44,7 +30,7 @@ struct BudgetOverrideCommand: AsyncParsableCommand {
             let budget = try await options.administer {
                 try await $0.overrideBudget(draft, from: from, until: until)
             }
-            try options.show(BudgetCommand.Line(budget), text: BudgetCommand.table([budget]))
+            try options.show(BudgetDocument(budget), text: BudgetCommand.table([budget]))
         }
     }
 
@@ -57,7 +43,8 @@ struct BudgetOverrideCommand: AsyncParsableCommand {
             let draft = scope.draft(.zero)
             let overrides = try await options.administer { try await $0.overrides(of: draft) }
             try options.show(
-                NamedList("overrides", overrides.map(Line.init)), text: BudgetOverrideCommand.table(overrides))
+                NamedList("overrides", overrides.map { BudgetOverrideDocument($0) }),
+                text: BudgetOverrideCommand.table(overrides))
         }
     }
 
@@ -71,7 +58,7 @@ struct BudgetOverrideCommand: AsyncParsableCommand {
         mutating func run() async throws {
             let (draft, id) = (scope.draft(.zero), id)
             let budget = try await options.administer { try await $0.removeOverride(id, of: draft) }
-            try options.show(BudgetCommand.Line(budget), text: BudgetCommand.table([budget]))
+            try options.show(BudgetDocument(budget), text: BudgetCommand.table([budget]))
         }
     }
 }

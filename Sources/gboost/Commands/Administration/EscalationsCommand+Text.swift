@@ -1,6 +1,5 @@
 internal import ArgumentParser
-internal import Foundation
-internal import GatewayCore
+internal import GatewayServer
 internal import Ledger
 
 extension EscalationsCommand {
@@ -12,17 +11,6 @@ extension EscalationsCommand {
         @Argument(help: "Its number.") var seq: Int64
         @Option(help: "The tenant.") var tenant: String
 
-        struct Line: Encodable {
-            var seq: Int64
-            var call: String
-            var at: Date
-            var expiresAt: Date
-            var keyId: String
-            var isCut: Bool
-            var prompt: String
-            var answer: String
-        }
-
         mutating func run() async throws {
             let (seq, tenant) = (seq, tenant)
             guard let keys = try options.configuration.load().textKeyring() else {
@@ -30,11 +18,7 @@ extension EscalationsCommand {
             }
             let found = try await options.administer { try await $0.text(ofEscalation: seq, tenant: tenant) }
             guard let found else { throw CommandFailure("seq: no text of escalation \(seq) of \(tenant) is kept") }
-            let (prompt, answer) = try found.opened(keys)
-            let line = Line(
-                seq: seq, call: found.call.description, at: found.at, expiresAt: found.expiresAt, keyId: found.keyID,
-                isCut: found.isCut, prompt: String(decoding: prompt, as: UTF8.self),
-                answer: String(decoding: answer, as: UTF8.self))
+            let line = try EscalationTexts(found, seq: seq, keys: keys)
             try options.show(line, text: "\(line.prompt)\n\n\(line.answer)\n")
         }
     }

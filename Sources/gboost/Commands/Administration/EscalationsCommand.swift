@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import GatewayCore
+internal import GatewayServer
 internal import Ledger
 
 /// `gboost escalations`: why each paid call was made, and what it cost.
@@ -8,65 +9,6 @@ struct EscalationsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "escalations", abstract: "Why each paid call was made, and what it cost.",
         subcommands: [List.self, Export.self, Show.self, Refused.self, Text.self])
-
-    /// An escalation as scripts read it.
-    struct Line: Encodable {
-        var seq: Int64
-        var at: Date
-        var hold: String
-        var kind: String
-        var entryKind: String
-        var outcome: String?
-        var keyId: Int64
-        var team: String?
-        var route: String?
-        var model: String
-        var priceId: Int64
-        var heldNanoUsd: Int64
-        var amountNanoUsd: Int64
-        var rewardRaw: Double?
-        var rewardCalibrated: Double?
-        var shadowPrice: Double?
-        var reason: String
-        var actions: [ActionEstimate]
-        var excluded: [String: String]?
-        var remainingNanoUsd: Int64?
-        var slmSha256: String?
-        var adapterSha256: String?
-        var prmSha256: String?
-        var headSha256: String?
-        var promptHash: String?
-        var answerHash: String?
-
-        init(_ info: EscalationInfo) {
-            seq = info.seq
-            at = info.at
-            hold = info.hold
-            kind = info.kind
-            entryKind = info.entryKind
-            outcome = info.outcome?.rawValue
-            keyId = info.keyID
-            team = info.team
-            route = info.route
-            model = info.model.description
-            priceId = info.priceID
-            heldNanoUsd = info.held.rawValue
-            amountNanoUsd = info.amount.rawValue
-            rewardRaw = info.rewardRaw
-            rewardCalibrated = info.rewardCalibrated
-            shadowPrice = info.shadowPrice
-            reason = info.reason
-            actions = info.actions
-            excluded = info.excluded
-            remainingNanoUsd = info.remaining?.rawValue
-            slmSha256 = info.slmSHA256
-            adapterSha256 = info.adapterSHA256
-            prmSha256 = info.prmSHA256
-            headSha256 = info.headSHA256
-            promptHash = info.promptHash
-            answerHash = info.answerHash
-        }
-    }
 
     static func table(_ escalations: [EscalationInfo]) -> String {
         var table = TextTable([
@@ -149,7 +91,8 @@ struct EscalationsCommand: AsyncParsableCommand {
                 try await $0.escalations(tenant: tenant, month: month, after: after, limit: limit)
             }
             if let format { return CommandOutput.print(try EscalationText(format).text(all)) }
-            try options.show(NamedList("escalations", all.map(Line.init)), text: EscalationsCommand.table(all))
+            try options.show(
+                NamedList("escalations", all.map { EscalationDocument($0) }), text: EscalationsCommand.table(all))
         }
     }
 
@@ -167,7 +110,7 @@ struct EscalationsCommand: AsyncParsableCommand {
             guard let info = found.first, info.seq == seq else {
                 throw CommandFailure("seq: \(tenant) has no escalation \(seq)")
             }
-            try options.show(Line(info), text: EscalationsCommand.details(info))
+            try options.show(EscalationDocument(info), text: EscalationsCommand.details(info))
         }
     }
 }

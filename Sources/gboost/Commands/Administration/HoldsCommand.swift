@@ -1,41 +1,13 @@
 internal import ArgumentParser
 internal import Foundation
 internal import GatewayCore
+internal import GatewayServer
 internal import Ledger
 
 /// `gboost holds`.
 struct HoldsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "holds", abstract: "Money set aside for paid calls.", subcommands: [List.self])
-
-    /// A hold as scripts read it.
-    struct Line: Encodable {
-        var hold: String
-        var tenant: String
-        var keyId: Int64
-        var route: String?
-        var model: String
-        var state: String
-        var unreconciled: Bool
-        var amountNanoUsd: Int64
-        var actualNanoUsd: Int64?
-        var takenAt: Date
-        var gateway: String?
-
-        init(_ info: HoldInfo) {
-            hold = info.name
-            tenant = info.tenant
-            keyId = info.keyID
-            route = info.route
-            model = info.model.description
-            state = info.state
-            unreconciled = info.isUnreconciled
-            amountNanoUsd = info.amount.rawValue
-            actualNanoUsd = info.actual?.rawValue
-            takenAt = info.takenAt
-            gateway = info.gateway
-        }
-    }
 
     static func table(_ holds: [HoldInfo]) -> String {
         var table = TextTable([
@@ -64,7 +36,7 @@ struct HoldsCommand: AsyncParsableCommand {
             let (tenant, limit) = (tenant, limit)
             let filter = unreconciled ? HoldFilter.unreconciled : .open
             let holds = try await options.administer { try await $0.holds(filter, tenant: tenant, limit: limit) }
-            try options.show(NamedList("holds", holds.map(Line.init)), text: HoldsCommand.table(holds))
+            try options.show(NamedList("holds", holds.map(HoldDocument.init)), text: HoldsCommand.table(holds))
         }
     }
 }

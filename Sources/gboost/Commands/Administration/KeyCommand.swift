@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Foundation
+internal import GatewayServer
 internal import Ledger
 
 /// `gboost key`.
@@ -35,26 +36,9 @@ struct KeyCommand: AsyncParsableCommand {
         return models.isEmpty ? "none" : models.joined(separator: ",")
     }
 
-    /// A new secret, which is shown this once.
-    struct Secret: Encodable {
-        var id: Int64
-        var name: String
-        var team: String?
-        var prefix: String
-        var expiresAt: Date?
-        var key: String
-
-        init(_ new: NewKey) {
-            id = new.info.id
-            name = new.info.name
-            team = new.info.team
-            prefix = new.info.prefix
-            expiresAt = new.info.expiresAt
-            key = new.secret
-        }
-
-        /// The key alone on the first line, so that `head -1` gives it.
-        var text: String { "\(key)\n\nThis is key \(id). It is shown this once; only a hash of it is kept.\n" }
+    /// The key alone on the first line, so that `head -1` gives it.
+    private static func text(_ key: NewKey) -> String {
+        "\(key.secret)\n\nThis is key \(key.info.id). It is shown this once; only a hash of it is kept.\n"
     }
 
     struct Create: AsyncParsableCommand {
@@ -84,8 +68,8 @@ struct KeyCommand: AsyncParsableCommand {
             draft.models = try list()
             if let expires { draft.expiresAt = try ArgumentParsing.instant(expires, option: "--expires") }
             let wanted = draft
-            let key = Secret(try await options.administer(needsPepper: true) { try await $0.createKey(wanted) })
-            try options.show(key, text: key.text)
+            let key = try await options.administer(needsPepper: true) { try await $0.createKey(wanted) }
+            try options.show(NewKeyDocument(key), text: KeyCommand.text(key))
         }
     }
 
@@ -109,8 +93,8 @@ struct KeyCommand: AsyncParsableCommand {
 
         mutating func run() async throws {
             let id = id
-            let key = Secret(try await options.administer(needsPepper: true) { try await $0.rotateKey(id) })
-            try options.show(key, text: key.text)
+            let key = try await options.administer(needsPepper: true) { try await $0.rotateKey(id) }
+            try options.show(NewKeyDocument(key), text: KeyCommand.text(key))
         }
     }
 

@@ -3,12 +3,7 @@ internal import Ledger
 
 extension LimitedTraffic: ExpressibleByArgument {}
 
-/// A day of the week by its first three letters; its place in the list is ISO 8601's number less one.
-enum Weekday: String, CaseIterable, ExpressibleByArgument, Codable {
-    case mon, tue, wed, thu, fri, sat, sun
-
-    var number: Int { (Self.allCases.firstIndex(of: self) ?? 0) + 1 }
-}
+extension Weekday: ExpressibleByArgument {}
 
 /// Whose budget or limit, and of which calls: the tenant's whole, unless something narrower is named.
 struct LimitScopeOptions: ParsableArguments {

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import GatewayServer
 internal import Ledger
 
 /// `gboost migrate`: brings the database's schema up to date.

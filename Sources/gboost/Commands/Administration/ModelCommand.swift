@@ -1,15 +1,10 @@
 internal import ArgumentParser
 internal import GatewayCore
-internal import Inference
+internal import GatewayServer
 internal import Ledger
 
 extension ModelKind: ExpressibleByArgument {}
 extension RewardKind: ExpressibleByArgument {}
-
-/// What a command that removes something says.
-struct Removed: Encodable {
-    var removed: String
-}
 
 /// `gboost model`.
 struct ModelCommand: AsyncParsableCommand {
@@ -50,32 +45,11 @@ struct ModelCommand: AsyncParsableCommand {
         @Flag(help: "Keep it in memory always.") var pin = false
 
         mutating func run() async throws {
-            // A PRM beside an SLM is a head on it, unless told otherwise: there is nothing else it could be.
-            let reward = rewardKind ?? (kind == .prm ? (base == nil ? .tokens : .sharedHead) : nil)
             let draft = ModelDraft(
-                tenant: tenant, name: name, kind: kind, file: file, base: base, rewardKind: reward, isPinned: pin)
-            // A file that gateways would refuse is refused here, before anything counts on it.
-            if reward ?? .tokens == .tokens, !RemoteEndpoint.isMeant(file) {
-                do throws(ModelFailure) {
-                    _ = try await GGUFFile.checked(file, for: kind == .adapter ? .adapter : .model)
-                } catch {
-                    throw LedgerError(.invalid, field: "file", error.description)
-                }
-            }
-            let model = try await options.administer { store in
-                try await Self.checkHead(draft, store)
-                return try await store.addModel(draft)
-            }
+                tenant: tenant, name: name, kind: kind, file: file, base: base,
+                rewardKind: ModelRegistration.rewardKind(rewardKind, of: kind, base: base), isPinned: pin)
+            let model = try await options.administer { try await ModelRegistration.add(draft, $0) }
             try options.show(model, text: ModelCommand.table([model]))
-        }
-
-        /// A head belongs to one model, which only the catalog knows.
-        private static func checkHead(_ draft: ModelDraft, _ store: AdminStore) async throws {
-            guard draft.kind == .prm, draft.base != nil, !RemoteEndpoint.isMeant(draft.file) else { return }
-            let models = try await store.models(tenant: draft.tenant)
-            let misfit = await HeadCheck.misfit(
-                of: draft.file, as: draft.rewardKind, base: draft.base, among: models)
-            if let misfit { throw LedgerError(.invalid, field: misfit.place.rawValue, misfit.message) }
         }
     }
 
@@ -128,7 +102,7 @@ struct ModelCommand: AsyncParsableCommand {
         mutating func run() async throws {
             let (name, tenant) = (name, tenant)
             try await options.administer { try await $0.removeModel(name, tenant: tenant) }
-            try options.show(Removed(removed: name), text: "removed \(name)\n")
+            try options.show(RemovedDocument(name), text: "removed \(name)\n")
         }
     }
 }

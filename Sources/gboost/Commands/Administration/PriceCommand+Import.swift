@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import GatewayCore
+internal import GatewayServer
 internal import Ledger
 internal import Providers
 internal import WireFormat
@@ -39,7 +40,7 @@ extension PriceCommand {
                 try await $0.importPrices(
                     contents.priced.map(\.price), effectiveAt: at, source: source, isDryRun: isDryRun)
             }
-            let report = PriceImportReport(contents, result, source: source, isDryRun: isDryRun)
+            let report = PriceImportDocument(contents, result, source: source, isDryRun: isDryRun)
             try options.show(report, text: report.text)
         }
 
@@ -62,52 +63,7 @@ extension PriceCommand {
     }
 }
 
-/// What an import did with each model of the file.
-struct PriceImportReport: Encodable {
-    struct Imported: Encodable {
-        var price: PriceLine
-        /// Rates that were rounded, and keys of the file that do not count here.
-        var remarks: [String]
-
-        private enum CodingKeys: CodingKey { case remarks }
-
-        func encode(to encoder: any Encoder) throws {
-            try price.encode(to: encoder)
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(remarks, forKey: .remarks)
-        }
-    }
-
-    struct Skipped: Encodable {
-        var model: String
-        var reason: String
-    }
-
-    var source: String
-    var dryRun: Bool
-    var effectiveAt: Date
-    var imported: [Imported]
-    var unchanged: [String]
-    var skipped: [Skipped]
-    /// Models of providers that were not asked for.
-    var otherModels: Int
-
-    init(_ file: LiteLLMPriceFile, _ result: PriceImport, source: String, isDryRun: Bool) {
-        let remarks = Dictionary(uniqueKeysWithValues: file.priced.map { ($0.price.model, $0.remarks) })
-        self.source = source
-        dryRun = isDryRun
-        effectiveAt = result.effectiveAt
-        imported = result.imported.map { price in
-            Imported(price: PriceLine(price, effectiveAt: result.effectiveAt), remarks: remarks[price.model] ?? [])
-        }
-        unchanged = result.unchanged.map(\.description)
-        skipped =
-            result.conflicting.map {
-                Skipped(model: $0.description, reason: "another price takes effect at that moment")
-            } + file.skipped.map { Skipped(model: $0.model, reason: $0.reason) }
-        otherModels = file.otherModels
-    }
-
+extension PriceImportDocument {
     /// One row a model, then the sums.
     var text: String {
         var table = TextTable([

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Foundation
 internal import GatewayCore
+internal import GatewayServer
 internal import Ledger
 
 /// `gboost price`.
@@ -76,7 +77,7 @@ struct PriceCommand: AsyncParsableCommand {
                     try ArgumentParsing.instant(text, option: "--effective-at")
                 })
             let price = try await options.administer { try await $0.setPrice(draft) }
-            try options.show(PriceLine(price), text: PriceCommand.table([price]))
+            try options.show(PriceDocument(price), text: PriceCommand.table([price]))
         }
     }
 
@@ -90,7 +91,7 @@ struct PriceCommand: AsyncParsableCommand {
                 try ArgumentParsing.modelReference(text, option: "MODEL")
             }
             let prices = try await options.administer { try await $0.prices(model: reference) }
-            try options.show(NamedList("prices", prices.map(PriceLine.init)), text: PriceCommand.table(prices))
+            try options.show(NamedList("prices", prices.map(PriceDocument.init)), text: PriceCommand.table(prices))
         }
     }
 }

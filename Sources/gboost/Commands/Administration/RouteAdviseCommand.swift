@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import Foundation
+internal import GatewayServer
 internal import Ledger
 internal import Router
 
@@ -18,12 +19,7 @@ extension RouteCommand {
 
         mutating func run() async throws {
             let (name, tenant) = (name, tenant)
-            let text = try await options.administer { try await $0.routerState(of: name, tenant: tenant) }
-            struct Stored: Decodable { var router: RouterState }
-            guard let text, let stored = try? JSONDecoder().decode(Stored.self, from: Data(text.utf8)) else {
-                throw CommandFailure("route: \(name) has answered nothing yet that its router could learn from")
-            }
-            let advice = BudgetAdvice(stored.router)
+            let advice = try await options.administer { try await RouteAdvice.read(name, tenant: tenant, $0) }
             try options.show(advice, text: Self.table(advice))
         }
 

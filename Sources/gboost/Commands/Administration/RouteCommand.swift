@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import GatewayCore
+internal import GatewayServer
 internal import Ledger
 
 extension StrategyKind: ExpressibleByArgument {}
@@ -9,25 +10,6 @@ struct RouteCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "route", abstract: "Boosted routes: the names that clients put into 'model'.",
         subcommands: [Add.self, List.self, Advise.self, Remove.self])
-
-    /// A route as scripts read it.
-    struct Line: Encodable {
-        var id: Int64
-        var name: String
-        var slm: String
-        var prm: String?
-        var llm: String
-        var settings: RouteSettings
-
-        init(_ route: RouteRecord) {
-            id = route.id
-            name = route.name
-            slm = route.slm
-            prm = route.prm
-            llm = route.llm.description
-            settings = route.settings
-        }
-    }
 
     static func table(_ routes: [RouteRecord]) -> String {
         var table = TextTable([
@@ -77,7 +59,7 @@ struct RouteCommand: AsyncParsableCommand {
                 tenant: tenant, name: name, slm: slm ?? "", prm: prm,
                 llm: try ArgumentParsing.modelReference(llm, option: "--llm"), settings: wanted)
             let route = try await options.administer { try await $0.addRoute(draft) }
-            try options.show(Line(route), text: RouteCommand.table([route]))
+            try options.show(RouteDocument(route), text: RouteCommand.table([route]))
         }
     }
 
@@ -89,7 +71,7 @@ struct RouteCommand: AsyncParsableCommand {
         mutating func run() async throws {
             let tenant = tenant
             let routes = try await options.administer { try await $0.routes(tenant: tenant) }
-            try options.show(NamedList("routes", routes.map(Line.init)), text: RouteCommand.table(routes))
+            try options.show(NamedList("routes", routes.map(RouteDocument.init)), text: RouteCommand.table(routes))
         }
     }
 
@@ -102,7 +84,7 @@ struct RouteCommand: AsyncParsableCommand {
         mutating func run() async throws {
             let (name, tenant) = (name, tenant)
             try await options.administer { try await $0.removeRoute(name, tenant: tenant) }
-            try options.show(Removed(removed: name), text: "removed \(name)\n")
+            try options.show(RemovedDocument(name), text: "removed \(name)\n")
         }
     }
 }

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import GatewayCore
+internal import GatewayServer
 internal import Ledger
 
 extension SpendGrouping: ExpressibleByArgument {}
@@ -34,7 +35,7 @@ struct SpendCommand: AsyncParsableCommand {
             return CommandOutput.print(FocusText.csv(rows))
         }
         let report = try await options.administer { try await $0.spend(tenant: tenant, month: month, by: by) }
-        try options.show(report, text: format == .csv ? Self.csv(report) : Self.table(report))
+        try options.show(report, text: format == .csv ? SpendText.csv(report) : Self.table(report))
     }
 
     static func table(_ report: SpendReport) -> String {
@@ -75,26 +76,5 @@ struct SpendCommand: AsyncParsableCommand {
 
             \(table.render())\(chargeback)
             """
-    }
-
-    /// What is charged by providers, and what inside the company, tell apart by the last column.
-    static func csv(_ report: SpendReport) -> String {
-        let head = [
-            report.by.rawValue, "usd", "nano_usd", "unreconciled_nano_usd", "calls", "input_tokens", "output_tokens",
-            "charge",
-        ]
-        let rows = report.rows.map { row in
-            [
-                row.name, NanoUSD(row.nanoUSD).usdString, String(row.nanoUSD), String(row.unreconciledNanoUSD),
-                String(row.calls), String(row.inputTokens), String(row.outputTokens), "paid",
-            ]
-        }
-        let local = report.chargebackRows.map { row in
-            [
-                row.name, NanoUSD(row.nanoUSD).usdString, String(row.nanoUSD), "0", String(row.requests),
-                String(row.inputTokens), String(row.outputTokens), "slm",
-            ]
-        }
-        return CSVText.render([head] + rows + local)
     }
 }

@@ -1,10 +1,11 @@
 internal import Foundation
 internal import GatewayCore
-internal import Ledger
+package import Ledger
 
 /// A month's cost as FOCUS 1.0 has it (FinOps Open Cost and Usage Specification), for programs that take that.
-enum FocusText {
-    static let columns = [
+package enum FocusText {
+    /// As the specification names them.
+    package static let columns = [
         "BilledCost", "BillingAccountId", "BillingAccountName", "BillingCurrency", "BillingPeriodEnd",
         "BillingPeriodStart", "ChargeCategory", "ChargeClass", "ChargeDescription", "ChargeFrequency",
         "ChargePeriodEnd", "ChargePeriodStart", "ConsumedQuantity", "ConsumedUnit", "ContractedCost", "EffectiveCost",
@@ -13,7 +14,8 @@ enum FocusText {
         "SubAccountName", "Tags",
     ]
 
-    static func csv(_ rows: [FocusRow]) -> String { CSVText.render([columns] + rows.map(cells)) }
+    /// The columns, then a row of each charge.
+    package static func csv(_ rows: [FocusRow]) -> String { CSVText.render([columns] + rows.map(cells)) }
 
     private static func cells(_ row: FocusRow) -> [String] {
         let cost = NanoUSD(row.nanoUSD).usdString
@@ -33,7 +35,7 @@ enum FocusText {
             "PublisherName": row.provider, "ResourceId": model, "ResourceName": row.model,
             "ServiceCategory": "AI and Machine Learning", "ServiceName": row.model, "SkuId": model,
             "SkuPriceId": String(row.priceID), "SubAccountId": row.teamID.map { String($0) } ?? "",
-            "SubAccountName": row.team ?? "", "Tags": (try? CommandOutput.json(tags)) ?? "",
+            "SubAccountName": row.team ?? "", "Tags": (try? AdminJSON.line(tags)) ?? "",
         ]
         return columns.map { values[$0] ?? "" }
     }

@@ -1,9 +1,9 @@
 internal import Foundation
 internal import GatewayCore
-internal import Ledger
+package import Ledger
 
 /// A statement as one page of HTML that prints well: no scripts, nothing from elsewhere, plots as SVG.
-enum StatementPage {
+package enum StatementPage {
     private static let style = """
         body{font:14px/1.45 system-ui,"Liberation Sans",Arial,sans-serif;margin:2.5rem auto;max-width:56rem;\
         padding:0 1.5rem;color:#1c2430}
@@ -39,7 +39,8 @@ enum StatementPage {
         "December",
     ]
 
-    static func html(_ statement: Statement) -> String {
+    /// The whole document. Names and reasons are escaped: they are other people's.
+    package static func html(_ statement: Statement) -> String {
         """
         <!doctype html>
         <html lang="en"><head><meta charset="utf-8">\
@@ -66,7 +67,7 @@ enum StatementPage {
         let days = StatementPlot.daysOfMonth(statement.month)
         let state =
             statement.closedAt.map {
-                "<div class=\"state\">Closed \(CommandOutput.time($0)) by \(escaped(statement.closedBy ?? ""))</div>"
+                "<div class=\"state\">Closed \($0.formatted(.iso8601)) by \(escaped(statement.closedBy ?? ""))</div>"
             } ?? "<div class=\"state open\">Open: as it stands, not what will be owed</div>"
         return """
             <header><div><h1>Statement of \(escaped(statement.tenant))</h1>
@@ -110,7 +111,7 @@ enum StatementPage {
         rows += statement.entries.map { entry in
             row(
                 entry.kind.rawValue.capitalized, entry.nanoUSD,
-                note: "\(entry.reason), entered \(CommandOutput.time(entry.at).prefix(10)) by \(entry.author)")
+                note: "\(entry.reason), entered \(entry.at.formatted(.iso8601).prefix(10)) by \(entry.author)")
         }
         rows.append(row("Closing balance", statement.closingNanoUSD, kind: "total"))
         return "<table>\(rows.joined())</table>"
@@ -126,8 +127,8 @@ enum StatementPage {
         """
         <footer><p>Amounts are exact to the nano-dollar: the grey digits are what is beyond the cent. Every breakdown \
         adds up to its total. A call counts on the day and in the month in which it began.</p>
-        <p>Tenant \(escaped(statement.tenant)), month \(statement.month): from \(CommandOutput.time(statement.from)) \
-        until before \(CommandOutput.time(statement.until)).</p></footer>
+        <p>Tenant \(escaped(statement.tenant)), month \(statement.month): from \(statement.from.formatted(.iso8601)) \
+        until before \(statement.until.formatted(.iso8601)).</p></footer>
         """
     }
 

@@ -1,14 +1,14 @@
 package import WireFormat
 
-/// A value of LiteLLM's configuration file, tables or requests, whatever it was written in.
-package indirect enum LiteLLMValue: Sendable, Hashable {
+/// A value of a request of administration, or of LiteLLM's configuration file or tables, whatever it was written in.
+package indirect enum FieldValue: Sendable, Hashable {
     case null
     case flag(Bool)
     /// As it was written: money must not pass through a `Double`.
     case number(String)
     case text(String)
-    case list([LiteLLMValue])
-    case object([String: LiteLLMValue])
+    case list([FieldValue])
+    case object([String: FieldValue])
 
     package init(_ json: JSONValue) {
         switch json.kind {
@@ -16,9 +16,9 @@ package indirect enum LiteLLMValue: Sendable, Hashable {
         case .yes, .no: self = .flag(json.bool ?? false)
         case .number: self = .number(String(decoding: json.rawBytes, as: UTF8.self))
         case .string: self = .text(json.string ?? "")
-        case .array: self = .list(json.elements.map { LiteLLMValue($0) })
+        case .array: self = .list(json.elements.map { FieldValue($0) })
         case .object:
-            let pairs = json.members.map { ($0.key.string ?? "", LiteLLMValue($0.value)) }
+            let pairs = json.members.map { ($0.key.string ?? "", FieldValue($0.value)) }
             self = .object(Dictionary(pairs, uniquingKeysWith: { first, _ in first }))
         }
     }
@@ -45,7 +45,7 @@ package indirect enum LiteLLMValue: Sendable, Hashable {
 
     package var flag: Bool? { if case .flag(let flag) = self { flag } else { nil } }
 
-    package var fields: [String: LiteLLMValue]? { if case .object(let fields) = self { fields } else { nil } }
+    package var fields: [String: FieldValue]? { if case .object(let fields) = self { fields } else { nil } }
 
-    package var list: [LiteLLMValue]? { if case .list(let values) = self { values } else { nil } }
+    package var list: [FieldValue]? { if case .list(let values) = self { values } else { nil } }
 }

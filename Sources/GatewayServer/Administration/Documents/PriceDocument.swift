@@ -1,17 +1,17 @@
 internal import Foundation
 internal import GatewayCore
-internal import Ledger
+package import Ledger
 
 /// A price's version as scripts read it. Rates are decimal dollars for a million tokens, as text, since they are exact;
 /// a rate that is not said is not there.
-struct PriceLine: Encodable {
+package struct PriceDocument: Encodable {
     /// The rates of a price or of one of its tiers.
-    struct Rates: Encodable {
-        var input: String
+    package struct Rates: Encodable {
+        package var input: String
         var cachedInput: String?
         var cacheWrite5m: String?
         var cacheWrite1h: String?
-        var output: String
+        package var output: String
         var reasoning: String?
 
         // The encoder's snake case would not part "5m" from "write".
@@ -50,8 +50,8 @@ struct PriceLine: Encodable {
 
     /// Nil: it was not stored.
     var id: Int64?
-    var model: String
-    var rates: Rates
+    package var model: String
+    package var rates: Rates
     var tiers: [Tier]
     var perCallUsd: String
     var perImageUsd: String
@@ -64,12 +64,14 @@ struct PriceLine: Encodable {
         case id, model, tiers, perCallUsd, perImageUsd, batchPercent, effectiveAt, inForce, source
     }
 
-    init(_ info: PriceInfo) {
+    /// What is shown of a version.
+    package init(_ info: PriceInfo) {
         self.init(info.price, effectiveAt: info.effectiveAt)
         inForce = info.isInForce
         source = info.source
     }
 
+    /// One that may not be stored.
     init(_ price: ModelPrice, effectiveAt: Date) {
         id = price.id == 0 ? nil : price.id
         model = price.model.description
@@ -81,7 +83,7 @@ struct PriceLine: Encodable {
         self.effectiveAt = effectiveAt
     }
 
-    func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encodeIfPresent(id, forKey: .id)
         try container.encode(model, forKey: .model)

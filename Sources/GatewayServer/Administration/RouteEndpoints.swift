@@ -1,0 +1,60 @@
+internal import GatewayCore
+internal import HTTPTypes
+internal import Ledger
+internal import WireFormat
+
+/// `/admin/v1/routes`: a tenant's boosted routes, and what more or less money would buy in one.
+enum RouteEndpoints {
+    static func register(on routes: AdminRoutes) {
+        routes.on(.get, "/routes", for: Set(AdminRole.allCases)) { call in
+            let tenant = try call.tenant()
+            return try .list("routes", try await call.store().routes(tenant: tenant).map(RouteDocument.init))
+        }
+        routes.on(.get, "/routes/:name", for: Set(AdminRole.allCases)) { call in
+            let (tenant, name) = (try call.tenant(), try call.part("name"))
+            let route = try await call.store().routes(tenant: tenant).first { $0.name == name }
+            guard let route else { throw LedgerError(.notFound, field: "route", "\(tenant) has no route \(name)") }
+            return try .json(RouteDocument(route))
+        }
+        routes.on(.get, "/routes/:name/advice", for: Set(AdminRole.allCases)) { call in
+            let (tenant, name) = (try call.tenant(), try call.part("name"))
+            return try .json(try await RouteAdvice.read(name, tenant: tenant, try call.store()))
+        }
+        routes.on(.put, "/routes/:name", for: [.tenantAdmin]) { call in try await put(&call) }
+        routes.on(.delete, "/routes/:name", for: [.tenantAdmin]) { call in
+            let (tenant, name) = (try call.tenant(), try call.part("name"))
+            try await call.store().removeRoute(name, tenant: tenant)
+            return try .json(RemovedDocument(name))
+        }
+    }
+
+    /// Makes a route, or replaces the whole of one: what the request leaves out is as in a new one.
+    private static func put(_ call: inout AdminCall) async throws -> AdminAnswer {
+        let (tenant, name) = (try call.tenant(), try call.part("name"))
+        let slm = try call.fields.text("slm")
+        let prm = try call.fields.text("prm")
+        guard let llm = ModelReference(try call.fields.required("llm")) else {
+            throw AdminFields.wrong("llm", "is not PROVIDER/MODEL")
+        }
+        let strategy = try call.fields.choice("strategy", StrategyKind.self)
+        var settings = try settings(&call)
+        if let strategy { settings.strategy = strategy }
+        let draft = RouteDraft(tenant: tenant, name: name, slm: slm ?? "", prm: prm, llm: llm, settings: settings)
+        let (route, isNew) = try await call.store().inOneTransaction { store -> (RouteRecord, Bool) in
+            let isThere = try await store.routes(tenant: tenant).contains { $0.name == name }
+            if isThere { return (try await store.changeRoute(draft), false) }
+            return (try await store.addRoute(draft), true)
+        }
+        return try .json(RouteDocument(route), status: isNew ? 201 : 200)
+    }
+
+    /// As routes show them, those that differ from a new route's at least. They are read off the body itself, by what
+    /// reads stored ones.
+    private static func settings(_ call: inout AdminCall) throws -> RouteSettings {
+        guard let given = call.fields.take("settings") else { return RouteSettings() }
+        guard given.fields != nil, let json = (try? JSONDocument(call.body))?.root["settings"] else {
+            throw AdminFields.wrong("settings", "is not an object")
+        }
+        return try RouteSettings(json: String(decoding: json.rawBytes, as: UTF8.self))
+    }
+}

@@ -1,0 +1,119 @@
+import Curl
+import Foundation
+import Ledger
+import Logging
+import Postgres
+import Testing
+
+@testable import GatewayServer
+@testable import gboost
+
+@Suite("Applying a declaration over HTTP")
+struct AdminApplyTests {
+    typealias Shell = AdministrationTests.Shell
+
+    private static let state = """
+        prices:
+          - { model: sim/m, input_usd_per_mtok: 2.5, output_usd_per_mtok: 10 }
+        destinations:
+          - { name: ops, kind: webhook, target: "https://example.com/", secret: "env:HOOK" }
+        tenants:
+          - name: acme
+            teams: [research]
+            keys:
+              - { name: app, team: research }
+            budgets:
+              - { limit_usd: 100, alert_at: [50, 80] }
+            routes:
+              - { name: direct, llm: sim/m, settings: { strategy: direct } }
+        """
+
+    private func apply(_ text: String, isPlan: Bool = false, _ store: AdminStore) async throws -> String {
+        let answer = try await AdminApply.closure(Array(text.utf8), isPlan, store)
+        guard case .whole(let bytes) = answer.body else { return "no document" }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    private func with(_ body: (Shell, AdminStore) async throws -> Void) async throws {
+        try await Shell.with { shell in
+            await shell.run("migrate")
+            let pool = PostgresPool(
+                configuration: try PostgresConfiguration(url: shell.url), size: 2, maxWaiting: 10,
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            let hasher = try KeyHasher(pepper: Array(String(repeating: "p", count: 40).utf8))
+            do { try await body(shell, AdminStore(pool: pool, hasher: hasher, actor: "jwt:jane")) } catch {
+                await pool.close(within: .seconds(1))
+                throw error
+            }
+            await pool.close(within: .seconds(1))
+        }
+    }
+
+    @Test("a plan says what the command's says and changes nothing; what it plans is done once, by who asked")
+    func same() async throws {
+        try await with { shell, store in
+            let file = shell.directory.appending(path: "state.yaml")
+            try Data(Self.state.utf8).write(to: file)
+            let plan = try await apply(Self.state, isPlan: true, store)
+            let command = await shell.run("apply \(file.path) --plan --json")
+            #expect(command.status == .done && command.output == plan + "\n", "\(command.errors)")
+            #expect(plan.contains(#""applied":false"#) && plan.contains(#""keys":[]"#))
+            #expect(await shell.run("tenant list --json").output == "{\"tenants\":[]}\n")
+
+            let done = try await apply(Self.state, store)
+            #expect(done.contains(#""applied":true"#) && done.contains(#""key":"gb-"#))
+            #expect(await shell.run("key list --tenant acme --json").json("keys", "0", "team") == "research")
+            let event = try #require(try await store.events().first { $0.action == "tenant.create" })
+            #expect(event.actor == "jwt:jane" && event.subject == "acme")
+            #expect(try await apply(Self.state, store) == #"{"applied":false,"changes":[],"keys":[]}"#)
+            // Nothing is pruned.
+            #expect(try await apply("tenants: [{ name: acme }]", store).contains(#""changes":[]"#))
+            #expect(await shell.run("route list --tenant acme --json").json("routes", "0", "name") == "direct")
+        }
+    }
+
+    @Test("a declaration may be JSON; what is wrong in it is told by its place, and nothing of it comes about")
+    func wrong() async throws {
+        try await with { shell, store in
+            let cases: [(text: String, message: String)] = [
+                (
+                    #"{"tenants": [{"name": "a1", "budgets": [{"limit_usd": -1}]}]}"#,
+                    "tenants[0].budgets[0].limit_usd: "
+                ),
+                (#"{"tenants": [{"name": "a1", "colour": 1}]}"#, "tenants[0].colour: is unknown here"),
+                (
+                    #"{"tenants": [{"name": "a1", "routes": [{"name": "r", "slm": "s", "prm": "p", "llm": "x/m"}]}]}"#,
+                    "tenants[0].routes[0].slm: "
+                ),
+                (#"{"tenants": [{"name": ".x"}]}"#, "name: "), ("{", "not valid YAML"), ("", "declares nothing"),
+            ]
+            for (text, message) in cases {
+                do {
+                    let report = try await apply(text, store)
+                    Issue.record("\(text): \(report)")
+                } catch let refusal as GatewayRefusal {
+                    #expect(refusal.status == 400 && refusal.message.hasPrefix("body"), "\(text): \(refusal.message)")
+                    #expect(refusal.message.contains(message), "\(text): \(refusal.message)")
+                }
+            }
+            await #expect(throws: GatewayRefusal.self) { _ = try await AdminApply.closure([0xFF, 0xFE], false, store) }
+            #expect(await shell.run("tenant list --json").output == "{\"tenants\":[]}\n")
+            #expect(try await apply(#"{"tenants": [{"name": "a1"}]}"#, store).contains(#""applied":true"#))
+        }
+    }
+
+    @Test("a gateway that is administered over HTTP takes declarations there")
+    func wired() async throws {
+        try await with { shell, store in
+            try shell.append("admin: { key: \"env:ADMIN_KEY\" }\n")
+            let configuration = try GatewayConfiguration.load(
+                file: shell.directory.appending(path: "gboost.yaml").path, sets: [])
+            let client = try CurlClient()
+            let made = try configuration.administration(
+                store, client: client, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+                environment: ["ADMIN_KEY": "an-administrators-key-for-tests"])
+            await client.shutdown()
+            #expect(made?.apply != nil)
+        }
+    }
+}

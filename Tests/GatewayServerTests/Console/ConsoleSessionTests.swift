@@ -1,0 +1,153 @@
+import Crypto
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Testing
+
+@testable import GatewayServer
+
+@Suite("The console: who is let in, and how long")
+struct ConsoleSessionTests {
+    @Test("the key opens a session that the browser's cookie carries, and that nobody can read or change")
+    func session() async throws {
+        try await AdminFixture.with { fixture in
+            var browser = ConsoleBrowser(fixture.services)
+            let door = try await browser.get("/console")
+            #expect(door.status == 200 && door.text.contains("name=\"credential\""))
+            #expect(door.headers[.setCookie] == nil && !door.text.contains("acme"))
+            let inner = try await browser.get("/console/tenants/acme")
+            #expect(inner.status == 401 && inner.text.contains("name=\"credential\""))
+            for wrong in ["not the key", "test.nobody.", "a.b.c"] {
+                let answer = try await browser.signIn(wrong)
+                #expect(answer.status == 401 && answer.headers[.setCookie] == nil && !answer.text.contains(wrong))
+                #expect(answer.text.contains("class=\"problem\""))
+            }
+            let opened = try await browser.signIn("  \(AdminFixture.key)\n")
+            #expect(opened.status == 303 && opened.headers[.location] == "/console")
+            let cookie = try #require(opened.headers[.setCookie])
+            #expect(
+                cookie.hasPrefix("gboost_console=")
+                    && cookie.hasSuffix("; Max-Age=28800; Path=/console; HttpOnly; SameSite=Strict"))
+            let page = try await browser.get("/console")
+            #expect(page.status == 200 && page.text.contains(">admin-key<") && page.text.contains("Sign out"))
+
+            let good = try #require(browser.cookie)
+            var other = ConsoleBrowser(fixture.services)
+            other.cookie = good
+            #expect(try await other.get("/console").status == 401, "another process's key opens nothing")
+            let value = good.dropFirst("gboost_console=".count)
+            browser.cookie = "gboost_console=\(value.hasPrefix("A") ? "B" : "A")\(value.dropFirst())"
+            let tampered = try await browser.get("/console")
+            #expect(tampered.status == 401 && tampered.text.contains("session has ended"))
+            for bad in ["gboost_console=", "gboost_console=AAAA", "gboost_console=%%%", "gboost_consol=\(good)"] {
+                browser.cookie = bad
+                #expect(try await browser.get("/console/prices").status == 401, "\(bad)")
+            }
+            browser.cookie = good
+            let closed = try await browser.post("/console/sign-out", nil)
+            #expect(closed.status == 303)
+            #expect(
+                closed.headers[.setCookie] == "gboost_console=; Max-Age=0; Path=/console; HttpOnly; SameSite=Strict")
+        }
+    }
+
+    @Test("tokens open sessions of their roles, and a header does without a cookie")
+    func tokens() async throws {
+        try await AdminFixture.with { fixture in
+            var browser = ConsoleBrowser(fixture.services)
+            #expect(try await browser.signIn("test.auditor.acme").status == 303)
+            let page = try await browser.get("/console/tenants/acme")
+            #expect(page.status == 200 && page.text.contains("auditor of acme"))
+            let bearer = try await fixture.sendAnywhere(.get, "/console/prices", by: .role(.billing))
+            #expect(bearer.status == 200 && bearer.text.contains("jwt:billing") && !bearer.text.contains("Sign out"))
+            for asking in [AdminFixture.Asking(credential: "gb-test"), .init(credential: "a.b.c")] {
+                let answer = try await fixture.sendAnywhere(.get, "/console", by: asking)
+                #expect(answer.status == 401 && answer.text.contains("class=\"problem\""))
+            }
+            // A proxy's own token in the header is no hindrance to a session.
+            let both = try await browser.get("/console/prices", headers: [.authorization: "Bearer a.b.c"])
+            #expect(both.status == 200)
+            let long = "test.auditor.\(String(repeating: "b", count: ConsoleSessions.maxCredentialBytes))"
+            let refused = try await browser.signIn(long)
+            #expect(refused.status == 400 && refused.headers[.setCookie] == nil && refused.text.contains("2900 bytes"))
+        }
+    }
+
+    @Test("a form is taken from our own pages only, and as browsers send it")
+    func forms() async throws {
+        try await AdminFixture.with { fixture in
+            let browser = ConsoleBrowser(fixture.services)
+            let form = "credential=\(ConsoleLink.segment(AdminFixture.key))"
+            let type: HTTPFields = [.contentType: "application/x-www-form-urlencoded; charset=UTF-8"]
+            for (origin, site, status) in [
+                ("http://localhost", nil, 303), ("http://LOCALHOST:80", nil, 303), ("https://evil.example", nil, 403),
+                ("null", nil, 403), ("http://localhost.evil.example", nil, 403), ("localhost", nil, 403),
+                ("null", "same-origin", 303), ("null", "cross-site", 403), ("http://localhost", "cross-site", 403),
+                (nil, "same-site", 403), (nil, "none", 303),
+            ] as [(String?, String?, Int)] {
+                var headers = type
+                if let origin { headers[.origin] = origin }
+                if let site { headers[.secFetchSite] = site }
+                for path in ["/console/sign-in", "/console/sign-out"] {
+                    let answer = try await browser.post(path, form, headers: headers)
+                    let what = "\(path) \(origin ?? "-") \(site ?? "-")"
+                    #expect(
+                        answer.status == status && (answer.headers[.setCookie] != nil) == (status == 303), "\(what)")
+                }
+            }
+            var forwarded = type
+            forwarded[.forwardedHost] = "gw.example.com"
+            forwarded[.origin] = "https://gw.example.com"
+            forwarded[.forwardedProto] = "https"
+            let proxied = try await browser.post("/console/sign-in", form, headers: forwarded)
+            #expect(proxied.status == 303 && proxied.headers[.setCookie]?.hasSuffix("; Secure") == true)
+            for (body, status) in [
+                ("", 400), ("credential", 400), ("credential=", 401), ("\(form)&\(form)", 400), ("\(form)&x=1", 400),
+                ("credential=%4", 400), ("credential=%zz", 400), ("credential=%ff", 400), ("a=b=c", 400),
+                ("credential=" + String(repeating: "a", count: 33 * 1024), 413),
+            ] {
+                let answer = try await browser.post("/console/sign-in", body)
+                #expect(answer.status == status, "\(body.prefix(40))")
+                #expect(answer.headers[.contentType] == "text/html; charset=utf-8")
+            }
+            let json = try await browser.post(
+                "/console/sign-in", #"{"credential": "x"}"#, headers: [.contentType: "application/json"])
+            #expect(json.status == 415)
+        }
+    }
+
+    @Test("a session ends after eight hours, with its process's key, and with a changed byte")
+    func sealing() throws {
+        let sessions = ConsoleSessions()
+        let start = Date(timeIntervalSince1970: 1_800_000_000)
+        let sealed = try #require(sessions.seal("the credential", now: start))
+        #expect(sealed.utf8.allSatisfy { UInt8(ascii: "=") != $0 && UInt8(ascii: ";") != $0 && $0 > 0x20 })
+        #expect(sessions.open(sealed, now: start) == "the credential")
+        #expect(sessions.open(sealed, now: start + 8 * 3600 - 1) == "the credential")
+        #expect(sessions.open(sealed, now: start + 8 * 3600) == nil)
+        #expect(ConsoleSessions().open(sealed, now: start) == nil)
+        #expect(try #require(sessions.seal("the credential", now: start)) != sealed)
+        for index in sealed.indices {
+            var changed = sealed
+            changed.replaceSubrange(index...index, with: sealed[index] == "x" ? "y" : "x")
+            // The last letter may have bits that say nothing.
+            if index != sealed.index(before: sealed.endIndex) { #expect(sessions.open(changed, now: start) == nil) }
+        }
+        let most = String(repeating: "x", count: ConsoleSessions.maxCredentialBytes)
+        #expect(try #require(sessions.seal(most, now: start)).utf8.count < 4000)
+        #expect(sessions.seal(most + "x", now: start) == nil)
+    }
+
+    @Test("without administration the console says how it is switched on")
+    func off() async throws {
+        let browser = ConsoleBrowser(Fixture().services)
+        for path in ["/console", "/console/prices", "/console/tenants/acme/refusals"] {
+            let answer = try await browser.get(path)
+            #expect(answer.status == 404 && answer.text.contains("admin.jwt") && answer.text.contains("<h1>"))
+        }
+        #expect(try await browser.post("/console/sign-in", "credential=x").status == 404)
+        #expect(try await browser.post("/console/sign-out", nil).status == 404)
+        let style = try await browser.get("/console/style.css")
+        #expect(style.status == 200 && style.headers[.contentType] == "text/css; charset=utf-8")
+    }
+}
