@@ -10,41 +10,51 @@ package enum MerkleProof {
 
     /// The hashes beside the way from a leaf to the root. Nil when there is no such leaf.
     package static func inclusion(of index: Int, in leaves: [AuditHash]) -> [AuditHash]? {
-        guard leaves.indices.contains(index) else { return nil }
-        var proof: [AuditHash] = []
-        var range = leaves.startIndex..<leaves.endIndex
+        inclusionParts(of: index, count: leaves.count)?.map { root(leaves[$0]) }
+    }
+
+    /// The parts of a tree whose roots are those hashes.
+    package static func inclusionParts(of index: Int, count: Int) -> [Range<Int>]? {
+        guard index >= 0, index < count else { return nil }
+        var parts: [Range<Int>] = []
+        var range = 0..<count
         while range.count > 1 {
             let middle = range.lowerBound + split(range.count)
             if index < middle {
-                proof.append(root(leaves[middle..<range.upperBound]))
+                parts.append(middle..<range.upperBound)
                 range = range.lowerBound..<middle
             } else {
-                proof.append(root(leaves[range.lowerBound..<middle]))
+                parts.append(range.lowerBound..<middle)
                 range = middle..<range.upperBound
             }
         }
-        return proof.reversed()
+        return parts.reversed()
     }
 
     /// What shows that the first `size` leaves are the beginning of all. Nil when there are fewer.
     package static func consistency(from size: Int, in leaves: [AuditHash]) -> [AuditHash]? {
-        guard size > 0, size <= leaves.count else { return nil }
-        var proof: [AuditHash] = []
-        var range = leaves.startIndex..<leaves.endIndex
+        consistencyParts(from: size, count: leaves.count)?.map { root(leaves[$0]) }
+    }
+
+    /// The parts of a tree of `count` leaves whose roots show that.
+    package static func consistencyParts(from size: Int, count: Int) -> [Range<Int>]? {
+        guard size > 0, size <= count else { return nil }
+        var parts: [Range<Int>] = []
+        var range = 0..<count
         var isWhole = true
         while size != range.upperBound {
             let middle = range.lowerBound + split(range.count)
             if size <= middle {
-                proof.append(root(leaves[middle..<range.upperBound]))
+                parts.append(middle..<range.upperBound)
                 range = range.lowerBound..<middle
             } else {
-                proof.append(root(leaves[range.lowerBound..<middle]))
+                parts.append(range.lowerBound..<middle)
                 range = middle..<range.upperBound
                 isWhole = false
             }
         }
-        if !isWhole { proof.append(root(leaves[range])) }
-        return proof.reversed()
+        if !isWhole { parts.append(range) }
+        return parts.reversed()
     }
 
     /// Whether `proof` leads from `leaf` at `index` to the root of a tree of `size`.

@@ -48,7 +48,9 @@ package enum GatewayApplication {
         _ services: GatewayServices, address: GatewayAddress,
         onRunning: @escaping @Sendable (Int) async -> Void = { _ in }
     ) -> some Service {
-        Application(
+        var services = services
+        services.endsTLS = address.tls != nil
+        return Application(
             router: router(services), server: .gateway(address, maxBodyBytes: services.limits.maxBodyBytes),
             configuration: .init(
                 address: .hostname(address.host, port: address.port), serverName: nil, backlog: backlog,

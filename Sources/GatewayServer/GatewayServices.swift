@@ -74,6 +74,8 @@ package struct GatewayServices: Sendable {
     package var administration: Administration?
     /// What administration's reports need besides the database.
     package var records = AdminRecords()
+    /// Whether this gateway's own port speaks TLS: a request over HTTP/1.1 does not say so.
+    var endsTLS = false
     /// The HTTP interface's description; nil: its file was not found.
     package var openAPIDocument: [UInt8]?
     /// Whether answers carry LiteLLM's headers beside our own.

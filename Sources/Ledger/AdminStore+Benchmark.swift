@@ -75,7 +75,7 @@ extension AdminStore {
                 select l.tenant_id, row_number() over (partition by l.tenant_id order by l.id), l.at, l.id, l.kind,
                   l.request_id, l.step, l.attempt, l.team_id, l.key_id, l.route, l.price_id, l.held, l.amount,
                   l.outcome, 'step', (l.id % 997) / 997.0, (l.id % 991) / 991.0, 1.25, '[{"gain": 0, "action": "accept",
-                    "costUSD": 0, "utility": 0.31, "latencySeconds": 0}, {"gain": 0.21, "action": "llm-step",
+                    "costUSD": 0, "utility": 0.31, "latencySeconds": 0}, {"gain": 0.21, "action": "llm_step",
                     "costUSD": 0.0004, "utility": 0.52, "latencySeconds": 1.4}]', 'the step is weak',
                   repeat('0a', 32), repeat('1b', 32), md5(l.id::text) || md5(l.id::text), repeat('2c', 32),
                   gen_random_uuid()

@@ -71,6 +71,25 @@ extension AdminStore {
         }
     }
 
+    /// Deleted tenants in their current months, the latest deleted first, with what the ledger has for the month.
+    package func deletedTenantMonths(limit: Int) async throws(LedgerError) -> [TenantMonth] {
+        try await reading { transaction in
+            try await transaction.query(
+                """
+                select t.*, null::bigint as target, 0::bigint as held, z.first, z.last,
+                  gboost_spent(t.id, z.first, z.last, t.time_zone)::bigint as settled
+                from (select x.* from tenants x where x.deleted_at is not null
+                    order by x.deleted_at desc, x.id desc limit \(limit)) t
+                cross join lateral (
+                  select gboost_instant(d.m, t.time_zone) as first,
+                    gboost_instant(d.m + interval '1 month', t.time_zone) as last
+                  from (select date_trunc('month', now() at time zone t.time_zone) as m) d) z
+                order by t.deleted_at desc, t.id desc
+                """
+            ).rows.map { try TenantMonth($0) }
+        }
+    }
+
     /// A month's spend, broken down every way.
     /// - Parameter month: "2026-11"; nil is the current month where the tenant is.
     package func spendBreakdown(

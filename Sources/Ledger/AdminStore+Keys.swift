@@ -228,9 +228,13 @@ extension AdminStore {
         return (secret, hash)
     }
 
+    /// Its tenant is locked first, as every change does that begins with a tenant: one of a key moves the tenant's
+    /// version, and would else wait for who has the tenant and waits for the key.
     private func lockedKey(
         _ id: Int64, _ transaction: PostgresTransaction
     ) async throws -> (info: KeyInfo, tenantID: Int64) {
+        _ = try await transaction.query(
+            "select from tenants where id = (select tenant_id from api_keys where id = \(id)) for no key update")
         let rows = try await transaction.query(
             """
             select k.*, (select name from teams m where m.id = k.team_id) as team from api_keys k

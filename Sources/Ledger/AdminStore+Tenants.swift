@@ -115,16 +115,20 @@ extension AdminStore {
 
     /// Deletes a tenant: keys stop working, nothing is told to its destinations, and its name is free again; ledger and
     /// audit stay, and reports and statements know it by its number from then on.
+    /// - Returns: the tenant as it is now.
     @discardableResult
     package func deleteTenant(_ name: String) async throws(LedgerError) -> TenantInfo {
         try await changing { transaction in
             let before = try await lockedTenant(name, transaction)
-            _ = try await transaction.query("update tenants set deleted_at = now() where id = \(before.id)")
+            let rows = try await transaction.query(
+                "update tenants set deleted_at = now() where id = \(before.id) returning *"
+            ).rows
+            guard let row = rows.first else { throw LedgerError(.notFound, field: "tenant", "it is gone") }
             _ = try await transaction.query(
                 "update api_keys set revoked_at = now() where tenant_id = \(before.id) and revoked_at is null")
             _ = try await transaction.query("delete from destinations where tenant_id = \(before.id)")
             try await note("tenant.delete", (name, before.id), before: before, transaction)
-            return before
+            return try TenantInfo(row)
         }
     }
 

@@ -116,10 +116,19 @@ extension AdminStore {
 
     // MARK: - For the other files
 
-    /// A change: one transaction, errors told apart.
+    /// How often a change is begun that others stood in the way of.
+    private static let attempts = 4
+
+    /// A change: one transaction, errors told apart. One that met another in a deadlock was not done at all, and is
+    /// done again.
     func changing<R: Sendable>(_ body: (PostgresTransaction) async throws -> R) async throws(LedgerError) -> R {
         try await translated {
             if let transaction { return try await body(transaction) }
+            for _ in 1..<Self.attempts {
+                do { return try await pool.transaction(body) } catch let error as PostgresError
+                    where error.sqlState == "40P01"
+                { continue }
+            }
             return try await pool.transaction(body)
         }
     }

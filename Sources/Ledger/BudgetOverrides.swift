@@ -19,9 +19,10 @@ extension AdminStore {
     ///   - draft: names the budget; its limit is the override's.
     ///   - from: first day, "2026-12-01".
     ///   - until: first day after it.
+    /// - Returns: the budget as it is now, and the override's number.
     package func overrideBudget(
         _ draft: BudgetDraft, from: String, until: String
-    ) async throws(LedgerError) -> BudgetInfo {
+    ) async throws(LedgerError) -> (budget: BudgetInfo, override: Int64) {
         try Self.checkDay(from, field: "from")
         try Self.checkDay(until, field: "until")
         guard from < until else { throw LedgerError(.invalid, field: "until", "must be after \(from)") }
@@ -33,13 +34,17 @@ extension AdminStore {
             let tenant = try await lockedTenant(draft.tenant, transaction)
             let before = try await existing(draft, tenant, transaction)
             try await openPeriod(of: before, transaction)
-            _ = try await transaction.query(
+            let rows = try await transaction.query(
                 """
                 insert into budget_overrides (budget_id, from_day, until_day, limit_n)
-                values (\(before.id), \(from)::date, \(until)::date, \(draft.limit.rawValue))
-                """)
+                values (\(before.id), \(from)::date, \(until)::date, \(draft.limit.rawValue)) returning id
+                """
+            ).rows
+            guard let id = try rows.first?.get("id", as: Int64.self) else {
+                throw LedgerError(.notFound, field: "budget", "it is gone")
+            }
             try await requireRange(of: before, field: "limit-usd", transaction)
-            return try await refreshed(before, "budget.override", tenant, transaction)
+            return (try await refreshed(before, "budget.override", tenant, transaction), id)
         }
     }
 

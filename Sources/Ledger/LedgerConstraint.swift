@@ -22,7 +22,7 @@ enum LedgerConstraint {
     private static let base: Problem = (
         "base", "an adapter, a head and a shared head need the model that they belong to"
     )
-    private static let amount: Problem = ("amount", "is more than zero; an adjustment may also be less")
+    private static let amount: Problem = ("amount", "must be more than zero; an adjustment may also be less")
 
     private static let texts: [String: Problem] = [
         "tenants_name_check": name,

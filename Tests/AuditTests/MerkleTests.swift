@@ -72,6 +72,11 @@ struct MerkleTests {
                 }
             }
             #expect(MerkleProof.inclusion(of: size, in: leaves) == nil)
+            // The same without the leaves in memory.
+            var parts = MerkleParts([0..<size] + (try #require(MerkleProof.inclusionParts(of: size / 2, count: size))))
+            for leaf in leaves { parts.append(leaf) }
+            let proof = try #require(MerkleProof.inclusion(of: size / 2, in: leaves))
+            #expect(parts.count == size && parts.roots == [root] + proof)
         }
     }
 

@@ -253,6 +253,7 @@ import Testing
             #expect(override.json("limit_nano_usd") == "7000000000" && override.json("set_nano_usd") == "5000000000")
             let id = try #require(
                 await shell.run("budget override list \(name) --json").json("overrides", "0", "id"))
+            #expect(override.json("override_id") == id)
             #expect(await shell.run("budget override remove \(id) \(name)").status == .done)
             #expect(
                 await shell.run("budget show --tenant acme --json").json("budgets", "2", "limit_nano_usd")

@@ -132,6 +132,18 @@ struct DeploymentTests {
         #expect(try Self.values("mountPath", in: Self.job) == ["/run/secrets/gboost-owner"])
     }
 
+    @Test("what is said of a gateway's connections adds up, administration's among them")
+    func connections() throws {
+        let pools = try Self.text("Sources/gboost/Serve/GatewayProcess+Pools.swift")
+        let administration = try #require(pools.firstMatch(of: /adminConnections = (\d+)/).flatMap { Int($0.1) })
+        // Upkeep, sealing, two that deliver and one that listens.
+        let (pod, others) = (try Self.pod(), 5 + administration)
+        let whole = pod.database.pool + pod.ledger.lanes + others
+        let text = try Self.text("ops/kubernetes/README.md").replacing("\n", with: " ")
+        #expect(text.contains("`database.pool` + `ledger.lanes` + \(others):"))
+        #expect(text.contains(": \(whole) with `base`.") && text.contains("So n gateways take \(whole) n of"))
+    }
+
     @Test("with models, what hosts may take and a gigabyte besides is within the pod's limit")
     func podWithModels() throws {
         let pairs = zip(try Self.variables(Self.models), try Self.values("value", in: Self.models))
@@ -160,7 +172,9 @@ struct DeploymentTests {
         #expect(try Self.values("containerPort", in: Self.set) == ["\(port)"])
         #expect(try Self.values("prometheus.io/port", in: Self.set) == ["\(port)"])
         #expect(try Self.values("port", in: "ops/kubernetes/base/services.yaml") == ["\(port)", "\(port)"])
-        #expect(try Self.values("port", in: "ops/kubernetes/base/network.yaml").first == "\(port)")
+        // In; out to names, PostgreSQL and HTTPS.
+        let passed = try Self.values("port", in: "ops/kubernetes/base/network.yaml")
+        #expect(passed == ["\(port)", "53", "53", "5432", "443"])
         #expect(try Self.settings("EXPOSE ", in: Self.containerfile) == ["\(port)"])
     }
 

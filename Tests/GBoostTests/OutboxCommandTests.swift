@@ -100,6 +100,7 @@ struct OutboxCommandTests {
             #expect(dead.output.contains("HTTP 400: no") && dead.output.contains("event-2"), "\(dead.errors)")
             #expect(await shell.run("outbox dead --destination hook --json").json("dead", "1", "event") == "event-2")
             #expect(await shell.run("outbox list --json").json("pending", "0", "event") == "event-3")
+            #expect(await shell.run("outbox pending --json").json("pending", "0", "event") == "event-3")
             #expect(await shell.run("outbox list --tenant acme --json").output == "{\"pending\":[]}\n")
             #expect(await shell.run("outbox retry --destination hook --id 2 --json").output == "{\"queued\":1}\n")
             #expect(await shell.run("outbox retry --destination hook --id 2").errors.contains("no dead letter 2"))

@@ -70,7 +70,15 @@ import Testing
         let day = try ArgumentParsing.instant("2026-12-01", option: "--expires")
         #expect(day == Date(timeIntervalSince1970: 1_796_083_200))
         #expect(try ArgumentParsing.instant("2026-12-01T01:00:00+01:00", option: "--expires") == day)
-        #expect(throws: CommandFailure.self) { try ArgumentParsing.instant("tomorrow", option: "--expires") }
+        // The parser of dates reads February the thirtieth as March the second, and does not look at what follows.
+        for text in [
+            "tomorrow", "2026-02-30", "2026-12-1", "2026-12-01T25:00:00Z", "2026-12-01T08:00:00Zulu", "9999-12-31",
+            "10000-01-01", "0000-01-01T00:00:00Z", "2026-12-01T08:00:00",
+        ] {
+            #expect(throws: CommandFailure.self, "\(text)") {
+                try ArgumentParsing.instant(text, option: "--expires")
+            }
+        }
         #expect(try ArgumentParsing.month("2026-11", option: "--month") == "2026-11")
         for text in ["2026-13", "2026-1", "26-11", "2026", "2026-00", "2026-11-01"] {
             #expect(throws: CommandFailure.self) { try ArgumentParsing.month(text, option: "--month") }

@@ -15,13 +15,15 @@ struct FakeCatalog: Catalog {
     var prices: [ModelReference: ModelPrice] = [:]
     var limits: [LocalLimit] = []
     var cacheSeconds: Int?
+    /// As another gateway made it: it looks like a token.
+    static let dottedKey = "sk-acme.team.1"
     /// A second tenant's key.
     static let otherKey = "gb-other"
 
     func authenticate(_ presentedKey: String) async throws(AuthenticationFailure) -> Caller {
         var tenant = Self.tenant
         switch presentedKey {
-        case Self.key: break
+        case Self.key, Self.dottedKey: break
         case Self.otherKey: (tenant.id, tenant.name) = (2, "other")
         default: throw .unknownKey
         }

@@ -7,6 +7,33 @@ import Testing
 
 @Suite("Many calls at once")
 struct RaceTests {
+    @Test("changes of one key at once wait for each other, and none is refused for it")
+    func key() async throws {
+        try await LedgerFixture.with { f in
+            let id = f.key.info.id
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<2 {
+                    group.addTask { for _ in 0..<10 { _ = try await f.admin.rotateKey(id) } }
+                    group.addTask {
+                        for turn in 0..<10 {
+                            let draft = KeyDraft(tenant: "acme", team: turn % 2 == 0 ? "research" : nil)
+                            _ = try await f.admin.changeKey(id, to: draft)
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            #expect(
+                try await f.number("select count(*) from events where action in ('key.rotate', 'key.change')") == 40)
+            _ = try await f.admin.revokeKey(id)
+            // The server tells of its deadlocks when a session's turn is over.
+            try await Task.sleep(for: .seconds(1.5))
+            _ = try await f.number("select 1")
+            #expect(
+                try await f.number("select deadlocks from pg_stat_database where datname = current_database()") == 0)
+        }
+    }
+
     @Test(
         "row 1: of 200 parallel calls where the cap fits ten, by three gateways on a first use, exactly ten are granted"
     )

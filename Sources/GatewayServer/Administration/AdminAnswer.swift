@@ -64,7 +64,9 @@ package struct AdminAnswer: Sendable {
                 body: ResponseBody { writer in
                     // One piece after the other, all by this task: the compiler sees no further than the closure.
                     nonisolated(unsafe) var writer = writer
-                    try await write { piece in unsafe try await writer.write(ByteBuffer(bytes: piece)) }
+                    try await AdminExecutor.run {
+                        try await write { piece in unsafe try await writer.write(ByteBuffer(bytes: piece)) }
+                    }
                     unsafe try await writer.finish(nil)
                 })
         }

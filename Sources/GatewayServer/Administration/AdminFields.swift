@@ -127,8 +127,7 @@ package struct AdminFields: Sendable {
     /// A day (its first moment in UTC) or an instant, in ISO 8601.
     mutating func instant(_ name: String) throws(GatewayRefusal) -> Date? {
         guard let text = try text(name) else { return nil }
-        let full = text.contains("T") ? text : text + "T00:00:00Z"
-        guard let date = try? Date(full, strategy: .iso8601) else {
+        guard let date = AdminInstant.date(text) else {
             throw Self.wrong(name, "is neither a day (2026-12-01) nor an instant (2026-12-01T08:00:00Z)")
         }
         return date

@@ -7,10 +7,12 @@ package struct AdminRecords: Sendable {
     package var auditKeys: [String]
     /// Opens texts that tenants have kept; nil: none can be read.
     package var textKeys: TextKeyring?
+    /// All that may take long. A verification has two connections, everything else one: of the four one stays free.
+    let turns = AdminTurns(2)
     /// Verifications and exports of the audit: each reads all that there is, and holds a connection for as long as that
     /// takes.
     let longWork = ExclusiveWork()
-    /// Proofs: each has the hashes of a whole log in memory.
+    /// Proofs: each reads and hashes a whole log.
     let proofs = ExclusiveWork()
 
     package init(auditKeys: [String] = [], textKeys: TextKeyring? = nil) {

@@ -25,7 +25,7 @@ struct AdminRoutes {
         let services = services
         router.on(RouterPath(Self.root + path), method: method) { request, context in
             var call = try await AdminCall(request, context, services, roles: roles, body: body)
-            return try await Self.asking { try await work(&call) }.response
+            return try await AdminExecutor.run { try await Self.asking { try await work(&call) } }.response
         }
     }
 

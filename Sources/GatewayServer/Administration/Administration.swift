@@ -48,7 +48,7 @@ package struct Administration: Sendable {
             for (a, b) in zip(Self.digest(presented), keyDigest) { difference |= a ^ b }
             if difference == 0 { return .key }
         }
-        // Three parts with dots between: our keys and those of others have none.
+        // Three parts with dots between: our own keys have none.
         guard let tokens, presented.split(separator: ".", omittingEmptySubsequences: false).count == 3 else {
             return nil
         }
@@ -62,9 +62,11 @@ package struct Administration: Sendable {
         return administration
     }
 
-    /// Whether the operator sent the request.
+    /// Whether the operator sent the request; false: nobody that is known here. Others are refused.
     func isOperator(_ request: Request) async throws -> Bool {
-        try await identity(of: request)?.role == .operator
+        guard let identity = try await identity(of: request) else { return false }
+        guard identity.role == .operator else { throw GatewayRefusal.roleNotAllowed(identity) }
+        return true
     }
 
     private static func digest(_ key: String) -> [UInt8] { Array(SHA256.hash(data: Array(key.utf8))) }

@@ -8,6 +8,9 @@ enum AuditEndpoints {
     private static let maxEvents: Int64 = 1000
     /// How often a byte is sent while a verification runs: that is how it hears that its client has left.
     private static let pulse = Duration.seconds(5)
+    /// How long an export may take. All that time it is at one moment of the database, which cannot clear away what
+    /// calls have changed since then: a client that takes a byte now and then would slow all of them down.
+    private static let exportLimit = Duration.seconds(1800)
 
     static func register(on routes: AdminRoutes) {
         routes.on(.get, "/events", for: [.auditor, .tenantAdmin]) { call in try await events(&call) }
@@ -41,16 +44,20 @@ enum AuditEndpoints {
         let tenant = try tenantOrAll(&call)
         let number = try call.fields.text("record")
         let record = if let number { number } else { try call.fields.required("hold") }
+        let name = number == nil ? "hold" : "record"
         let isRefused = try call.fields.flag("refused") ?? false
         let from = try call.fields.count("from", from: 1)
         let store = try call.store()
         guard let claim = call.services.records.proofs.claim() else {
             throw GatewayRefusal.atWork("Another proof is being made.")
         }
-        defer { withExtendedLifetime(claim) {} }
+        let turn = try await call.services.records.turns.next()
+        defer { withExtendedLifetime((claim, turn)) {} }
         return try .json(
-            try await store.audit.prove(
-                record, tenant: try await store.number(ofTenant: tenant), isRefused: isRefused, from: from))
+            try await FieldNames.inJSON(["id": name, "record": name]) {
+                try await store.audit.prove(
+                    record, tenant: try await store.number(ofTenant: tenant), isRefused: isRefused, from: from)
+            })
     }
 
     private static func export(_ call: inout AdminCall) async throws -> AdminAnswer {
@@ -59,12 +66,25 @@ enum AuditEndpoints {
         let audit = store.audit
         let logs = try await audit.logs(tenant: try await store.number(ofTenant: tenant))
         let claim = try longWork(call)
+        let turn = try await call.services.records.turns.next()
         return .pieces("application/jsonl") { write in
-            defer { withExtendedLifetime(claim) {} }
-            try await audit.export(logs) { piece in
-                // An empty piece of a body is its end.
-                if !piece.isEmpty { try await write(piece[...]) }
-            }
+            defer { withExtendedLifetime((claim, turn)) {} }
+            try await send(within: exportLimit, to: write) { sink in try await audit.export(logs, to: sink) }
+        }
+    }
+
+    private struct ExportTooSlow: Error {}
+
+    /// Writes the pieces that `export` comes to, for so long.
+    static func send(
+        within limit: Duration, to write: AdminAnswer.Writer,
+        _ export: @escaping (([UInt8]) async throws -> Void) async throws -> Void
+    ) async throws {
+        let end = ContinuousClock.now.advanced(by: limit)
+        try await export { piece in
+            guard ContinuousClock.now < end else { throw ExportTooSlow() }
+            // An empty piece of a body is its end.
+            if !piece.isEmpty { try await write(piece[...]) }
         }
     }
 
@@ -74,8 +94,9 @@ enum AuditEndpoints {
         let number = try await store.number(ofTenant: tenant)
         let (audit, keys) = (store.audit, call.services.records.auditKeys)
         let claim = try longWork(call)
+        let turn = try await call.services.records.turns.next()
         return .pieces("application/json") { write in
-            defer { withExtendedLifetime(claim) {} }
+            defer { withExtendedLifetime((claim, turn)) {} }
             try await answer(every: pulse, to: write) {
                 let report = try await audit.verify(tenant: number, publicKeys: keys)
                 return Array(try AdminJSON.bytes(report))

@@ -40,10 +40,10 @@ enum BudgetEndpoints {
             let draft = try changed(&call, "limit_usd")
             let (from, until) = (try call.fields.required("from"), try call.fields.required("until"))
             let store = try call.store()
-            let budget = try await FieldNames.inJSON {
+            let (budget, id) = try await FieldNames.inJSON {
                 try await store.overrideBudget(draft, from: from, until: until)
             }
-            return try .created(BudgetDocument(budget))
+            return try .created(BudgetDocument(budget, override: id))
         }
         routes.on(.delete, "/budgets/overrides/:id", for: changers) { call in
             let (id, draft) = (try call.number("id"), try changed(&call))

@@ -78,20 +78,13 @@ enum DestinationEndpoints {
         }
         let (wanted, store) = (fields, try call.store())
         let (info, isNew) = try await FieldNames.inJSON(["secret": "secrets"]) {
-            try await make(try wanted.draft(), store)
+            let draft = try wanted.draft()
+            return try await AdminPut.run("destination") {
+                try await store.changeDestination(draft)
+            } make: {
+                try await store.addDestination(draft)
+            }
         }
         return try .json(DestinationDocument(info), status: isNew ? 201 : 200)
-    }
-
-    private static func make(
-        _ draft: DestinationDraft, _ store: AdminStore
-    ) async throws -> (info: DestinationInfo, isNew: Bool) {
-        try await store.inOneTransaction { store -> (info: DestinationInfo, isNew: Bool) in
-            let known = try await store.destinations(tenant: draft.tenant)
-            if known.contains(where: { $0.destination.name == draft.name }) {
-                return (try await store.changeDestination(draft), false)
-            }
-            return (try await store.addDestination(draft), true)
-        }
     }
 }

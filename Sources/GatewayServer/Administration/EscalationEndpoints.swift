@@ -67,7 +67,8 @@ enum EscalationEndpoints {
         let (tenant, seq) = (try call.tenant(), try call.number("seq"))
         let store = try call.store()
         guard let keys = call.services.records.textKeys else {
-            throw LedgerError(.notFound, field: "capture.key", "is not configured, and without it no text can be read")
+            throw LedgerError(
+                .notFound, field: "capture.key", "capture.key is not configured, and without it no text can be read")
         }
         guard let found = try await store.text(ofEscalation: seq, tenant: tenant) else {
             throw LedgerError(.notFound, field: "seq", "no text of escalation \(seq) of \(tenant) is kept")
@@ -82,9 +83,10 @@ enum EscalationEndpoints {
         let tenant = try call.tenant()
         let (after, limit) = try page(&call)
         let found = try await call.store().refusals(tenant: tenant, after: after, limit: limit)
-        // Those that have no number yet come last, and have one within a second.
+        // Those that have no number yet come last, and have one within a second: what follows them is found by the last
+        // number before them.
+        let last = found.last { $0.seq != nil }?.seq
         return try .json(
-            RecordPage(
-                "refusals", found.map { RefusalDocument($0) }, nextAfter: found.count < limit ? nil : found.last?.seq))
+            RecordPage("refusals", found.map { RefusalDocument($0) }, nextAfter: found.count < limit ? nil : last))
     }
 }

@@ -101,6 +101,7 @@ enum ModelEndpoints {
 
     private static func write(_ model: ModelRecord, at place: ModelPlace, to writer: inout JSONWriter) {
         writer.beginObject()
+        writer.member("id", model.id)
         writer.member("name", model.name)
         writer.member("kind", model.kind.rawValue)
         writer.member("reward_kind", model.rewardKind?.rawValue)

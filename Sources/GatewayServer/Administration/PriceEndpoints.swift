@@ -71,7 +71,11 @@ enum PriceEndpoints {
 
     private static func tiers(of model: ModelReference, _ fields: inout AdminFields) throws -> [PriceTier] {
         var tiers: [PriceTier] = []
-        for var given in try fields.objects("tiers") ?? [] {
+        let all = try fields.objects("tiers") ?? []
+        guard all.count <= ModelPrice.maxTiers else {
+            throw AdminFields.wrong("tiers", "has more than \(ModelPrice.maxTiers) of them")
+        }
+        for var given in all {
             guard let above = try given.count("above_input_tokens", from: 1) else {
                 throw AdminFields.wrong("above_input_tokens", "is missing")
             }
@@ -81,9 +85,6 @@ enum PriceEndpoints {
             let rates = try draft(of: model, &given).price.rates
             try given.finish()
             tiers.append(PriceTier(aboveInputTokens: above, rates: rates))
-        }
-        guard tiers.count <= ModelPrice.maxTiers else {
-            throw AdminFields.wrong("tiers", "has more than \(ModelPrice.maxTiers) of them")
         }
         return tiers.sorted { $0.aboveInputTokens < $1.aboveInputTokens }
     }

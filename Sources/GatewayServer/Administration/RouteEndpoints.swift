@@ -40,10 +40,11 @@ enum RouteEndpoints {
         var settings = try settings(&call)
         if let strategy { settings.strategy = strategy }
         let draft = RouteDraft(tenant: tenant, name: name, slm: slm ?? "", prm: prm, llm: llm, settings: settings)
-        let (route, isNew) = try await call.store().inOneTransaction { store -> (RouteRecord, Bool) in
-            let isThere = try await store.routes(tenant: tenant).contains { $0.name == name }
-            if isThere { return (try await store.changeRoute(draft), false) }
-            return (try await store.addRoute(draft), true)
+        let store = try call.store()
+        let (route, isNew) = try await AdminPut.run("route") {
+            try await store.changeRoute(draft)
+        } make: {
+            try await store.addRoute(draft)
         }
         return try .json(RouteDocument(route), status: isNew ? 201 : 200)
     }

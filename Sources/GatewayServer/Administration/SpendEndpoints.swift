@@ -18,6 +18,8 @@ enum SpendEndpoints {
             throw AdminFields.wrong("by", "says nothing with the format focus, which is by day")
         }
         let store = try call.store()
+        let turn = try await call.services.records.turns.next()
+        defer { withExtendedLifetime(turn) {} }
         if format == .focus {
             return .text(FocusText.csv(try await store.focus(tenant: tenant, month: month)), "text/csv")
         }

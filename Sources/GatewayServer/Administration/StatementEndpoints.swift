@@ -14,7 +14,10 @@ enum StatementEndpoints {
         routes.on(.get, "/statements/:month", for: Set(AdminRole.allCases)) { call in try await show(&call) }
         routes.on(.post, "/statements/:month/close", for: [.billing]) { call in
             let (tenant, month) = (try call.tenant(), try call.part("month"))
-            return try .json(try await call.store().closeStatement(tenant: tenant, month: month))
+            let store = try call.store()
+            let turn = try await call.services.records.turns.next()
+            defer { withExtendedLifetime(turn) {} }
+            return try .json(try await store.closeStatement(tenant: tenant, month: month))
         }
         routes.on(.post, "/corrections", for: [.billing]) { call in try await enter(&call) }
     }
@@ -22,7 +25,10 @@ enum StatementEndpoints {
     private static func show(_ call: inout AdminCall) async throws -> AdminAnswer {
         let (tenant, month) = (try call.tenant(), try call.part("month"))
         let format = try call.fields.choice("format", Format.self) ?? .json
-        let statement = try await call.store().statement(tenant: tenant, month: month)
+        let store = try call.store()
+        let turn = try await call.services.records.turns.next()
+        defer { withExtendedLifetime(turn) {} }
+        let statement = try await store.statement(tenant: tenant, month: month)
         switch format {
         case .json: return try .json(statement)
         case .csv: return .text(StatementText.csv(statement), "text/csv")
@@ -38,12 +44,17 @@ enum StatementEndpoints {
         }
         let amount = try amount(&call)
         guard amount != .zero, kind == .adjustment || amount > .zero else {
-            throw AdminFields.wrong("amount_usd", "is more than zero; an adjustment may also be less")
+            throw AdminFields.wrong("amount_usd", "must be more than zero; an adjustment may also be less")
         }
         let reason = try call.fields.required("reason")
         let month = try call.fields.month()
+        let store = try call.store()
+        let turn = try await call.services.records.turns.next()
+        defer { withExtendedLifetime(turn) {} }
         return try .created(
-            try await call.store().enter(kind, amount, tenant: tenant, reason: reason, month: month))
+            try await FieldNames.inJSON(["amount": "amount_usd"]) {
+                try await store.enter(kind, amount, tenant: tenant, reason: reason, month: month)
+            })
     }
 
     /// Either way: less than nothing is what an adjustment may be.

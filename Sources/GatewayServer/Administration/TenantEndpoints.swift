@@ -10,7 +10,8 @@ enum TenantEndpoints {
             let isDeleted = try call.fields.flag("deleted") ?? false
             let own = call.identity.tenant
             let tenants = try await call.store().tenants(deleted: isDeleted)
-            return try .list("tenants", tenants.filter { own == nil || own == $0.name })
+            // A deleted one is known by its number: its name may be that of who asks by now, and it was another's.
+            return try .list("tenants", tenants.filter { own == nil || own == $0.reference })
         }
         routes.on(.post, "/tenants", for: []) { call in
             let name = try call.fields.required("name")
@@ -45,9 +46,11 @@ enum TenantEndpoints {
         let isSuspended = try call.fields.flag("suspended")
         let zone = try call.fields.text("time_zone")
         let setsCapture = call.fields.has("capture_days")
-        let capture = try call.fields.count("capture_days", from: 1, through: 100_000).map { Int($0) }
+        let capture = try call.fields.count("capture_days", from: 1, through: Int64(AdminStore.maxCaptureDays))
+            .map { Int($0) }
         let setsCache = call.fields.has("cache_seconds")
-        let cache = try call.fields.count("cache_seconds", from: 1, through: 1_000_000_000).map { Int($0) }
+        let cache = try call.fields.count("cache_seconds", from: 1, through: Int64(AdminStore.maxCacheSeconds))
+            .map { Int($0) }
         return try .json(
             try await call.store().inOneTransaction { store in
                 if let zone { _ = try await store.setTenantTimeZone(zone, tenant: name) }

@@ -4,6 +4,7 @@ internal import HTTPTypes
 internal import Hummingbird
 internal import Ledger
 internal import Logging
+internal import NIOCore
 
 /// `/console`: pages for operators, finance and auditors. They change nothing.
 struct ConsoleEndpoints: Sendable {
@@ -22,14 +23,22 @@ struct ConsoleEndpoints: Sendable {
         router.get("/console/style.css") { _, _ in ConsoleResponse.style }
         router.post("/console/sign-in") { request, context in await signIn(request, context) }
         router.post("/console/sign-out") { request, context in await signOut(request, context) }
-        page("/console", on: router) { try await ConsolePages.overview(&$0) }
+        // Where a browser's history leads to, or an address that was cut short.
+        for path in ["/console/sign-in", "/console/sign-out", "/console/tenants"] {
+            router.get(RouterPath(path)) { _, _ in ConsoleResponse.redirect(ConsoleLink.root) }
+        }
+        page("/console", on: router) { try await Self.inTurn(&$0, ConsolePages.overview) }
         page("/console/events", for: Self.eventReaders, on: router) { try await ConsolePages.events(&$0) }
         page("/console/prices", on: router) { try await ConsolePages.prices(&$0) }
-        page("/console/tenants/:name", on: router) { try await ConsolePages.tenant(&$0) }
+        page("/console/tenants/:name", on: router) { try await Self.inTurn(&$0, ConsolePages.tenant) }
         page("/console/tenants/:name/escalations", on: router) { try await ConsolePages.escalations(&$0) }
         page("/console/tenants/:name/escalations/:seq", on: router) { try await ConsolePages.escalation(&$0) }
         page("/console/tenants/:name/refusals", on: router) { try await ConsolePages.refusals(&$0) }
-        page("/console/tenants/:name/statements/:month", on: router) { try await ConsolePages.statement(&$0) }
+        page("/console/tenants/:name/statements/:month", on: router) {
+            try await Self.inTurn(&$0, ConsolePages.statement)
+        }
+        page("/console/tenants/:name/statements", on: router) { .redirect(ConsoleLink.tenant(try $0.tenant())) }
+        page("/console/**", on: router) { _ in throw GatewayRefusal.noConsolePage }
     }
 
     private func page(
@@ -37,6 +46,15 @@ struct ConsoleEndpoints: Sendable {
         _ work: @escaping Work
     ) {
         router.get(path) { request, context in await answer(request, context, roles, work) }
+    }
+
+    /// A page that adds up many rows.
+    private static func inTurn(
+        _ call: inout ConsoleCall, _ work: (inout ConsoleCall) async throws -> ConsoleAnswer
+    ) async throws -> ConsoleAnswer {
+        let turn = try await call.services.records.turns.next()
+        defer { withExtendedLifetime(turn) {} }
+        return try await work(&call)
     }
 
     // MARK: - Pages
@@ -52,7 +70,8 @@ struct ConsoleEndpoints: Sendable {
             visitor = ConsoleVisitor(identity, canSignOut: hasCookie, section: "")
             guard roles.contains(identity.role) else { throw GatewayRefusal.roleNotAllowed(identity) }
             var call = try ConsoleCall(request, context, services, administration, identity)
-            switch try await work(&call) {
+            // Not on the event loop: other clients' answers are on it.
+            switch try await AdminExecutor.run({ try await work(&call) }) {
             case .page(let page):
                 let shown = ConsoleVisitor(identity, canSignOut: hasCookie, section: page.section)
                 return try ConsoleResponse.page(ConsoleFrame(page: page, visitor: shown))
@@ -62,7 +81,7 @@ struct ConsoleEndpoints: Sendable {
         } catch {
             let refusal = GatewayRefusal(ofPage: error)
             log(refusal, context)
-            return render(ErrorPage(refusal).page, status: refusal.status, visitor: visitor)
+            return refuse(refusal, on: ErrorPage(refusal).page, visitor: visitor)
         }
     }
 
@@ -76,7 +95,24 @@ struct ConsoleEndpoints: Sendable {
 
     private func off() -> Response { render(ConsolePage("off", title: "The console is off", content: ""), status: 404) }
 
+    private func refuse(
+        _ refusal: GatewayRefusal, on page: ConsolePage, visitor: ConsoleVisitor? = nil
+    ) -> Response {
+        var response = render(page, status: refusal.status, visitor: visitor)
+        if let seconds = refusal.retryAfterSeconds { response.headers[.retryAfter] = String(seconds) }
+        return response
+    }
+
+    /// Counts what is refused: none of it is an error any more where others are counted.
     private func render(_ page: ConsolePage, status: Int, visitor: ConsoleVisitor? = nil) -> Response {
+        let response = make(page, status: status, visitor: visitor)
+        if response.status.code >= 400 {
+            services.metrics.registry.add("gboost_requests_total", 1, ["", "", String(response.status.code)])
+        }
+        return response
+    }
+
+    private func make(_ page: ConsolePage, status: Int, visitor: ConsoleVisitor?) -> Response {
         let status = HTTPResponse.Status(code: status)
         do { return try ConsoleResponse.page(ConsoleFrame(page: page, visitor: visitor), status: status) } catch {
             services.logger.error("a page of the console cannot be made", metadata: ["error": "\(error)"])
@@ -107,23 +143,36 @@ struct ConsoleEndpoints: Sendable {
                 "signed in to the console",
                 metadata: ["request": "\(context.requestID.text)", "who": "\(identity.actor)"])
             return ConsoleResponse.redirect(
-                ConsoleLink.root, cookie: ConsoleSessions.cookie(sealed, for: request))
+                ConsoleLink.root, cookie: ConsoleSessions.cookie(sealed, isSecure: isByTLS(request)))
         } catch {
             let refusal = GatewayRefusal(ofPage: error)
-            log(refusal, context)
-            return render(SignInPage(problem: refusal.message).page, status: refusal.status)
+            logFailedSignIn(refusal, context)
+            return refuse(refusal, on: SignInPage(problem: refusal.message).page)
         }
     }
+
+    /// Whoever guesses is to be seen. Nothing of what was presented is said.
+    private func logFailedSignIn(_ refusal: GatewayRefusal, _ context: GatewayContext) {
+        var metadata: Logger.Metadata = [
+            "request": "\(context.requestID.text)", "code": "\(refusal.code)",
+            "peer": "\(context.peer?.ipAddress ?? "unknown")",
+        ]
+        if let text = refusal.logText { metadata["why"] = "\(text)" }
+        context.logger.warning("sign-in to the console failed", metadata: metadata)
+    }
+
+    /// Whether a cookie that goes over TLS alone comes back.
+    private func isByTLS(_ request: Request) -> Bool { services.endsTLS || request.cameByTLS }
 
     private func signOut(_ request: Request, _ context: GatewayContext) async -> Response {
         guard services.administration != nil else { return off() }
         do {
             try request.requireOwnOrigin()
             return ConsoleResponse.redirect(
-                ConsoleLink.root, cookie: ConsoleSessions.forgottenCookie(for: request))
+                ConsoleLink.root, cookie: ConsoleSessions.forgottenCookie(isSecure: isByTLS(request)))
         } catch {
             let refusal = GatewayRefusal(ofPage: error)
-            return render(ErrorPage(refusal).page, status: refusal.status)
+            return refuse(refusal, on: ErrorPage(refusal).page)
         }
     }
 }

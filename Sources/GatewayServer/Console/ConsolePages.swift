@@ -8,9 +8,11 @@ enum ConsolePages {
         try call.fields.finish()
         if let own = call.identity.tenant { return .redirect(ConsoleLink.tenant(own)) }
         let months = try await call.store.tenantMonths(limit: OverviewPage.maxTenants + 1)
+        let deleted = try await call.store.deletedTenantMonths(limit: OverviewPage.maxDeleted + 1)
         let gateway = await condition(of: call.services, months)
         var page = ConsolePage(
-            "overview", title: "Tenants", content: OverviewPage(months, gateway: gateway, now: call.now))
+            "overview", title: "Tenants",
+            content: OverviewPage(months, deleted: deleted, gateway: gateway, now: call.now))
         page.section = "tenants"
         return .page(page)
     }
@@ -55,7 +57,8 @@ enum ConsolePages {
     static func statement(_ call: inout ConsoleCall) async throws -> ConsoleAnswer {
         let (name, month) = (try call.tenant(), try call.part("month"))
         try call.fields.finish()
-        return .document(StatementPage.html(try await call.store.statement(tenant: name, month: month)))
+        let statement = try await call.store.statement(tenant: name, month: month)
+        return .document(StatementPage.html(statement, back: ConsoleLink.tenant(name)))
     }
 
     // MARK: - Records
@@ -87,11 +90,13 @@ enum ConsolePages {
         let tenant = try await call.store.tenant(named: name)
         let found = try await call.store.escalations(tenant: name, after: seq - 1, limit: 2)
         guard let info = found.first, info.seq == seq else { throw GatewayRefusal.noConsolePage }
+        // Neither needs to be the number beside it: retention takes records away.
+        let older = try await call.store.latestEscalations(tenant: name, before: seq, limit: 1).first?.seq
+        let beside = EscalationPage.Beside(older: older, newer: found.dropFirst().first?.seq)
         let price = try await call.store.prices(model: info.model).first { $0.price.id == info.priceID }
         var page = ConsolePage(
             "escalation", title: "Escalation \(seq)",
-            content: EscalationPage(
-                info, tenant: tenant, price: price, hasNext: found.contains { $0.seq == seq + 1 }))
+            content: EscalationPage(info, tenant: tenant, price: price, beside: beside))
         page.place(below: name, for: call.identity)
         page.crumbs.append(
             ConsolePage.Crumb(text: "Escalations", href: ConsoleLink.tenant(name, "/escalations")))

@@ -85,13 +85,13 @@ struct ConsoleSessions: Sendable {
     }
 
     /// The header that has a browser keep the session.
-    static func cookie(_ value: String, for request: Request) -> String {
-        cookie("\(cookieName)=\(value)", maxAge: Int(lifetime), isSecure: request.cameByTLS)
+    static func cookie(_ value: String, isSecure: Bool) -> String {
+        cookie("\(cookieName)=\(value)", maxAge: Int(lifetime), isSecure: isSecure)
     }
 
     /// The header that has a browser forget the session.
-    static func forgottenCookie(for request: Request) -> String {
-        cookie("\(cookieName)=", maxAge: 0, isSecure: request.cameByTLS)
+    static func forgottenCookie(isSecure: Bool) -> String {
+        cookie("\(cookieName)=", maxAge: 0, isSecure: isSecure)
     }
 
     private static func cookie(_ pair: String, maxAge: Int, isSecure: Bool) -> String {

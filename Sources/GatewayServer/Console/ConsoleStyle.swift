@@ -3,10 +3,10 @@ enum ConsoleStyle {
     static let sheet = """
         :root{color-scheme:light dark;--paper:#f6f7f9;--card:#fff;--ink:#1b2430;--soft:#5a6675;--line:#e1e6ec;\
         --accent:#2f62ad;--ok:#1d7a52;--okbg:#e3f3eb;--warn:#8f5a00;--warnbg:#fdf0d8;--bad:#a92b25;--badbg:#fbe6e4;\
-        --track:#e6eaef;--open:#9db8de;--mark:#1b2430}
+        --track:#e6eaef;--open:#9db8de;--mark:#1b2430;--edge:#1b24302e}
         @media (prefers-color-scheme:dark){:root{--paper:#12161c;--card:#1a2029;--ink:#e6eaf0;--soft:#98a4b3;\
         --line:#2b3440;--accent:#7fabec;--ok:#6fd0a3;--okbg:#17352a;--warn:#e9b765;--warnbg:#3a2d14;--bad:#f0918b;\
-        --badbg:#402120;--track:#2b3440;--open:#46618a;--mark:#e6eaf0}}
+        --badbg:#402120;--track:#2b3440;--open:#46618a;--mark:#e6eaf0;--edge:#000000a6}}
         *{box-sizing:border-box}
         body{margin:0;background:var(--paper);color:var(--ink);\
         font:14px/1.5 system-ui,"Liberation Sans",Arial,sans-serif}
@@ -33,10 +33,15 @@ enum ConsoleStyle {
         .card{flex:1 1 9.5rem;min-width:0;background:var(--card);border:1px solid var(--line);border-radius:.5rem;\
         padding:.7rem .9rem}
         .card span{color:var(--soft);font-size:.85rem}.card p{margin:.4rem 0}
-        .card strong{display:block;font-size:1.3rem;font-weight:600;font-variant-numeric:tabular-nums;\
-        overflow-wrap:anywhere}
+        .card strong{display:block;font-size:clamp(1rem,4.6vw,1.3rem);font-weight:600;\
+        font-variant-numeric:tabular-nums;overflow-wrap:normal}
         .card strong span{color:inherit;font-size:inherit}.card strong small{font-size:.62em;font-weight:400}
-        .box{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:.5rem}
+        .box{overflow-x:auto;border:1px solid var(--line);border-radius:.5rem;\
+        background:linear-gradient(90deg,var(--card) 30%,transparent) left/2.5rem 100% no-repeat local,\
+        linear-gradient(270deg,var(--card) 30%,transparent) right/2.5rem 100% no-repeat local,\
+        linear-gradient(90deg,var(--edge),transparent) left/.8rem 100% no-repeat scroll,\
+        linear-gradient(270deg,var(--edge),transparent) right/.8rem 100% no-repeat scroll;\
+        background-color:var(--card)}
         table{border-collapse:collapse;width:100%}
         th,td{padding:.42rem .75rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--line)}
         tbody tr:last-child td{border-bottom:0}
@@ -44,7 +49,12 @@ enum ConsoleStyle {
         td:first-child{min-width:6rem;overflow-wrap:break-word}td.n:first-child{min-width:0}
         .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
         .time{font-variant-numeric:tabular-nums;white-space:nowrap}
-        .wide{min-width:8rem;width:16%;vertical-align:middle}
+        .whole{white-space:nowrap}
+        .wide{min-width:8rem;width:16%;vertical-align:top}.wide .bar,.wide .part{margin-top:.45rem}
+        .prices th,.prices th.n{white-space:normal}.prices td:first-child{min-width:11rem}
+        tr.opened td{border-bottom:0}tr.details td{padding-top:0;min-width:0}
+        tr.details details{display:inline-block;vertical-align:top;margin-right:1.2rem}
+        .narrow,.pointing{display:none}@media (hover:hover){.pointing{display:inline}}
         tfoot td{font-weight:600;border-top:1px solid var(--line);border-bottom:0}
         .none{color:var(--soft)}.below{display:block}
         tr.chosen td{background:var(--okbg)}tr.barred td{color:var(--soft)}
@@ -56,7 +66,7 @@ enum ConsoleStyle {
         svg{display:block}.bar,.part{width:100%;height:.6rem;border-radius:.3rem}
         .track{fill:var(--track)}.spent{fill:var(--ok)}.near .spent{fill:#d18e1e}.over .spent{fill:#c8433c}
         .open{fill:var(--open)}.mark{fill:var(--mark)}.part rect{fill:var(--accent)}
-        .month{max-width:60rem}.month .bar{height:.9rem}.month p{color:var(--soft);margin:.5rem 0}
+        .month .bar{height:.9rem}.month p{color:var(--soft);margin:.5rem 0}
         .plot{width:100%;min-width:38rem;height:auto;padding:.6rem}.plot text{font-size:10px;fill:var(--soft)}
         .plot .grid{stroke:var(--line)}.plot .day{fill:var(--accent)}.plot g:hover .day{fill:var(--ok)}
         .pick{display:flex;flex-wrap:wrap;align-items:center;gap:.5rem .8rem;margin:.6rem 0}
@@ -69,7 +79,7 @@ enum ConsoleStyle {
         overflow-x:auto;margin:.4rem 0}
         details pre{max-width:34rem;max-height:22rem}summary{cursor:pointer;color:var(--accent)}
         .paging{color:var(--soft)}.paging a{margin-right:.6rem}
-        .door{max-width:27rem;margin:1.5rem auto;padding:1.2rem 1.4rem}.door label{display:block;margin-bottom:.3rem}
+        .door{max-width:27rem;margin:1rem 0;padding:1.2rem 1.4rem}.door label{display:block;margin-bottom:.3rem}
         input,button{font:inherit;color:inherit;border:1px solid var(--line);border-radius:.35rem;padding:.38rem .7rem;\
         background:var(--paper)}
         .door input{width:100%;margin-bottom:.8rem}
@@ -79,7 +89,8 @@ enum ConsoleStyle {
         footer{max-width:84rem;margin:0 auto;padding:0 1.5rem 2rem;color:var(--soft);font-size:.82rem}
         @media (prefers-color-scheme:dark){button{color:#10151c}}
         @media (max-width:40rem){.top,main,footer{padding-left:.9rem;padding-right:.9rem}.who{margin-left:0}\
-        th,td{padding:.4rem .55rem}h1{font-size:1.3rem}}
+        th,td{padding:.4rem .55rem}h1{font-size:1.3rem}.roomy{display:none}.narrow{display:block}\
+        .narrow .bar{max-width:8rem;margin:.3rem 0}}
         @media print{.top form,.pick,.paging{display:none}.box{overflow:visible}}
 
         """

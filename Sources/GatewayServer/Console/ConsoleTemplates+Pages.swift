@@ -1,7 +1,7 @@
 extension ConsoleTemplates {
     /// By the names that pages give.
     static let pages = [
-        "overview": overview, "condition": condition, "tenant": tenant, "tenant-spend": tenantSpend,
+        "overview": overview, "pace": pace, "condition": condition, "tenant": tenant, "tenant-spend": tenantSpend,
         "tenant-things": tenantThings, "escalations": escalations, "escalation": escalation, "refusals": refusals,
         "events": events, "prices": prices, "price-head": priceHead, "price-row": priceRow,
     ]
@@ -17,25 +17,34 @@ extension ConsoleTemplates {
         <div class="card"><span>Used up, or about to be</span><strong>{{inTrouble}}</strong></div>
         </div>
         <div class="box"><table>
-        <thead><tr><th>Tenant</th><th class="n">Limit</th><th class="n">Settled</th><th class="n">Held</th>\
-        <th class="n">Left</th><th class="wide">Month</th><th>Pace</th><th class="n">Forecast</th></tr></thead>
+        <thead><tr><th>Tenant</th><th class="n">Limit</th><th class="n">Settled</th><th class="n roomy">Held</th>\
+        <th class="n roomy">Left</th><th class="wide roomy">Month</th><th class="roomy">Pace</th>\
+        <th class="n roomy">Forecast</th></tr></thead>
         <tbody>
         {{#rows}}
         <tr><td><a href="{{href}}">{{name}}</a>{{#isSuspended}} <span class="tag bad">suspended</span>{{/isSuspended}}\
-        </td>
+        <span class="narrow">{{#.bar}}{{>bar}}{{/.bar}}{{>pace}}\
+        <small class="below">forecast {{#forecast}}{{>usd}}{{/forecast}}</small></span></td>
         <td class="n">{{#limit}}{{>usd}}{{/limit}}</td><td class="n">{{#settled}}{{>usd}}{{/settled}}</td>
-        <td class="n">{{#held}}{{>usd}}{{/held}}</td><td class="n">{{#left}}{{>usd}}{{/left}}</td>
-        <td class="wide">{{#.bar}}{{>bar}}{{/.bar}}</td>
-        <td><span class="tag {{level}}" title="{{shares}}">{{pace}}</span>\
-        {{#.runsOut}}<small class="below">until {{>time}}</small>{{/.runsOut}}</td>
-        <td class="n">{{#forecast}}{{>usd}}{{/forecast}}</td></tr>
+        <td class="n roomy">{{#held}}{{>usd}}{{/held}}</td><td class="n roomy">{{#left}}{{>usd}}{{/left}}</td>
+        <td class="wide roomy">{{#.bar}}{{>bar}}{{/.bar}}</td>
+        <td class="roomy">{{>pace}}</td>
+        <td class="n roomy">{{#forecast}}{{>usd}}{{/forecast}}</td></tr>
         {{/rows}}
         {{^rows}}<tr><td colspan="8" class="none">There is no tenant yet: <code>gboost tenant create</code>.</td></tr>\
         {{/rows}}
         </tbody>
         </table></div>
         {{#isCut}}<p class="hint">Only the first {{count}} by name are shown.</p>{{/isCut}}
+        {{#hasDeleted}}<p class="hint">and {{deletedCount}} deleted, with {{#deletedSettled}}{{>usd}}\
+        {{/deletedSettled}} USD in their current months: {{#deleted}}<a href="{{href}}">{{name}}</a> \
+        {{#settled}}{{>usd}}{{/settled}} {{/deleted}}</p>{{/hasDeleted}}
         {{#gateway}}{{>condition}}{{/gateway}}
+        """
+
+    private static let pace = """
+        <span class="tag {{level}}" title="{{shares}}">{{pace}}</span>\
+        {{#.runsOut}}<small class="below">used up {{>time}}</small>{{/.runsOut}}
         """
 
     private static let condition = """
@@ -68,6 +77,7 @@ extension ConsoleTemplates {
         {{#showsEvents}} <a href="{{eventsHref}}">Events</a>{{/showsEvents}}\
          <a href="{{statementHref}}">Statement of {{#spend}}{{month}}{{/spend}}</a></p>
         {{#.month}}
+        <h2>The current month, {{current}}</h2>
         <div class="cards">
         <div class="card"><span>Limit of the month</span><strong>{{#limit}}{{>usd}}{{/limit}}</strong></div>
         <div class="card"><span>Settled</span><strong>{{#settled}}{{>usd}}{{/settled}}</strong></div>
@@ -85,12 +95,12 @@ extension ConsoleTemplates {
         <th class="n">Left</th><th class="wide"></th><th>Begins anew</th><th>Notes</th></tr></thead>
         <tbody>
         {{#budgets}}
-        <tr><td>{{scope}}</td><td>{{period}}</td><td class="n">{{#limit}}{{>usd}}{{/limit}}</td>
+        <tr><td>{{scope}}</td><td class="whole">{{period}}</td><td class="n">{{#limit}}{{>usd}}{{/limit}}</td>
         <td class="n">{{#settled}}{{>usd}}{{/settled}}</td><td class="n">{{#held}}{{>usd}}{{/held}}</td>
         <td class="n">{{#left}}{{>usd}}{{/left}}</td><td class="wide">{{#.bar}}{{>bar}}{{/.bar}}</td>
         <td>{{#resets}}{{>time}}{{/resets}}</td>
-        <td>{{#.over}}<span class="tag bad">over by {{>usd}}</span> {{/.over}}<small>{{#notes}}{{.}}<br>{{/notes}}\
-        </small></td>\
+        <td>{{#.over}}<span class="tag bad">over by {{>usd}}</span> {{/.over}}<small>{{#notes}}{{before}}\
+        {{#.amount}}{{>usd}}{{/.amount}}{{after}}<br>{{/notes}}</small></td>\
         </tr>
         {{/budgets}}
         {{^budgets}}<tr><td colspan="9" class="none">None: no paid call is made.</td></tr>{{/budgets}}
@@ -102,9 +112,10 @@ extension ConsoleTemplates {
     private static let tenantSpend = """
         <h2 id="spend">Spend in {{month}}: {{#total}}{{>usd}}{{/total}} USD <small>in {{calls}} calls</small></h2>
         <form class="pick" method="get"><a href="?month={{previousMonth}}">‹ {{previousMonth}}</a>
-        <input type="month" name="month" value="{{month}}" aria-label="Month"><button class="plain">Show</button>
-        {{#.nextMonth}}<a href="?month={{.}}">{{.}} ›</a>{{/.nextMonth}}</form>
-        {{#plot}}
+        <input type="month" name="month" value="{{month}}" required aria-label="Month">\
+        <button class="plain">Show</button>
+        {{#nextMonth}}<a href="?month={{.}}">{{.}} ›</a>{{/nextMonth}}</form>
+        {{#.plot}}
         <div class="box"><svg class="plot" viewBox="0 0 720 158" role="img" aria-label="USD by day">
         {{#lines}}<line class="grid" x1="56" x2="720" y1="{{y}}" y2="{{y}}"/>\
         <text x="50" y="{{textY}}" text-anchor="end">{{text}}</text>{{/lines}}
@@ -112,7 +123,7 @@ extension ConsoleTemplates {
         <rect class="day" x="{{x}}" y="{{y}}" width="{{width}}" height="{{height}}"/></g>{{/bars}}
         {{#days}}<text x="{{x}}" y="153" text-anchor="middle">{{text}}</text>{{/days}}
         </svg></div>
-        {{/plot}}
+        {{/.plot}}
         {{#isEmpty}}<p class="none">Nothing was spent.</p>{{/isEmpty}}
         {{#tables}}
         <h3>{{heading}}</h3>

@@ -106,7 +106,7 @@ extension ConsoleTemplates {
         <td class="n">{{#left}}{{>usd}}{{/left}}</td>
         <td>{{#isChosen}}<span class="tag ok">chosen</span>{{/isChosen}}</td></tr>
         {{/actions}}
-        {{^actions}}<tr><td colspan="7" class="none">Nothing: the request named the paid model itself.</td></tr>\
+        {{^actions}}<tr><td colspan="7" class="none">Nothing was weighed.</td></tr>\
         {{/actions}}
         {{#excluded}}<tr class="barred"><td>{{action}}</td><td colspan="6">not possible: {{why}}</td></tr>{{/excluded}}
         </tbody></table></div>
@@ -120,7 +120,7 @@ extension ConsoleTemplates {
         </div>
         {{#.price}}
         <h2>Price that it was charged by</h2>
-        <div class="box"><table>{{>price-head}}<tbody>{{>price-row}}</tbody></table></div>
+        <div class="box"><table class="prices">{{>price-head}}<tbody>{{>price-row}}</tbody></table></div>
         {{/.price}}
         <h2>Proof</h2>
         <p class="hint">That this record is in the audit as it was written, anybody can check who has a checkpoint:</p>
@@ -154,16 +154,17 @@ extension ConsoleTemplates {
         Times in {{zone}}.</p>
         <div class="box"><table>
         <thead><tr><th class="n">No.</th><th>Time</th><th>Who</th><th>Action</th><th>Of</th><th>From</th>\
-        <th>Before and after</th></tr></thead>
+        </tr></thead>
         <tbody>
         {{#rows}}
-        <tr><td class="n">{{id}}</td><td>{{#at}}{{>time}}{{/at}}</td><td>{{actor}}</td><td>{{action}}</td><td>\
-        {{subject}}</td>
-        <td><small>{{origin}}</small></td><td>\
+        <tr{{#hasDetails}} class="opened"{{/hasDetails}}><td class="n">{{id}}</td><td>{{#at}}{{>time}}{{/at}}</td>
+        <td class="whole">{{actor}}</td><td class="whole">{{action}}</td><td>{{subject}}</td>
+        <td><small title="{{wholeOrigin}}">{{origin}}</small></td></tr>
+        {{#hasDetails}}<tr class="details"><td></td><td colspan="5">\
         {{#.before}}<details><summary>before</summary><pre>{{.}}</pre></details>{{/.before}}\
-        {{#.after}}<details><summary>after</summary><pre>{{.}}</pre></details>{{/.after}}</td></tr>
+        {{#.after}}<details><summary>after</summary><pre>{{.}}</pre></details>{{/.after}}</td></tr>{{/hasDetails}}
         {{/rows}}
-        {{^rows}}<tr><td colspan="7" class="none">None.</td></tr>{{/rows}}
+        {{^rows}}<tr><td colspan="6" class="none">None.</td></tr>{{/rows}}
         </tbody></table></div>
         <p class="paging">{{count}} shown{{#.more}} · <a href="{{.}}">more</a>{{/.more}} · all of them: \
         <code>gboost audit events</code></p>
@@ -175,7 +176,7 @@ extension ConsoleTemplates {
         of. Times in UTC.</p>
         <p class="links">{{#providers}}<a href="{{href}}"{{#isCurrent}} aria-current="page"{{/isCurrent}}>{{name}} \
         <small>{{count}}</small></a> {{/providers}}</p>
-        <div class="box"><table>{{>price-head}}<tbody>
+        <div class="box"><table class="prices">{{>price-head}}<tbody>
         {{#rows}}{{>price-row}}{{/rows}}
         {{^rows}}<tr><td colspan="13" class="none">None: no paid call is made without one.</td></tr>{{/rows}}
         </tbody></table></div>
@@ -183,8 +184,9 @@ extension ConsoleTemplates {
         """
 
     static let priceHead = """
-        <thead><tr><th>Model</th><th class="n">Input</th><th class="n">Cached</th><th class="n">Cache write, 5 min</th>\
-        <th class="n">Cache write, 1 h</th><th class="n">Output</th><th class="n">Reasoning</th>\
+        <thead><tr><th>Model</th><th class="n">Input</th><th class="n">Cached</th>\
+        <th class="n">Cache write, 5\u{A0}min</th>\
+        <th class="n">Cache write, 1\u{A0}h</th><th class="n">Output</th><th class="n">Reasoning</th>\
         <th class="n">A call</th><th class="n">An image</th><th class="n">In a batch</th><th class="n">Version</th>\
         <th>Since</th><th>From</th></tr></thead>
         """
@@ -194,6 +196,6 @@ extension ConsoleTemplates {
         <td class="n">{{cachedInput}}</td><td class="n">{{cacheWrite5m}}</td><td class="n">{{cacheWrite1h}}</td>\
         <td class="n">{{output}}</td><td class="n">{{reasoning}}</td><td class="n">{{perCall}}</td>\
         <td class="n">{{perImage}}</td><td class="n">{{batch}}</td><td class="n">{{id}}</td>\
-        <td>{{#since}}{{>time}}{{/since}}</td><td>{{source}}</td></tr>
+        <td class="time" title="{{sinceUTC}}">{{since}}</td><td>{{source}}</td></tr>
         """
 }

@@ -73,8 +73,10 @@ enum ConsoleTemplates {
         <h1>{{title}}</h1>
         {{#page}}{{>*template}}{{/page}}
         </main>
+        {{#visitor}}
         <footer>Read-only: what is seen here is changed by <code>gboost</code> or the administration's interface. \
-        Point at an amount for its exact decimal, at a time for UTC.</footer>
+        <span class="pointing">Point at an amount for its exact decimal, at a time for UTC.</span></footer>
+        {{/visitor}}
         </body>
         </html>
 

@@ -23,7 +23,10 @@ enum ConsoleText {
         whole > 0 ? percent(Double(part) / Double(whole)) : none
     }
 
-    static func percent(_ share: Double) -> String { "\(decimal(share * 100)) %" }
+    static func percent(_ share: Double) -> String { percent(decimal(share * 100)) }
+
+    /// The sign does not go to the next line.
+    static func percent(_ number: String) -> String { "\(number)\u{A0}%" }
 
     /// With one decimal, which is enough for places in a drawing, too.
     static func decimal(_ value: Double) -> String {

@@ -55,9 +55,12 @@ struct DayPlot: Sendable {
         }
     }
 
-    /// The least of 1, 2 and 5 times a power of ten that is not below the amount.
+    /// A cent: of less than that nobody can read an axis.
+    private static let leastScale = NanoUSD.perDollar / 100
+
+    /// The least of 1, 2 and 5 times a power of ten that is not below the amount, nor below a cent.
     static func scale(_ amount: Int64) -> Int64 {
-        var step: Int64 = 10
+        var step = leastScale
         while step < Int64.max / 100 {
             for factor: Int64 in [1, 2, 5] where step * factor >= amount { return step * factor }
             step *= 10

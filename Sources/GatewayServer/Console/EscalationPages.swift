@@ -82,6 +82,12 @@ struct EscalationPage: Sendable {
         let why: String
     }
 
+    /// The numbers of the records before and after it; nil: there is none.
+    struct Beside: Sendable {
+        var older: Int64?
+        var newer: Int64?
+    }
+
     struct Fact: Sendable {
         let name: String
         let value: String
@@ -117,9 +123,8 @@ struct EscalationPage: Sendable {
     let tenant: String
 
     /// - Parameters:
-    ///   - next: whether there is a later one.
     ///   - price: the version that it was charged by.
-    init(_ info: EscalationInfo, tenant: TenantInfo, price: PriceInfo?, hasNext: Bool) {
+    init(_ info: EscalationInfo, tenant: TenantInfo, price: PriceInfo?, beside: Beside) {
         let zone = ConsoleZone(tenant.timeZone)
         seq = String(info.seq)
         hold = info.hold
@@ -138,8 +143,9 @@ struct EscalationPage: Sendable {
         entry = info.entryKind
         entryWords = Self.words(ofEntry: info.entryKind)
         outcome = info.outcome?.rawValue ?? ConsoleText.none
+        let route = info.route ?? (Self.isMirror(info) ? "none: a mirror" : "none: asked for directly")
         facts = [
-            ("Route", info.route ?? "none: asked for directly"), ("Team", info.team ?? ConsoleText.none),
+            ("Route", route), ("Team", info.team ?? ConsoleText.none),
             ("Key", "key:\(info.keyID)"), ("Paid model", info.model.description),
             ("Price version", "\(info.priceID)"), ("Hold", info.hold),
         ].map { Fact(name: $0.0, value: $0.1, title: nil) }
@@ -148,8 +154,8 @@ struct EscalationPage: Sendable {
             ("Reward head", info.headSHA256), ("Prompt (keyed)", info.promptHash), ("Answer (keyed)", info.answerHash),
         ].compactMap { name, hash in hash.map { Fact(name: name, value: ConsoleText.short($0), title: $0) } }
         self.price = price.map { PriceRow($0, zone) }
-        newer = hasNext ? ConsoleLink.escalation(info.seq + 1, tenant: tenant.reference) : nil
-        older = info.seq > 1 ? ConsoleLink.escalation(info.seq - 1, tenant: tenant.reference) : nil
+        newer = beside.newer.map { ConsoleLink.escalation($0, tenant: tenant.reference) }
+        older = beside.older.map { ConsoleLink.escalation($0, tenant: tenant.reference) }
         list = ConsoleLink.tenant(tenant.reference, "/escalations")
         self.tenant = tenant.reference
     }
@@ -159,9 +165,22 @@ struct EscalationPage: Sendable {
         action == .llmStep && kind == "step" || action == .llmRest && kind == "rest"
     }
 
+    /// Whether the call went beside another one, for comparison, as its reason says.
+    private static func isMirror(_ info: EscalationInfo) -> Bool {
+        info.route == nil && info.reason.hasPrefix("mirror of ")
+    }
+
+    /// Why only the paid model was asked.
+    private static func direct(_ info: EscalationInfo) -> String {
+        if isMirror(info) { return "The call was sent for comparison, as a \(info.reason)" }
+        guard let route = info.route else { return "The request named the paid model itself" }
+        let usual = info.reason == "route is direct"
+        return "The route \(route) \(usual ? "asks the paid model alone" : "asked the paid model, as \(info.reason)")"
+    }
+
     private static func summary(_ info: EscalationInfo) -> String? {
         guard let chosen = info.actions.first(where: { isChosen($0.action, info.kind) }) else {
-            return info.kind == "direct" ? "The request named the paid model itself: nothing was to be decided." : nil
+            return info.kind == "direct" ? "\(direct(info)): nothing was to be decided." : nil
         }
         let what = info.kind == "step" ? "one step" : "the rest of the answer"
         let reward = info.rewardCalibrated.map { " The draft was rated \(ConsoleText.number($0))." } ?? ""

@@ -6,6 +6,8 @@ internal import Ledger
 struct OverviewPage: Sendable {
     /// More are not listed on one page.
     static let maxTenants = 1000
+    /// Of deleted ones.
+    static let maxDeleted = 20
 
     struct Row: Sendable {
         let name: String
@@ -24,7 +26,18 @@ struct OverviewPage: Sendable {
         let forecast: ConsoleAmount
     }
 
+    /// A tenant that is deleted: what it spent is in no sum above.
+    struct Deleted: Sendable {
+        let name: String
+        let href: String
+        let settled: ConsoleAmount
+    }
+
     let rows: [Row]
+    let hasDeleted: Bool
+    let deleted: [Deleted]
+    let deletedCount: String
+    let deletedSettled: ConsoleAmount
     let count: String
     let isCut: Bool
     let limit: ConsoleAmount
@@ -36,13 +49,25 @@ struct OverviewPage: Sendable {
     let gateway: GatewayCondition
     let at: ConsoleInstant
 
-    init(_ all: [TenantMonth], gateway: GatewayCondition, now: Date) {
+    /// - Parameters:
+    ///   - all: one more than are shown where there are more of them.
+    ///   - gone: those that are deleted, the latest first; likewise.
+    init(_ all: [TenantMonth], deleted gone: [TenantMonth] = [], gateway: GatewayCondition, now: Date) {
         let months = all.prefix(Self.maxTenants)
         let paces = months.map { month in
             MonthPace(
                 settled: month.settled, limit: month.limit, from: month.from, until: month.until, now: now)
         }
         rows = zip(months, paces).map { Row($0, $1) }
+        let lately = gone.prefix(Self.maxDeleted)
+        hasDeleted = !lately.isEmpty
+        deleted = lately.map { month in
+            Deleted(
+                name: month.tenant.name, href: ConsoleLink.tenant(month.tenant.reference),
+                settled: ConsoleAmount(month.settled))
+        }
+        deletedCount = gone.count > lately.count ? "the \(lately.count) latest" : "\(lately.count)"
+        deletedSettled = ConsoleAmount(Self.sum(lately.map(\.settled)))
         count = ConsoleText.grouped(Int64(months.count))
         isCut = all.count > months.count
         limit = ConsoleAmount(Self.sum(months.compactMap(\.limit)))
@@ -52,7 +77,11 @@ struct OverviewPage: Sendable {
         let isForetold = paces.contains { $0.forecast != nil }
         forecast = ConsoleAmount(
             isForetold ? Self.sum(zip(months, paces).map { $1.forecast ?? $0.settled }) : nil)
-        inTrouble = paces.count(where: { $0.verdict == .ahead || $0.verdict == .usedUp })
+        // Who may spend nothing, and has not, is in no trouble.
+        inTrouble = zip(months, paces).count(where: { month, pace in
+            let mattersNot = month.limit == NanoUSD.zero && month.settled <= .zero
+            return pace.verdict == .ahead || pace.verdict == .usedUp && !mattersNot
+        })
         self.gateway = gateway
         at = ConsoleInstant(now, .utc)
     }

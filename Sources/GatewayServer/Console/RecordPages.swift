@@ -87,9 +87,12 @@ struct EventsPage: Sendable {
         let id: String
         let at: ConsoleInstant
         let actor: String
+        /// From where, without the request's number.
         let origin: String
+        let wholeOrigin: String
         let action: String
         let subject: String
+        let hasDetails: Bool
         let before: String?
         let after: String?
     }
@@ -122,9 +125,13 @@ extension EventsPage.Row {
         id = String(event.id)
         at = ConsoleInstant(event.at, zone)
         actor = event.actor
-        origin = event.origin ?? ConsoleText.none
+        let from = event.origin ?? ConsoleText.none
+        wholeOrigin = from
+        let isRequest = from.hasPrefix("request ")
+        origin = isRequest ? from.split(separator: " via ").dropFirst().last.map(String.init) ?? "a request" : from
         action = event.action
         subject = event.subject
+        hasDetails = event.before != nil || event.after != nil
         before = event.before.map { JSONIndent.text($0) }
         after = event.after.map { JSONIndent.text($0) }
     }
@@ -184,7 +191,9 @@ struct PriceRow: Sendable {
     let perImage: String
     let batch: String
     let tiers: [String]
-    let since: ConsoleInstant
+    /// The day; the moment in UTC is beside it.
+    let since: String
+    let sinceUTC: String
     let source: String
 
     init(_ info: PriceInfo, _ zone: ConsoleZone) {
@@ -201,13 +210,16 @@ struct PriceRow: Sendable {
         reasoning = optional(rates.reasoning)
         perCall = fee(price.perCall)
         perImage = fee(price.perImage)
-        batch = price.batchPercent == 100 ? ConsoleText.none : "\(price.batchPercent) %"
+        batch = price.batchPercent == 100 ? ConsoleText.none : ConsoleText.percent("\(price.batchPercent)")
         tiers = price.tiers.sorted { $0.aboveInputTokens < $1.aboveInputTokens }.map { tier in
             "above \(ConsoleText.grouped(tier.aboveInputTokens)) tokens: "
                 + "\(Self.usd(tier.rates.input)) in, \(Self.usd(tier.rates.output)) out"
         }
-        since = ConsoleInstant(info.effectiveAt, zone)
-        source = info.source ?? "set by hand"
+        let moment = ConsoleInstant(info.effectiveAt, zone)
+        since = String(moment.text.prefix { $0 != " " })
+        sinceUTC = moment.utc
+        // Short, and kept together: the last column is what is cut off first.
+        source = info.source ?? "by\u{A0}hand"
     }
 
     private static func usd(_ picoPerToken: Int64) -> String { TokenRate.usdPerMillion(picoPerToken: picoPerToken) }

@@ -66,7 +66,8 @@ struct SpendSection: Sendable {
     let calls: String
     let isEmpty: Bool
     let tables: [SpendTable]
-    let plot: DayPlot
+    /// Nil: there is nothing to draw.
+    let plot: DayPlot?
     let hasChargeback: Bool
     let chargeback: [Chargeback]
     let chargebackTotal: ConsoleAmount
@@ -82,8 +83,8 @@ struct SpendSection: Sendable {
             SpendTable("By model", rows(.model)), SpendTable("By team", rows(.team)),
             SpendTable("By key", rows(.key), names: keyNames), SpendTable("By route", rows(.route)),
         ].filter { !$0.rows.isEmpty }
-        plot = DayPlot(
-            month: spend.month, spend: Dictionary(days.map { ($0.name, $0.nanoUSD) }, uniquingKeysWith: { $0 &+ $1 }))
+        let amounts = Dictionary(days.map { ($0.name, $0.nanoUSD) }, uniquingKeysWith: { $0 &+ $1 })
+        plot = days.isEmpty ? nil : DayPlot(month: spend.month, spend: amounts)
         let local = spend.chargeback[.model] ?? []
         hasChargeback = !local.isEmpty
         chargeback = local.map { line in

@@ -25,6 +25,8 @@ struct TenantPage: Sendable {
 
     /// The current month against its budget.
     struct Month: Sendable {
+        /// "2026-11": whatever month's spend is shown below.
+        let current: String
         let bar: ConsoleBar
         let limit: ConsoleAmount
         let settled: ConsoleAmount
@@ -119,6 +121,8 @@ extension TenantPage.Month {
         guard let limit = month.limit else { return nil }
         let pace = MonthPace(
             settled: month.settled, limit: limit, from: month.from, until: month.until, now: now)
+        // A budget of another zone begins beside the tenant's midnight.
+        current = zone.month(month.from + month.until.timeIntervalSince(month.from) / 2)
         bar = ConsoleBar(settled: month.settled, held: month.held, limit: limit, elapsed: pace.elapsed)
         self.limit = ConsoleAmount(limit)
         settled = ConsoleAmount(month.settled)

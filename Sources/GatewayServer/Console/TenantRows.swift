@@ -5,6 +5,13 @@ internal import Router
 
 /// A budget of a tenant's.
 struct BudgetRow: Sendable {
+    /// Words with an amount between them.
+    struct Note: Sendable {
+        var before = ""
+        var amount: ConsoleAmount?
+        var after = ""
+    }
+
     let scope: String
     let period: String
     let limit: ConsoleAmount
@@ -15,7 +22,7 @@ struct BudgetRow: Sendable {
     let bar: ConsoleBar?
     let resets: ConsoleInstant
     let over: ConsoleAmount?
-    let notes: [String]
+    let notes: [Note]
 
     init(_ budget: BudgetInfo, _ zone: ConsoleZone) {
         let (state, isCeiling) = (budget.state, budget.window == .request)
@@ -34,17 +41,22 @@ struct BudgetRow: Sendable {
         notes = Self.notes(budget)
     }
 
-    private static func notes(_ budget: BudgetInfo) -> [String] {
-        var notes: [String] = []
-        if budget.periodLimit != budget.limit { notes.append("set to \(budget.limit.usdString)") }
-        if budget.topUp != .zero { notes.append("\(budget.topUp.usdString) added") }
-        if budget.carried != .zero { notes.append("\(budget.carried.usdString) carried over") }
-        if let most = budget.rolloverUpTo { notes.append("passes on up to \(most.usdString)") }
-        if !budget.alertAt.isEmpty {
-            notes.append("alerts at \(budget.alertAt.map { "\($0) %" }.joined(separator: ", "))")
+    private static func notes(_ budget: BudgetInfo) -> [Note] {
+        func percent(_ number: Int) -> String { ConsoleText.percent("\(number)") }
+        var notes: [Note] = []
+        if budget.periodLimit != budget.limit {
+            notes.append(Note(before: "set to ", amount: ConsoleAmount(budget.limit)))
         }
-        if budget.alerted > 0 { notes.append("alerted at \(budget.alerted) %") }
-        if let zone = budget.timeZone { notes.append("days of \(zone)") }
+        if budget.topUp != .zero { notes.append(Note(amount: ConsoleAmount(budget.topUp), after: " added")) }
+        if budget.carried != .zero { notes.append(Note(amount: ConsoleAmount(budget.carried), after: " carried over")) }
+        if let most = budget.rolloverUpTo {
+            notes.append(Note(before: "passes on up to ", amount: ConsoleAmount(most)))
+        }
+        if !budget.alertAt.isEmpty {
+            notes.append(Note(before: "alerts at \(budget.alertAt.map { percent($0) }.joined(separator: ", "))"))
+        }
+        if budget.alerted > 0 { notes.append(Note(before: "alerted at \(percent(budget.alerted))")) }
+        if let zone = budget.timeZone { notes.append(Note(before: "days of \(zone)")) }
         return notes
     }
 }

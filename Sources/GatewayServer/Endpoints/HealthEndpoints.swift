@@ -30,7 +30,10 @@ struct HealthEndpoints: Sendable {
     /// The tenants' port is also the operator's: its key tells them apart, or, where there is none, the machine.
     private func requireOperator(_ request: Request, _ context: GatewayContext) async throws {
         if let administration = services.administration {
-            guard try await administration.isOperator(request) else { throw GatewayRefusal.notAdministrator }
+            guard let identity = try await administration.identity(of: request) else {
+                throw GatewayRefusal.notAdministrator
+            }
+            guard identity.role == .operator else { throw GatewayRefusal.roleNotAllowed(identity) }
         } else if context.peer?.isLoopback != true {
             throw GatewayRefusal(
                 status: 403, type: "permission_error", code: "loopback_only",

@@ -99,16 +99,16 @@ struct LiteLLMKeys: Sendable {
         guard let administration = services.administration else { throw GatewayRefusal.notAdministrator }
         let call = LiteLLMCall(query: request, administration, context)
         var record = call.record
-        let isOperator = try await administration.isOperator(request)
         let own = AuthenticationMiddleware.key(in: request.headers) ?? ""
+        // Keys come first: one that another gateway made may look like an administrator's token.
+        let isKey = (try? await services.catalog.authenticate(own)) != nil
+        let isOperator = if isKey { false } else { try await administration.isOperator(request) }
         let named = try record.text("key") ?? (isOperator ? nil : own)
         return try await LiteLLMEndpoints.perform(
             { call in
                 guard let named else { throw LiteLLMRecord.Failure(field: "key", message: "is missing") }
                 if !isOperator {
-                    guard named == own, (try? await services.catalog.authenticate(own)) != nil else {
-                        throw GatewayRefusal.notAdministrator
-                    }
+                    guard named == own, isKey else { throw GatewayRefusal.notAdministrator }
                 }
                 let (info, tenant) = try await call.store.key(named: named)
                 return try await Self.whole(info, tenant: tenant, call.store)

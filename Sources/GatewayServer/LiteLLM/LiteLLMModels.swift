@@ -11,16 +11,17 @@ struct LiteLLMModels: Sendable {
     func list(_ request: Request, _ context: GatewayContext) async throws -> [UInt8] {
         var allowance = ModelAllowance()
         let tenantID: Int64
-        if let administration = services.administration, try await administration.isOperator(request) {
+        let key = AuthenticationMiddleware.key(in: request.headers)
+        // Keys come first: one that another gateway made may look like an administrator's token.
+        if let key, let caller = try? await services.catalog.authenticate(key) {
+            (tenantID, allowance) = (caller.tenant.id, caller.models)
+        } else if let administration = services.administration, try await administration.isOperator(request) {
             let name = request.uri.queryParameters["organization_id"].map(String.init) ?? administration.tenant
             do { tenantID = try await administration.store.tenant(named: name).id } catch {
                 throw GatewayRefusal(error)
             }
         } else {
-            guard let key = AuthenticationMiddleware.key(in: request.headers),
-                let caller = try? await services.catalog.authenticate(key)
-            else { throw GatewayRefusal.invalidKey }
-            (tenantID, allowance) = (caller.tenant.id, caller.models)
+            throw GatewayRefusal.invalidKey
         }
         var writer = JSONWriter()
         writer.beginObject()

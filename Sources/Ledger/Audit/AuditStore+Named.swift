@@ -22,10 +22,10 @@ extension AuditStore {
             let attempt = Int16(parts[2]), log.kind != .events
         else {
             throw LedgerError(
-                .invalid, field: "record", "'\(name.prefix(60))' is neither a number nor a tenant's call")
+                .invalid, field: "id", "'\(name.prefix(60))' is neither a number nor a tenant's call")
         }
         guard let found = try await number(ofRequest: request, step: step, attempt: attempt, in: log) else {
-            throw LedgerError(.notFound, field: "record", "there is no such call")
+            throw LedgerError(.notFound, field: "id", "there is no such call")
         }
         return found
     }

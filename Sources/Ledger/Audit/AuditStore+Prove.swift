@@ -23,7 +23,7 @@ package struct AuditProof: Sendable, Codable, Hashable {
 }
 
 extension AuditStore {
-    /// Most records of a log that proofs are made of: all their leaf hashes are in memory then.
+    /// Most records of a log that proofs are made of: the leaf of each is read and hashed.
     private static let maxLeaves = 50_000_000
 
     /// The number of a call's latest record; nil when it has none.
@@ -48,21 +48,26 @@ extension AuditStore {
         try await translated {
             try await pool.transaction(isolation: .repeatableRead) { transaction in
                 let (size, note) = try await Self.target(number, log, transaction)
-                let leaves = try await Self.leaves(log, size, transaction)
-                guard let inclusion = MerkleProof.inclusion(of: Int(number) - 1, in: leaves) else {
+                guard let inclusion = MerkleProof.inclusionParts(of: Int(number) - 1, count: Int(size)) else {
                     throw LedgerError(.notFound, field: "record", "\(log) has no sealed record \(number)")
                 }
-                var proof = AuditProof(
-                    log: log.description, record: number, members: try await Self.members(number, log, transaction),
-                    leaf: leaves[Int(number) - 1].hexadecimal, size: size,
-                    root: MerkleProof.root(leaves[...]).hexadecimal, inclusion: inclusion.map(\.hexadecimal),
-                    checkpoint: note)
+                var consistency: [Range<Int>] = []
                 if let old {
-                    guard let path = MerkleProof.consistency(from: Int(old), in: leaves) else {
+                    guard let parts = MerkleProof.consistencyParts(from: Int(old), count: Int(size)) else {
                         throw LedgerError(.invalid, field: "from", "is a number of 1…\(size)")
                     }
+                    consistency = parts
+                }
+                var tree = MerkleParts([0..<Int(size)] + inclusion + consistency)
+                let leaf = try await Self.read(log, size, leaf: number, into: &tree, transaction)
+                let roots = tree.roots.map(\.hexadecimal)
+                var proof = AuditProof(
+                    log: log.description, record: number, members: try await Self.members(number, log, transaction),
+                    leaf: leaf.hexadecimal, size: size, root: roots[0],
+                    inclusion: Array(roots[1...].prefix(inclusion.count)), checkpoint: note)
+                if let old {
                     proof.consistencyFrom = old
-                    proof.consistency = path.map(\.hexadecimal)
+                    proof.consistency = Array(roots.suffix(consistency.count))
                 }
                 return proof
             }
@@ -90,21 +95,30 @@ extension AuditStore {
         return (size, try row?.getOptional("note"))
     }
 
-    private static func leaves(
-        _ log: AuditLog, _ size: Int64, _ transaction: PostgresTransaction
-    ) async throws -> [AuditHash] {
-        var leaves: [AuditHash] = []
-        while Int64(leaves.count) < size {
+    /// Hands on a log's leaves in their order, some blocks in memory at a time; gives back that of a record.
+    private static func read(
+        _ log: AuditLog, _ size: Int64, leaf number: Int64, into tree: inout MerkleParts,
+        _ transaction: PostgresTransaction
+    ) async throws -> AuditHash {
+        var wanted: AuditHash?
+        while Int64(tree.count) < size {
             let rows = try await transaction.query(
                 """
                 select leaves from audit_blocks where log = \(log.kind.rawValue) and tenant_id = \(log.tenant)
-                  and first_seq > \(Int64(leaves.count)) and last_seq <= \(size) order by number limit 64
+                  and first_seq > \(Int64(tree.count)) and last_seq <= \(size) order by number limit 64
                 """
             ).rows
-            guard !rows.isEmpty else { throw LedgerError(.database, "blocks of \(log) are missing") }
-            for row in rows { leaves += AuditHash.list(try row.get("leaves")) ?? [] }
+            let before = tree.count
+            for row in rows {
+                for leaf in AuditHash.list(try row.get("leaves")) ?? [] {
+                    tree.append(leaf)
+                    if Int64(tree.count) == number { wanted = leaf }
+                }
+            }
+            guard tree.count > before else { throw LedgerError(.database, "blocks of \(log) are missing") }
         }
-        return leaves
+        guard let wanted else { throw LedgerError(.database, "blocks of \(log) are missing") }
+        return wanted
     }
 
     private static func members(

@@ -87,7 +87,7 @@ extension AdminStore {
     ) async throws(LedgerError) -> Statement.Entry {
         if let month { try Self.checkMonth(month) }
         guard amount != .zero, kind == .adjustment || amount > .zero else {
-            throw LedgerError(.invalid, field: "amount", "is more than zero; an adjustment may also be less")
+            throw LedgerError(.invalid, field: "amount", "must be more than zero; an adjustment may also be less")
         }
         let reason = reason.trimmingCharacters(in: .whitespacesAndNewlines)
         guard (1...1000).contains(reason.count) else {

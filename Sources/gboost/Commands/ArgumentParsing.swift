@@ -1,5 +1,6 @@
 internal import Foundation
 internal import GatewayCore
+internal import GatewayServer
 internal import Ledger
 
 /// The values of options, from text. Each throws a usage failure that names the option.
@@ -22,8 +23,7 @@ enum ArgumentParsing {
 
     /// A day ("2026-12-01": its first moment in UTC) or an instant ("2026-12-01T08:00:00Z").
     static func instant(_ text: String, option: String) throws(CommandFailure) -> Date {
-        let full = text.contains("T") ? text : text + "T00:00:00Z"
-        if let date = try? Date(full, strategy: .iso8601) { return date }
+        if let date = AdminInstant.date(text) { return date }
         throw .usage(option, "'\(text)' is neither a day (2026-12-01) nor an instant (2026-12-01T08:00:00Z)")
     }
 

@@ -45,7 +45,10 @@ struct OutboxCommand: AsyncParsableCommand {
     }
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List what waits to be delivered, in its order.")
+        static let configuration = CommandConfiguration(
+            abstract: "List what waits to be delivered, in its order.",
+            // As the list is named in JSON, and over HTTP.
+            aliases: ["pending"])
         @OptionGroup var options: AdminOptions
         @OptionGroup var filter: Filter
         mutating func run() async throws { try await filter.read(dead: false, options) }

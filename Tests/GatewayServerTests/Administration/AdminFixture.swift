@@ -22,7 +22,9 @@ struct AdminFixture: Sendable {
     let url: String
     let pool: PostgresPool
     let store: AdminStore
-    var services: GatewayServices
+    var services: GatewayServices { didSet { client = RouterClient(services) } }
+    /// Made once: tests that ask hundreds of times would mostly put routes together.
+    private var client: RouterClient
 
     /// Who asks. Tokens of tests say who they are of.
     struct Asking: Sendable, CustomTestStringConvertible {
@@ -107,8 +109,10 @@ struct AdminFixture: Sendable {
         store = AdminStore(pool: pool, hasher: hasher, actor: "test")
         _ = try await store.createTenant(name: "acme")
         _ = try await store.createTenant(name: "other")
-        services = Fixture().services
+        var services = Fixture().services
         services.administration = Administration(store: store, key: Self.key, tokens: TestTokens(), tenant: "acme")
+        self.services = services
+        client = RouterClient(services)
     }
 
     /// Asks under `/admin/v1`.
@@ -124,7 +128,7 @@ struct AdminFixture: Sendable {
     ) async throws -> Answer {
         var headers: HTTPFields = [:]
         if let credential = asking.credential { headers[.authorization] = "Bearer \(credential)" }
-        let answer = try await RouterClient(services).send(method, path, headers: headers, body: body)
+        let answer = try await client.send(method, path, headers: headers, body: body)
         return Answer(
             status: answer.status.code, headers: answer.headers, text: String(buffer: answer.body))
     }

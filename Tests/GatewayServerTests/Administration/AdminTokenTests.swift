@@ -132,6 +132,10 @@ struct AdminTokenTests {
             ["gboost_role": "\"auditor\"", "gboost_tenant": "\"acme\""],
             AdminIdentity(actor: jane.actor, role: .auditor, tenant: "acme")
         ),
+        (
+            ["gboost_role": "\"auditor\"", "gboost_tenant": "\"#7\""],
+            AdminIdentity(actor: jane.actor, role: .auditor, tenant: "#7")
+        ),
     ]
     private static let denied: [(changes: [String: String?], code: String)] = [
         (["gboost_role": nil], "no_role"), (["gboost_role": "null"], "no_role"), (["gboost_role": "7"], "no_role"),
@@ -143,6 +147,11 @@ struct AdminTokenTests {
         (["gboost_role": "\"billing\"", "gboost_tenant": "\"\""], "role_not_allowed"),
         (["gboost_role": "\"billing\"", "gboost_tenant": #"["acme"]"#], "role_not_allowed"),
         (["gboost_role": "\"billing\"", "gboost_tenant": #""a\nb""#], "role_not_allowed"),
+        // The sign for kelvins is a K to whoever compares texts, and none in the database.
+        (["gboost_role": "\"billing\"", "gboost_tenant": #""\u212a""#], "role_not_allowed"),
+        (["gboost_role": "\"billing\"", "gboost_tenant": "\"..\""], "role_not_allowed"),
+        (["gboost_role": "\"billing\"", "gboost_tenant": "\"#\""], "role_not_allowed"),
+        (["gboost_role": "\"billing\"", "gboost_tenant": "\"a/b\""], "role_not_allowed"),
     ]
 
     @Test("a token has the one role that its claim names, by our words or by the provider's, and fits its tenant")
@@ -195,17 +204,19 @@ struct AdminTokenTests {
         address.pass(seconds: 30)
         #expect(try await Self.refused(50, tokens, stranger) == 50)
         #expect(address.fetches == 3)
-        // One that is withdrawn is known until the keys are fetched anew, whoever comes then.
+        // One that is withdrawn is known until the keys are fetched anew, once somebody comes.
         address.publish([new])
         address.pass(seconds: 599)
         #expect(try await Self.takes(tokens, old.token()))
         address.pass(seconds: 1)
+        #expect(try await Self.takes(tokens, old.token()))
+        await tokens.keys.finishReading()
         #expect(try await Self.refused(50, tokens, old.token()) == 50)
         #expect(address.fetches == 4)
         #expect(try await Self.takes(tokens, new.token()))
     }
 
-    @Test("while keys cannot be fetched the old ones are used; while there are none, tokens are answered with 503")
+    @Test("while keys cannot be fetched those of the last day are used; without any, tokens are answered with 503")
     func away() async throws {
         let signer = try await TokenSigner.p256()
         let address = KeyAddress([signer])
@@ -226,6 +237,7 @@ struct AdminTokenTests {
         for tries in 1...3 {
             address.pass(seconds: 600)
             #expect(try await Self.refused(20, tokens, signer.token()) == 0)
+            await tokens.keys.finishReading()
             #expect(address.fetches == 2 + tries)
         }
         // Each of the two times that it went away is said once.
@@ -233,7 +245,13 @@ struct AdminTokenTests {
         address.state.withLock { ($0.isAway, $0.document) = (false, Array("<html>".utf8)) }
         address.pass(seconds: 600)
         #expect(try await Self.takes(tokens, signer.token()))
+        await tokens.keys.finishReading()
         #expect(log.lines(.warning).last?.text.contains("no JWKS") == true)
+        address.pass(seconds: 24 * 60 * 60)
+        #expect(try await Self.refusal(tokens, signer.token())?.code == "keys_unavailable")
+        address.publish([signer])
+        address.pass(seconds: 5)
+        #expect(try await Self.takes(tokens, signer.token()))
     }
 
     @Test(
@@ -307,7 +325,17 @@ struct AdminTokenTests {
             let after = try await fixture.events()
             #expect(after.contains { $0.action == "team.create" && $0.actor == "jwt:jane@example.com" })
             #expect(after.allSatisfy { $0.actor != "admin-key" })
-            #expect(try await fixture.sendAnywhere(.post, "/health/drain", by: auditor).status == 401)
+            #expect(try await fixture.sendAnywhere(.post, "/health/drain", by: auditor).status == 403)
+            let dotted = AdminFixture.Asking(credential: FakeCatalog.dottedKey)
+            #expect(try await fixture.sendAnywhere(.get, "/model/info", by: dotted).status == 200)
+            // Let in, and not in this database: only the catalog of tests knows it.
+            #expect(try await fixture.sendAnywhere(.get, "/key/info", by: dotted).status == 404)
+            for path in ["/key/info?key=key:1", "/key/info", "/model/info", "/v1/model/info"] {
+                let known = try await fixture.sendAnywhere(.get, path, by: auditor)
+                #expect(known.status == 403 && known.json("error", "code") == "role_not_allowed", "\(path)")
+                #expect(try await fixture.sendAnywhere(.get, path, by: late).status == 401, "\(path)")
+                #expect(try await fixture.sendAnywhere(.get, path, by: .nobody).status == 401, "\(path)")
+            }
             #expect(!fixture.services.activity.isDraining)
             #expect(try await fixture.sendAnywhere(.post, "/health/drain", by: jane).status == 200)
             #expect(fixture.services.activity.isDraining)

@@ -128,7 +128,7 @@ struct AuditEndpointTests {
             let foreign = AdminFixture.Asking.role(.tenantAdmin, tenant: "other")
             #expect(try await fixture.send(.get, "/audit/proof?hold=\(holds[1])", by: foreign).status == 404)
             for (query, status, field) in [
-                ("tenant=acme&record=4", 404, "record"), ("tenant=acme&hold=\(UUID())/0/0", 404, "record"),
+                ("tenant=acme&record=4", 404, "record"), ("tenant=acme&hold=\(UUID())/0/0", 404, "hold"),
                 ("tenant=acme&record=x", 400, "record"), ("record=\(holds[1])", 400, "record"),
                 ("tenant=acme", 400, "hold"), ("tenant=acme&record=1&hold=2", 400, "hold"),
                 ("tenant=acme&record=1&from=0", 400, "from"), ("tenant=acme&record=1&from=9", 400, "from"),
@@ -167,6 +167,25 @@ struct AuditEndpointTests {
             #expect(try await client.sendAndLeave(.get, "/admin/v1/audit/export", headers: headers) == .ok)
             #expect(try await fixture.send(.post, "/audit/verification").status == 200)
         }
+    }
+
+    @Test("an export ends when its time is over, however slowly its client reads")
+    func slowReader() async throws {
+        // An empty piece would be the end of the body.
+        let pieces: [[UInt8]] = [[1], [], [2]]
+        let written = Mutex<[UInt8]>([])
+        try await AuditEndpoints.send(
+            within: .seconds(3600), to: { piece in written.withLock { $0 += piece } },
+            { sink in for piece in pieces { try await sink(piece) } })
+        let whole = written.withLock { $0 }
+        #expect(whole == [1, 2])
+        await #expect(throws: (any Error).self) {
+            try await AuditEndpoints.send(
+                within: .zero, to: { piece in written.withLock { $0 += piece } },
+                { sink in for piece in pieces { try await sink(piece) } })
+        }
+        let after = written.withLock { $0 }
+        #expect(after == whole)
     }
 
     @Test("a verification says that it is under way, and ends when its client has left")

@@ -69,6 +69,7 @@ struct BudgetEndpointTests {
             #expect(list.json("overrides", "0", "from") == "2020-01-01")
             #expect(list.json("overrides", "0", "until") == "2120-01-01")
             let id = try #require(list.json("overrides", "0", "id"))
+            #expect(other.json("override_id") == id && added.json("override_id") == nil)
             // An override is of one budget: by another's name there is none.
             let wrong = try await fixture.send(.delete, "/budgets/overrides/\(id)?tenant=acme&window=week")
             #expect(wrong.status == 404 && wrong.json("error", "param") == "override")

@@ -91,6 +91,10 @@ struct EscalationEndpointTests {
             #expect(page.json("refusals", "0", "refusal") == "budget")
             let end = try await fixture.send(.get, "/refusals?tenant=acme&after=3")
             #expect(end.text == #"{"next_after":null,"refusals":[]}"#)
+            // A page that ends among those without a number is not the last.
+            await acme.refused(3)
+            let mixed = try await fixture.send(.get, "/refusals?tenant=acme&limit=4&after=1")
+            #expect(mixed.each("refusals", "seq") == ["2", "3", "null", "null"] && mixed.json("next_after") == "3")
             let own = AdminFixture.Asking.role(.auditor, tenant: "other")
             #expect(try await fixture.send(.get, "/refusals", by: own).each("refusals", "seq") == ["1"])
         }
@@ -113,6 +117,7 @@ struct EscalationEndpointTests {
             let path = "/escalations/1/text?tenant=acme"
             let without = try await fixture.send(.get, path)
             #expect(without.status == 404 && without.json("error", "param") == "capture.key")
+            #expect(without.json("error", "message")?.hasPrefix("capture.key is not configured, ") == true)
             let reading = fixture.having(AdminRecords(textKeys: keys))
             let found = try await reading.send(.get, path, by: .role(.auditor))
             #expect(found.status == 200 && found.json("prompt") == "a question", "\(found.text)")

@@ -64,6 +64,7 @@ struct PriceEndpointTests {
                 (#"{"model": "a/b", \#(rates), "per_call_usd": "0.0000000001"}"#, "per_call_usd"),
                 (#"{"model": "a/b", \#(rates), "batch_percent": 101}"#, "batch_percent"),
                 (#"{"model": "a/b", \#(rates), "effective_at": "tomorrow"}"#, "effective_at"),
+                (#"{"model": "a/b", \#(rates), "effective_at": "2026-02-30"}"#, "effective_at"),
                 (#"{"model": "a/b", \#(rates), "tiers": {}}"#, "tiers"),
                 (#"{"model": "a/b", \#(rates), "tiers": [{\#(rates)}]}"#, "above_input_tokens"),
                 (#"{"model": "a/b", \#(rates), "tiers": [{"above_input_tokens": 5, \#(rates), "x": 1}]}"#, "x"),

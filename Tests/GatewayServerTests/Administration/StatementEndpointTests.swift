@@ -113,10 +113,19 @@ struct StatementEndpointTests {
                 let answer = try await fixture.send(.post, "/corrections", body)
                 #expect(answer.status == 400 && answer.json("error", "param") == field, "\(body): \(answer.text)")
             }
+            let nothing = #"{\#(whole), "kind": "credit", "amount_usd": 0}"#
+            #expect(
+                try await fixture.send(.post, "/corrections", nothing).json("error", "message")
+                    == "'amount_usd' must be more than zero; an adjustment may also be less.")
+            // With what is entered already it could not be counted.
+            let most = #"{\#(whole), "kind": "adjustment", "amount_usd": 9000000000}"#
+            #expect(try await fixture.send(.post, "/corrections", most).status == 201)
+            let tooMuch = try await fixture.send(.post, "/corrections", most)
+            #expect(tooMuch.status == 400 && tooMuch.json("error", "param") == "amount_usd", "\(tooMuch.text)")
             #expect(try await fixture.send(.post, "/statements/2025-03/close?tenant=acme").status == 200)
             let late = try await fixture.send(.post, "/corrections", good)
             #expect(late.status == 409 && late.json("error", "param") == "month")
-            #expect(try await fixture.number("select count(*) from statement_entries") == 1)
+            #expect(try await fixture.number("select count(*) from statement_entries") == 2)
         }
     }
 }

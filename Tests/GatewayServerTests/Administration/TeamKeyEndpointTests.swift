@@ -113,6 +113,8 @@ struct TeamKeyEndpointTests {
                 (.post, "/keys", #"{"tenant": "acme", "team": "theirs"}"#, 404, "team"),
                 (.post, "/keys", #"{"tenant": "acme", "expires": "2020-01-01"}"#, 400, "expires"),
                 (.post, "/keys", #"{"tenant": "acme", "expires": "soon"}"#, 400, "expires"),
+                // No moment that the database has.
+                (.post, "/keys", #"{"tenant": "acme", "expires": "10000-01-01"}"#, 400, "expires"),
                 (.post, "/keys", #"{"tenant": "acme", "models": ["a", 1]}"#, 400, "models"),
                 (.post, "/keys", #"{"tenant": "acme", "secret": "gb-mine"}"#, 400, "secret"),
                 (.patch, "/keys/\(key)", #"{"models": ["b"], "suspended": true, "team": "theirs"}"#, 404, "team"),

@@ -25,13 +25,22 @@ struct TenantEndpointTests {
             let off = try await fixture.send(.patch, "/tenants/new", #"{"suspended": false, "capture_days": null}"#)
             #expect(off.json("suspended_at") == nil && off.json("capture_days") == nil)
             #expect(off.json("cache_seconds") == "60")
-            #expect(try await fixture.send(.delete, "/tenants/new").status == 200)
+            let gone = try await fixture.send(.delete, "/tenants/new")
+            #expect(gone.status == 200 && gone.json("id") == made.json("id") && gone.json("deleted_at") != nil)
             #expect(try await fixture.send(.get, "/tenants/new").status == 404)
             let deleted = try await fixture.send(.get, "/tenants?deleted=true")
             #expect(deleted.json("tenants", "0", "name") == "new")
             let event = try #require(try await fixture.events().first)
             #expect(event.action == "tenant.delete" && event.actor == "admin-key")
             #expect(event.origin?.hasPrefix("request ") == true)
+            // Who has the name now is not told of who had it before.
+            #expect(try await fixture.send(.post, "/tenants", #"{"name": "new"}"#).status == 201)
+            let number = try #require(deleted.json("tenants", "0", "id"))
+            for (tenant, count) in [("new", 0), ("#\(number)", 1)] {
+                let auditor = AdminFixture.Asking.role(.auditor, tenant: tenant)
+                let seen = try await fixture.send(.get, "/tenants?deleted=true", by: auditor)
+                #expect(seen.status == 200 && (seen.json("tenants", "0") == nil) == (count == 0), "\(tenant)")
+            }
         }
     }
 
@@ -42,6 +51,7 @@ struct TenantEndpointTests {
             for (body, field) in [
                 (#"{"suspended": true, "colour": "red"}"#, "colour"), (#"{"suspended": "yes"}"#, "suspended"),
                 (#"{"capture_days": 0}"#, "capture_days"), (#"{"time_zone": ""}"#, "time_zone"),
+                (#"{"capture_days": 3651}"#, "capture_days"), (#"{"cache_seconds": 604801}"#, "cache_seconds"),
                 (#"{"time_zone": "CEST+1"}"#, "time_zone"), (#"{"cache_seconds": 1.5}"#, "cache_seconds"),
             ] {
                 let answer = try await fixture.send(.patch, "/tenants/acme", body)

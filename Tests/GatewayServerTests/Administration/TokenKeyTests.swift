@@ -30,6 +30,30 @@ struct TokenKeyTests {
         }
     }
 
+    @Test("keys are used while they are read anew, and not once they could not be for a day")
+    func age() {
+        let day = 24 * 60 * 60
+        var schedule = TokenKeySchedule.address
+        #expect(schedule.way(at: at(0)) == .readFirst && !schedule.isUsable(at: at(0)))
+        schedule.begin(at: at(0))
+        schedule.succeed(at: at(0))
+        #expect(schedule.way(at: at(599)) == .use && schedule.way(at: at(600)) == .useAndRead)
+        #expect(schedule.way(at: at(day - 1)) == .useAndRead && schedule.isUsable(at: at(day - 1)))
+        #expect(schedule.way(at: at(day)) == .readFirst && !schedule.isUsable(at: at(day)))
+        // As while none are known.
+        schedule.begin(at: at(day))
+        for occasion in [TokenKeySchedule.Occasion.use, .unknownKey] {
+            #expect(!schedule.isDue(for: occasion, at: at(day + 4)) && schedule.isDue(for: occasion, at: at(day + 5)))
+        }
+        schedule.succeed(at: at(day + 5))
+        #expect(schedule.way(at: at(day + 5)) == .use && schedule.isUsable(at: at(2 * day + 4)))
+        // What takes no time is waited for.
+        var file = TokenKeySchedule.file
+        file.succeed(at: at(0))
+        #expect(file.way(at: at(0)) == .use && file.way(at: at(1)) == .readFirst)
+        #expect(file.isUsable(at: at(day - 1)) && !file.isUsable(at: at(day)))
+    }
+
     @Test("a file is looked at each second, and at once for an unknown key")
     func file() {
         var schedule = TokenKeySchedule.file

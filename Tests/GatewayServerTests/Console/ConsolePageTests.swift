@@ -61,6 +61,27 @@ struct ConsolePageTests {
         }
     }
 
+    @Test("an address that was cut short leads on, and one that there is not to a page that says so")
+    func elsewhere() async throws {
+        try await AdminFixture.with { fixture in
+            for (path, place) in [
+                ("/console/sign-in", "/console"), ("/console/sign-out", "/console"), ("/console/tenants", "/console"),
+                ("\(Self.acme)/statements", Self.acme),
+            ] {
+                let answer = try await fixture.sendAnywhere(.get, path)
+                #expect(answer.status == 303 && answer.headers[.location] == place, "\(path): \(answer.status)")
+            }
+            let none = ["nothing", "a/b/c", "tenants/acme/nothing", "tenants/acme/escalations/1/text"]
+            for path in none.map({ "/console/\($0)" }) {
+                let answer = try await fixture.sendAnywhere(.get, path)
+                #expect(answer.status == 404 && answer.text.contains("<h1>Not found</h1>"), "\(path): \(answer.text)")
+                #expect(try await fixture.sendAnywhere(.get, path, by: .nobody).status == 401, "\(path)")
+            }
+            let bound = AdminFixture.Asking.role(.auditor, tenant: "other")
+            #expect(try await fixture.sendAnywhere(.get, "\(Self.acme)/statements", by: bound).status == 404)
+        }
+    }
+
     @Test("what the ledger has is on the pages, escaped wherever it comes from")
     func content() async throws {
         try await AdminFixture.with { fixture in
@@ -200,11 +221,12 @@ struct ConsolePageTests {
             let escalation = try #require(try await store.latestEscalations(tenant: "acme", limit: 1).first)
             let identity = AdminIdentity(actor: "a", role: .auditor, tenant: "acme")
             let shown: [Any] = [
-                OverviewPage(months, gateway: condition, now: Date()),
+                OverviewPage(months, deleted: months, gateway: condition, now: Date()),
                 TenantPage(records, showsEvents: true, now: Date()), SpendSection(charged, keyNames: [:]),
                 EscalationsPage([escalation], tenant: tenant),
                 EscalationPage(
-                    escalation, tenant: tenant, price: try await store.prices().first, hasNext: true),
+                    escalation, tenant: tenant, price: try await store.prices().first,
+                    beside: EscalationPage.Beside(older: 1, newer: 3)),
                 RefusalsPage(
                     try await store.latestRefusals(tenant: "acme", limit: 5), tenant: tenant, isFirst: true),
                 EventsPage(try await store.events(limit: 5), limit: 5, tenant: tenant),

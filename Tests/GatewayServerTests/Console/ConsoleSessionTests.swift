@@ -1,7 +1,9 @@
 import Crypto
 import Foundation
+import GatewayTesting
 import HTTPTypes
 import Hummingbird
+import Logging
 import Testing
 
 @testable import GatewayServer
@@ -73,6 +75,39 @@ struct ConsoleSessionTests {
         }
     }
 
+    private struct AwayTokens: AdminTokenVerifying {
+        func identity(of token: String) async throws -> AdminIdentity { throw GatewayRefusal.tokenKeysUnavailable("x") }
+    }
+
+    @Test("what the console refuses is counted, and who fails to sign in is in the log without what was presented")
+    func refusals() async throws {
+        try await AdminFixture.with { fixture in
+            let log = KeptLog()
+            var services = fixture.services
+            services.logger = log.logger
+            var browser = ConsoleBrowser(services)
+            #expect(try await browser.get("/console").status == 200)
+            #expect(try await browser.get("/console/prices").status == 401)
+            #expect(try await browser.signIn("test.nobody.secret").status == 401)
+            let line = try #require(log.lines(.warning).first)
+            #expect(line.message == "sign-in to the console failed" && line.metadata["code"] == "invalid_admin_key")
+            #expect(line.metadata["request"]?.isEmpty == false && line.metadata["peer"]?.isEmpty == false)
+            #expect(log.lines.allSatisfy { !$0.text.contains("secret") })
+            #expect(try await browser.signIn(AdminFixture.key).status == 303)
+            #expect(try await browser.get("/console/nothing").status == 404)
+            let text = services.metrics.registry.render()
+            #expect(text.contains(#"gboost_requests_total{tenant="",model="",status="401"} 2"#), "\(text)")
+            #expect(text.contains(#"gboost_requests_total{tenant="",model="",status="404"} 1"#), "\(text)")
+            services.administration = Administration(
+                store: fixture.store, key: nil, tokens: AwayTokens(), tenant: "acme")
+            var other = ConsoleBrowser(services)
+            for answer in [
+                try await other.signIn("a.b.c"),
+                try await other.get("/console", headers: [.authorization: "Bearer a.b.c"]),
+            ] { #expect(answer.status == 503 && answer.headers[.retryAfter] == "5") }
+        }
+    }
+
     @Test("a form is taken from our own pages only, and as browsers send it")
     func forms() async throws {
         try await AdminFixture.with { fixture in
@@ -101,6 +136,13 @@ struct ConsoleSessionTests {
             forwarded[.forwardedProto] = "https"
             let proxied = try await browser.post("/console/sign-in", form, headers: forwarded)
             #expect(proxied.status == 303 && proxied.headers[.setCookie]?.hasSuffix("; Secure") == true)
+            // Over the gateway's own TLS, HTTP/1.1 says "http" all the same.
+            var services = fixture.services
+            services.endsTLS = true
+            for path in ["/console/sign-in", "/console/sign-out"] {
+                let sent = try await ConsoleBrowser(services).post(path, form, headers: type)
+                #expect(sent.status == 303 && sent.headers[.setCookie]?.hasSuffix("; Secure") == true, "\(path)")
+            }
             for (body, status) in [
                 ("", 400), ("credential", 400), ("credential=", 401), ("\(form)&\(form)", 400), ("\(form)&x=1", 400),
                 ("credential=%4", 400), ("credential=%zz", 400), ("credential=%ff", 400), ("a=b=c", 400),

@@ -19,7 +19,7 @@ struct ConsoleTextTests {
     func forecast() {
         let half = Self.pace(6_000_000_001, of: 10_000_000_000, days: 15)
         #expect(half.forecast == NanoUSD(12_000_000_002) && half.verdict == .ahead && half.elapsed == 0.5)
-        #expect(half.shares == "60.0 % spent, 50.0 % of the month")
+        #expect(half.shares == "60.0\u{A0}% spent, 50.0\u{A0}% of the month")
         let ahead = Self.pace(6_000_000_000, of: 10_000_000_000, days: 15)
         #expect(ahead.runsOutAt == Self.start + 25 * Self.day)
         let even = Self.pace(6_000_000_000, of: 12_000_000_000, days: 15)
@@ -72,7 +72,7 @@ struct ConsoleTextTests {
         #expect(ConsoleLink.tenant("a/b <\"é%", "/refusals") == "/console/tenants/a%2Fb%20%3C%22%C3%A9%25/refusals")
         #expect(ConsoleText.number(0.123456) == "0.1235" && ConsoleText.number(-.infinity) == "−∞")
         #expect(ConsoleText.number(nil) == "–" && ConsoleText.number(.nan) == "not a number")
-        #expect(ConsoleText.grouped(-1_234_567) == "-1,234,567" && ConsoleText.percent(1, of: 3) == "33.3 %")
+        #expect(ConsoleText.grouped(-1_234_567) == "-1,234,567" && ConsoleText.percent(1, of: 3) == "33.3\u{A0}%")
         #expect(ConsoleText.bytes(3 * 1_073_741_824 / 2) == "1.5 GiB" && ConsoleText.bytes(0) == "–")
         let bar = ConsoleBar(settled: NanoUSD(90), held: NanoUSD(30), limit: NanoUSD(100), elapsed: 0.5)
         #expect(bar.settled == "90.0" && bar.held == "10.0" && bar.mark == "50.0" && bar.level == "over")
@@ -103,12 +103,15 @@ struct ConsoleTextTests {
 
     @Test("a month's days are drawn to a round scale")
     func plot() {
-        #expect([0, 10, 11, 21, 51].map { DayPlot.scale($0) } == [10, 10, 20, 50, 100])
+        // In tenths of a cent; an axis is of a cent at least.
+        let scales = [0, 1, 10, 11, 21, 51].map { DayPlot.scale($0 * 1_000_000) / 1_000_000 }
+        #expect(scales == [10, 10, 10, 20, 50, 100])
         #expect(DayPlot.dollars(50_000_000) == "0.05" && DayPlot.dollars(2_000_000_000) == "2")
-        let plot = DayPlot(month: "2026-02", spend: ["2026-02-01": 10, "2026-02-28": 5, "2026-03-01": 99])
+        let plot = DayPlot(
+            month: "2026-02", spend: ["2026-02-01": 10_000_000, "2026-02-28": 5_000_000, "2026-03-01": 99])
         #expect(plot.bars.count == 2 && plot.bars[0].height == "130.0" && plot.bars[1].height == "65.0")
-        #expect(plot.bars[0].title == "2026-02-01: 0.000000010 USD")
-        #expect(plot.lines.map(\.text) == ["0", "0.000000005", "0.00000001"])
+        #expect(plot.bars[0].title == "2026-02-01: 0.010000000 USD")
+        #expect(plot.lines.map(\.text) == ["0", "0.005", "0.01"])
         #expect(plot.days.map(\.text) == ["1", "5", "10", "15", "20", "25"])
     }
 }

@@ -32,9 +32,12 @@ package struct BudgetDocument: Encodable {
     /// The most that a period passes on.
     var rolloverNanoUsd: Int64?
     var resetsAt: Date?
+    /// The override that was just made, by which it is taken back.
+    var overrideId: Int64?
 
-    /// What is shown of a budget.
-    package init(_ budget: BudgetInfo) {
+    /// What is shown of a budget; and by which number, of an override that it was just given.
+    package init(_ budget: BudgetInfo, override: Int64? = nil) {
+        overrideId = override
         id = budget.id
         scope = budget.state.scope
         window = budget.window.rawValue

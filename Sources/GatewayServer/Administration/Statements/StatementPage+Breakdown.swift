@@ -49,7 +49,7 @@ extension StatementPage {
                 <tr><td>\(escaped(line.name))</td><td class="bar"><svg viewBox="0 0 140 9" style="width:140px">\
                 <rect class="\(style)" width="\(StatementPlot.number(width))" height="9"/></svg></td>\
                 \(line.counts.map { "<td class=\"n\">\(grouped($0))</td>" }.joined())\
-                <td class="n">\(share(line.nanoUSD, of: sum))</td>\(cell(line.nanoUSD))</tr>
+                <td class="n share">\(share(line.nanoUSD, of: sum))</td>\(cell(line.nanoUSD))</tr>
                 """
         }
         let totals = counts.indices.map { index in
@@ -57,10 +57,11 @@ extension StatementPage {
         }
         return """
             <h3>By \(name.lowercased())</h3>
-            <table class="parts"><tr><th>\(name)</th><th class="bar"></th>\
+            <table class="parts \(style)-parts"><tr><th>\(name)</th><th class="bar"></th>\
             \(counts.map { "<th class=\"n count\">\($0)</th>" }.joined())\
             <th class="n share">Share</th><th class="n usd">USD</th></tr>\(rows.joined())\
-            <tr class="total"><td>Total</td><td></td>\(totals.joined())<td class="n"></td>\(cell(sum))</tr></table>
+            <tr class="total"><td>Total</td><td></td>\(totals.joined())<td class="n share"></td>\
+            \(cell(sum))</tr></table>
             """
     }
 

@@ -30,8 +30,16 @@ package enum StatementPage {
         svg{display:block;width:100%;height:auto}.paid{fill:#3b6fb5}.local{fill:#3f9c7c}.grid{stroke:#e3e7ec}
         svg text{font-size:10px;fill:#556}.key{display:inline-block;width:.7rem;height:.7rem;margin:0 .3rem 0 .8rem}
         footer{margin-top:2.5rem;border-top:1px solid #e3e7ec;padding-top:.6rem;font-size:.82rem}
+        .back{margin-bottom:1rem}.back a{color:#3b6fb5}
+        @media screen and (max-width:40rem){body{margin:1rem auto;padding:0 .9rem}header{flex-wrap:wrap;gap:.5rem}
+        .cards{flex-wrap:wrap}.card{flex:1 1 8rem}table.parts{table-layout:auto}th.bar{width:0}\
+        th.bar,td.bar{padding:0}td.bar svg{display:none}th.count,th.share,th.usd{width:auto}
+        table.parts{display:block;overflow-x:auto;font-size:.8em}.parts th{font-size:1em}th.n{white-space:normal}
+        .parts td:first-child{overflow-wrap:break-word;min-width:5.5rem}\
+        .local-parts .share{display:none}td,th{padding-left:.25rem;padding-right:.25rem}}
         @page{margin:16mm}
-        @media print{body{margin:0;max-width:none;padding:0}h2,h3{break-after:avoid}tr,svg,.cards{break-inside:avoid}
+        @media print{.back{display:none}body{margin:0;max-width:none;padding:0}h2,h3{break-after:avoid}
+        tr,svg,.cards{break-inside:avoid}
         *{print-color-adjust:exact;-webkit-print-color-adjust:exact}}
         """
     private static let months = [
@@ -40,13 +48,16 @@ package enum StatementPage {
     ]
 
     /// The whole document. Names and reasons are escaped: they are other people's.
-    package static func html(_ statement: Statement) -> String {
+    /// - Parameter back: where a link leads that is not printed; nil: the page stands by itself.
+    package static func html(_ statement: Statement, back: String? = nil) -> String {
         """
         <!doctype html>
         <html lang="en"><head><meta charset="utf-8">\
         <meta name="viewport" content="width=device-width, initial-scale=1">
         <title>\(escaped(statement.tenant)), \(statement.month)</title>
+        <link rel="icon" href="data:,">
         <style>\(style)</style></head><body>
+        \(way(back, statement))\
         \(header(statement))
         \(cards(statement))
         <h2>Balance</h2>
@@ -59,6 +70,11 @@ package enum StatementPage {
         </body></html>
 
         """
+    }
+
+    private static func way(_ back: String?, _ statement: Statement) -> String {
+        guard let back else { return "" }
+        return "<nav class=\"back\"><a href=\"\(escaped(back))\">‹ \(escaped(statement.tenant))</a></nav>\n"
     }
 
     private static func header(_ statement: Statement) -> String {

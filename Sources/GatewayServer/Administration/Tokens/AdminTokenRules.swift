@@ -33,8 +33,8 @@ package struct AdminTokenRules: Sendable, Hashable {
     static let clockSkew = 60.0
     /// Of a subject, as much is in events. Longer ones that begin alike cannot be told apart there.
     static let maxSubjectScalars = 200
-    /// As of every name.
-    private static let maxTenantBytes = 255
+    /// As of tenants' names.
+    private static let maxTenantBytes = 63
 
     /// Refuses a token of somebody else's. Before its signature is looked at: who comes with a token of another login
     /// is told that, and not that its key is unknown.
@@ -119,10 +119,29 @@ package struct AdminTokenRules: Sendable, Hashable {
     /// A claim that is there and names nobody is refused: without it some roles see all tenants.
     private func tenant(_ claims: JSONValue) throws(GatewayRefusal) -> String? {
         guard let claim = claims[tenantClaim] else { return nil }
-        guard let name = claim.string, !name.isEmpty, name.utf8.count <= Self.maxTenantBytes,
-            name.unicodeScalars.allSatisfy(Self.isPrintable)
-        else { throw .unfitRole("The token's claim '\(tenantClaim)' is not the name of a tenant.") }
+        guard let name = claim.string, Self.canBeTenant(name) else {
+            throw .unfitRole("The token's claim '\(tenantClaim)' is not the name of a tenant.")
+        }
         return name
+    }
+
+    /// Whether a tenant can be called that, or be deleted and have that number ("#7").
+    ///
+    /// Names are compared as Unicode means them, and there are signs that mean a letter (U+212A is a K): who has one in
+    /// the claim would be somebody else's here. And the way to the page of ".." leads somewhere else.
+    private static func canBeTenant(_ name: String) -> Bool {
+        let bytes = name.utf8
+        guard let first = bytes.first, bytes.count <= maxTenantBytes else { return false }
+        if first == UInt8(ascii: "#") { return bytes.count > 1 && bytes.dropFirst().allSatisfy(isDigit) }
+        let signs = [UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-")]
+        return isLetterOrDigit(first) && bytes.allSatisfy { isLetterOrDigit($0) || signs.contains($0) }
+    }
+
+    private static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+
+    private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+        // A capital letter has one bit less.
+        isDigit(byte) || (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
     }
 }
 

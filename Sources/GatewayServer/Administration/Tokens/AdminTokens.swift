@@ -5,7 +5,7 @@ package import Foundation
 /// Nothing is kept between requests but the keys: a token is verified whenever it comes, and ends when it expires.
 package struct AdminTokens: AdminTokenVerifying {
     private let rules: AdminTokenRules
-    private let keys: TokenKeys
+    let keys: TokenKeys
     private let now: @Sendable () -> Date
 
     package init(_ rules: AdminTokenRules, keys: TokenKeys, now: @escaping @Sendable () -> Date = { Date() }) {

@@ -1,7 +1,7 @@
 package import Logging
 
 /// The keys that tokens are signed with, kept, and read again when it is time. Those that are known are kept where no
-/// newer ones can be had: an identity provider that is away for a while locks nobody out.
+/// newer ones can be had: an identity provider that is slow or away for a while holds nobody up and locks nobody out.
 ///
 /// However many wait for keys, their source is asked once: one task asks, and everybody waits for that one. It is
 /// nobody's own, so that it goes on when who caused it has left.
@@ -39,7 +39,11 @@ package actor TokenKeys {
 
     /// The keys to look for a token's in.
     func current() async throws(GatewayRefusal) -> Loaded {
-        if !schedule.isFresh(at: now()) { await read(for: .use) }
+        switch schedule.way(at: now()) {
+        case .use: break
+        case .useAndRead: begin(for: .use)
+        case .readFirst: await read(for: .use)
+        }
         return try known()
     }
 
@@ -51,16 +55,25 @@ package actor TokenKeys {
     }
 
     private func known() throws(GatewayRefusal) -> Loaded {
-        guard let loaded else { throw .tokenKeysUnavailable(lastFailure ?? "they were not read yet") }
+        guard let loaded, schedule.isUsable(at: now()) else {
+            throw .tokenKeysUnavailable(lastFailure ?? "they were not read yet")
+        }
         return loaded
     }
 
     private func read(for occasion: TokenKeySchedule.Occasion) async {
-        if reading == nil {
-            guard schedule.isDue(for: occasion, at: now()) else { return }
-            schedule.begin(at: now())
-            reading = Task { await self.read() }
-        }
+        begin(for: occasion)
+        await finishReading()
+    }
+
+    private func begin(for occasion: TokenKeySchedule.Occasion) {
+        guard reading == nil, schedule.isDue(for: occasion, at: now()) else { return }
+        schedule.begin(at: now())
+        reading = Task { await self.read() }
+    }
+
+    /// Waits for the reading that goes on, if one does.
+    func finishReading() async {
         if let reading { await reading.value }
     }
 

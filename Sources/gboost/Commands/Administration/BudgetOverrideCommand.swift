@@ -27,10 +27,10 @@ struct BudgetOverrideCommand: AsyncParsableCommand {
         mutating func run() async throws {
             let draft = scope.draft(try ArgumentParsing.usd(limitUsd, option: "--limit-usd"))
             let (from, until) = (from, until)
-            let budget = try await options.administer {
+            let (budget, id) = try await options.administer {
                 try await $0.overrideBudget(draft, from: from, until: until)
             }
-            try options.show(BudgetDocument(budget), text: BudgetCommand.table([budget]))
+            try options.show(BudgetDocument(budget, override: id), text: BudgetCommand.table([budget]))
         }
     }
 
