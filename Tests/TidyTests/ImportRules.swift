@@ -17,7 +17,8 @@ enum ImportRules {
         "GatewayServer": [
             "GatewayCore", "WireFormat", "Router", "Ledger", "Outbox", "Providers", "Inference", "Hummingbird",
             "HummingbirdCore", "HummingbirdHTTP2", "ServiceLifecycle", "UnixSignals", "Logging", "NIOCore", "NIOSSL",
-            "NIOTLS", "NIOHTTP1", "NIOHTTPTypes", "NIOHTTPTypesHTTP1", "HTTPTypes", "Crypto", "JWTKit", "Mustache",
+            "NIOTLS", "NIOHTTP1", "NIOHTTPTypes", "NIOHTTPTypesHTTP1", "HTTPTypes", "Crypto", "CryptoExtras",
+            "Mustache",
         ],
         "InferenceBench": ["Inference", "GatewayCore", "Logging", "ArgumentParser"],
         "LedgerBench": ["Ledger", "Audit", "Postgres", "GatewayCore", "Logging", "ArgumentParser"],

@@ -37,9 +37,9 @@ struct AdminTokenTests {
 
     @Test("a token is taken that was signed by any algorithm with a public key, whether or not it names its key")
     func algorithms() async throws {
-        var signers = [try await TokenSigner.p256(), try await TokenSigner.p384(), try await TokenSigner.ed25519()]
+        var signers = [TokenSigner.p256(), TokenSigner.p384(), TokenSigner.ed25519()]
         for name in ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"] {
-            signers.append(try await TokenSigner.rsa(name))
+            signers.append(try TokenSigner.rsa(name))
         }
         let tokens = Self.tokens(KeyAddress(Array(signers.prefix(4))))
         for signer in signers {
@@ -72,14 +72,14 @@ struct AdminTokenTests {
 
     @Test("a token is refused for each thing that can be wrong with it, and the reason is said")
     func wrong() async throws {
-        let rsa = try await TokenSigner.rsa()
-        let p256 = try await TokenSigner.p256()
+        let rsa = try TokenSigner.rsa()
+        let p256 = TokenSigner.p256()
         let tokens = Self.tokens(KeyAddress([rsa, p256]))
         let good = try rsa.token()
         let parts = good.split(separator: ".").map(String.init)
         let other = try p256.token(["sub": "\"mallory\""]).split(separator: ".").map(String.init)
         let pem = try TokenSigner.publicPEM()
-        var nameless = try await TokenSigner.p256()
+        var nameless = TokenSigner.p256()
         nameless.kid = nil
         let twice = #"{"iss":"\#(TokenSigner.issuer)","sub":"jane","sub":"mallory"}"#
         let unsigned = try rsa.token(header: ["alg": "\"none\""]).split(separator: ".").dropLast().joined(
@@ -87,8 +87,8 @@ struct AdminTokenTests {
         let forged: [Case] = [
             (unsigned + ".", "is not signed by one of the algorithms RS256"),
             (try rsa.token(header: ["alg": "\"none\""]), "is not signed by one of the algorithms"),
-            (try await TokenSigner.shared(pem, kid: "rsa").token(), "is not signed by one of the algorithms"),
-            (try await TokenSigner.shared(rsa.jwk, kid: nil).token(), "is not signed by one of the algorithms"),
+            (try TokenSigner.shared(pem, kid: "rsa").token(), "is not signed by one of the algorithms"),
+            (try TokenSigner.shared(rsa.jwk, kid: nil).token(), "is not signed by one of the algorithms"),
             (try rsa.token(header: ["alg": nil]), "names no algorithm"),
             (try rsa.token(header: ["crit": #"["exp"]"#]), "asks for an extension"),
             (try rsa.token(header: ["kid": "7"]), "is malformed"),
@@ -96,8 +96,8 @@ struct AdminTokenTests {
         let missigned: [Case] = [
             (try rsa.token(header: ["alg": "\"RS384\""]), "has a wrong signature"),
             (try rsa.token(header: ["alg": "\"ES256\""]), "names a key (kid) that is not for its algorithm"),
-            (try await TokenSigner.p256().token(), "has a wrong signature"),
-            (try await TokenSigner.p256(kid: "next").token(), "is signed with a key (kid) that is not known"),
+            (try TokenSigner.p256().token(), "has a wrong signature"),
+            (try TokenSigner.p256(kid: "next").token(), "is signed with a key (kid) that is not known"),
             (try nameless.token(), "has a wrong signature: it names no key"),
             ([parts[0], other[1], parts[2]].joined(separator: "."), "has a wrong signature"),
             ([parts[0], parts[1], ""].joined(separator: "."), "has a wrong signature"),
@@ -156,7 +156,7 @@ struct AdminTokenTests {
 
     @Test("a token has the one role that its claim names, by our words or by the provider's, and fits its tenant")
     func roles() async throws {
-        let signer = try await TokenSigner.p256()
+        let signer = TokenSigner.p256()
         let tokens = Self.tokens(KeyAddress([signer]))
         for (changes, identity) in Self.granted {
             #expect(try await tokens.identity(of: signer.token(changes)) == identity, "\(changes)")
@@ -189,7 +189,7 @@ struct AdminTokenTests {
 
     @Test("an unknown key makes keys be fetched once for all that wait, and not again for half a minute")
     func rotation() async throws {
-        let (old, new) = (try await TokenSigner.p256(kid: "old"), try await TokenSigner.ed25519(kid: "new"))
+        let (old, new) = (TokenSigner.p256(kid: "old"), TokenSigner.ed25519(kid: "new"))
         let address = KeyAddress([old])
         let tokens = Self.tokens(address)
         #expect(try await Self.refused(50, tokens, old.token()) == 0)
@@ -200,7 +200,7 @@ struct AdminTokenTests {
         address.pass(seconds: 30)
         #expect(try await Self.refused(50, tokens, new.token()) == 0)
         #expect(address.fetches == 2)
-        let stranger = try await TokenSigner.p256(kid: "stranger").token()
+        let stranger = try TokenSigner.p256(kid: "stranger").token()
         address.pass(seconds: 30)
         #expect(try await Self.refused(50, tokens, stranger) == 50)
         #expect(address.fetches == 3)
@@ -218,7 +218,7 @@ struct AdminTokenTests {
 
     @Test("while keys cannot be fetched those of the last day are used; without any, tokens are answered with 503")
     func away() async throws {
-        let signer = try await TokenSigner.p256()
+        let signer = TokenSigner.p256()
         let address = KeyAddress([signer])
         let log = KeptLog()
         let tokens = Self.tokens(address, logger: log.logger)
@@ -261,7 +261,7 @@ struct AdminTokenTests {
         defer { try? FileManager.default.removeItem(at: directory) }
         let files = FileManager.default
         let path = directory.appending(path: "current/jwks.json").path()
-        let (old, new) = (try await TokenSigner.p256(kid: "old"), try await TokenSigner.ed25519(kid: "new"))
+        let (old, new) = (TokenSigner.p256(kid: "old"), TokenSigner.ed25519(kid: "new"))
         // As an orchestrator does it: a link to another directory is changed, and no file that was read.
         func publish(_ version: String, _ document: [UInt8]) throws {
             try files.createDirectory(at: directory.appending(path: version), withIntermediateDirectories: true)
@@ -295,7 +295,7 @@ struct AdminTokenTests {
 
     @Test("with tokens alone administration works, LiteLLM's paths and the drain too, and events say who it was")
     func overHTTP() async throws {
-        let signer = try await TokenSigner.rsa()
+        let signer = try TokenSigner.rsa()
         try await AdminFixture.with { given in
             var fixture = given
             fixture.services.administration = try #require(

@@ -1,6 +1,6 @@
+import Crypto
 import CryptoExtras
 import Foundation
-import JWTKit
 import Synchronization
 
 @testable import GatewayServer
@@ -21,65 +21,59 @@ struct TokenSigner: Sendable {
     var kid: String?
     /// The public half, as an entry of a JWKS document; empty: there is none.
     var jwk: String
-    private var key: any JWTAlgorithm
+    private var sign: @Sendable ([UInt8]) throws -> Data
 
     /// Made once: it takes a while.
-    private static let rsaKey = Result {
-        try JWTKit.Insecure.RSA.PrivateKey(backing: _RSA.Signing.PrivateKey(keySize: .bits2048))
-    }
+    private static let rsaKey = Result { try _RSA.Signing.PrivateKey(keySize: .bits2048) }
 
     /// RS256 to PS512, all of one key.
-    static func rsa(_ algorithm: String = "RS256", kid: String? = "rsa") async throws -> TokenSigner {
+    static func rsa(_ algorithm: String = "RS256", kid: String? = "rsa") throws -> TokenSigner {
         let key = try rsaKey.get()
-        let digest: DigestAlgorithm =
+        let padding: _RSA.Signing.Padding = algorithm.hasPrefix("PS") ? .PSS : .insecurePKCS1v1_5
+        let numbers = try key.publicKey.getKeyPrimitives()
+        let jwk = jwk("RSA", kid, ["n": base64(numbers.modulus), "e": base64(numbers.publicExponent)])
+        return TokenSigner(algorithm: algorithm, kid: kid, jwk: jwk) { text in
             switch algorithm.suffix(3) {
-            case "256": .sha256
-            case "384": .sha384
-            default: .sha512
+            case "256": try key.signature(for: SHA256.hash(data: text), padding: padding).rawRepresentation
+            case "384": try key.signature(for: SHA384.hash(data: text), padding: padding).rawRepresentation
+            default: try key.signature(for: SHA512.hash(data: text), padding: padding).rawRepresentation
             }
-        let keys = JWTKeyCollection()
-        if algorithm.hasPrefix("PS") {
-            await keys.add(pss: key, digestAlgorithm: digest)
-        } else {
-            await keys.add(rsa: key, digestAlgorithm: digest)
         }
-        let (modulus, exponent) = try key.publicKey.getKeyPrimitives()
-        let jwk = jwk("RSA", kid, ["n": base64(modulus), "e": base64(exponent)])
-        return TokenSigner(algorithm: algorithm, kid: kid, jwk: jwk, key: try await keys.getKey())
     }
 
-    static func p256(kid: String? = "p256") async throws -> TokenSigner {
-        let key = ES256PrivateKey()
+    static func p256(kid: String? = "p256") -> TokenSigner {
+        let key = P256.Signing.PrivateKey()
         return TokenSigner(
-            algorithm: "ES256", kid: kid, jwk: curve("P-256", kid, key.parameters),
-            key: try await JWTKeyCollection().add(ecdsa: key).getKey())
+            algorithm: "ES256", kid: kid, jwk: curve("P-256", kid, key.publicKey.rawRepresentation)
+        ) { try key.signature(for: SHA256.hash(data: $0)).rawRepresentation }
     }
 
-    static func p384(kid: String? = "p384") async throws -> TokenSigner {
-        let key = ES384PrivateKey()
+    static func p384(kid: String? = "p384") -> TokenSigner {
+        let key = P384.Signing.PrivateKey()
         return TokenSigner(
-            algorithm: "ES384", kid: kid, jwk: curve("P-384", kid, key.parameters),
-            key: try await JWTKeyCollection().add(ecdsa: key).getKey())
+            algorithm: "ES384", kid: kid, jwk: curve("P-384", kid, key.publicKey.rawRepresentation)
+        ) { try key.signature(for: SHA384.hash(data: $0)).rawRepresentation }
     }
 
-    static func ed25519(kid: String? = "ed") async throws -> TokenSigner {
-        let key = try EdDSA.PrivateKey(curve: .ed25519)
+    static func ed25519(kid: String? = "ed") -> TokenSigner {
+        let key = Curve25519.Signing.PrivateKey()
         let jwk = jwk("OKP", kid, ["crv": "Ed25519", "x": base64(key.publicKey.rawRepresentation)])
-        return TokenSigner(
-            algorithm: "EdDSA", kid: kid, jwk: jwk, key: try await JWTKeyCollection().add(eddsa: key).getKey())
+        return TokenSigner(algorithm: "EdDSA", kid: kid, jwk: jwk) { try key.signature(for: $0) }
     }
 
     /// With a secret that both sides would have to have.
-    static func shared(_ secret: String, kid: String?) async throws -> TokenSigner {
-        let keys = JWTKeyCollection()
-        await keys.add(hmac: HMACKey(from: secret), digestAlgorithm: .sha256)
-        return TokenSigner(algorithm: "HS256", kid: kid, jwk: "", key: try await keys.getKey())
+    static func shared(_ secret: String, kid: String?) -> TokenSigner {
+        let key = SymmetricKey(data: Array(secret.utf8))
+        return TokenSigner(algorithm: "HS256", kid: kid, jwk: "") { text in
+            Data(HMAC<SHA256>.authenticationCode(for: text, using: key))
+        }
     }
 
     static func publicPEM() throws -> String { try rsaKey.get().publicKey.pemRepresentation }
 
-    private static func curve(_ name: String, _ kid: String?, _ point: ECDSAParameters?) -> String {
-        jwk("EC", kid, ["crv": name, "x": urlForm(point?.x ?? ""), "y": urlForm(point?.y ?? "")])
+    private static func curve(_ name: String, _ kid: String?, _ point: Data) -> String {
+        let half = point.count / 2
+        return jwk("EC", kid, ["crv": name, "x": base64(point.prefix(half)), "y": base64(point.suffix(half))])
     }
 
     private static func jwk(_ type: String, _ kid: String?, _ members: [String: String]) -> String {
@@ -108,7 +102,7 @@ struct TokenSigner: Sendable {
 
     func signed(_ header: String, _ claims: String) throws -> String {
         let text = Self.base64(header.utf8) + "." + Self.base64(claims.utf8)
-        return text + "." + Self.base64(try key.sign(Array(text.utf8)))
+        return text + "." + Self.base64(try sign(Array(text.utf8)))
     }
 
     private static func object(_ members: [String: String]) -> String {

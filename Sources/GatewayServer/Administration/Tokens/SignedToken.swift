@@ -71,7 +71,7 @@ struct SignedToken: Sendable {
     }
 
     /// Base64 in its form for URLs, without padding.
-    private static func decode(_ part: ArraySlice<UInt8>) -> [UInt8]? {
+    static func decode(_ part: ArraySlice<UInt8>) -> [UInt8]? {
         var text = Array(part)
         for index in text.indices {
             switch text[index] {

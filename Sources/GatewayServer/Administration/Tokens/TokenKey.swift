@@ -1,17 +1,18 @@
+internal import Crypto
+internal import CryptoExtras
 internal import FoundationEssentials
-internal import JWTKit
 internal import WireFormat
 
 /// One public key of those that tokens are signed with.
 ///
-/// A token's signature is compared by the library's primitives, key by key. Its collections of keys would do more, and
-/// too much: for an unknown `kid` they take another key, and a key is used with the algorithm it was first asked for.
+/// Signatures are verified by swift-crypto's primitives, key by key. A library of tokens would choose the key as well,
+/// in ways of its own; whose key a token may be signed with is for us to say.
 struct TokenKey: Sendable {
     private enum Material: Sendable {
-        case rsa(JWTKit.Insecure.RSA.PublicKey)
-        case p256(ES256PublicKey)
-        case p384(ES384PublicKey)
-        case ed25519(EdDSA.PublicKey)
+        case rsa(_RSA.Signing.PublicKey)
+        case p256(P256.Signing.PublicKey)
+        case p384(P384.Signing.PublicKey)
+        case ed25519(Curve25519.Signing.PublicKey)
     }
 
     let id: String?
@@ -40,25 +41,34 @@ struct TokenKey: Sendable {
     private static func material(_ key: JSONValue) -> Material? {
         switch (key["kty"]?.string, key["crv"]?.string) {
         case ("RSA", _):
-            guard let modulus = key["n"]?.string, let exponent = key["e"]?.string,
-                let made = try? JWTKit.Insecure.RSA.PublicKey(modulus: modulus, exponent: exponent)
+            // Refuses fewer than 2048 bits.
+            guard let modulus = number("n", of: key), let exponent = number("e", of: key),
+                let made = try? _RSA.Signing.PublicKey(n: modulus, e: exponent)
             else { return nil }
             return .rsa(made)
         case ("EC", "P-256"):
-            guard let x = key["x"]?.string, let y = key["y"]?.string,
-                let made = try? ES256PublicKey(parameters: (x: x, y: y))
-            else { return nil }
-            return .p256(made)
+            return point(of: key, bytes: 32).flatMap { try? P256.Signing.PublicKey(rawRepresentation: $0) }
+                .map { .p256($0) }
         case ("EC", "P-384"):
-            guard let x = key["x"]?.string, let y = key["y"]?.string,
-                let made = try? ES384PublicKey(parameters: (x: x, y: y))
-            else { return nil }
-            return .p384(made)
+            return point(of: key, bytes: 48).flatMap { try? P384.Signing.PublicKey(rawRepresentation: $0) }
+                .map { .p384($0) }
         case ("OKP", "Ed25519"):
-            guard let x = key["x"]?.string, let made = try? EdDSA.PublicKey(x: x, curve: .ed25519) else { return nil }
-            return .ed25519(made)
+            return number("x", of: key).flatMap { try? Curve25519.Signing.PublicKey(rawRepresentation: $0) }
+                .map { .ed25519($0) }
         default: return nil
         }
+    }
+
+    private static func number(_ name: String, of key: JSONValue) -> [UInt8]? {
+        key[name]?.utf8.flatMap { SignedToken.decode($0[...]) }
+    }
+
+    /// Both coordinates of a point, which have the length of the curve's numbers, leading zeros included.
+    private static func point(of key: JSONValue, bytes: Int) -> [UInt8]? {
+        guard let x = number("x", of: key), let y = number("y", of: key), x.count == bytes, y.count == bytes else {
+            return nil
+        }
+        return x + y
     }
 
     private static func isFit(_ material: Material, for algorithm: TokenAlgorithm) -> Bool {
@@ -76,26 +86,31 @@ struct TokenKey: Sendable {
     }
 
     /// Whether it has signed the token, by the algorithm that the token names.
-    func hasSigned(_ token: SignedToken) async -> Bool {
-        guard fits(token.algorithm), let algorithm = await verifier(token.algorithm) else { return false }
-        // It throws where the signature has not even the form of one.
-        return (try? algorithm.verify(token.signature, signs: token.signed)) ?? false
-    }
-
-    private func verifier(_ algorithm: TokenAlgorithm) async -> (any JWTAlgorithm)? {
-        let keys = JWTKeyCollection()
-        switch (material, algorithm) {
-        case (.rsa(let key), .rs256): await keys.add(rsa: key, digestAlgorithm: .sha256)
-        case (.rsa(let key), .rs384): await keys.add(rsa: key, digestAlgorithm: .sha384)
-        case (.rsa(let key), .rs512): await keys.add(rsa: key, digestAlgorithm: .sha512)
-        case (.rsa(let key), .ps256): await keys.add(pss: key, digestAlgorithm: .sha256)
-        case (.rsa(let key), .ps384): await keys.add(pss: key, digestAlgorithm: .sha384)
-        case (.rsa(let key), .ps512): await keys.add(pss: key, digestAlgorithm: .sha512)
-        case (.p256(let key), .es256): await keys.add(ecdsa: key)
-        case (.p384(let key), .es384): await keys.add(ecdsa: key)
-        case (.ed25519(let key), .eddsa): await keys.add(eddsa: key)
-        default: return nil
+    func hasSigned(_ token: SignedToken) -> Bool {
+        guard fits(token.algorithm) else { return false }
+        switch material {
+        case .rsa(let key):
+            let signature = _RSA.Signing.RSASignature(rawRepresentation: token.signature)
+            let padding = token.algorithm.isPSS ? _RSA.Signing.Padding.PSS : .insecurePKCS1v1_5
+            switch token.algorithm {
+            case .rs384, .ps384:
+                return key.isValidSignature(signature, for: SHA384.hash(data: token.signed), padding: padding)
+            case .rs512, .ps512:
+                return key.isValidSignature(signature, for: SHA512.hash(data: token.signed), padding: padding)
+            default: return key.isValidSignature(signature, for: SHA256.hash(data: token.signed), padding: padding)
+            }
+        case .p256(let key):
+            // It throws where the signature has not even the form of one.
+            let signature = try? P256.Signing.ECDSASignature(rawRepresentation: token.signature)
+            return signature.map { key.isValidSignature($0, for: SHA256.hash(data: token.signed)) } ?? false
+        case .p384(let key):
+            let signature = try? P384.Signing.ECDSASignature(rawRepresentation: token.signature)
+            return signature.map { key.isValidSignature($0, for: SHA384.hash(data: token.signed)) } ?? false
+        case .ed25519(let key): return key.isValidSignature(token.signature, for: token.signed)
         }
-        return try? await keys.getKey()
     }
+}
+
+extension TokenAlgorithm {
+    fileprivate var isPSS: Bool { self == .ps256 || self == .ps384 || self == .ps512 }
 }

@@ -47,7 +47,7 @@ package struct TokenKeySet: Sendable {
     func verdict(on token: SignedToken) async -> Verdict {
         guard let id = token.keyID else {
             for key in keys {
-                if await key.hasSigned(token) { return .signed }
+                if key.hasSigned(token) { return .signed }
             }
             return .unknown("has a wrong signature: it names no key (kid), and none that is known here has signed it")
         }
@@ -57,7 +57,7 @@ package struct TokenKeySet: Sendable {
             return .refused("names a key (kid) that is not for its algorithm")
         }
         for key in named {
-            if await key.hasSigned(token) { return .signed }
+            if key.hasSigned(token) { return .signed }
         }
         return .refused("has a wrong signature")
     }
