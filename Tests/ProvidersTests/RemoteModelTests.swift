@@ -157,8 +157,11 @@ import Testing
     }
 
     private static func answer(_ body: String, status: Int = 200) -> [ScriptedPeer.Step] {
-        let head =
-            "HTTP/1.1 \(status) X\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+        // It closes, and says so: a client that kept the connection would send its next request into it.
+        let head = [
+            "HTTP/1.1 \(status) X", "Content-Type: application/json", "Connection: close",
+            "Content-Length: \(body.utf8.count)", "", "",
+        ].joined(separator: "\r\n")
         return [.read, .send(head + body)]
     }
 
