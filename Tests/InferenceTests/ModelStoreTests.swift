@@ -73,20 +73,25 @@ extension HostTests {
             let cycles = Int(ProcessInfo.processInfo.environment["GBOOST_EVICTIONS"] ?? "") ?? 12
             try await EngineFixture.withModels(settings) { models in
                 let budget = settings.memoryBytes
-                var early: Int64 = 0
-                while await models.memory.evictions < cycles {
-                    try await withThrowingTaskGroup(of: Void.self) { group in
-                        for record in records { group.addTask { _ = try await draft(models, record) } }
-                        try await group.waitForAll()
+                // Hosts come and go; what they leave behind in the gateway is next to nothing. Other tests are in this
+                // process too: what they take, they take once, and what a host leaves comes again with the next.
+                var growth: [Int64] = []
+                while growth.count < 4, growth.last.map({ $0 >= 16 << 20 }) ?? true {
+                    let target = await models.memory.evictions + cycles
+                    var early: Int64?
+                    while await models.memory.evictions < target {
+                        try await withThrowingTaskGroup(of: Void.self) { group in
+                            for record in records { group.addTask { _ = try await draft(models, record) } }
+                            try await group.waitForAll()
+                        }
+                        #expect(await models.memory.bytes <= budget)
+                        early = early ?? ProcessMemory.residentBytes(getpid())
                     }
-                    #expect(await models.memory.bytes <= budget)
-                    if early == 0 { early = ProcessMemory.residentBytes(getpid()) ?? 0 }
+                    growth.append((ProcessMemory.residentBytes(getpid()) ?? 0) - (early ?? 0))
                 }
-                let late = ProcessMemory.residentBytes(getpid()) ?? 0
                 let memory = await models.memory
-                print("model store: \(memory); own process \(early >> 20) MiB, then \(late >> 20)")
-                // Hosts come and go; what they leave behind in the gateway is next to nothing.
-                #expect(late < early + (16 << 20))
+                print("model store: \(memory); own process grew by \(growth.map { $0 >> 20 }) MiB")
+                #expect(growth.last.map { $0 < 16 << 20 } == true)
                 #expect(memory.resident <= 2)
                 #expect(memory.failures == 0)
             }
