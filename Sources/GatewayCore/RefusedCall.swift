@@ -27,6 +27,9 @@ package struct RefusedCall: Hashable, Sendable, Codable {
     package var at: Date
     package var model: ModelReference
     package var reason: RefusalReason
+    /// Of several budgets or limits the one that refused it, e.g. "team:research month:2026-11" or "key:17 requests";
+    /// nil: not known, or it was none of them.
+    package var refusedBy: String?
     /// Version of the price; nil: not known.
     package var priceID: Int64?
     /// The highest cost of the call, for which there was no hold; nil: not known.

@@ -71,6 +71,8 @@ package struct BudgetState: Hashable, Sendable, Codable {
         self.resetsAt = resetsAt
     }
     package var remaining: NanoUSD { limit.subtracting(settled)?.subtracting(held) ?? .zero }
+    /// Scope and period, e.g. "tenant:acme month:2026-11".
+    package var name: String { "\(scope) \(period)" }
 
     /// The same, as it refuses a call that would hold so much.
     package func refusing(_ needed: NanoUSD?) -> BudgetState {

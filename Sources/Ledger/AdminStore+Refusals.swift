@@ -11,6 +11,8 @@ package struct RefusalInfo: Sendable, Codable, Hashable {
     package var call: String
     package var kind: EscalationKind
     package var refusal: RefusalReason?
+    /// The budget or limit that refused it: see `RefusedCall.refusedBy`.
+    package var refusedBy: String?
     package var keyID: Int64
     package var team: String?
     package var route: String?
@@ -76,6 +78,7 @@ extension RefusalInfo {
         escalation.remaining = evidence.remaining.map { NanoUSD($0) }
         escalation.adapterSHA256 = evidence.adapterSHA256
         escalation.headSHA256 = evidence.headSHA256
+        refusedBy = evidence.refusedBy
     }
 }
 
@@ -86,11 +89,13 @@ struct DecisionEvidence: Decodable {
     var remaining: Int64?
     var adapterSHA256: String?
     var headSHA256: String?
+    var refusedBy: String?
 
     private enum CodingKeys: String, CodingKey {
         case weighed, excluded, remaining
         case adapterSHA256 = "adapter_sha256"
         case headSHA256 = "head_sha256"
+        case refusedBy = "refused_by"
     }
 
     init(_ row: PostgresRow) throws {

@@ -52,7 +52,10 @@ extension PostgresConnection {
     /// Sends what libpq holds back, or has the reader do it as soon as the socket takes more.
     func flush() {
         switch PQflush(handle.raw) {
-        case 0: break
+        case 0:
+            // Where a large statement could not be sent at once libpq has read meanwhile: nothing tells the reader of
+            // what came in then, until more does.
+            drain()
         case 1:
             // Wait for both: the server may have to get rid of results before it takes more.
             if isParkedForReading, let parked { readiness.cancel(parked, throwing: WaitAgain()) }

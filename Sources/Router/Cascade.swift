@@ -140,7 +140,7 @@ package struct Cascade: Strategy {
             return draft()
         }
         if decision.action == .llmRest { return escalate(decision, reward: reward) }
-        answer.degrade(answer.context.withheld(observation, decision))
+        answer.degrade(answer.context.withheld(observation, decision, bound: outlook.bound))
         return emitDraft(from: 0)
     }
 

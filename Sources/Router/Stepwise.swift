@@ -154,7 +154,7 @@ extension Stepwise {
         let decision = answer.context.controller.decide(observation, settings: settings)
         switch decision.action {
         case .accept:
-            answer.degrade(answer.context.withheld(observation, decision))
+            answer.degrade(answer.context.withheld(observation, decision, bound: outlook.bound))
             return acceptBest()
         case .resample: return draft(attempt: attempt + 1)
         case .llmStep: return escalate(.step, decision, reward: reward)

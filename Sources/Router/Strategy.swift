@@ -78,6 +78,8 @@ package struct SpendingOutlook: Hashable, Sendable {
     package var price: ModelPrice?
     /// The least of: what is left of the budget, what is left of the request's own cap. nil: not known.
     package var remaining: NanoUSD?
+    /// What has so little left, where that is a budget and not the request's own cap, as `BudgetState.name` has it.
+    package var bound: String?
     /// Proven upper bound of the tokens that the LLM would have to read; 0: not known.
     package var inputTokenBound: Int
     package init(price: ModelPrice? = nil, remaining: NanoUSD? = nil, inputTokenBound: Int = 0) {
@@ -298,15 +300,17 @@ package struct WithheldEscalation: Hashable, Sendable {
     package var decision: Decision
     /// What was left of the tightest bound of money; nil: not known.
     package var remaining: NanoUSD?
+    /// The budget of which that was left, as `BudgetState.name` has it; nil: not known, or the request's own bound.
+    package var bound: String?
 }
 
 extension StrategyContext {
     /// Which lack of money or price kept a step from the LLM that the controller would have paid for; nil: none did.
-    func withheld(_ observation: StepObservation, _ decision: Decision) -> WithheldEscalation? {
+    func withheld(_ observation: StepObservation, _ decision: Decision, bound: String? = nil) -> WithheldEscalation? {
         let excluded = decision.excluded.filter { $0.action == .llmStep || $0.action == .llmRest }.map(\.reason)
         var withheld = WithheldEscalation(
             reason: .budgetExhausted, kind: .rest, step: observation.depth, reward: observation.reward,
-            decision: decision, remaining: observation.remaining)
+            decision: decision, remaining: observation.remaining, bound: bound)
         if excluded.contains(.overBudget) {
             var unbounded = observation
             unbounded.remaining = nil
@@ -317,6 +321,7 @@ extension StrategyContext {
         // Without a price there is no cost to weigh: told wherever the LLM would be expected to do better.
         let isPoor = observation.reward.calibrated < settings.llmSuccessPrior
         withheld.reason = .priceUnknown
+        withheld.bound = nil
         return excluded.contains(.priceUnknown) && isPoor ? withheld : nil
     }
 }

@@ -166,7 +166,7 @@ extension Tree {
         switch decision.action {
         case .accept:
             guard node.ending != nil else { return search() }
-            answer.degrade(answer.context.withheld(observation, decision))
+            answer.degrade(answer.context.withheld(observation, decision, bound: outlook.bound))
             return settle(to: best, then: node.ending)
         case .resample: return search()
         case .llmStep: return escalate(.step, decision, best)
@@ -202,7 +202,7 @@ extension Tree {
         let (observation, decision) = weigh(best, canSearch: false)
         if decision.action == .llmStep { return escalate(.step, decision, best) }
         if decision.action == .llmRest { return escalate(.rest, decision, best) }
-        answer.degrade(answer.context.withheld(observation, decision))
+        answer.degrade(answer.context.withheld(observation, decision, bound: outlook.bound))
         return settle(to: best, then: tree.nodes[best].ending)
     }
 

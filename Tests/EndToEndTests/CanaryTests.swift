@@ -188,7 +188,7 @@ struct CanaryTests {
 
     @Test("canary prompt, answer and keys: found nowhere; with capture on as ciphertext alone, which the key opens")
     func canaries() async throws {
-        try await RealProcessTests.with { world in
+        try await RealProcessTests.with(ownServer: true) { world in
             let provider = try Self.provider()
             let receiver = try Self.receiver()
             defer { for peer in [provider, receiver] { peer.stop() } }

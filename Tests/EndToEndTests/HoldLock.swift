@@ -30,7 +30,10 @@ struct HoldLock: Sendable {
     /// Ends what the dead gateway still has running in the database, as its broken connections would in time.
     func terminateGatewayBackends() async throws {
         _ = try await pool.query(
-            "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'gboost'")
+            """
+            select pg_terminate_backend(pid) from pg_stat_activity
+             where application_name = 'gboost' and datname = current_database()
+            """)
     }
 
     func release() async {

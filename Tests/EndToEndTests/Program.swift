@@ -88,7 +88,7 @@ final class Program: Sendable {
     }
 
     /// Runs a command to its end and gives its standard output; a failure is thrown with its error line.
-    static func run(_ arguments: [String], in directory: String) async throws -> String {
+    @discardableResult static func run(_ arguments: [String], in directory: String) async throws -> String {
         try await output(of: try executable(), arguments, in: directory)
     }
 

@@ -9,8 +9,8 @@ import Testing
 struct RealProcessTests {
     static let question = "Anna has 12 apples and buys 7 more. How many apples does she have?"
 
-    static func with(_ body: (World) async throws -> Void) async throws {
-        let world = try await World.make()
+    static func with(ownServer: Bool = false, _ body: (World) async throws -> Void) async throws {
+        let world = try await World.make(ownServer: ownServer)
         do {
             try await body(world)
             await world.destroy()
@@ -117,7 +117,7 @@ struct RealProcessTests {
 
     @Test("row 4: Budget 0 and a stopped PostgreSQL: the SLM answers and says why, the paid model is refused")
     func degrades() async throws {
-        try await Self.with { world in
+        try await Self.with(ownServer: true) { world in
             let poor = try await world.tenant("poor", limitUSD: "0")
             let gateway = try await world.gateway()
             let boosted = try await gateway.ask(Self.question, model: "doubting", key: poor)
@@ -128,14 +128,14 @@ struct RealProcessTests {
             #expect(try world.charges.isEmpty)
 
             try await world.gboost("budget", "set", "--tenant", "poor", "--limit-usd", "5")
-            try await world.cluster.stop(mode: .immediate)
+            try await world.cluster().stop(mode: .immediate)
             let away = try await gateway.ask(Self.question, model: "doubting", key: poor)
             #expect(away.status == 200 && away.headers("x-gboost-degraded") == "ledger_unavailable", "\(away.body)")
             let refused = try await gateway.ask(Self.question, model: "sim/sim-large", key: poor, maxTokens: 50)
             #expect(refused.status == 503 && refused.body.contains("ledger_unavailable"), "\(refused.body)")
             #expect(try world.charges.isEmpty)
 
-            _ = try await world.cluster.start()
+            _ = try await world.cluster().start()
             try await Self.eventually("the gateway pays again") {
                 try await gateway.ask(Self.question, model: "sim/sim-large", key: poor, maxTokens: 50).status == 200
             }
@@ -146,10 +146,10 @@ struct RealProcessTests {
 
     @Test("an embedded PostgreSQL that is killed comes back, and paid calls with it; a second gateway is refused it")
     func embeddedKilled() async throws {
-        try await Self.with { world in
+        try await Self.with(ownServer: true) { world in
             let key = try await world.tenant("acme", limitUSD: "5")
             let text = try String(contentsOfFile: world.configuration, encoding: .utf8)
-            let (url, place) = ("url: \"\(world.databaseURL)\"", "embedded: \"\(world.cluster.directory)\"")
+            let (url, place) = ("url: \"\(world.databaseURL)\"", "embedded: \"\(try world.cluster().directory)\"")
             #expect(text.contains(url))
             try text.replacing(url, with: place).write(toFile: world.configuration, atomically: true, encoding: .utf8)
             let gateway = try await world.gateway()
@@ -167,7 +167,7 @@ struct RealProcessTests {
             #expect(refusal.contains("ended with 3") && refusal.contains("database.embedded"), "\(refusal)")
             #expect(try await ask() == 200)
 
-            try await world.cluster.killNine(wholeTree: false)
+            try await world.cluster().killNine(wholeTree: false)
             // Nobody but the gateway starts it: no command is run until it is back.
             try await Self.eventually("the gateway pays again", seconds: 60) { try await ask() == 200 }
             try await Self.eventually("nothing is held") { try await Books.read(world, tenant: "acme").held == 0 }
@@ -175,7 +175,7 @@ struct RealProcessTests {
             books.check()
             #expect(books.bill > 0)
             #expect(await gateway.stop() == 0)
-            #expect(!world.cluster.isRunning, "what it has started it stops")
+            #expect(try !world.cluster().isRunning, "what it has started it stops")
         }
     }
 

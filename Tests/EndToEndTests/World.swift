@@ -8,11 +8,27 @@ import SimulatedProvider
 import Synchronization
 import Testing
 
-/// A whole installation in a directory of its own: PostgreSQL, the simulated provider with its bill, and a tenant
-/// with an SLM, reward heads of a known mind, routes, prices and a budget. The gateway is started by each test.
+/// A whole installation in a directory of its own: the simulated provider with its bill, and a tenant with an SLM,
+/// reward heads of a known mind, routes, prices and a budget. The gateway is started by each test. Its database is one
+/// of a server that the tests share, or has a server that the test may do to what it likes.
 final class World: Sendable {
+    private enum Database {
+        case shared(ScratchDatabase)
+        case own(EmbeddedCluster)
+    }
+
+    /// What each world begins with: a server for every one, and its migrations, would be half of most tests' time.
+    private static let template = Task<ScratchDatabase, any Error> {
+        let database = try await ScratchDatabase.make(function: "template")
+        let directory = try World.makeDirectory()
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        try await World.prepare(
+            try World.configure(directory, databaseURL: database.url, providerPort: 1), in: directory)
+        return database
+    }
+
     let directory: String
-    let cluster: EmbeddedCluster
+    private let database: Database
     let databaseURL: String
     let provider: Program
     let providerPort: Int
@@ -27,41 +43,77 @@ final class World: Sendable {
     static let output: Int64 = 30_000_000
 
     private init(
-        directory: String, cluster: EmbeddedCluster, databaseURL: String, provider: Program, providerPort: Int
+        directory: String, database: Database, databaseURL: String, provider: Program, providerPort: Int
     ) throws {
         self.directory = directory
-        self.cluster = cluster
+        self.database = database
         self.databaseURL = databaseURL
         self.provider = provider
         self.providerPort = providerPort
         curl = try CurlClient()
     }
 
-    static func make() async throws -> World {
-        let directory = FileManager.default.temporaryDirectory.appending(path: "gboost-e2e-\(UUID().uuidString)").path
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        let cluster = EmbeddedCluster(directory: directory + "/postgres", options: .forTests)
-        let url = try await cluster.start()
+    /// - Parameter ownServer: the test stops the database's server, or looks into its files.
+    static func make(ownServer: Bool = false) async throws -> World {
+        let directory = try makeDirectory()
+        let (database, url) = try await ownServer ? own(in: directory) : shared()
         let provider = try Program(["simulate-provider", "--bill", directory + "/bill.jsonl"], in: directory)
         let port = try await provider.port(after: "simulated provider on")
         let world = try World(
-            directory: directory, cluster: cluster, databaseURL: url, provider: provider, providerPort: port)
-        try world.writeConfiguration()
-        _ = try await world.gboost("migrate")
-        _ = try await world.gboost(
-            "price", "set", "sim/sim-large", "--input-usd-per-mtok", "10", "--output-usd-per-mtok", "30")
+            directory: directory, database: database, databaseURL: url, provider: provider, providerPort: port)
+        let configuration = try configure(directory, databaseURL: url, providerPort: port)
+        if ownServer { try await prepare(configuration, in: directory) }
         return world
+    }
+
+    private static func makeDirectory() throws -> String {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "gboost-e2e-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        return directory
+    }
+
+    private static func own(in directory: String) async throws -> (Database, String) {
+        let cluster = EmbeddedCluster(directory: directory + "/postgres", options: .forTests)
+        let url = try await cluster.start()
+        return (.own(cluster), url)
+    }
+
+    private static func shared() async throws -> (Database, String) {
+        let database = try await ScratchDatabase.make(function: "world", template: try await template.value)
+        return (.shared(database), database.url)
+    }
+
+    /// Gives a database its tables and the simulated model its price.
+    private static func prepare(_ configuration: String, in directory: String) async throws {
+        try await Program.run(["migrate", "--config", configuration], in: directory)
+        try await Program.run(
+            [
+                "price", "set", "sim/sim-large", "--input-usd-per-mtok", "10", "--output-usd-per-mtok", "30",
+                "--config", configuration,
+            ], in: directory)
+    }
+
+    /// The server, where it is the test's own.
+    func cluster() throws -> EmbeddedCluster {
+        guard case .own(let cluster) = database else {
+            throw Program.Failure(description: "this test's server is that of other tests, too")
+        }
+        return cluster
     }
 
     func destroy() async {
         for program in gateways.withLock({ $0 }) where program.isRunning { await program.kill() }
         await provider.stop()
         await curl.shutdown()
-        try? await cluster.destroy()
+        switch database {
+        case .own(let cluster): try? await cluster.destroy()
+        case .shared(let database): try? await database.drop()
+        }
         try? FileManager.default.removeItem(atPath: directory)
     }
 
-    private func writeConfiguration() throws {
+    /// Writes the configuration file, and says where it is.
+    private static func configure(_ directory: String, databaseURL: String, providerPort: Int) throws -> String {
         let migrations = URL(filePath: #filePath).appending(path: "../../../migrations").standardized.path
         let document = URL(filePath: #filePath).appending(path: "../../../ops/openapi.json").standardized.path
         let text = """
@@ -72,7 +124,9 @@ final class World: Sendable {
               - { name: sim, kind: openai, base_url: "http://127.0.0.1:\(providerPort)/v1", first_byte_seconds: 30 }
 
             """
-        try text.write(toFile: configuration, atomically: true, encoding: .utf8)
+        let path = directory + "/gboost.yaml"
+        try text.write(toFile: path, atomically: true, encoding: .utf8)
+        return path
     }
 
     /// Adds the demo model as an LLM that the gateway serves itself.

@@ -24,6 +24,7 @@ struct RefusalRecordTests {
         let record = try #require(first.first).escalation
         #expect(record.remaining == .zero && record.actions.contains { $0.action == .llmRest && $0.utility > 0 })
         #expect(record.rewardCalibrated == 0.05 && record.slmSHA256 != nil && record.headSHA256 != nil)
+        #expect(first.allSatisfy { $0.refusedBy == "tenant:acme month:2026-11" })
         #expect(first[0].priceID == 3 && record.promptHash?.count == 64)
 
         let away = Fixture(scores: [0.05])
@@ -31,6 +32,7 @@ struct RefusalRecordTests {
         _ = try await DirectAnswerTests.post(away, BoostedAnswerTests.question)
         let second = try Self.refused(away)
         #expect(second.map(\.reason) == [.ledgerUnavailable] && second.first?.wanted != nil)
+        #expect(second.first?.refusedBy == nil)
 
         let unpriced = Fixture(scores: [0.05], priced: false)
         _ = try await DirectAnswerTests.post(unpriced, BoostedAnswerTests.question)
@@ -59,6 +61,7 @@ struct RefusalRecordTests {
         let call = try #require(try Self.refused(poor).first)
         #expect(call.reason == .budget && call.escalation.kind == .direct && call.escalation.remaining == NanoUSD(5))
         #expect(call.wanted.map { $0.rawValue > 5 } == true && call.priceID == 3)
+        #expect(call.refusedBy == "tenant:acme month:2026-11")
     }
 
     @Test("Of one request so many are kept, and the rest is counted")

@@ -27,6 +27,7 @@ struct RefusalTests {
             var call = RefusedCall(
                 step: Int16(step), at: Date(), model: LedgerFixture.model, reason: .budget, escalation: escalation)
             call.wanted = NanoUSD(900)
+            call.refusedBy = "tenant:acme total"
             call.more = step == 2 ? 4 : 0
             return call
         }
@@ -48,6 +49,7 @@ struct RefusalTests {
             let all = try await f.admin.refusals(tenant: "acme")
             #expect(all.map(\.seq) == [1, 2, 3, 4] && all.map(\.more) == [nil, nil, 4, nil])
             #expect(all[1].call == "\(first.id.uuidString.lowercased())/1/0" && all[1].refusal == .budget)
+            #expect(all.allSatisfy { $0.refusedBy == "tenant:acme total" })
             #expect(all[1].wanted == NanoUSD(900) && all[1].model == "sim/general")
             let (found, wanted) = (all[1].escalation, try #require(first.refused?[1]).escalation)
             #expect(found.actions == wanted.actions && found.excluded == wanted.excluded)

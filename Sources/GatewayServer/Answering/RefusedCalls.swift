@@ -48,6 +48,15 @@ extension PaidRefusal {
         case .priceUnknown, .ledger, .limited, .callerRejected, .provider: nil
         }
     }
+
+    /// Which budget or limit it was.
+    var bound: String? {
+        switch self {
+        case .budget(let state): state.name
+        case .limited(let state): "\(state.scope) \(state.unit.rawValue)"
+        case .noBudget, .ceiling, .priceUnknown, .ledger, .callerRejected, .provider: nil
+        }
+    }
 }
 
 extension RefusedCall {
@@ -57,6 +66,7 @@ extension RefusedCall {
             step: plan.id.step, attempt: plan.id.attempt, at: Date(), model: plan.model, reason: refusal.reason,
             escalation: escalation)
         self.escalation.remaining = escalation.remaining ?? refusal.remaining
+        refusedBy = refusal.bound
         priceID = price?.id
         wanted = price?.upperBound(inputTokens: plan.inputTokens, maxOutputTokens: plan.maxOutputTokens)
     }
@@ -77,6 +87,7 @@ extension BoostedAnswer {
             var call = RefusedCall(
                 step: Int16(clamping: withheld.step), at: Date(), model: route.llm,
                 reason: withheld.reason == .priceUnknown ? .priceUnknown : .budget, escalation: escalation)
+            call.refusedBy = withheld.bound
             call.priceID = price?.id
             if index == last { call.more = summary.moreWithheld }
             job.refused.add(call)

@@ -63,7 +63,9 @@ struct SpendingView: Sendable {
 
     func outlook(inputTokens: Int64) -> SpendingOutlook {
         let left = [budget?.remaining, ceilingLeft].compactMap(\.self).min()
-        return SpendingOutlook(price: price, remaining: left, inputTokenBound: Int(clamping: inputTokens))
+        var outlook = SpendingOutlook(price: price, remaining: left, inputTokenBound: Int(clamping: inputTokens))
+        outlook.bound = budget.flatMap { $0.remaining == left ? $0.name : nil }
+        return outlook
     }
 
     /// The refusal with its budget named, where that is known.

@@ -55,7 +55,7 @@ extension RefusalsPage.Row {
         kind = info.kind.rawValue
         wanted = ConsoleAmount(info.wanted)
         left = ConsoleAmount(info.escalation.remaining)
-        refusedBy = Self.words(info.refusal)
+        refusedBy = [Self.words(info.refusal), info.refusedBy].compactMap(\.self).joined(separator: ": ")
         reward = ConsoleText.number(info.escalation.rewardCalibrated)
         lambda = ConsoleText.number(info.escalation.shadowPrice)
         reason = info.escalation.reason

@@ -57,10 +57,10 @@ struct SettlementRecord {
     }
 
     /// What was known at the decision: the actions that were weighed, alone where that is all.
-    static func evidence(_ escalation: EscalationRecord) -> String? {
+    static func evidence(_ escalation: EscalationRecord, refusedBy: String? = nil) -> String? {
         let excluded = escalation.excluded ?? [:]
         if excluded.isEmpty, escalation.remaining == nil, escalation.adapterSHA256 == nil,
-            escalation.headSHA256 == nil
+            escalation.headSHA256 == nil, refusedBy == nil
         {
             return escalation.actions.isEmpty ? nil : json(escalation.actions)
         }
@@ -76,6 +76,7 @@ struct SettlementRecord {
         if let remaining = escalation.remaining { record.add("remaining", remaining.rawValue) }
         record.add("adapter_sha256", escalation.adapterSHA256)
         record.add("head_sha256", escalation.headSHA256)
+        record.add("refused_by", refusedBy)
         return record.text + "}"
     }
 
@@ -97,7 +98,7 @@ struct SettlementRecord {
             row.add("reward_calibrated", escalation.rewardCalibrated)
             row.add("shadow_price", escalation.shadowPrice)
             row.key("actions")
-            row.text += evidence(escalation) ?? "[]"
+            row.text += evidence(escalation, refusedBy: call.refusedBy) ?? "[]"
             row.add("reason", escalation.reason)
             row.add("slm_sha256", escalation.slmSHA256)
             row.add("prm_sha256", escalation.prmSHA256)

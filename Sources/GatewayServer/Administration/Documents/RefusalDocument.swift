@@ -9,6 +9,7 @@ package struct RefusalDocument: Encodable, Sendable {
     package var call: String
     package var kind: String
     package var refusal: String?
+    package var refusedBy: String?
     package var keyId: Int64
     package var team: String?
     package var route: String?
@@ -31,6 +32,7 @@ package struct RefusalDocument: Encodable, Sendable {
         call = info.call
         kind = info.kind.rawValue
         refusal = info.refusal?.rawValue
+        refusedBy = info.refusedBy
         keyId = info.keyID
         team = info.team
         route = info.route

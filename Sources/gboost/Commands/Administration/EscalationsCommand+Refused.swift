@@ -30,7 +30,9 @@ extension EscalationsCommand {
                 [
                     info.seq.map(String.init) ?? "", CommandOutput.time(info.refusedAt), info.kind.rawValue,
                     info.route ?? "", info.model, info.wanted?.usdString ?? "",
-                    info.escalation.remaining?.usdString ?? "", info.refusal?.rawValue ?? "", info.escalation.reason,
+                    info.escalation.remaining?.usdString ?? "",
+                    [info.refusal?.rawValue, info.refusedBy].compactMap(\.self).joined(separator: ": "),
+                    info.escalation.reason,
                 ]
             }
             return table.render()
