@@ -104,7 +104,8 @@ package struct StepDraft: Hashable, Sendable, Codable {
 
 /// Why a local model gave no answer.
 package enum LocalModelError: Error, Hashable, Sendable {
-    /// Not loaded and cannot be (file missing, corrupt, unsupported); the text names the file.
+    /// Not loaded and cannot be (file missing, corrupt, unsupported), or its route's step pattern cannot be used; the
+    /// text names the file or the pattern.
     case unavailable(String)
     /// The engine host died or hung with this request in it. Sending it again is safe.
     case interrupted
@@ -112,10 +113,15 @@ package enum LocalModelError: Error, Hashable, Sendable {
     case overloaded(retryAfterSeconds: Int)
     /// The prompt does not fit the model's context.
     case contextExceeded(tokens: Int, limit: Int)
-    /// The request itself is wrong (an unusable regular expression, an empty conversation).
+    /// The request itself is wrong (an empty conversation, an unusable grammar).
     case invalid(String)
     /// The time that the caller gave it was over before the answer was there.
     case deadlineExceeded
+
+    /// Whether something is out of order: a conversation that does not fit is as it should be.
+    package var isFault: Bool {
+        if case .contextExceeded = self { false } else { true }
+    }
 }
 
 /// How a model's chat template writes a call of a tool, which is how the model writes one.

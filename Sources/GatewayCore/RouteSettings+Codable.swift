@@ -49,10 +49,12 @@ extension RouteSettings {
         init?(intValue: Int) { nil }
     }
 
-    private typealias Field<T> = (
+    /// A number among the settings, and what it may be.
+    package typealias Field<T> = (
         key: Key, path: any WritableKeyPath<RouteSettings, T> & Sendable, range: ClosedRange<T>
     ) where T: Comparable
-    private static let integers: [Field<Int>] = [
+    /// Whole numbers: whoever reads settings, from whatever form, keeps to these ranges.
+    package static let integers: [Field<Int>] = [
         (.maxSteps, \.maxSteps, 1...256), (.maxStepTokens, \.maxStepTokens, 1...8192),
         (.maxAnswerTokens, \.maxAnswerTokens, 1...131_072), (.maxResamples, \.maxResamples, 0...16),
         (.expectedStepTokens, \.expectedStepTokens, 1...8192),
@@ -62,7 +64,8 @@ extension RouteSettings {
         (.llmThinkingTokens, \.llmThinkingTokens, 0...131_072),
         (.treeNodes, \.treeNodes, 1...1024), (.treeWidth, \.treeWidth, 1...16),
     ]
-    private static let doubles: [Field<Double>] = [
+    /// All other numbers.
+    package static let doubles: [Field<Double>] = [
         (.resampleTemperature, \.resampleTemperature, 0...2), (.valueUSD, \.valueUSD, 0...1000),
         (.shadowPrice, \.shadowPrice, 0...1_000_000), (.latencyUSDPerSecond, \.latencyUSDPerSecond, 0...1000),
         (.llmSuccessPrior, \.llmSuccessPrior, 0...1), (.stepGainShare, \.stepGainShare, 0...1),
@@ -76,7 +79,9 @@ extension RouteSettings {
     package func validate() throws(RouteSettingsError) {
         for (key, path, range) in Self.integers { try Self.check(self[keyPath: path], key, in: range) }
         for (key, path, range) in Self.doubles { try Self.check(self[keyPath: path], key, in: range) }
-        if case .pattern(let pattern) = boundary { try Self.check(pattern: pattern) }
+        if let problem = boundary.lengthProblem {
+            throw RouteSettingsError(key: Key.boundary.rawValue, message: problem)
+        }
     }
 
     private static func check<T: Comparable>(
@@ -84,19 +89,23 @@ extension RouteSettings {
     ) throws(RouteSettingsError) {
         guard range.contains(value) else {
             throw RouteSettingsError(
-                key: key.rawValue, message: "\(value) is not within \(range.lowerBound)…\(range.upperBound)")
+                key: key.rawValue, message: "\(plain(value)) is not within \(text(range))")
         }
+    }
+
+    /// A range as messages name it.
+    package static func text<T: Comparable>(_ range: ClosedRange<T>) -> String {
+        "\(plain(range.lowerBound))…\(plain(range.upperBound))"
+    }
+
+    /// A number as people write it.
+    private static func plain<T>(_ value: T) -> String {
+        let text = "\(value)"
+        return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
     }
 
     /// Bound of a boundary's regular expression, in characters.
     package static let maxPatternLength = 256
-
-    private static func check(pattern: String) throws(RouteSettingsError) {
-        guard !pattern.isEmpty, pattern.count <= maxPatternLength else {
-            throw RouteSettingsError(
-                key: Key.boundary.rawValue, message: "a pattern has from 1 to \(maxPatternLength) characters")
-        }
-    }
 
     /// Missing keys take their defaults. An unknown key, a wrong type and a value out of range throw
     /// `RouteSettingsError` with the key.

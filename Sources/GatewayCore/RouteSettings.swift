@@ -2,7 +2,7 @@
 package enum StepBoundary: Hashable, Sendable, Codable {
     case blankLine
     case newline
-    /// A regular expression; a step ends with its match.
+    /// An ICU regular expression, as `NSRegularExpression` has them; a step ends with its match.
     case pattern(String)
 }
 

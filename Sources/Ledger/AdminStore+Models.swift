@@ -155,6 +155,9 @@ extension AdminStore {
             guard case .invalid(let why) = error else { return }
             throw LedgerError(.invalid, field: "file", why)
         }
+        if draft.base == draft.name {
+            throw LedgerError(.invalid, field: "base", "\(draft.name) cannot belong to itself")
+        }
         switch draft.kind {
         case .prm:
             guard let reward = draft.rewardKind else {
@@ -166,12 +169,16 @@ extension AdminStore {
             if reward == .head, draft.base == nil {
                 throw LedgerError(.invalid, field: "base", "a head needs the model it belongs to")
             }
-        case .adapter:
-            guard draft.base != nil else {
+            if reward == .tokens, draft.base != nil {
+                throw LedgerError(.invalid, field: "base", "is for heads and adapters: a PRM of kind tokens has none")
+            }
+        case .adapter, .slm:
+            if draft.kind == .adapter, draft.base == nil {
                 throw LedgerError(.invalid, field: "base", "an adapter needs the SLM it belongs to")
             }
-            fallthrough
-        case .slm:
+            if draft.kind == .slm, draft.base != nil {
+                throw LedgerError(.invalid, field: "base", "is for heads and adapters: an SLM has none")
+            }
             if draft.rewardKind != nil { throw LedgerError(.invalid, field: "reward-kind", "is for PRMs only") }
         }
     }

@@ -90,6 +90,7 @@ extension AdminStore {
         if draft.prm == nil, draft.settings.strategy.needsReward {
             throw LedgerError(.invalid, field: "prm", "strategy \(draft.settings.strategy.rawValue) needs a PRM")
         }
+        try draft.settings.checkForSaving()
     }
 
     private func requireModels(

@@ -8,13 +8,15 @@ extension RouteSettings {
         do {
             self = try JSONDecoder().decode(RouteSettings.self, from: Data(text.utf8))
         } catch let error as RouteSettingsError {
-            throw LedgerError(.invalid, field: "settings.\(error.key)", error.message)
+            throw LedgerError(error)
         } catch {
             throw LedgerError(.invalid, field: "settings", "is not a JSON object")
         }
-        if case .pattern(let pattern) = boundary, (try? Regex(pattern)) == nil {
-            throw LedgerError(.invalid, field: "settings.boundary", "is not a regular expression")
-        }
+    }
+
+    /// Refuses what no route may be saved with, though one that was saved with it is still read.
+    func checkForSaving() throws(LedgerError) {
+        do throws(RouteSettingsError) { try validateForSaving() } catch { throw LedgerError(error) }
     }
 
     /// All settings, the defaults included.
@@ -22,5 +24,11 @@ extension RouteSettings {
         do { return try LedgerJSON.text(self) } catch {
             throw LedgerError(.invalid, field: "settings", "cannot be written as JSON")
         }
+    }
+}
+
+extension LedgerError {
+    fileprivate init(_ error: RouteSettingsError) {
+        self.init(.invalid, field: "settings.\(error.key)", error.message)
     }
 }

@@ -203,6 +203,16 @@ struct ApplyPlanTests {
                 "tenants: [{ name: a, routes: [{ name: r, slm: s, llm: a/m, settings: { x: 1 } }] }]",
                 "routes[0].settings.x: "
             ),
+            (
+                "tenants: [{ name: a, routes: [{ name: r, slm: s, llm: a/m, "
+                    + "settings: { shadow_price: 2, target: floor } }] }]",
+                "routes[0].settings.shadow_price: is for the target price only"
+            ),
+            (
+                "tenants: [{ name: a, routes: [{ name: r, slm: s, llm: a/m, "
+                    + "settings: { boundary: \"pattern:(?P<s>a)\" } }] }]",
+                "is no ICU regular expression"
+            ),
             ("prices:\n  - { model: a/m, input_usd_per_mtok: 1 }", "prices[0].output_usd_per_mtok: is missing"),
             (
                 "prices:\n  - { model: a/m, input_usd_per_mtok: z, output_usd_per_mtok: 1 }",

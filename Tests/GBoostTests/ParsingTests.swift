@@ -36,7 +36,12 @@ import Testing
         "a wrong setting is a usage error that says what is expected",
         arguments: [
             ("shadow=1", "there is no route setting 'shadow'"), ("max_steps", "not of the form name=value"),
-            ("max_steps=0", "a whole number within 1…1000"), ("llm_success_prior=1.5", "a number within 0.0…1.0"),
+            ("max_steps=0", "a whole number within 1…256"), ("llm_success_prior=1.5", "a number within 0…1"),
+            ("value_usd=1000000.5", "a number within 0…1000"), ("value_usd=5000", "a number within 0…1000"),
+            ("max_llm_step_tokens=10000", "a whole number within 1…8192"), ("exploration=1", "a number within 0…0.1"),
+            ("expected_rest_tokens=200000", "a whole number within 1…131072"),
+            ("boundary=pattern:(?P<s>a)", "is no ICU regular expression"),
+            ("boundary=pattern:([a-z ]+)+Q", "takes too long to match"), ("boundary=comma", "pattern:REGEX"),
             ("value_usd=inf", "a number within"), ("strategy=forest", "direct, cascade, stepwise, best-of-n, tree"),
         ])
     func wrongSetting(text: String, part: String) {
@@ -46,6 +51,62 @@ import Testing
         }
         #expect(failure?.status == .usage)
         #expect(failure?.message.contains(part) == true, "\(failure?.message ?? "")")
+    }
+
+    @Test("what a setting may be is the same on the command line as in JSON")
+    func sameRanges() throws {
+        var settings = RouteSettings()
+        for (key, path, range) in RouteSettings.integers {
+            try RouteSettingsParsing.apply(["\(key.rawValue)=\(range.upperBound)"], to: &settings)
+            #expect(settings[keyPath: path] == range.upperBound)
+            #expect(throws: CommandFailure.self) {
+                try RouteSettingsParsing.apply(["\(key.rawValue)=\(range.upperBound + 1)"], to: &settings)
+            }
+        }
+        for (key, path, range) in RouteSettings.doubles {
+            try RouteSettingsParsing.apply(["\(key.rawValue)=\(range.upperBound)"], to: &settings)
+            #expect(settings[keyPath: path] == range.upperBound)
+            #expect(throws: CommandFailure.self) {
+                try RouteSettingsParsing.apply(["\(key.rawValue)=\(range.upperBound * 2)"], to: &settings)
+            }
+        }
+        try settings.validateForSaving()
+    }
+
+    @Test("a λ beside a target that does not keep it is refused, whichever comes first")
+    func strayShadowPrice() throws {
+        for texts in [["shadow_price=3", "target=floor"], ["target=budget", "shadow_price=1"]] {
+            var settings = RouteSettings()
+            let failure = #expect(throws: CommandFailure.self) {
+                try RouteSettingsParsing.apply(texts, to: &settings)
+            }
+            #expect(failure?.status == .usage)
+            #expect(failure?.message.hasPrefix("--set shadow_price: is for the target price only") == true)
+        }
+        for texts in [["shadow_price=3", "target=price"], ["target=price", "shadow_price=3"]] {
+            var settings = RouteSettings()
+            try RouteSettingsParsing.apply(texts, to: &settings)
+            #expect(settings.target == .price && settings.shadowPrice == 3)
+        }
+    }
+
+    @Test("an option and a setting that say different things are refused by the option")
+    func contradictions() throws {
+        let cases = [
+            (["--strategy", "tree", "--set", "strategy=cascade"], "--strategy: "),
+            (["--boundary", "newline", "--set", "boundary=blank-line"], "--boundary: "),
+            (["--boundary", "pattern:(?P<s>a)"], "--boundary: the pattern '(?P<s>a)' is no ICU regular expression"),
+        ]
+        let common = ["r", "--tenant", "acme", "--llm", "sim/m"]
+        for (arguments, message) in cases {
+            let command = try RouteCommand.Add.parse(common + arguments)
+            let failure = #expect(throws: CommandFailure.self) { try command.wanted() }
+            #expect(failure?.status == .usage && failure?.message.hasPrefix(message) == true, "\(arguments)")
+        }
+        let both = ["--strategy", "tree", "--set", "strategy=tree", "--boundary", "pattern:(?<=[.!?]) "]
+        let settings = try RouteCommand.Add.parse(common + both).wanted()
+        #expect(settings.strategy == .tree && settings.boundary == .pattern("(?<=[.!?]) "))
+        #expect(GBoostCommand.helpMessage(for: RouteCommand.Add.self).contains("NSRegularExpression"))
     }
 
     @Test("dollar amounts are exact, and never negative")

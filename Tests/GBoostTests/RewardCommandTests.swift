@@ -168,6 +168,44 @@ import Testing
         }
     }
 
+    @Test("Texts are replayed by their text alone without the SLM's file, unless something belongs to it")
+    func textOnly() async throws {
+        try await Self.with(30) { place in
+            let replay = ["replay", place.path("data.jsonl"), "--seeds", "1", "--budgets", "0.5", "--json"]
+            let alone = await place.run(replay + ["--text-only"])
+            #expect(alone.status == 0, "\(alone.errors)")
+            #expect(
+                await place.run(replay + ["--text-only", "--slm", place.path("model.gguf")]).output == alone.output)
+            for options in [[], ["--text-only", "--head", "x"], ["--text-only", "--adapter", "x"]] {
+                let outcome = await place.run(replay + options)
+                #expect(outcome.status == 2 && outcome.errors.contains("--model-file"), "\(outcome.errors)")
+            }
+        }
+    }
+
+    @Test("A replay names the file that has too few rows, and the option that its data have no use for")
+    func replayData() async throws {
+        try await Self.with(1) { place in
+            let (signals, empty) = (place.path("signals.jsonl"), place.path("empty.jsonl"))
+            let rows = (0..<20).map {
+                #"{"id":"\#($0)","slm":{"quality":0.\#($0 % 10)},"llm":{"quality":1,"cost_usd":0.01},"signal":[0.5]}"#
+            }
+            try Data((rows.joined(separator: "\n") + "\n").utf8).write(to: URL(filePath: signals))
+            try Data().write(to: URL(filePath: empty))
+            for files in [[signals, "--fit", empty], [empty, "--fit", signals]] {
+                let outcome = await place.run(["replay"] + files)
+                let message = "gboost: \(empty): a replay takes at least 20 rows, not 0\n"
+                #expect(outcome.status == 1 && outcome.errors == message, "\(outcome.errors)")
+            }
+            let named = ["--model-file", "--adapter", "--extra", "--head"].map { [$0, "x"] }
+            for options in [["--text-only"]] + named {
+                let outcome = await place.run(["replay", signals] + options)
+                let isNamed = outcome.errors.hasPrefix("gboost: \(options[0]): is for texts")
+                #expect(outcome.status == 2 && isNamed, "\(outcome.errors)")
+            }
+        }
+    }
+
     @Test("With an adapter the SLM is another one: its heads are of no use without it")
     func adapter() async throws {
         try await Self.with(16) { place in

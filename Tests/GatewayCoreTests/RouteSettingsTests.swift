@@ -86,4 +86,73 @@ struct RouteSettingsTests {
         settings.maxResamples = -1
         #expect(throws: RouteSettingsError.self) { try settings.validate() }
     }
+
+    @Test(
+        "A range is said as people write it",
+        arguments: [
+            (#"{"value_usd":5000}"#, "5000 is not within 0…1000"), (#"{"max_steps":257}"#, "257 is not within 1…256"),
+            (#"{"exploration":0.25}"#, "0.25 is not within 0…0.1"),
+        ])
+    func ranges(_ json: String, _ message: String) {
+        let error = #expect(throws: RouteSettingsError.self) { try Self.decode(json) }
+        #expect(error?.message == message)
+    }
+
+    @Test(
+        "A step pattern may be saved where the matcher that runs it takes it",
+        arguments: [
+            "(?<=[.!?]) ", #"(?<=[.!?])\s"#, #"\n(?=Step \d+)"#, #"[.!?]\s+"#, #"\n+"#, #"(?s).*?\n\n"#, #"\w+\. "#,
+            "[^.]+[.] ",
+        ])
+    func patterns(_ pattern: String) throws {
+        var settings = RouteSettings()
+        settings.boundary = .pattern(pattern)
+        try settings.validateForSaving()
+        _ = try StepSplitter(boundary: settings.boundary, stops: [], maxTokens: 1)
+    }
+
+    @Test(
+        "A step pattern that the matcher does not take is not saved; a route that has it is read, and to blame itself",
+        arguments: [#"(?P<s>\n)"#, #"\u{0A}"#, "(?'n'a)", "("])
+    func foreignPatterns(_ pattern: String) throws {
+        var settings = RouteSettings()
+        settings.boundary = .pattern(pattern)
+        let refusal = #expect(throws: RouteSettingsError.self) { try settings.validateForSaving() }
+        #expect(refusal?.key == "boundary" && refusal?.message.contains("ICU regular expression") == true)
+        let json = try JSONEncoder().encode(settings)
+        #expect(try JSONDecoder().decode(RouteSettings.self, from: json) == settings)
+        let failure = #expect(throws: LocalModelError.self) {
+            try StepSplitter(boundary: settings.boundary, stops: [], maxTokens: 1)
+        }
+        var reason: String?
+        if case .unavailable(let why)? = failure { reason = why }
+        #expect(reason?.contains(pattern) == true, "\(String(describing: failure))")
+    }
+
+    @Test(
+        "A step pattern that takes too long is not saved",
+        arguments: ["([a-z ]+)+Q", "[a-z ]+[a-z ]+Q", "(a+)+$", #"(\d+)+x"#, #"(\w+\s?)+!"#, #"(\s+)+x"#])
+    func slowPatterns(_ pattern: String) {
+        let clock = ContinuousClock()
+        let time = clock.measure {
+            #expect(StepBoundary.pattern(pattern).problem?.hasSuffix("takes too long to match") == true)
+        }
+        #expect(time < .seconds(5))
+    }
+
+    @Test("A λ is saved beside the target price only; the default one, which all routes show, beside any")
+    func strayShadowPrice() throws {
+        var settings = RouteSettings()
+        for target in QualityTarget.allCases {
+            (settings.target, settings.shadowPrice) = (target, 1)
+            try settings.validateForSaving()
+            settings.shadowPrice = 3
+            guard target != .price else {
+                try settings.validateForSaving()
+                continue
+            }
+            let error = #expect(throws: RouteSettingsError.self) { try settings.validateForSaving() }
+            #expect(error?.key == "shadow_price" && error?.message.contains(target.rawValue) == true)
+        }
+    }
 }

@@ -135,7 +135,7 @@ extension HostTests {
             }
         }
 
-        @Test("Too long a prompt and a bad pattern are refused with the reason")
+        @Test("Too long a prompt and a bad pattern, which is the route's, are refused with the reason")
         func refused() async throws {
             let model = try await EngineFixture.sharedModel()
             let long = String(repeating: "seven words are in this one sentence ", count: 1300)
@@ -149,7 +149,7 @@ extension HostTests {
                 await #expect {
                     _ = try await model.draft(DraftRequest(asking: "Hi", boundary: .pattern(pattern)))
                 } throws: { error in
-                    if case LocalModelError.invalid = error { true } else { false }
+                    if case LocalModelError.unavailable(let why) = error { why.contains("step pattern") } else { false }
                 }
             }
             var empty = DraftRequest(asking: "Hi")

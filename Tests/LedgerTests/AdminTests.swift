@@ -92,6 +92,19 @@ struct AdminTests {
         for name in ["own", "reader", "fine", "finer"] { try await f.admin.removeModel(name, tenant: "acme") }
     }
 
+    /// Nothing but heads and adapters belongs to another model, and nothing to itself.
+    private func bases(_ f: LedgerFixture, file: String) async {
+        let drafts = [
+            ModelDraft(tenant: "acme", name: "y", kind: .slm, file: file, base: "small"),
+            ModelDraft(tenant: "acme", name: "y", kind: .slm, file: file, base: "y"),
+            ModelDraft(tenant: "acme", name: "small", kind: .adapter, file: file, base: "small"),
+            ModelDraft(tenant: "acme", name: "y", kind: .prm, file: file, base: "small", rewardKind: .tokens),
+        ]
+        for draft in drafts {
+            #expect(await failure { _ = try await f.admin.addModel(draft) }?.field == "base", "\(draft)")
+        }
+    }
+
     @Test("models carry the SHA-256 of their file, routes need models of the right kind, removal respects both")
     func modelsAndRoutes() async throws {
         try await LedgerFixture.with { f in
@@ -111,6 +124,7 @@ struct AdminTests {
             #expect(head.rewardKind == .head)
             try await f.admin.removeModel("h", tenant: "acme")
             try await heads(f, file: file)
+            await bases(f, file: file)
             var draft = RouteDraft(
                 tenant: "acme", name: "math", slm: "judge", prm: "judge", llm: LedgerFixture.model,
                 settings: RouteSettings())
@@ -141,12 +155,47 @@ struct AdminTests {
             (#"{"max_step": 1}"#, "settings.max_step"), (#"{"max_steps": "1"}"#, "settings.max_steps"),
             (#"{"max_steps": 0}"#, "settings.max_steps"),
             (#"{"llm_success_prior": 2}"#, "settings.llm_success_prior"),
-            (#"{"boundary": {"pattern": "("}}"#, "settings.boundary"),
             ("[]", "settings"), (#"{"strategy": "guess"}"#, "settings.strategy"),
         ])
     func settings(json: String, field: String) {
         let error = #expect(throws: LedgerError.self) { try RouteSettings(json: json) }
         #expect(error?.field == field)
+    }
+
+    @Test(
+        "settings that no route is saved with are named by their field, and are still read of routes that have them",
+        arguments: [
+            (#"{"boundary": {"pattern": "("}}"#, "settings.boundary"),
+            (#"{"boundary": {"pattern": "(?P<s>a)"}}"#, "settings.boundary"),
+            (#"{"shadow_price": 2, "target": "floor"}"#, "settings.shadow_price"),
+            (#"{"target": "budget", "shadow_price": 2}"#, "settings.shadow_price"),
+        ])
+    func unsavable(json: String, field: String) throws {
+        let settings = try RouteSettings(json: json)
+        let error = #expect(throws: LedgerError.self) { try settings.checkForSaving() }
+        #expect(error?.field == field)
+    }
+
+    @Test("a route is added and changed only with a step pattern that is run in time")
+    func patterns() async throws {
+        try await LedgerFixture.with { (f) async throws in
+            var settings = RouteSettings()
+            settings.strategy = .direct
+            settings.boundary = .pattern(#"(?<=[.!?])\s"#)
+            var draft = RouteDraft(
+                tenant: "acme", name: "r", slm: "", prm: nil, llm: LedgerFixture.model, settings: settings)
+            let made = try await f.admin.addRoute(draft)
+            #expect(made.settings.boundary == settings.boundary)
+            draft.settings.boundary = .pattern("([a-z ]+)+Q")
+            let changed = await failure { _ = try await f.admin.changeRoute(draft) }
+            draft.name = "s"
+            let added = await failure { _ = try await f.admin.addRoute(draft) }
+            for error in [changed, added] {
+                #expect(error?.field == "settings.boundary" && error?.message.contains("too long") == true)
+            }
+            let kept = try await f.admin.routes(tenant: "acme")
+            #expect(kept.map(\.settings.boundary) == [settings.boundary])
+        }
     }
 
     @Test("events have instants as text in UTC; what the journal has is read back by what wrote it")

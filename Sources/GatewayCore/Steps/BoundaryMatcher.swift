@@ -9,6 +9,25 @@ struct BoundaryMatcher {
         case pattern(NSRegularExpression)
     }
 
+    /// Why a pattern ends no step.
+    enum Problem: Error {
+        case length, syntax, slow
+
+        /// As what is said of the pattern.
+        var text: String {
+            switch self {
+            case .length: "must have 1 to \(BoundaryMatcher.maxPatternLength) characters"
+            case .syntax: "is no ICU regular expression, as NSRegularExpression has them"
+            case .slow: "takes too long to match"
+            }
+        }
+
+        /// The pattern is the route's, saved before it would have been refused: whoever asks can do nothing about it.
+        func failure(_ pattern: String) -> LocalModelError {
+            .unavailable("the step pattern '\(pattern.prefix(RouteSettings.maxPatternLength))' \(text)")
+        }
+    }
+
     /// Longest pattern taken, in characters.
     static let maxPatternLength = 512
     /// What a pattern is matched against at most: the end of the step.
@@ -25,15 +44,19 @@ struct BoundaryMatcher {
         case .newline: kind = .newline
         case .blankLine: kind = .blankLine
         case .pattern(let pattern):
-            guard !pattern.isEmpty, pattern.count <= Self.maxPatternLength else {
-                throw .invalid("step pattern must have 1 to \(Self.maxPatternLength) characters")
-            }
-            do {
-                kind = .pattern(try NSRegularExpression(pattern: pattern))
+            do throws(Problem) {
+                kind = .pattern(try Self.expression(pattern))
             } catch {
-                throw .invalid("step pattern is no regular expression: \(pattern)")
+                throw error.failure(pattern)
             }
         }
+    }
+
+    /// A pattern as it is run.
+    static func expression(_ pattern: String) throws(Problem) -> NSRegularExpression {
+        guard !pattern.isEmpty, pattern.count <= maxPatternLength else { throw .length }
+        guard let expression = try? NSRegularExpression(pattern: pattern) else { throw .syntax }
+        return expression
     }
 
     /// True where `bytes` (whole characters) contain a boundary behind their first character that is not white
@@ -44,7 +67,13 @@ struct BoundaryMatcher {
         case .none: return false
         case .newline: return bytes[max(first, from)...].contains(0x0A)
         case .blankLine: return Self.hasBlankLine(bytes[first...])
-        case .pattern(let expression): return try Self.matches(expression, bytes, behind: first)
+        case .pattern(let expression):
+            let lead = String(decoding: bytes[..<first], as: UTF8.self).utf16.count
+            do throws(Problem) {
+                return try Self.matches(expression, String(decoding: bytes, as: UTF8.self), behind: lead)
+            } catch {
+                throw error.failure(expression.pattern)
+            }
         }
     }
 
@@ -64,11 +93,12 @@ struct BoundaryMatcher {
         return false
     }
 
-    private static func matches(
-        _ expression: NSRegularExpression, _ bytes: [UInt8], behind first: Int
-    ) throws(LocalModelError) -> Bool {
-        let lead = String(decoding: bytes[..<first], as: UTF8.self).utf16.count
-        let text = String(decoding: bytes, as: UTF8.self)
+    /// Searches the end of a text.
+    ///
+    /// - Parameter lead: how much white space the text begins with, in UTF-16 units.
+    static func matches(
+        _ expression: NSRegularExpression, _ text: String, behind lead: Int
+    ) throws(Problem) -> Bool {
         let length = text.utf16.count
         let start = max(0, length - maxPatternWindow)
         let most = length - start + maxPatternReports
@@ -89,7 +119,7 @@ struct BoundaryMatcher {
                 unsafe stop.pointee = true
             }
         }
-        if late { throw .invalid("step pattern takes too long to match") }
+        if late { throw .slow }
         return found
     }
 }

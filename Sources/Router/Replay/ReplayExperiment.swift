@@ -26,7 +26,8 @@ package struct ReplayError: Error, Hashable, Sendable, CustomStringConvertible {
 
 /// The controller and its baselines over recorded requests: by seed another half to fit on, other noise, another order.
 package struct ReplayExperiment: Sendable {
-    private static let leastRows = 20
+    /// Fewer rows than these are no replay, and nothing to fit on.
+    package static let leastRows = 20
     private static let recoveryRequests = 100
 
     private let rows: [ReplayRequest]

@@ -149,9 +149,12 @@ struct DeclaredTenant {
             for name in given.names {
                 guard let value = try given.text(name) else { continue }
                 do throws(CommandFailure) {
-                    try RouteSettingsParsing.apply(["\(name)=\(value)"], to: &settings)
+                    try RouteSettingsParsing.set(name, value, in: &settings)
                 } catch { throw given.failure(name, error.message) }
             }
+            do throws(RouteSettingsError) {
+                try RouteSettingsParsing.settle(&settings, given: Set(given.names))
+            } catch { throw given.failure(error.key, error.message) }
         }
         _ = try fields.required("llm")
         guard let llm = try fields.parsed("llm", ArgumentParsing.modelReference) else {

@@ -68,7 +68,7 @@ enum ArgumentParsing {
         text == "none" ? .none : .upTo(try usd(text, option: option))
     }
 
-    /// Where steps end: "newline", "blank-line" or "pattern:REGEX".
+    /// Where steps end: "newline", "blank-line" or "pattern:REGEX", which is tried.
     static func boundary(_ text: String, option: String) throws(CommandFailure) -> StepBoundary {
         switch text {
         case "newline": return .newline
@@ -77,7 +77,9 @@ enum ArgumentParsing {
             guard text.hasPrefix("pattern:"), text.utf8.count > 8 else {
                 throw .usage(option, "'\(text)' is not one of: newline, blank-line, pattern:REGEX")
             }
-            return .pattern(String(text.dropFirst("pattern:".count)))
+            let boundary = StepBoundary.pattern(String(text.dropFirst("pattern:".count)))
+            if let problem = boundary.problem { throw .usage(option, problem) }
+            return boundary
         }
     }
 }

@@ -21,7 +21,12 @@ struct ReplayCommand: AsyncParsableCommand {
     @Option(help: "Texts: a reward head that has not seen them. Without one, heads are trained on the texts.")
     var head: String?
     @Option(help: "Texts: JSON lines of more answers to learn from; may be repeated.") var extra: [String] = []
-    @Flag(help: "Texts: no model reads them, rewards come from the text alone.") var textOnly = false
+    @Flag(
+        help: """
+            Texts: no model reads them, rewards come from the text alone. --model-file then only says \
+            which SLM --head belongs to.
+            """)
+    var textOnly = false
     @Option(help: "Texts: directory that keeps what the SLM makes of them.") var cache = ReadingCache.defaultDirectory
     @Option(help: "Deviation of the noise that makes a reward model's signal of a quality.") var rewardNoise = 0.0
     @Flag(help: "As if the cost of each answer of the LLM were known beforehand: what better forecasts are worth.")
@@ -45,6 +50,7 @@ struct ReplayCommand: AsyncParsableCommand {
         let rows = try await rows(file)
         var fitRows: [ReplayRequest]?
         if let fit { fitRows = try await self.rows(fit) }
+        try refuseTextOptions([file, fit].compactMap { $0 })
         var options = ReplayOptions()
         options.order = order
         options.perturbation = perturbation
@@ -61,16 +67,42 @@ struct ReplayCommand: AsyncParsableCommand {
         CommandOutput.print(ReplayText.text(report))
     }
 
+    /// The requests of a file: enough of them, or the file is named.
     private func rows(_ path: String) async throws -> [ReplayRequest] {
-        guard TextReplay.isMeant(by: path) else { return try ReplayRows(slm: slm, llm: llm).read(path) }
-        guard let model = modelFile ?? slm else {
-            throw CommandFailure.usage("--model-file", "these data are texts: the SLM that reads them")
+        let isText = TextReplay.isMeant(by: path)
+        let rows = isText ? try await texts(path) : try ReplayRows(slm: slm, llm: llm).read(path)
+        let least = ReplayExperiment.leastRows
+        guard rows.count >= least else {
+            throw CommandFailure("\(path): a replay takes at least \(least) rows, not \(rows.count)")
+        }
+        return rows
+    }
+
+    private func texts(_ path: String) async throws -> [ReplayRequest] {
+        let model = modelFile ?? slm
+        if model == nil {
+            guard textOnly else {
+                throw CommandFailure.usage("--model-file", "these data are texts: the SLM that reads them")
+            }
+            guard head == nil else { throw CommandFailure.usage("--model-file", "the SLM that --head belongs to") }
+            guard adapter == nil else { throw CommandFailure.usage("--model-file", "the SLM below --adapter") }
         }
         var reading = ReadingOptions()
-        reading.model = SmallModel(file: model, adapter: adapter)
+        reading.model = SmallModel(file: model ?? "", adapter: adapter)
         (reading.data, reading.extra) = ([path], extra)
         (reading.textOnly, reading.cache) = (textOnly, cache)
-        return try await TextReplay(reading: reading, head: head).requests()
+        return try await TextReplay(reading: reading, head: head, hasModel: model != nil).requests()
+    }
+
+    /// Options that only texts have would be passed over for all other data.
+    private func refuseTextOptions(_ paths: [String]) throws {
+        guard !paths.contains(where: TextReplay.isMeant) else { return }
+        let given = [
+            ("--text-only", textOnly), ("--model-file", modelFile != nil), ("--adapter", adapter != nil),
+            ("--extra", !extra.isEmpty), ("--head", head != nil),
+        ]
+        guard let option = given.first(where: { $0.1 })?.0 else { return }
+        throw CommandFailure.usage(option, "is for texts; there are none in \(paths.joined(separator: ", "))")
     }
 
     private static func run(

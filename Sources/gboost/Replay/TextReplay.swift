@@ -7,6 +7,8 @@ struct TextReplay {
     let reading: ReadingOptions
     /// Path of a reward head that has not seen the file; nil: trained on the file itself, by cross-validation.
     var head: String?
+    /// Whether the SLM's file is known. Where the text alone counts and no head is given, it need not be.
+    var hasModel = true
     var folds = 10
     var seed: UInt64 = 1
 
@@ -21,7 +23,7 @@ struct TextReplay {
     }
 
     func requests() async throws -> [ReplayRequest] {
-        let dataset = try await AnswerDataset.load(reading)
+        let dataset = try await AnswerDataset.load(reading, hasModel: hasModel)
         let scoring = AnswerScoring(dataset: dataset, head: head, folds: folds, seed: seed)
         let signals = TextSignals(dataset: dataset, scores: try scoring.scores(), folds: folds, seed: seed)
         return try signals.lines().map { line in

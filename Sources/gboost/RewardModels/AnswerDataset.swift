@@ -21,10 +21,12 @@ struct AnswerDataset {
     private var groups: [String: Int] = [:]
 
     /// Reads the files, has the SLM read what it has not read before, and makes rows of it.
-    static func load(_ options: ReadingOptions) async throws -> AnswerDataset {
+    ///
+    /// - Parameter hasModel: without its file no head can be told to be the SLM's; only texts can do without.
+    static func load(_ options: ReadingOptions, hasModel: Bool = true) async throws -> AnswerDataset {
         guard !options.data.isEmpty else { throw LabelledRowFailure("no --data") }
         var dataset = AnswerDataset()
-        dataset.modelSHA256 = try await options.model.identity()
+        if hasModel { dataset.modelSHA256 = try await options.model.identity() }
         for path in options.data { dataset.requests += try LabelledRow.read(path) }
         try dataset.check(options.data)
         var cache: ReadingCache?

@@ -97,6 +97,14 @@ struct RouteEndpointTests {
                 (#"{"llm": "sim/m", "strategy": "direct", "settings": {"colour": 1}}"#, 400, "settings.colour"),
                 (#"{"llm": "sim/m", "strategy": "direct", "settings": {"max_steps": 0}}"#, 400, "settings.max_steps"),
                 (#"{"llm": "sim/m", "strategy": "direct", "name": "x"}"#, 400, "name"),
+                (
+                    #"{"llm": "sim/m", "strategy": "direct", "settings": {"boundary": {"pattern": "(?'n'a)"}}}"#, 400,
+                    "settings.boundary"
+                ),
+                (
+                    #"{"llm": "sim/m", "strategy": "direct", "settings": {"target": "floor", "shadow_price": 2}}"#, 400,
+                    "settings.shadow_price"
+                ),
             ]
             for (body, status, field) in routes {
                 let answer = try await fixture.send(.put, "/routes/r?tenant=acme", body)
@@ -112,6 +120,8 @@ struct RouteEndpointTests {
                     (#""kind": "adapter", "file": "\#(file.path)""#, "file"),
                     (#""kind": "slm", "reward_kind": "tokens", "file": "\#(file.path)""#, "reward_kind"),
                     (#""kind": "slm", "file": "\#(file.path)", "pin": 1"#, "pin"),
+                    (#""kind": "slm", "base": "slm", "file": "\#(file.path)""#, "base"),
+                    (#""kind": "prm", "reward_kind": "tokens", "base": "slm", "file": "\#(file.path)""#, "base"),
                 ]
                 for (fields, field) in models {
                     let answer = try await fixture.send(

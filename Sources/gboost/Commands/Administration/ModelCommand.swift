@@ -39,7 +39,7 @@ struct ModelCommand: AsyncParsableCommand {
                 model: http://host:8000/v1#NAME, with ?key=env:GBOOST_REMOTE_… before the # where it wants a key, \
                 and ?reward=pooling (or score) for a PRM behind vLLM's /pooling (or /score).
                 """) var file: String
-        @Option(help: "The SLM that an adapter belongs to; the SLM or adapter that a head belongs to.")
+        @Option(help: "The SLM that an adapter belongs to; the SLM or adapter that a head belongs to. No others.")
         var base: String?
         @Option(help: "How a PRM's reward is read: tokens, head or shared-head.") var rewardKind: RewardKind?
         @Flag(help: "Keep it in memory always.") var pin = false

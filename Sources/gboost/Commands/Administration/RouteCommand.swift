@@ -44,20 +44,41 @@ struct RouteCommand: AsyncParsableCommand {
         @Option(help: "The tenant's PRM that scores; all strategies but direct need one.") var prm: String?
         @Option(help: "The paid model to escalate to, as PROVIDER/MODEL.") var llm: String
         @Option(help: "direct, cascade, stepwise, best-of-n or tree.") var strategy: StrategyKind?
-        @Option(help: "Where steps end: newline, blank-line or pattern:REGEX.") var boundary: String?
+        @Option(
+            help: """
+                Where steps end: newline, blank-line or pattern:REGEX, an ICU regular expression as \
+                NSRegularExpression has them. One that takes too long to match is refused.
+                """)
+        var boundary: String?
         @Option(
             name: .customLong("set"),
             help: "A setting, as in --set shadow_price=2. May be repeated; a wrong name lists all.")
         var settings: [String] = []
 
-        mutating func run() async throws {
+        /// The settings that all options together ask for.
+        func wanted() throws(CommandFailure) -> RouteSettings {
             var wanted = RouteSettings()
-            try RouteSettingsParsing.apply(settings, to: &wanted)
-            if let strategy { wanted.strategy = strategy }
-            if let boundary { wanted.boundary = try ArgumentParsing.boundary(boundary, option: "--boundary") }
+            let given = try RouteSettingsParsing.apply(settings, to: &wanted)
+            if let strategy {
+                guard !given.contains("strategy") || wanted.strategy == strategy else {
+                    throw .usage("--strategy", "--set strategy=\(wanted.strategy.rawValue) says something else")
+                }
+                wanted.strategy = strategy
+            }
+            if let boundary {
+                let own = try ArgumentParsing.boundary(boundary, option: "--boundary")
+                guard !given.contains("boundary") || wanted.boundary == own else {
+                    throw .usage("--boundary", "--set boundary says something else")
+                }
+                wanted.boundary = own
+            }
+            return wanted
+        }
+
+        mutating func run() async throws {
             let draft = RouteDraft(
                 tenant: tenant, name: name, slm: slm ?? "", prm: prm,
-                llm: try ArgumentParsing.modelReference(llm, option: "--llm"), settings: wanted)
+                llm: try ArgumentParsing.modelReference(llm, option: "--llm"), settings: try wanted())
             let route = try await options.administer { try await $0.addRoute(draft) }
             try options.show(RouteDocument(route), text: RouteCommand.table([route]))
         }
