@@ -58,6 +58,9 @@ package struct PaidCall: Sendable {
     /// Which writes to a provider's cache the hold's price knows; marks that ask for others are left out where the
     /// gateway writes them.
     package var cacheWrites = CacheWrites.none
+    /// A mark asks for an hour in the vendor's cache. An answer that counts what was written there, and not for how
+    /// long, is settled as if all of it were: the vendor may charge that.
+    package var hasHourMark = false
     /// Asked instead of the body, which says the same in words, where the provider takes it.
     package var fusion: FusedStep?
     package init(model: ModelReference, body: [UInt8], isStream: Bool, requestID: String) {

@@ -210,6 +210,8 @@ package enum DegradedReason: String, Hashable, Sendable, Codable {
     case providerUnavailable = "provider_unavailable"
     case rewardUnavailable = "reward_unavailable"
     case priceUnknown = "price_unknown"
+    /// The SLM could not answer, and the LLM was paid for what it would have written.
+    case modelUnavailable = "model_unavailable"
 }
 
 /// One finished request, for reports. Not part of the money: the ledger entries are.

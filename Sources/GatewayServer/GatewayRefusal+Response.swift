@@ -30,10 +30,14 @@ extension GatewayRefusal {
         return ErrorEnvelope(message: message, type: type, code: code, param: parameter, metadata: json)
     }
 
-    /// Of a status that Anthropic has a type of its own for.
+    /// Of a status that Anthropic has a type of its own for, whoever found it: the gateway or a provider.
     private var anthropicEnvelope: ErrorEnvelope {
         var envelope = envelope
-        if status == 413 { envelope.type = "request_too_large" }
+        switch status {
+        case 404: envelope.type = "not_found_error"
+        case 413: envelope.type = "request_too_large"
+        default: break
+        }
         return envelope
     }
 

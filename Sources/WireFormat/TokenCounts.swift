@@ -21,6 +21,14 @@ package struct TokenCounts: Hashable, Sendable {
         self.completion = completion
         self.reasoning = reasoning
     }
+
+    /// The same of a request that has a mark for an hour: where it is not said which writes live for how long, all may.
+    package var withHourWrites: TokenCounts {
+        guard cacheWrite1h == 0 else { return self }
+        var counts = self
+        counts.cacheWrite1h = cacheWrite
+        return counts
+    }
 }
 
 /// A `usage` field as read.

@@ -122,6 +122,7 @@ struct FallbackTests {
         fixture.services.catalog = catalog
         #expect(try await DirectAnswerTests.post(fixture, body).status == .ok)
         #expect(fixture.provider.calls.count == (hasRate ? 1 : 0) && other.calls.count == (hasRate ? 0 : 1))
+        #expect(fixture.provider.calls.allSatisfy(\.hasHourMark) && !other.calls.contains(where: \.hasHourMark))
         let state = fixture.ledger.snapshot
         #expect(state.settlements.map(\.outcome) == (hasRate ? [.completed] : [.failed, .completed]))
         #expect(state.held.isEmpty && state.settled > 0)

@@ -157,5 +157,14 @@ struct FurtherAnswerTests {
         #expect(sent.head.hasPrefix("POST /openai/v1/chat/completions HTTP/1.1"))
         #expect(sent.header("api-key") == "k-0123456789" && sent.header("authorization") == nil)
         await client.shutdown()
+        // A resource may have any name; an address that says where the API is stays as it is.
+        for (address, expected) in [
+            ("https://openai-prod.openai.azure.com/", "https://openai-prod.openai.azure.com/openai/v1"),
+            ("https://x.openai.azure.com/openai/v1", "https://x.openai.azure.com/openai/v1"),
+        ] {
+            settings.baseURL = address
+            settings.adoptAzure()
+            #expect(settings.baseURL == expected)
+        }
     }
 }

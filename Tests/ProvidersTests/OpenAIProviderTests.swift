@@ -181,6 +181,30 @@ struct OpenAIProviderTests {
         }
     }
 
+    @Test(
+        "of a request with a mark for an hour all writes are the hour's, where it is not said which are",
+        arguments: [true, false], [true, false])
+    func hourMark(isMarked: Bool, isSplit: Bool) async throws {
+        let split = isSplit ? #","cache_write_tokens_details":{"ttl_12h_tokens":3}"# : ""
+        let details = #"{"cached_tokens":1,"cache_write_tokens":20\#(split)}"#
+        let hour: Int64 = isSplit ? 3 : isMarked ? 20 : 0
+        for (endpoint, head, names) in [
+            (PaidEndpoint.chatCompletions, #"{"choices":[]"#, ("prompt", "completion")),
+            (.responses, #"{"object":"response","status":"completed","output":[]"#, ("input", "output")),
+        ] {
+            let usage = #"{"\#(names.0)_tokens":30,"\#(names.1)_tokens":2,"\#(names.0)_tokens_details":\#(details)}"#
+            try await withProvider([.read, answer(200, head + #","usage":\#(usage)}"#)]) { (provider, _) async throws in
+                var call = call(isStream: false)
+                call.endpoint = endpoint
+                call.hasHourMark = isMarked
+                let exchange = try await provider.open(call)
+                #expect(await readAll(exchange).error == nil)
+                let usage = await exchange.result.usage
+                #expect(usage?.cacheWrite1h == hour && usage?.cacheWrite5m == 20 - hour, "\(endpoint)")
+            }
+        }
+    }
+
     @Test("the usage object is kept as it was sent, unless it is very long; the counts stand either way")
     func rawUsage() async throws {
         let odd = #"{ "prompt_tokens":3 ,"completion_tokens":2,"x":[1.50,"\u0000"],"note":""#

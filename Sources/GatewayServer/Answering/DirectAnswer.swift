@@ -62,7 +62,7 @@ struct DirectAnswer: Sendable {
         return PaidOffer(
             plan: try plan(sent, to: candidate), sent: sent, record: escalation(answerHash: nil)
         ) { held throws(WireFormatError) in
-            try sent.refuseUnpricedMarks(held, traits: traits, asked: job.request)
+            let hasHourMark = try sent.checkMarks(held, traits: traits, asked: job.request)
             let body = try sent.paidBody(
                 model: candidate.model, maxTokens: Int(held.maxOutputTokens) / job.request.choices, traits: traits)
             var call = PaidCall(
@@ -70,6 +70,7 @@ struct DirectAnswer: Sendable {
             call.endpoint = sent.endpoint
             call.headers = job.passedHeaders
             call.cacheWrites = CacheWrites(held.price.rates)
+            call.hasHourMark = hasHourMark
             return call
         }
     }

@@ -135,12 +135,13 @@ struct Escalation: Sendable {
             plan: try paidPlan(sent, of: candidate, ceiling: ceiling), sent: sent,
             record: record(job.contentHash(sent.body), answer: nil), hasWishes: !wishes.isEmpty
         ) { held throws(WireFormatError) in
-            try sent.refuseUnpricedMarks(held, traits: traits, asked: job.request)
+            let hasHourMark = try sent.checkMarks(held, traits: traits, asked: job.request)
             let body = try sent.escalationBody(
                 model: candidate.model, maxTokens: Int(held.maxOutputTokens), traits: traits)
             var call = PaidCall(model: candidate, body: body, isStream: isStreamed, requestID: job.requestIDText)
             call.endpoint = sent.endpoint
             call.cacheWrites = CacheWrites(held.price.rates)
+            call.hasHourMark = hasHourMark
             if whole != nil { call.headers = job.passedHeaders }
             if traits.takesFusion, var fusion {
                 // Together they think nothing: what is held for that is no room to write in.
@@ -271,7 +272,7 @@ struct Escalation: Sendable {
         case .ledgerUnavailable?: .ledgerUnavailable
         case .budgetExhausted?: .budgetExhausted
         case .rateLimited?: .rateLimited
-        case .providerUnavailable?, .rewardUnavailable?, nil: .providerUnavailable
+        case .providerUnavailable?, .rewardUnavailable?, .modelUnavailable?, nil: .providerUnavailable
         }
     }
 }

@@ -102,9 +102,8 @@ enum WireRequest: Sendable {
 
     /// The objection to a translation of this request, by the name that the client gave the field.
     private func inClientsWords(_ objection: RequestObjection) -> RequestObjection {
-        guard case .messages = self, let param = objection.param, let name = Self.anthropicNames[param] else {
-            return objection
-        }
+        guard case .messages(let messages) = self, let param = objection.param else { return objection }
+        let name = Self.anthropicNames[param] ?? MessagesToChat.source(of: param, in: messages)
         var objection = objection
         objection.param = name
         objection.message = objection.message.replacing("'\(param)'", with: "'\(name)'")
@@ -114,15 +113,15 @@ enum WireRequest: Sendable {
     /// Refuses a mark by which the vendor would charge more than was held: what is written to its cache to live for an
     /// hour costs twice what plain input does, and less is held for it where the price has no rate of its own.
     /// - Parameter asked: the client's request, whose words the refusal is in.
-    func refuseUnpricedMarks(
+    /// - Returns: whether there is such a mark.
+    func checkMarks(
         _ held: HeldCall, traits: ProviderTraits, asked: WireRequest
-    ) throws(WireFormatError) {
-        guard traits.passesCacheMarks else { return }
+    ) throws(WireFormatError) -> Bool {
+        guard traits.passesCacheMarks, let sent = CacheMarks.longMark(in: document.root) else { return false }
         // By any of these the prompt may be charged.
         let tiers = held.price.tiers.filter { $0.aboveInputTokens < held.plan.inputTokens }
         let rates = [held.price.rates] + tiers.map(\.rates)
-        guard rates.contains(where: { $0.cacheWrite1h == nil }), let sent = CacheMarks.longMark(in: document.root)
-        else { return }
+        guard rates.contains(where: { $0.cacheWrite1h == nil }) else { return true }
         let param = CacheMarks.longMark(in: asked.document.root) ?? sent
         throw WireFormatError(
             .untranslatable,

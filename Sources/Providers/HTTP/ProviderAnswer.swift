@@ -43,7 +43,7 @@ struct EventAnswer<Reader: AnswerReader>: ProviderAnswer {
     private var parser: SSEParser
     private var ends = EventEnds()
     private var body: [UInt8] = []
-    private var reader: Reader
+    var reader: Reader
 
     init(isStream: Bool, providerRequestID: String?, maxEventBytes: Int) {
         self.isStream = isStream

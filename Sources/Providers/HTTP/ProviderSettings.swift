@@ -41,7 +41,9 @@ package struct ProviderSettings: Sendable {
     /// Azure's place of OpenAI's API: a resource's address, with the key in a header of its own.
     package mutating func adoptAzure() {
         while baseURL.hasSuffix("/") { baseURL.removeLast() }
-        if !baseURL.contains("/openai") { baseURL += "/openai/v1" }
+        // The resource may be called openai, too.
+        let place = baseURL.firstRange(of: "://").map { baseURL[$0.upperBound...] } ?? baseURL[...]
+        if !place.contains("/openai") { baseURL += "/openai/v1" }
         keyHeader = .named("api-key")
         // OpenAI's models, some of which take no other word.
         traits.takesMaxCompletionTokens = true

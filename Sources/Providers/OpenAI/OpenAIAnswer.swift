@@ -10,6 +10,8 @@ struct OpenAIReader: AnswerReader {
     private(set) var result: PaidResult
     /// `[DONE]` was seen: nothing that follows counts.
     private(set) var isDone = false
+    /// The request has a mark for an hour: see `PaidCall.hasHourMark`.
+    var hasHourMark = false
     /// Counts that were stated before the answer's end: what a stream that broke had counted is not what is charged.
     private var counted: TokenUsage?
     /// Of the last chunk that was parsed and was nothing but text.
@@ -51,7 +53,7 @@ struct OpenAIReader: AnswerReader {
         switch usage {
         case .absent: break
         case .invalid: counted = nil
-        case .valid(let counts): counted = TokenUsage(counts, raw: raw)
+        case .valid(let counts): counted = TokenUsage(hasHourMark ? counts.withHourWrites : counts, raw: raw)
         }
         if let finishReason { result.finishReason = finishReason }
     }

@@ -28,11 +28,13 @@ package struct OpenAICompatibleProvider: PaidProvider {
             return ProviderExchange(
                 response, answer: EmbeddingsAnswer(providerRequestID: requestID), redaction: transport.redaction)
         case .responses:
-            let answer = ResponsesAnswer(
+            var answer = ResponsesAnswer(
                 isStream: call.isStream, providerRequestID: requestID, maxEventBytes: limit)
+            answer.reader.hasHourMark = call.hasHourMark
             return ProviderExchange(response, answer: answer, redaction: transport.redaction)
         case .chatCompletions, .completions, .messages, .countTokens:
-            let answer = OpenAIAnswer(isStream: call.isStream, providerRequestID: requestID, maxEventBytes: limit)
+            var answer = OpenAIAnswer(isStream: call.isStream, providerRequestID: requestID, maxEventBytes: limit)
+            answer.reader.hasHourMark = call.hasHourMark
             return ProviderExchange(response, answer: answer, redaction: transport.redaction)
         }
     }

@@ -9,6 +9,8 @@ struct ResponsesReader: AnswerReader {
     static let names = (event: "one of a response", body: "a response")
     private(set) var result: PaidResult
     private(set) var isDone = false
+    /// The request has a mark for an hour: see `PaidCall.hasHourMark`.
+    var hasHourMark = false
 
     init(providerRequestID: String?) { result = PaidResult(providerRequestID: providerRequestID) }
 
@@ -33,6 +35,8 @@ struct ResponsesReader: AnswerReader {
     private mutating func note(_ event: ResponsesEvent) {
         isDone = true
         result.finishReason = event.finishReason
-        result.usage = event.usage.counts.map { TokenUsage($0, raw: event.usageText) }
+        result.usage = event.usage.counts.map {
+            TokenUsage(hasHourMark ? $0.withHourWrites : $0, raw: event.usageText)
+        }
     }
 }

@@ -87,26 +87,32 @@ extension PlainRequest {
 
     private mutating func readEmbeddings(_ root: JSONValue) throws(WireFormatError) {
         guard let input = RequestField.given(root["input"]) else { throw RequestField.missing("input") }
-        check(texts: input, "input")
+        try check(texts: input, "input")
         // What some servers embed instead: a chat, with its images.
         if RequestField.given(root["messages"]) != nil { note(unbounded: "messages") }
     }
 
     /// A text, tokens, or several of either are bounded by their bytes. What else some vendors take there, images above
     /// all, is priced by other rules.
-    private mutating func check(texts value: JSONValue, _ param: String) {
+    private mutating func check(texts value: JSONValue, _ param: String) throws(WireFormatError) {
         guard value.kind != .string else { return }
-        guard value.kind == .array else { return note(unbounded: param) }
-        let other = value.elements.firstIndex { element in
-            element.kind != .string && element.kind != .number
-                && !(element.kind == .array && element.elements.allSatisfy { $0.kind == .number })
+        guard value.kind == .array else {
+            throw RequestField.bad(param, "expected a string or an array of strings or tokens")
         }
-        if let other { note(unbounded: "\(param)[\(other)]") }
+        for (index, element) in value.elements.enumerated() {
+            switch element.kind {
+            case .string, .number: continue
+            case .array where element.elements.allSatisfy({ $0.kind == .number }): continue
+            case .array, .object: note(unbounded: "\(param)[\(index)]")
+            case .yes, .no, .null:
+                throw RequestField.bad("\(param)[\(index)]", "expected a string, a token or an array of tokens")
+            }
+        }
     }
 
     private mutating func readCompletions(_ root: JSONValue) throws(WireFormatError) {
         guard let prompt = RequestField.given(root["prompt"]) else { throw RequestField.missing("prompt") }
-        check(texts: prompt, "prompt")
+        try check(texts: prompt, "prompt")
         // A list of numbers is one prompt in tokens; a list of anything else is as many prompts.
         let isList = prompt.kind == .array && prompt.elements.first?.kind != .number
         let prompts = isList ? max(1, prompt.elements.count) : 1

@@ -19,7 +19,11 @@ extension MessagesToChat {
             out.key("stop")
             out.beginArray()
             for (index, stop) in stops.enumerated() {
-                out.string(try RequestField.required(stop, "stop_sequences[\(index)]"))
+                let name = "stop_sequences[\(index)]"
+                let text = try RequestField.required(stop, name)
+                // Else it would be refused by the other format's name.
+                guard !text.isEmpty else { throw RequestField.bad(name, "expected a string that is not empty") }
+                out.string(text)
             }
             out.endArray()
         }

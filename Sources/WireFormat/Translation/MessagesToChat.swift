@@ -60,6 +60,11 @@ package struct MessagesToChat {
             if message["role"]?.string == "assistant" {
                 try writeAssistant(content, "\(param).content")
             } else {
+                // Anthropic refuses it too, and a turn that is left out would be another conversation.
+                guard content.kind != .array || !content.elements.isEmpty else {
+                    throw RequestField.bad(
+                        "\(param).content", "expected a string or an array of at least one block")
+                }
                 try write(content: content, role: message["role"]?.string ?? "user", "\(param).content")
             }
         }

@@ -248,7 +248,7 @@ struct RequestTranslationTests {
             (#""stop_sequences":["a","b","c","d","e"]"#, "stop_sequences"), (#""container":"c""#, "container"),
             (#""tools":[{"type":"bash_20250124","name":"bash"}]"#, "tools[0].type"),
             (#""output_config":{"effort":"max"}"#, "output_config.effort"),
-            (#""metadata":{"team":"x"}"#, "metadata.team"),
+            (#""metadata":{"team":"x"}"#, "metadata.team"), (#""stop_sequences":["a",""]"#, "stop_sequences[1]"),
         ])
     func messagesRefused(given: String, param: String) {
         #expect(
@@ -264,6 +264,19 @@ struct RequestTranslationTests {
             let body = #"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":[\#(block)]}]}"#
             #expect(field { _ = try toChat(body) } == param)
         }
+    }
+
+    @Test(
+        "Anthropic to OpenAI: a message without a block in it is named wherever it stands, other than an assistant's",
+        arguments: [
+            (#"{"role":"user","content":[]}"#, "messages[0].content"),
+            (user + #",{"role":"user","content":[]}"#, "messages[1].content"),
+            (#"{"role":"system","content":[]},"# + user, "messages[0].content"),
+            (user + #",{"role":"assistant","content":[]}"#, nil),
+        ] as [(String, String?)])
+    func messagesWithoutBlocks(messages: String, param: String?) {
+        let body = #"{"model":"m","max_tokens":5,"system":[],"messages":[\#(messages)]}"#
+        #expect(field { _ = try toChat(body) } == param)
     }
 
     @Test("Anthropic to OpenAI: the first call of a turn is signed as another's, where Google's models want it signed")
