@@ -102,13 +102,12 @@ extension GatewayRefusal {
     }()
 
     /// The request's own header allows less than the call may cost.
-    package static func ceilingExceeded(_ ceiling: NanoUSD, needed: NanoUSD) -> GatewayRefusal {
+    package static func ceilingExceeded(_ ceiling: NanoUSD, needed: NanoUSD?) -> GatewayRefusal {
         var refusal = GatewayRefusal(
             status: 429, type: "budget_exceeded", code: "budget_exceeded",
             message: "The call may cost more than x-gboost-max-cost-usd allows.")
-        refusal.metadata = [
-            ("scope", "request"), ("limit_usd", ceiling.usdString), ("needed_usd", needed.usdString),
-        ]
+        refusal.metadata = [("scope", "request"), ("limit_usd", ceiling.usdString)]
+        if let needed { refusal.metadata.append(("needed_usd", needed.usdString)) }
         refusal.shouldRetry = false
         return refusal
     }

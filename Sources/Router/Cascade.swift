@@ -61,13 +61,16 @@ package struct Cascade: Strategy {
         case (.drafting, .draftFailed(let error)):
             if attempt > 0, best != nil { return decide(canResample: false) }
             draftEnding = .localModelFailed(error)
-            guard !settings.escalationForbidden else { return emitDraft(from: 0) }
+            guard answer.context.paysWithoutDraft else { return emitDraft(from: 0) }
             return escalate(
                 Decision(action: .llmRest, shadowPrice: settings.shadowPrice, reason: "local_model_failed"),
                 reward: nil)
-        case (.escalating, .wrote(let reply)): return take(reply)
+        case (.escalating, .wrote(let reply)):
+            if localFailure?.isFault == true { answer.degrade(.modelUnavailable) }
+            return take(reply)
         case (.escalating, .refused(let refusal)):
             answer.degrade(refusal.degraded)
+            if let localFailure, steps.isEmpty, !localFailure.isFault { return finish(.refused(refusal)) }
             return emitDraft(from: 0)
         case (.emitting(let index, _), .emitted): return emitDraft(from: index)
         case (.emittingReply(let reason), .emitted): return finish(reason)
@@ -79,6 +82,10 @@ package struct Cascade: Strategy {
         let finish = answer.finish(reason)
         phase = .finished(finish)
         return .finish(finish)
+    }
+
+    private var localFailure: LocalModelError? {
+        if case .localModelFailed(let error) = draftEnding { error } else { nil }
     }
 
     private mutating func draft() -> StrategyAction {

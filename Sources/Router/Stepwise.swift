@@ -76,10 +76,13 @@ package struct Stepwise: Strategy {
         case (.drafting(let attempt, _), .draftFailed(let error)): return handle(error, attempt: attempt)
         case (.escalating(let kind), .wrote(let reply)):
             answer.summary.escalations += 1
+            if localFailure?.isFault == true { answer.degrade(.modelUnavailable) }
             return take(reply, kind)
         case (.escalating, .refused(let refusal)):
             answer.degrade(refusal.degraded)
             barred = .refusedEarlier
+            // It would have been answered: what is missing is what the LLM was refused for.
+            if let localFailure, best == nil, !localFailure.isFault { return finish(.refused(refusal)) }
             return acceptBest()
         case (.emitting(let reason), .emitted):
             if let reason { return finish(reason) }
@@ -190,7 +193,7 @@ extension Stepwise {
         // Another try failed: the tries before it are still there to be decided on.
         if best != nil { return decide(attempt: attempt, canResample: false) }
         localFailure = error
-        guard barred == nil, !settings.escalationForbidden else { return finish(.localModelFailed(error)) }
+        guard barred == nil, answer.context.paysWithoutDraft else { return finish(.localModelFailed(error)) }
         let decision = Decision(
             action: .llmRest, shadowPrice: settings.shadowPrice, reason: "local_model_failed")
         return escalate(.rest, decision, reward: nil)

@@ -276,6 +276,8 @@ package struct StrategyContext: Sendable {
     /// Whether there is an SLM to draft with (always, but for `direct`).
     package var hasLocalModel: Bool
     package var controller: any Controller
+    /// Whether the LLM may be paid where there is nothing of the SLM's to weigh: not for what is worth nothing.
+    var paysWithoutDraft: Bool { !settings.escalationForbidden && valueUSD ?? settings.valueUSD != 0 }
     package init(
         settings: RouteSettings, sampling: Sampling, maxTokens: Int? = nil, valueUSD: Double? = nil,
         hasLocalModel: Bool = true, controller: any Controller = FixedShadowPriceController()

@@ -103,7 +103,37 @@ struct StrategyTests {
             refused.next(.refused(.budgetExhausted))
                 == .finish(Finish(reason: .localModelFailed(.interrupted), degraded: .budgetExhausted)))
         #expect(Self.emitted(strategy.next(.wrote(LLMReply(text: "rest", end: .answer, tokens: 2)))) == "llm: rest")
+        #expect(strategy.next(.emitted) == .finish(Finish(reason: .stop, degraded: .modelUnavailable)))
+    }
+
+    @Test(
+        "A conversation that the SLM cannot take is the LLM's, without a fault; refused it is for the LLM's reason",
+        arguments: StrategyKind.allCases.filter { $0 != .direct })
+    func tooLong(_ kind: StrategyKind) throws {
+        var strategy = Self.make(kind)
+        var action = strategy.next(.start)
+        while case .draft = action { action = strategy.next(.draftFailed(.contextExceeded(tokens: 9, limit: 8))) }
+        guard case .escalate(let plan) = action else { throw Unexpected() }
+        #expect(plan.kind == .rest && plan.decision.reason == "local_model_failed")
+        var refused = strategy
+        #expect(
+            refused.next(.refused(.rateLimited))
+                == .finish(Finish(reason: .refused(.rateLimited), degraded: .rateLimited)))
+        #expect(Self.emitted(strategy.next(.wrote(LLMReply(text: "all", end: .answer, tokens: 2)))) == "llm: all")
         #expect(strategy.next(.emitted) == .finish(Finish(reason: .stop, degraded: nil)))
+    }
+
+    @Test(
+        "For an answer that is worth nothing the LLM is not paid either where the SLM fails",
+        arguments: StrategyKind.allCases.filter { $0 != .direct }, [true, false])
+    func worthless(_ kind: StrategyKind, isRoutes: Bool) throws {
+        var settings = RouteSettings()
+        if isRoutes { settings.valueUSD = 0 }
+        var strategy = makeStrategy(
+            kind, StrategyContext(settings: settings, sampling: Sampling(seed: 5), valueUSD: isRoutes ? nil : 0))
+        var action = strategy.next(.start)
+        while case .draft = action { action = strategy.next(.draftFailed(.interrupted)) }
+        #expect(action == .finish(Finish(reason: .localModelFailed(.interrupted), degraded: nil)))
     }
 
     @Test("Stepwise: a streamed rest that breaks off is gone on from by the SLM")

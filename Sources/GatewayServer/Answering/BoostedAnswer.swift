@@ -181,9 +181,9 @@ struct BoostedAnswer: Sendable {
             let outlook = spending.outlook(inputTokens: inputBound(plan.texts))
             return .drafted(draft, reward: reward, outlook: outlook)
         } catch let error as LocalModelError {
-            return .draftFailed(error)
+            return failed(error)
         } catch {
-            return .draftFailed(.unavailable("\(error)"))
+            return failed(.unavailable("\(error)"))
         }
     }
 
@@ -332,7 +332,7 @@ struct BoostedAnswer: Sendable {
         case .length: reason = "length"
         case .contentFilter: reason = "content_filter"
         case .localModelFailed(let error): return await fail(.localModel(error), state: state)
-        case .refused(let refusal): return await fail(spending.refusal ?? .budgetRefused(refusal), state: state)
+        case .refused(let refusal): return await fail(spending.refusal(refusal), state: state)
         case .outOfTurn: return await fail(.unexpected(StrategyOutOfTurn()), state: state)
         }
         let degraded = finish.degraded ?? (route.settings.escalationForbidden ? nil : spending.withheld)

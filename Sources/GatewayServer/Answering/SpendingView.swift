@@ -68,9 +68,10 @@ struct SpendingView: Sendable {
         return outlook
     }
 
-    /// The refusal with its budget named, where that is known.
-    var refusal: GatewayRefusal? {
-        guard withheld == .budgetExhausted else { return nil }
+    /// An escalation's refusal where there is no SLM to answer instead: with its bound named, where that is known.
+    func refusal(_ refusal: EscalationRefusal) -> GatewayRefusal {
+        guard refusal == .budgetExhausted || withheld == .budgetExhausted else { return .budgetRefused(refusal) }
+        if let left = ceilingLeft, left < budget?.remaining ?? left { return .ceilingExceeded(left, needed: nil) }
         return budget.map { .budgetExceeded($0) } ?? .noBudget
     }
 }
