@@ -34,6 +34,8 @@ extension ChatCompletionRequest {
         case structured(AnswerStructure)
         /// Not at all.
         case not(Obstacle)
+        /// Not by the schema in this field: a grammar would leave out one of its keywords.
+        case unheld(field: Obstacle, keyword: String)
     }
 
     /// How an SLM can answer this; the first reason where it cannot.
@@ -46,7 +48,28 @@ extension ChatCompletionRequest {
         guard Self.readFormat(root, into: &structure) else { return .not(.responseFormat) }
         // A grammar for the answer leaves no room for a call.
         if structure.schema != nil, structure.choice != .none { return .not(.tools) }
-        return .structured(structure)
+        return Self.unheld(root, structure) ?? .structured(structure)
+    }
+
+    /// nil: grammars hold the schemas that the answer is drafted by.
+    private static func unheld(_ root: JSONValue, _ structure: AnswerStructure) -> ForSLM? {
+        let format = root["response_format"]
+        if format?["type"]?.string == "json_schema", let schema = format?["json_schema"]?["schema"],
+            let keyword = HeldSchema.obstacle(in: schema)
+        {
+            return .unheld(field: .responseFormat, keyword: keyword)
+        }
+        // Calls that need not be made are written freely.
+        guard structure.choice == .required else { return nil }
+        let names = Set(structure.callable.map(\.name))
+        for tool in root["tools"]?.elements ?? [] {
+            guard let name = tool["function"]?["name"]?.string, names.contains(name),
+                let schema = tool["function"]?["parameters"], schema.kind == .object,
+                let keyword = HeldSchema.obstacle(in: schema)
+            else { continue }
+            return .unheld(field: .tools, keyword: keyword)
+        }
+        return nil
     }
 
     private static func isGiven(_ value: JSONValue?) -> Bool { value.map { !$0.isNull } ?? false }

@@ -213,6 +213,34 @@ struct StructuredAnswerTests {
         #expect(both.slm.requests.isEmpty && both.provider.calls.count == 1)
     }
 
+    @Test("A schema that no grammar holds is the LLM's, or refused by its keyword where the route may not escalate")
+    func unheld() async throws {
+        let schema = #"{"type":"object","properties":{"a":{"type":"integer","multipleOf":5}},"required":["a"]}"#
+        let format = #"{"type":"json_schema","json_schema":{"name":"a","strict":true,"schema":\#(schema)}}"#
+        let tools = #","tools":[{"type":"function","function":{"name":"f","parameters":\#(schema)}}]"#
+        var settings = RouteSettings()
+        settings.escalationForbidden = true
+        for (body, field) in [
+            (Self.body(#","response_format":\#(format)"#, tools: ""), "response_format"),
+            (Self.body(#","tool_choice":"required""#, tools: tools), "tools"),
+        ] {
+            let fixture = Self.fixture(scripts: [completion("Ten.")])
+            let response = try await DirectAnswerTests.post(fixture, body)
+            #expect(response.status == .ok && response.headers[.servedBy] == "llm" && fixture.slm.requests.isEmpty)
+            let reason = fixture.ledger.snapshot.settlements.first?.escalation.reason
+            #expect(reason == "the SLM cannot take \(field) with multipleOf")
+            let closed = Fixture(steps: ["x"], settings: settings)
+            let refusal = try await DirectAnswerTests.post(closed, body)
+            let text = String(buffer: refusal.body)
+            #expect(refusal.status == .badRequest && text.contains("cannot take \(field) with multipleOf"))
+            #expect(closed.provider.calls.isEmpty && closed.slm.requests.isEmpty)
+        }
+        // A call that need not be made is not drafted by its schema.
+        let free = Self.fixture(["No call."])
+        let answer = try await DirectAnswerTests.post(free, Self.body(tools: tools))
+        #expect(answer.headers[.servedBy] == "slm" && free.provider.calls.isEmpty)
+    }
+
     @Test("What the SLM has no form for is the LLM's, or refused by name where the route may not escalate")
     func refused() async throws {
         let odd = [

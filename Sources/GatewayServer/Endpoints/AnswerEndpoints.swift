@@ -134,6 +134,7 @@ struct AnswerEndpoints: Sendable {
             case .structured(let wishes):
                 return StructuredAnswer(job: job, chat: chat, structure: wishes, route: route, strategy: strategy).run
             case .not(let found): obstacle = found.rawValue
+            case .unheld(let field, let keyword): obstacle = "\(field.rawValue) with \(keyword)"
             }
         case .obstacle(let field): obstacle = field
         }
