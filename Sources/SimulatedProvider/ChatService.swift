@@ -138,9 +138,12 @@ struct ChatService: Sendable {
         }
         // Notices the caller's leaving, at the price of the connection. It must own the body from its first
         // byte on: begun after the body was read, it traps when the caller leaves.
-        return try await request.body.consumeWithCancellationOnInboundClose {
+        var response = try await request.body.consumeWithCancellationOnInboundClose {
             try await call(request, body: $0, on: wire)
         }
+        // Hummingbird closes the connection after that and does not say so: a client would send its next call on it.
+        response.headers[.connection] = "close"
+        return response
     }
 
     private func call(_ request: Request, body: RequestBody, on wire: SimulatedWire) async throws -> Response {

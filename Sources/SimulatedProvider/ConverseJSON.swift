@@ -108,7 +108,7 @@ struct ConverseJSON: WireJSON {
         for (index, call) in reply.tools.enumerated() {
             let tool =
                 #"{"toolUseId":"tooluse_\#(index)","name":\#(Self.string(call.name)),"#
-                + #""input":\#(call.arguments)}"#
+                + #""input":\#(SimulatedReply.object(call.arguments))}"#
             blocks.append(#"{"toolUse":\#(tool)}"#)
         }
         return #"{"output":{"message":{"role":"assistant","content":[\#(blocks.joined(separator: ","))]}},"#

@@ -33,7 +33,8 @@ struct GeminiJSON: WireJSON {
     }
 
     private func call(_ index: Int, name: String, arguments: String) -> String {
-        #"{"functionCall":{"id":"fc_\#(id)_\#(index)","name":\#(Self.string(name)),"args":\#(arguments)},"#
+        #"{"functionCall":{"id":"fc_\#(id)_\#(index)","name":\#(Self.string(name)),"#
+            + #""args":\#(SimulatedReply.object(arguments))},"#
             + #""thoughtSignature":"c2ltdWxhdGVk"}"#
     }
 
@@ -52,8 +53,7 @@ struct GeminiJSON: WireJSON {
             case .thinking(let words): return ChatJSON.event(answer(parts: [text(words, isThought: true)], usage: nil))
             case .text(let words): return ChatJSON.event(answer(parts: [text(words)], usage: nil))
             // Calls come whole, with their last piece.
-            case .tool: return ": call\n\n"
-            case .arguments(let index, _):
+            case .tool(let index, _), .arguments(let index, _):
                 let isLast =
                     if place + 1 < pieces.count, case .arguments(index, _) = pieces[place + 1] { false } else { true }
                 guard isLast else { return ": call\n\n" }

@@ -123,7 +123,7 @@ struct MessagesJSON: WireJSON {
         }
         if !reply.text.isEmpty { blocks.append(#"{"type":"text","text":\#(Self.string(reply.text))}"#) }
         for (index, call) in reply.tools.enumerated() {
-            blocks.append(tool(index, name: call.name, input: call.arguments))
+            blocks.append(tool(index, name: call.name, input: SimulatedReply.object(call.arguments)))
         }
         return head(
             content: blocks.joined(separator: ","), stop: "\"\(Self.reason(reply))\"",

@@ -1,3 +1,5 @@
+internal import Foundation
+
 /// A reply as it goes out: cut at `stop` and `max_tokens`, and in pieces.
 struct SimulatedReply: Hashable, Sendable {
     /// One piece, as a stream sends it.
@@ -100,6 +102,18 @@ struct SimulatedReply: Hashable, Sendable {
             }
         }
         return tools
+    }
+
+    /// A call's arguments where they are an object and not a text: a call that was cut has the members that are whole.
+    static func object(_ arguments: String) -> String {
+        // A member is whole where a comma ended it; within a text or a list, what is before one is no object.
+        let commas = arguments.indices.filter { arguments[$0] == "," }
+        let shorter = commas.reversed().map { String(arguments[..<$0]) + "}" }
+        return ([arguments] + shorter).first { isObject($0) } ?? "{}"
+    }
+
+    private static func isObject(_ text: String) -> Bool {
+        (try? JSONSerialization.jsonObject(with: Data(text.utf8))) is [String: Any]
     }
 
     private static func firstIndex(of pattern: [UInt8], in text: [UInt8]) -> Int? {

@@ -132,6 +132,27 @@ struct SimulatedFaultTests {
         }
     }
 
+    @Test("an answer after which the connection is closed says so, and no other does")
+    func closes() async throws {
+        try await ProviderHarness.with { (provider) async throws in
+            for fault in ["first-byte:1", "trickle:1", "500", "nonsense"] {
+                #expect(try await ask(provider, fault).headers[.connection] == nil, "\(fault)")
+            }
+            for fault in ["latency:1", "latency:1,500", "latency:x"] {
+                #expect(try await ask(provider, fault).headers[.connection] == "close", "\(fault)")
+            }
+            #expect(try await provider.ask("Hi").headers[.connection] == nil)
+        }
+        try await ProviderHarness.with {
+            $0.faults = [.init(.latency(milliseconds: 1), match: "pears")]
+        } _: { (provider) async throws in
+            // Whether the fault is its own is only known once the body was read.
+            for text in ["apples", "pears"] {
+                #expect(try await provider.ask(text).headers[.connection] == "close")
+            }
+        }
+    }
+
     @Test("a hanging call ends when the caller leaves, and when the server stops; it is not charged")
     func hangs() async throws {
         try await ProviderHarness.with { provider in
