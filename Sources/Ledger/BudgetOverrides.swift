@@ -10,6 +10,14 @@ package struct BudgetOverride: Sendable, Codable, Hashable {
     /// "2027-01-01": periods that begin before this day.
     package var until: String
     package var limit: NanoUSD
+
+    /// One that has its number.
+    package init(id: Int64, from: String, until: String, limit: NanoUSD) {
+        self.id = id
+        self.from = from
+        self.until = until
+        self.limit = limit
+    }
 }
 
 extension AdminStore {

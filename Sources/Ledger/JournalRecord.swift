@@ -37,6 +37,15 @@ package enum JournalRecord: Hashable, Sendable, Codable {
         case .request: false
         }
     }
+
+    /// The hold that it ends; nil for what ends none.
+    var hold: HoldID? {
+        switch self {
+        case .settlement(let settlement): settlement.id
+        case .abandonment(let abandonment): abandonment.id
+        case .request: nil
+        }
+    }
 }
 
 extension JournalRecord {

@@ -45,8 +45,26 @@ extension LedgerError {
 
 extension LedgerError: CustomStringConvertible {
     package var description: String {
-        let cause = underlying.map { " (\($0))" } ?? ""
+        // One whose words are the message itself is not said twice.
+        let cause = underlying.flatMap { $0.message == message ? nil : " (\($0))" } ?? ""
         return "\(field.map { "\($0): " } ?? "")\(message)\(cause)"
+    }
+
+    /// The same, and why the database is not reached. For whoever runs a command on it: the reason names hosts,
+    /// databases and logins, which are no business of a gateway's clients. It holds no password.
+    package var explanation: String {
+        guard let reason else { return description }
+        return "\(description): \(reason)"
+    }
+
+    /// Sessions are to act as a role that the server does not have.
+    package var isRoleMissing: Bool { underlying?.code == .connection && underlying?.sqlState == "42704" }
+
+    /// Why the database is not reached, in its own words and on one line; nil where that is not what is wrong.
+    package var reason: String? {
+        guard code == .unavailable, let underlying else { return nil }
+        let words = underlying.message.split(whereSeparator: \.isWhitespace)
+        return words.isEmpty ? nil : words.joined(separator: " ")
     }
 }
 
@@ -54,8 +72,8 @@ extension LedgerError {
     /// A database error, told apart by what it means to the person who asked.
     init(_ error: PostgresError) {
         switch (error.code, error.sqlState) {
-        case (.connection, "42501"?):
-            self.init(.database, field: "database.url", error.message)
+        case (.connection, "42501"?), (.connection, "42704"?):
+            self.init(.database, field: "database.url", error.message, underlying: error)
         case (_, "42501"?):
             self.init(
                 .database, "the database's role lacks a right: run gboost migrate as the owner", underlying: error)

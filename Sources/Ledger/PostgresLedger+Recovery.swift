@@ -58,7 +58,7 @@ extension PostgresLedger {
     private func catchUpIfNeeded() async {
         if isRecovered.withLock({ $0 }) {
             // Bytes without records are a file that could not be rewritten: nearly full, it would refuse paid calls.
-            if journal.depth.bytes > 0 || homeless.withLock({ !$0.isEmpty }) { _ = await replay() }
+            if journal.depth.bytes > 0 || homeless.withLock({ !$0.records.isEmpty }) { _ = await replay() }
         } else {
             _ = await catchUp()
         }
@@ -98,10 +98,10 @@ extension PostgresLedger {
     /// Hands the journal to the database. False when the database is away, or refuses a record that the disk does not
     /// let be put aside.
     func replay() async -> Bool {
-        for record in homeless.withLock({ list in
-            defer { list = [] }
-            return list
-        }) { await post(record) }
+        for record in homeless.withLock({ $0.take() }) {
+            await post(record, isKnown: true)
+            homeless.withLock { $0.inHand -= 1 }
+        }
         while true {
             let batch = await journal.pending(limit: Self.replayBatch)
             if batch.isEmpty {

@@ -27,9 +27,12 @@ package final class PostgresLedger: SpendLedger {
     let isRecovered = Mutex(false)
     let reachability = Mutex(Reachability())
     /// Settlements that neither the database nor the disk would take.
-    let homeless = Mutex<[JournalRecord]>([])
+    let homeless = Mutex(HomelessRecords())
     /// More than this many are not kept in memory; recovery posts their holds in full.
     static let homelessLimit = 10_000
+    /// An outage makes a report of every request: a line for each would hide what is said of money.
+    private let lostReports = Mutex(LineLimiter())
+    private let waitingReports = Mutex(LineLimiter())
 
     private init(
         pools: LedgerPools, journal: SettlementJournal, configuration: LedgerConfiguration, logger: Logger
@@ -73,7 +76,9 @@ package final class PostgresLedger: SpendLedger {
     /// like one that is not needed.
     package var journalDepth: JournalDepth {
         var depth = journal.depth
-        depth.records += homeless.withLock(\.count)
+        let homeless = homeless.withLock(\.count)
+        depth.records += homeless
+        depth.settlements += homeless
         return depth
     }
 
@@ -130,14 +135,15 @@ package final class PostgresLedger: SpendLedger {
         for own in pools.own { await own.close() }
     }
 
-    private var hasHomeless: Bool { homeless.withLock { !$0.isEmpty } }
+    private var hasHomeless: Bool { homeless.withLock { !$0.records.isEmpty } }
 
     /// Hands a record to the database, or to the journal. In a task of its own: the caller's may be cancelled, as
     /// its client has left.
-    func post(_ record: JournalRecord) async {
+    /// - Parameter isKnown: whether it was told of before that only memory has it.
+    func post(_ record: JournalRecord, isKnown: Bool = false) async {
         inFlight.enter()
         await Task {
-            await self.store(record)
+            await self.store(record, isKnown: isKnown)
             self.inFlight.leave()
         }.value
     }
@@ -145,31 +151,58 @@ package final class PostgresLedger: SpendLedger {
     /// The lane of a tenant's reservations and settlements.
     func lane(of tenantID: Int64) -> LedgerLane { lanes[Int(tenantID.magnitude % UInt64(lanes.count))] }
 
-    private func store(_ record: JournalRecord) async {
+    private func store(_ record: JournalRecord, isKnown: Bool) async {
         let result = await bounded(configuration.settleTimeout) { () async throws(PostgresError) in
             try await self.apply(record)
         }
-        if case .failure(let failure) = result { await keep(record, because: "\(failure)") }
+        if case .failure(let failure) = result {
+            await keep(record, because: "\(failure)", isKnown: isKnown)
+        }
     }
 
     /// Writes a record to the journal.
-    func keep(_ record: JournalRecord, because reason: String) async {
+    func keep(_ record: JournalRecord, because reason: String, isKnown: Bool = false) async {
         do {
             try await journal.append(record)
             tally.withLock { $0.journaled += 1 }
-            logger.info("a record waits in the journal", metadata: ["reason": "\(reason)"])
+            sayWaiting(record, reason)
         } catch {
-            let isKept =
-                record.isMoney
-                && homeless.withLock { list in
-                    guard list.count < Self.homelessLimit else { return false }
-                    list.append(record)
-                    return true
-                }
-            logger.critical(
-                "neither the database nor the journal takes a record",
-                metadata: ["database": "\(reason)", "journal": "\(error)", "kept in memory": "\(isKept)"])
+            let reasons: Logger.Metadata = ["database": "\(reason)", "journal": "\(error)"]
+            if let hold = record.hold {
+                keepInMemory(record, of: hold, reasons, isKnown: isKnown)
+            } else if let lost = lostReports.withLock({ $0.pass(at: .now) }) {
+                logger.warning(
+                    "neither the database nor the journal takes a record: reports of requests are lost, and no money",
+                    metadata: reasons.merging(["reports": "\(lost)"]) { $1 })
+            }
         }
+    }
+
+    private func sayWaiting(_ record: JournalRecord, _ reason: String) {
+        if let hold = record.hold {
+            logger.info(
+                "a settlement waits in the journal", metadata: ["hold": "\(hold)", "reason": "\(reason)"])
+        } else if let waiting = waitingReports.withLock({ $0.pass(at: .now) }) {
+            logger.info(
+                "reports of requests wait in the journal",
+                metadata: ["reports": "\(waiting)", "reason": "\(reason)"])
+        }
+    }
+
+    /// The last place for money. What it costs to lose it: recovery ends the hold in full, whatever the call cost.
+    private func keepInMemory(
+        _ record: JournalRecord, of hold: HoldID, _ reasons: Logger.Metadata, isKnown: Bool
+    ) {
+        let isKept = homeless.withLock { $0.add(record, limit: Self.homelessLimit) }
+        // Each attempt to hand it over ends here again: once is enough, unless it is worse now.
+        if isKept, isKnown { return }
+        let fate =
+            isKept
+            ? "it is in memory alone; if this process ends, the charge is lost, and recovery posts the hold in full"
+            : "memory is full too, and the charge is lost; recovery posts the hold in full after this process's end"
+        logger.critical(
+            "neither the database nor the journal takes a record of money: \(fate)",
+            metadata: reasons.merging(["hold": "\(hold)"]) { $1 })
     }
 
     /// Does what a record says, in the database. Idempotent.

@@ -32,6 +32,8 @@ package final class SettlementJournal: Sendable {
     private struct State: ~Copyable {
         var file: JournalFile
         var entries: [Entry] = []
+        /// How many of them are money.
+        var settlements = 0
         var next: UInt64 = 0
         var isClosed = false
     }
@@ -64,8 +66,10 @@ package final class SettlementJournal: Sendable {
         for (index, record) in file.found.records.enumerated() {
             entries.append(Entry(number: UInt64(index), record: record, bytes: (try? record.line().count) ?? 0))
         }
-        depths = Mutex(JournalDepth(records: entries.count, bytes: file.bytes))
-        state = Mutex(State(file: file, entries: entries, next: UInt64(entries.count)))
+        let settlements = entries.count { $0.record.isMoney }
+        depths = Mutex(JournalDepth(records: entries.count, settlements: settlements, bytes: file.bytes))
+        state = Mutex(
+            State(file: file, entries: entries, settlements: settlements, next: UInt64(entries.count)))
     }
 
     /// Writes a record and returns once it is on disk.
@@ -171,6 +175,7 @@ package final class SettlementJournal: Sendable {
         for item in accepted {
             state.entries.append(Entry(number: state.next, record: item.record, bytes: item.line.count))
             state.next += 1
+            if item.record.isMoney { state.settlements += 1 }
         }
         note(state)
         return fits.map { $0 ? .success(()) : .failure(LedgerError(.journal, "it is full")) }
@@ -178,7 +183,10 @@ package final class SettlementJournal: Sendable {
 
     private func strike(_ numbers: Set<UInt64>, _ state: inout State) {
         guard !state.isClosed else { return }
-        if !numbers.isEmpty { state.entries.removeAll { numbers.contains($0.number) } }
+        if !numbers.isEmpty {
+            state.entries.removeAll { numbers.contains($0.number) }
+            state.settlements = state.entries.count { $0.record.isMoney }
+        }
         let live = state.entries.reduce(0) { $0 + $1.bytes }
         let isWorthwhile = state.file.bytes > Self.compactionBytes && live < state.file.bytes / 2
         if state.entries.isEmpty && state.file.bytes > 0 || isWorthwhile {
@@ -190,7 +198,8 @@ package final class SettlementJournal: Sendable {
     }
 
     private func note(_ state: borrowing State) {
-        let depth = JournalDepth(records: state.entries.count, bytes: state.file.bytes)
+        let depth = JournalDepth(
+            records: state.entries.count, settlements: state.settlements, bytes: state.file.bytes)
         depths.withLock { $0 = depth }
     }
 }
@@ -199,6 +208,8 @@ package final class SettlementJournal: Sendable {
 package struct JournalDepth: Hashable, Sendable {
     /// Records that the database has not taken yet.
     package var records: Int
+    /// Of those, the ones that are money: ends of paid calls, and reservations given up.
+    package var settlements = 0
     /// Size of the file.
     package var bytes: Int
 }

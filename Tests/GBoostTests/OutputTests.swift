@@ -1,6 +1,8 @@
 import Foundation
 import GatewayCore
 import GatewayServer
+import Logging
+import Synchronization
 import Testing
 
 @testable import gboost
@@ -24,6 +26,63 @@ import Testing
         var table = TextTable([.init("N")])
         table.rows = [["a\u{1B}[2Jb\nc"]]
         #expect(table.render() == "N\na?[2Jb?c\n")
+    }
+
+    @Test("of an action's two sides only what differs is shown, cut where a row would be too long")
+    func changes() {
+        let old = #"{"id": 7, "limit": 5000000000000000001, "tags": ["a"], "state": {"held": 0, "scope": "acme"}}"#
+        let new = #"{"id": 7, "limit": 7, "tags": ["a", "b"], "state": {"held": 3, "scope": "acme"}, "note": "x"}"#
+        func text(_ before: String?, _ after: String?) -> String { EventChange(before: before, after: after).text }
+        #expect(
+            text(old, new)
+                == "limit: 5000000000000000001 → 7, note: none → x, state.held: 0 → 3, tags: [a] → …")
+        #expect(text(#"{"a": null, "b": true}"#, #"{"a": 1, "b": false}"#) == "a: none → 1, b: true → false")
+        #expect(text(nil, #"{"a": 1, "b": [{"c": null}]}"#) == "a: 1, b: [{c: none}]")
+        #expect(text(#"{"a": 1}"#, nil) == "a: 1" && text(#"{"a": 1}"#, #"{"a": 1}"#) == "" && text(nil, nil) == "")
+        #expect(text("no JSON", "2") == "no JSON → 2")
+        let long = text(nil, #"{"a": "\#(String(repeating: "é", count: 2000))"}"#)
+        #expect(long.count == EventChange.width && long.hasSuffix("é…"))
+    }
+
+    /// Keeps what a log writes.
+    private final class Sink: TextOutputStream, Sendable {
+        private let kept = Mutex("")
+        var text: String { kept.withLock { $0 } }
+        func write(_ string: String) { kept.withLock { $0 += string } }
+    }
+
+    private struct Failure: Error, CustomStringConvertible { var description: String }
+
+    @Test("a record of the log is one line, whatever is in it")
+    func logLines() throws {
+        let sink = Sink()
+        var logger = Logger(label: "gboost") { label in
+            LineLogHandler(StreamLogHandler(label: label, stream: sink, metadataProvider: nil))
+        }
+        logger[metadataKey: "own"] = "a\r\nb"
+        let reason = "server closed the connection unexpectedly\n\tThis probably means that\u{2028}it is gone.\n"
+        logger.warning(
+            "not\n kept\u{1B}[2J",
+            metadata: ["reason": "\(reason)", "list": ["x\ny", ["k": "\u{85}z"]], "plain": "ü 1"])
+        logger.error("failed", error: Failure(description: "one\ntwo"))
+        logger.debug("off\n")
+        let lines = sink.text.split(separator: "\n", omittingEmptySubsequences: false)
+        try #require(lines.count == 3 && lines[2].isEmpty, "\(sink.text)")
+        #expect(
+            lines[0].contains("reason=server closed the connection unexpectedly This probably means that it is gone. "))
+        #expect(lines[0].contains("own=a b") && lines[0].contains("plain=ü 1") && lines[0].hasSuffix("not kept[2J"))
+        #expect(lines[1].contains("error.message=one two"))
+        let wrong = lines.joined().unicodeScalars.filter { $0.value < 0x20 || $0.value == 0x85 || $0.value == 0x2028 }
+        #expect(wrong.isEmpty)
+    }
+
+    @Test("breaks and the spaces around them become one space; a text without any stays as it is")
+    func logText() {
+        let texts = [
+            ("plain  text", "plain  text"), ("a \t\n b", "a b"), ("\n a\n", "a"), ("a\u{0}b\u{7F}", "ab"),
+            ("\r\n", ""), ("", ""),
+        ]
+        for (text, line) in texts { #expect(LineLogHandler.line(text) == line) }
     }
 
     @Test("CSV quotes what must be quoted, and disarms formulas but not numbers")

@@ -19,7 +19,7 @@ struct JournalTests {
         let identity = first.identity
         await first.close()
         let second = try SettlementJournal(directory: directory)
-        #expect(second.identity == identity && second.depth.records == 5)
+        #expect(second.identity == identity && second.depth.records == 5 && second.depth.settlements == 5)
         #expect(await second.pending(limit: 10).map(\.record) == records)
         await second.acknowledge(Set(await second.pending(limit: 10).map(\.number)))
         #expect(second.depth == JournalDepth(records: 0, bytes: 0))
@@ -104,7 +104,9 @@ struct JournalTests {
             for _ in 0..<100 { try await journal.append(.request(request)) }
         }
         #expect(journal.depth.bytes <= 1000 && !journal.isNearlyFull)
+        #expect(journal.depth.records > 0 && journal.depth.settlements == 0)
         try await journal.append(settlement(1))
+        #expect(journal.depth.settlements == 1)
         await #expect(throws: LedgerError.self) { for _ in 0..<100 { try await journal.append(settlement(1)) } }
         #expect(journal.depth.bytes <= 2000)
     }

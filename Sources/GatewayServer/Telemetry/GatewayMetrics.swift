@@ -124,7 +124,12 @@ package struct GatewayMetrics: Sendable {
             labels: ["kind"])
         r.declare(
             "gboost_ledger_batch_seconds_total", .counter, help: "Time that those batches were at the database.")
-        r.declare("gboost_journal_depth", .gauge, help: "Settlements waiting in the journal for the database.")
+        r.declare(
+            "gboost_journal_depth", .gauge,
+            help: "Records waiting in the journal or in memory for the database: settlements, and requests' reports.")
+        r.declare(
+            "gboost_journal_settlements", .gauge,
+            help: "Of those records, the ones that are money: settlements, and holds given up.")
         r.declare("gboost_postgres_up", .gauge, help: "1 where the database answered this scrape, else 0.")
         r.declare("gboost_holds_open", .gauge, help: "Dispatched holds that are not settled, at scrape.")
         r.declare("gboost_hold_age_seconds", .gauge, help: "Age of the oldest open hold, at scrape.")

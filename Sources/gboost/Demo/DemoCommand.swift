@@ -33,7 +33,7 @@ struct Demo: Sendable {
 
     func run() async throws {
         let head = try await place.head()
-        var logger = Logger(label: "gboost", factory: StreamLogHandler.standardError(label:))
+        var logger = Logger(label: "gboost", factory: LineLogHandler.standardError(label:))
         logger.logLevel = .warning
         var options = SimulatedProviderOptions()
         options.billFile = URL(filePath: place.bill)

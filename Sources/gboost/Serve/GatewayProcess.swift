@@ -178,6 +178,8 @@ struct GatewayProcess: Sendable, CustomStringConvertible {
             settings.timeouts.idle = .seconds(provider.idleSeconds)
             settings.timeouts.total = .seconds(provider.totalSeconds)
             if let preset = provider.preset { settings.adopt(preset) }
+            // Whoever it is may charge what is written to a cache.
+            if provider.kind == .compatible, provider.preset == nil { settings.traits.passesCacheMarks = true }
             if provider.kind == .azure { settings.adoptAzure() }
             switch provider.kind {
             case .anthropic: providers[provider.name] = AnthropicProvider(settings, client: curl)
@@ -197,7 +199,7 @@ struct GatewayProcess: Sendable, CustomStringConvertible {
     }
 
     private static func logger(_ configuration: GatewayConfiguration) -> Logger {
-        var logger = Logger(label: "gboost", factory: StreamLogHandler.standardError(label:))
+        var logger = Logger(label: "gboost", factory: LineLogHandler.standardError(label:))
         logger.logLevel = Logger.Level(rawValue: configuration.logLevel.rawValue) ?? .info
         return logger
     }

@@ -23,7 +23,9 @@ struct LedgerGaugeRefresh: Sendable {
         registry.set("gboost_ledger_batch_items_total", Double(batches.reservations), ["reservation"])
         registry.set("gboost_ledger_batch_items_total", Double(batches.settlements), ["settlement"])
         registry.set("gboost_ledger_batch_seconds_total", batches.time / .seconds(1))
-        registry.set("gboost_journal_depth", Double(ledger.journalDepth.records))
+        let journal = ledger.journalDepth
+        registry.set("gboost_journal_depth", Double(journal.records))
+        registry.set("gboost_journal_settlements", Double(journal.settlements))
         registry.set("gboost_audit_lag_seconds", sealer.statistics.lagSeconds)
         registry.set("gboost_audit_sealed_records", Double(sealer.statistics.records))
         registry.set("gboost_audit_failures", Double(sealer.statistics.failures))

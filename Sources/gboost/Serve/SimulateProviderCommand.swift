@@ -41,7 +41,7 @@ struct SimulateProviderCommand: AsyncParsableCommand {
             throw ValidationError("--fault: \(error)")
         }
         if let problem = options.problem { throw ValidationError(problem) }
-        var logger = Logger(label: "simulate-provider", factory: StreamLogHandler.standardError(label:))
+        var logger = Logger(label: "simulate-provider", factory: LineLogHandler.standardError(label:))
         logger.logLevel = .warning
         let server = try SimulatedProviderServer(options: options, logger: logger)
         let host = host
