@@ -128,9 +128,29 @@ package struct PostgresConfiguration: Sendable {
     }
 
     /// Whether the server's refusal names the role to act as, in whatever language it speaks: it is quoted in all.
-    func isRoleRefused(_ message: String) -> Bool {
+    private func isRoleRefused(_ message: String) -> Bool {
         guard let role, settings["user"] != role, settings["dbname"] != role else { return false }
         return message.contains("\"\(role)\"")
+    }
+
+    /// What to do about the role to act as, where the server's refusal names it.
+    ///
+    /// libpq has no SQLSTATE for a connection that was refused. A role that is not there and one that may not be taken
+    /// are told apart by their words, which are English or not known: then both are named.
+    func roleRefusal(_ message: String) -> PostgresError? {
+        guard let role, isRoleRefused(message) else { return nil }
+        let grant = "\"grant \(role) to\" the login role"
+        if message.contains("does not exist") {
+            return PostgresError(
+                .connection,
+                "the login role may not act as \(role), which is not there: run \"gboost migrate\" as the owner, which "
+                    + "makes it, then \(grant)", sqlState: PostgresState.undefinedObject)
+        }
+        let isThere = message.contains("permission denied")
+        let making = isThere ? "" : "\"gboost migrate\" as the owner, which makes it, then "
+        return PostgresError(
+            .connection, "the login role may not act as \(role): run \(making)\(grant)",
+            sqlState: PostgresState.insufficientPrivilege)
     }
 
     private static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }

@@ -22,7 +22,8 @@ extension PostgresConnection {
         let endpoints = configuration.endpoints
         // libpq knows by itself what needs no resolution.
         let named = endpoints.contains(where: \.needsResolution) ? endpoints : []
-        let late = PostgresError(.connection, "no connection within the connect timeout")
+        let late = PostgresError(
+            .connection, "no answer within \(configuration.connectTimeout), the connect timeout")
         try await connect(to: named, within: configuration.connectTimeout, orThrow: late)
     }
 
@@ -101,13 +102,8 @@ extension PostgresConnection {
     }
 
     private func connectError() -> PostgresError {
-        if let role = configuration.role, configuration.isRoleRefused(handle.message) {
-            return PostgresError(
-                .connection,
-                "the login role may not act as \(role): run \"gboost migrate\" as the owner, which makes "
-                    + "it, then \"grant \(role) to\" the login role", sqlState: PostgresState.insufficientPrivilege)
-        }
-        return PostgresError(.connection, configuration.scrub(handle.message))
+        configuration.roleRefusal(handle.message)
+            ?? PostgresError(.connection, configuration.scrub(handle.message))
     }
 
     /// Every address of every host, so that libpq never has to resolve a name itself, which blocks.

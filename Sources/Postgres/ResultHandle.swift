@@ -29,5 +29,6 @@ enum PostgresState {
     static let inFailedTransaction = "25P02"
     static let invalidStatementName = "26000"
     static let insufficientPrivilege = "42501"
+    static let undefinedObject = "42704"
     static let featureNotSupported = "0A000"
 }

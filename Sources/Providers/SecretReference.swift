@@ -9,8 +9,19 @@ package struct SecretReference: Hashable, Sendable, CustomStringConvertible {
 
     /// Why a reference gives no secret. Names the place, never what stands there.
     package struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
+        /// Each is mended in another way.
+        package enum Flaw: Hashable, Sendable {
+            case missing, forbidden, notText
+            /// There is text, which is no secret; or the reference is none.
+            case unusable
+        }
+        package let flaw: Flaw
         /// For the operator.
         package let description: String
+        fileprivate init(_ flaw: Flaw, _ description: String) {
+            self.flaw = flaw
+            self.description = description
+        }
     }
 
     private static let maxBytes = 8 * 1024
@@ -24,7 +35,7 @@ package struct SecretReference: Hashable, Sendable, CustomStringConvertible {
         } else if text.hasPrefix("file:/") {
             place = .file(String(text.dropFirst(5)))
         } else {
-            throw Failure(description: "A secret is given as env:NAME or file:/path, never itself.")
+            throw Failure(.unusable, "A secret is given as env:NAME or file:/path, never itself.")
         }
     }
 
@@ -40,19 +51,30 @@ package struct SecretReference: Hashable, Sendable, CustomStringConvertible {
     package func resolve(
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws(Failure) -> Secret {
-        let text: String?
+        let text: String
         switch place {
-        case .environment(let name): text = environment[name]
-        case .file(let path):
-            text = FileManager.default.contents(atPath: path).flatMap { String(bytes: $0, encoding: .utf8) }
+        case .environment(let name):
+            guard let found = environment[name] else { throw Failure(.missing, "\(self) is not there.") }
+            text = found
+        case .file(let path): text = try read(path)
         }
-        guard let text else { throw Failure(description: "\(self) is not there, or is not text.") }
         let value = text.trimmingCharacters(in: .whitespacesAndNewlines)
-        guard !value.isEmpty else { throw Failure(description: "\(self) is empty.") }
+        guard !value.isEmpty else { throw Failure(.unusable, "\(self) is empty.") }
         guard value.utf8.count <= Self.maxBytes, value.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-            throw Failure(description: "\(self) is too long, or has characters that no key has.")
+            throw Failure(.unusable, "\(self) is too long, or has characters that no key has.")
         }
         return Secret(value)
+    }
+
+    private func read(_ path: String) throws(Failure) -> String {
+        guard let bytes = FileManager.default.contents(atPath: path) else {
+            guard FileManager.default.fileExists(atPath: path) else { throw Failure(.missing, "\(self) is not there.") }
+            throw Failure(.forbidden, "\(self) may not be read by this user.")
+        }
+        guard let text = String(bytes: bytes, encoding: .utf8) else {
+            throw Failure(.notText, "\(self) is not text.")
+        }
+        return text
     }
 }
 

@@ -10,10 +10,12 @@ internal import ArgumentParser
 
 /// The root of the command tree.
 struct GBoostCommand: AsyncParsableCommand {
+    /// That of the HTTP interface's description, too, and of images and manifests.
+    static let version = "0.1.0"
     static let configuration = CommandConfiguration(
         commandName: "gboost",
         abstract: "A gateway in front of paid LLM APIs: private small models answer, a budget guards what is paid.",
-        subcommands: all)
+        version: "gboost \(version)", subcommands: all)
 
     /// Every subcommand, in the order of the help text. The one place to register another.
     private static var all: [any ParsableCommand.Type] {

@@ -160,6 +160,9 @@ import Testing
             let refused = await shell.run("tenant create acme")
             #expect(refused.status == .configuration)
             #expect(refused.errors.contains("grant gboost_app to"), "\(refused.errors)")
+            #expect(!refused.errors.contains("migrate"), "it has been done: \(refused.errors)")
+            let report = await shell.run("doctor").output
+            #expect(report.contains("→ grant gboost_app to") && !report.contains("gboost migrate"), "\(report)")
             _ = try await owner.query(PostgresStatement(trusted: "grant gboost_app to \(login)"))
             #expect(await shell.run("tenant create acme").status == .done)
             #expect(await shell.run("tenant suspend acme").status == .done)
@@ -254,6 +257,11 @@ import Testing
             let id = try #require(
                 await shell.run("budget override list \(name) --json").json("overrides", "0", "id"))
             #expect(override.json("override_id") == id)
+            let added = await shell.run(
+                "budget override add \(name) --limit-usd 8 --from 2099-01-01 --until 2099-02-01")
+            let line = try #require(added.output.split(separator: "\n").last)
+            #expect(line.hasSuffix("  2099-01-01  2099-02-01  8.000000000"), "\(added.output)")
+            #expect(await shell.run("budget override list \(name)").output.hasSuffix("\n\(line)\n"))
             #expect(await shell.run("budget override remove \(id) \(name)").status == .done)
             #expect(
                 await shell.run("budget show --tenant acme --json").json("budgets", "2", "limit_nano_usd")

@@ -46,6 +46,22 @@ struct AuditCommandTests {
         }
     }
 
+    @Test("events are listed with what changed, in rows that can be read; the JSON has both sides whole")
+    func events() async throws {
+        try await AdministrationTests.Shell.with { shell in
+            await shell.run("migrate")
+            await shell.run("tenant create acme")
+            for limit in [5, 7] { await shell.run("budget set --tenant acme --limit-usd \(limit)") }
+            let table = await shell.run("audit events").output.split(separator: "\n").map(String.init)
+            #expect(table.count == 4 && table[0].hasSuffix("  CHANGE"), "\(table)")
+            #expect(table[1].contains("limit: 5000000000 → 7000000000, "), "\(table)")
+            #expect(!table[1].contains("window: ") && table.allSatisfy { $0.count < 260 }, "\(table)")
+            let json = await shell.run("audit events --json")
+            #expect(json.json("events", "0", "before")?.contains("window") == true)
+            #expect(json.json("events", "0", "after")?.contains("window") == true)
+        }
+    }
+
     @Test("a checkpoint whose signature is cut is forged, to both verifiers")
     func cutSignature() async throws {
         try await AdministrationTests.Shell.with { shell in

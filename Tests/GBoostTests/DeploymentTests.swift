@@ -225,6 +225,7 @@ struct DeploymentTests {
         let json = try JSONSerialization.jsonObject(with: Data(try Self.text("ops/openapi.json").utf8))
         let version = ((json as? [String: Any])?["info"] as? [String: Any])?["version"] as? String
         let tag = try #require(version)
+        #expect(tag == GBoostCommand.version)
         for directory in ["base", "migrate"] {
             let file = "ops/kubernetes/\(directory)/kustomization.yaml"
             #expect(try Self.values("newTag", in: file) == [tag])

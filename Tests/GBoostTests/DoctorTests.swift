@@ -1,3 +1,4 @@
+import EmbeddedPostgres
 import Foundation
 import GatewayCore
 import GatewayTesting
@@ -22,6 +23,169 @@ struct DoctorTests {
         #expect(findings.map(\.state) == [.problem], "\(findings)")
         #expect(findings.first?.remedy?.contains("database.url") == true)
         #expect(findings.first?.remedy?.contains("migrate") == false)
+        #expect(findings.first?.message.contains("refused") == true, "\(findings)")
+    }
+
+    @Test("a URL that is not there, or is another database's, is mended as such, and no server is to be started")
+    func unusableURL() async throws {
+        let file = FileManager.default.temporaryDirectory.appending(path: "gboost-url-\(UUID())")
+        try Data("mysql://a/b".utf8).write(to: file)
+        defer { try? FileManager.default.removeItem(at: file) }
+        for (place, words) in [("env:GBOOST_NO_SUCH_URL", "is not there"), ("file:\(file.path())", "cannot be read")] {
+            let configuration = try ConfigurationTests.load("database: { url: \"\(place)\" }")
+            let findings = await DatabaseChecks(configuration: configuration).run()
+            #expect(findings.map(\.state) == [.problem] && findings[0].message.contains(words), "\(findings)")
+            #expect(findings.first?.remedy == "mend database.url, or the variable or file that it names")
+        }
+    }
+
+    @Test("why a database refuses is said by commands and by the doctor, and each reason has its remedy")
+    func refusals() async throws {
+        try await Shell.with { shell in
+            let owner = PostgresPool(
+                configuration: try PostgresConfiguration(url: shell.url), size: 1, maxWaiting: 1,
+                logger: Logger(label: "test"))
+            let login = "l" + UUID().uuidString.lowercased().filter { $0 != "-" }
+            _ = try await owner.query(PostgresStatement(trusted: "create role \(login) login connection limit 0"))
+            let path = try #require(shell.url.split(separator: "?").first?.split(separator: "/").last)
+            let file = shell.directory.appending(path: "gboost.yaml")
+            let yaml = try String(contentsOf: file, encoding: .utf8)
+            for (from, to, words, remedy) in [
+                ("/\(path)", "/nope", "database \"nope\" does not exist", "create the database"),
+                ("://gboost@", "://no_login@", "role \"no_login\" does not exist", "create the role"),
+                ("://gboost@", "://\(login)@", "too many connections", "raise max_connections"),
+            ] {
+                try Data(yaml.replacing(from, with: to).utf8).write(to: file)
+                let listed = await shell.run("tenant list")
+                #expect(listed.status == .databaseUnreachable && listed.errors.contains(words), "\(listed.errors)")
+                let report = await shell.run("doctor").output
+                #expect(report.contains(words) && report.contains("→ \(remedy)"), "\(report)")
+                #expect(!report.contains("start PostgreSQL"), "\(report)")
+            }
+            _ = try await owner.query(PostgresStatement(trusted: "drop role \(login)"))
+            await owner.close()
+        }
+    }
+
+    @Test(
+        "what cannot be had from a test's server is told apart by libpq's words",
+        arguments: [
+            ("FATAL: sorry, too many clients already", "raise max_connections"),
+            ("FATAL: remaining connection slots are reserved for roles with the SUPERUSER", "raise max_connections"),
+            ("db.invalid: Name or service not known", "mend the host"),
+            ("server does not support SSL, but SSL was required", "mend sslmode"),
+            ("root certificate file \"/r.crt\" does not exist", "mend sslmode"),
+            ("FATAL: password authentication failed for user \"u\"", "mend the user or the password"),
+            ("FATAL: no pg_hba.conf entry for host \"::1\", user \"u\", SSL encryption", "mend the user"),
+            ("FATAL: Datenbank existiert nicht", "start PostgreSQL"),
+        ])
+    func words(reason: String, remedy: String) {
+        let failure = PostgresError(.connection, "connection to server failed:\n\t\(reason)\n")
+        let error = LedgerError(failure)
+        #expect(DatabaseRemedy.fitting(error).hasPrefix(remedy))
+        #expect(CommandRun.outcome(error).text.hasSuffix("connection to server failed: \(reason)"))
+        // Logs of the gateway, and whoever asks it, are told as much as before.
+        #expect(!error.description.contains(reason) && !error.message.contains(reason))
+    }
+
+    @Test("an embedded cluster is made by migrate alone; before it, the schema is what is missing; silence is said")
+    func embedded() async throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "gboost-embedded-\(UUID())")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let shell = Shell(directory: directory, url: "")
+        func configure(_ place: String) throws {
+            let yaml = "database: { embedded: \"\(place)\" }\nledger: { migrations: \"\(Shell.migrations)\" }\n"
+            try Data(yaml.utf8).write(to: directory.appending(path: "gboost.yaml"))
+        }
+        let relative = "gboost-none-\(UUID())"
+        try configure(relative)
+        let place = "\(FileManager.default.currentDirectoryPath)/\(relative)"
+        for line in ["tenant create acme", "tenant list"] {
+            let refused = await shell.run(line)
+            #expect(refused.status == .configuration, "\(refused.errors)")
+            #expect(refused.errors.contains("database.embedded: there is no cluster at \(place): run gboost migrate"))
+        }
+        #expect(await shell.run("doctor").output.contains("the cluster at \(place) is not made yet"))
+        for suffix in ["", ".lock"] { #expect(!FileManager.default.fileExists(atPath: place + suffix)) }
+
+        let cluster = EmbeddedCluster(directory: directory.path() + "/postgres", options: .forTests)
+        let url = try await cluster.start()
+        do {
+            try configure(cluster.directory)
+            let early = await shell.run("tenant create acme")
+            #expect(early.errors.contains("the schema is not there yet: run gboost migrate"), "\(early.errors)")
+            #expect(!early.errors.contains("grant") && !early.errors.contains("database.url"), "\(early.errors)")
+            #expect(await shell.run("doctor").output.contains("→ run: gboost migrate\n"))
+
+            let text = try String(contentsOfFile: cluster.directory + "/data/postmaster.pid", encoding: .utf8)
+            let server = try #require(text.split(separator: "\n").first.flatMap { Int32($0) })
+            try #require(kill(server, SIGSTOP) == 0)
+            let configuration = try ConfigurationTests.load(
+                "ledger: { migrations: \"\(Shell.migrations)\" }", environment: ["GBOOST_DATABASE_URL": url])
+            let silent = await DatabaseChecks(configuration: configuration).run()
+            // On a machine with much to do the wait for a connection may be over before the one for the server.
+            let words = ["no answer within 5.0 seconds", "no connection became free in time"]
+            #expect(words.contains { silent.first?.message.contains($0) == true }, "\(silent)")
+            #expect(silent.first?.remedy?.contains("hangs") == true, "\(silent)")
+        } catch {
+            try await cluster.destroy()
+            throw error
+        }
+        try await cluster.destroy()
+    }
+
+    /// What not even root may read, nor make anything in.
+    private static let forbidden = (file: "/proc/sys/vm/compact_memory", directory: "/proc/sys/vm")
+
+    @Test("a pepper that is not there, may not be read, is no text or is short: each is said, with a remedy that fits")
+    func unusablePepper() throws {
+        let directory = FileManager.default.temporaryDirectory.appending(path: "gboost-pepper-\(UUID())")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: directory) }
+        let (binary, short) = (directory.appending(path: "binary"), directory.appending(path: "short"))
+        try Data([0xFF, 0xFE]).write(to: binary)
+        try Data("short".utf8).write(to: short)
+        for (path, words, remedy) in [
+            ("/nowhere/pepper", "is not there.", "set secrets.key_pepper to env:NAME or file:/path"),
+            (Self.forbidden.file, "may not be read by this user.", "let the user that the gateway runs as read it"),
+            (binary.path(), "is not text.", "restore the pepper"),
+            (short.path(), "has fewer than 32 characters", "put one of 32 characters or more there"),
+        ] {
+            let yaml = "secrets: { key_pepper: \"file:\(path)\" }"
+            let configuration = try ConfigurationTests.load(yaml, environment: Self.database)
+            let found = MachineChecks(configuration: configuration, environment: [:]).secrets()
+            #expect(found.map(\.state) == [.problem] && found[0].message.contains(words), "\(found)")
+            #expect(found.first?.message.contains(path) == true && found.first?.remedy?.contains(remedy) == true)
+            #expect(found.first?.remedy?.contains("set secrets.key_pepper") == (path == "/nowhere/pepper"), "\(found)")
+            let told = configuration.unusableSecrets(environment: [:])
+            #expect(told.first?.message.contains(words) == true, "\(told)")
+        }
+    }
+
+    @Test("the directories of the journal and of checkpoints are looked at as a start will use them, and not made")
+    func directories() throws {
+        let root = FileManager.default.temporaryDirectory.appending(path: "gboost-directories-\(UUID())").path()
+        try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(atPath: root) }
+        try Data().write(to: URL(filePath: root + "/file"))
+        #expect(MachineChecks.obstacle(to: root + "/a/b", files: ["lock"]) == nil)
+        #expect(!FileManager.default.fileExists(atPath: root + "/a"))
+        #expect(MachineChecks.obstacle(to: root, files: ["lock", "file"]) == nil)
+        #expect(MachineChecks.obstacle(to: root + "/file/a", files: []) == "\(root)/file is not a directory")
+        try FileManager.default.createSymbolicLink(
+            atPath: root + "/lock", withDestinationPath: Self.forbidden.file)
+        #expect(MachineChecks.obstacle(to: root, files: ["lock"]) == "\(root)/lock may not be written by this user")
+
+        let there = Self.forbidden.directory
+        let yaml = "ledger: { journal: \"\(there)/a/b\" }\naudit: { checkpoint_directory: \"\(there)\" }"
+        let configuration = try ConfigurationTests.load(yaml, environment: Self.database)
+        let findings = MachineChecks(configuration: configuration, environment: [:]).directories()
+        #expect(findings.map(\.check) == ["journal", "checkpoints"])
+        for finding in findings {
+            #expect(finding.state == .problem && finding.message.contains("\(there) may not be written"), "\(finding)")
+        }
+        #expect(findings.first?.remedy?.contains("ledger.journal") == true)
     }
 
     @Test("the remedy fits what is wrong with the schema: a newer one wants a newer gateway")

@@ -117,6 +117,23 @@ struct ConfigurationTests {
         #expect(configuration.share(of: .milliseconds(300), among: 2) == .milliseconds(300))
     }
 
+    @Test(
+        "a role that is not there is told from one that may not be taken; in another language both remedies are named",
+        arguments: [
+            ("FATAL:  role \"app\" does not exist", "42704", true, true),
+            ("FATAL:  permission denied to set role \"app\"", "42501", false, true),
+            ("FATAL:  Rolle \"app\" gibt es nicht", "42501", true, true),
+            ("FATAL:  role \"u\" does not exist", nil, false, false),
+        ] as [(String, String?, Bool, Bool)])
+    func roleRefusals(message: String, state: String?, wantsMigration: Bool, wantsGrant: Bool) throws {
+        var configuration = try PostgresConfiguration(url: "postgresql://u@h/d")
+        configuration.role = "app"
+        let refusal = configuration.roleRefusal(message)
+        #expect(refusal?.sqlState == state && refusal?.code == (state == nil ? nil : .connection))
+        #expect((refusal?.message.contains("gboost migrate") ?? false) == wantsMigration)
+        #expect((refusal?.message.contains("grant app to") ?? false) == wantsGrant)
+    }
+
     @Test("limits that make no sense are refused when the pool connects")
     func limits() async throws {
         let pool = try makePool(url: "postgresql:///x?host=/nowhere", .set(\.statementTimeout, .zero))

@@ -220,6 +220,7 @@ struct FailureTests {
         let first = try await clock.measure {
             let error = try await failure { _ = try await pool.query("SELECT 1") }
             #expect(error.isConnectionLoss && !error.outcomeUnknown && !error.message.contains("hush"))
+            #expect(error.message.contains("no answer within 0.3 seconds"))
         }
         #expect(first > .milliseconds(250) && first < .seconds(15))
         let next = try await clock.measure {

@@ -29,7 +29,19 @@ struct SecretTests {
             }
             #expect(error.description.contains("env:KEY") && !error.description.contains("sk-"))
         }
-        #expect(throws: SecretReference.Failure.self) { try SecretReference("file:/nonexistent/x").resolve() }
+        let binary = FileManager.default.temporaryDirectory.appending(path: "secret-\(UUID().uuidString)")
+        try Data([0xFF, 0xFE]).write(to: binary)
+        defer { try? FileManager.default.removeItem(at: binary) }
+        // The second may be read by nobody, root included.
+        for (path, flaw) in [
+            ("/nonexistent/x", SecretReference.Failure.Flaw.missing), ("/proc/sys/vm/compact_memory", .forbidden),
+            (binary.path, .notText),
+        ] {
+            let error = try #require(throws: SecretReference.Failure.self) {
+                try SecretReference("file:" + path).resolve()
+            }
+            #expect(error.flaw == flaw && error.description.contains(path))
+        }
     }
 
     @Test("cannot be printed")

@@ -18,12 +18,12 @@ extension AuditCommand {
             let lines = events.map { EventDocument($0) }
             var table = TextTable([
                 .init("EVENT", .right), .init("AT"), .init("WHO"), .init("FROM"), .init("ACTION"), .init("SUBJECT"),
-                .init("BEFORE"), .init("AFTER"),
+                .init("CHANGE"),
             ])
             table.rows = lines.map { line in
                 [
                     String(line.event), CommandOutput.time(line.at), line.actor, line.origin ?? "", line.action,
-                    line.subject, line.before ?? "", line.after ?? "",
+                    line.subject, EventChange(before: line.before, after: line.after).text,
                 ]
             }
             try options.show(NamedList("events", lines), text: table.render())

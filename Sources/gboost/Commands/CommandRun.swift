@@ -43,7 +43,7 @@ enum CommandRun {
         case let failure as CommandFailure: return (failure.status, failure.message)
         case let error as ConfigurationError: return (.configuration, "configuration: \(error)")
         case let error as LedgerError:
-            return (status(of: error), "\(error)")
+            return (status(of: error), error.explanation)
         case let error as EmbeddedPostgresError: return (.databaseUnreachable, "\(error)")
         case is CancellationError: return (.failed, "interrupted")
         case let code as ExitCode: return (CommandStatus(rawValue: code.rawValue) ?? .failed, "")

@@ -8,6 +8,8 @@ internal import Providers
 /// A command's stay in the database: opens it, runs the command, leaves it as it was found.
 ///
 /// An embedded cluster that does not run is started and stopped again, unless someone else came to use it meanwhile.
+/// Only the owner's session, `gboost migrate`, makes one: a path that is mistyped, or counts from another working
+/// directory, must not give a gateway's tenants a second, empty home.
 enum DatabaseSession {
     /// Connections of a command.
     static let poolSize = 2
@@ -27,16 +29,30 @@ enum DatabaseSession {
             return try await connected(to: try configuration.databaseURL(), as: role, requiring: schema, body)
         }
         let cluster = EmbeddedCluster(directory: path)
+        guard role == nil || cluster.isMade else {
+            throw ConfigurationError(
+                field: "database.embedded",
+                message: "there is no cluster at \(cluster.directory): run gboost migrate, which makes it, or run the "
+                    + "command where the gateway runs (a relative path counts from the working directory)")
+        }
         let (url, wasRunning) = try await cluster.attach()
         let result: R
         do {
             result = try await connected(to: url, as: role, requiring: schema, body)
         } catch {
             if !wasRunning { try? await cluster.stopIfUnused() }
-            throw error
+            throw unmigrated(error)
         }
         if !wasRunning { try await cluster.stopIfUnused() }
         return result
+    }
+
+    /// An embedded cluster's login may act as anybody: where it may not, the migrations have not made the role yet.
+    private static func unmigrated(_ error: any Error) -> any Error {
+        guard let refusal = error as? LedgerError, refusal.code == .database, refusal.field == "database.url" else {
+            return error
+        }
+        return LedgerError(.migration, "the schema is not there yet: run gboost migrate")
     }
 
     /// What a database's schema is to be: all of some migrations, and nothing else.
@@ -77,7 +93,8 @@ enum DatabaseSession {
             var settings = try PostgresConfiguration(url: url)
             settings.applicationName = "gboost-command-\(ProcessInfo.processInfo.processIdentifier)"
             settings.role = role
-            settings.acquireTimeout = patience
+            // Longer than connecting may take: a server that is silent is no pool that is exhausted.
+            settings.acquireTimeout = patience * 2
             settings.connectTimeout = min(settings.connectTimeout, patience)
             settings.statementTimeout = .seconds(60)
             let quiet = Logger(label: "gboost") { _ in SwiftLogNoOpLogHandler() }
@@ -94,6 +111,15 @@ enum DatabaseSession {
         } catch let error as PostgresError where error.code == .invalidConfiguration {
             throw ConfigurationError(field: "database.url", message: error.message)
         }
+    }
+}
+
+extension EmbeddedCluster {
+    /// Whether its files are there, or may be: those of another user cannot be seen, and a start says whose they are.
+    var isMade: Bool {
+        let files = FileManager.default
+        return isRunning || files.fileExists(atPath: directory + "/data")
+            || files.fileExists(atPath: directory) && !files.isExecutableFile(atPath: directory)
     }
 }
 

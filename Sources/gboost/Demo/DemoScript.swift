@@ -108,6 +108,10 @@ final class DemoScript: Service {
 
     private func showURLs(port: Int) {
         let base = "http://127.0.0.1:\(port)"
+        let files = FileManager.default
+        let program = (try? files.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "gboost"
+        // The configuration's own paths are relative, too.
+        let here = files.currentDirectoryPath
         CommandOutput.print(
             """
 
@@ -116,7 +120,7 @@ final class DemoScript: Service {
               health    \(base)/health/ready
               metrics   \(base)/metrics
               key       \(place.key)
-              commands  gboost spend --tenant demo --config \(place.configuration)
+              commands  cd \(here) && \(program) spend --tenant demo --config \(place.configuration)
 
             curl \(base)/v1/chat/completions -H "Authorization: Bearer $(cat \(place.key))" \\
               -H 'Content-Type: application/json' \\

@@ -11,31 +11,21 @@ struct DatabaseChecks {
     let configuration: GatewayConfiguration
 
     func run() async -> [Finding] {
-        if case .embedded(let path) = configuration.database.location, !Self.isMade(path) {
-            return [
-                .warning("database", "the cluster at \(path) is not made yet", remedy: "run: gboost migrate")
-            ]
+        if case .embedded(let path) = configuration.database.location {
+            let cluster = EmbeddedCluster(directory: path)
+            guard cluster.isMade else {
+                return [
+                    .warning(
+                        "database", "the cluster at \(cluster.directory) is not made yet",
+                        remedy: "run: gboost migrate")
+                ]
+            }
         }
         do {
             return try await DatabaseSession.run(configuration, anySchema: true) { try await look($0) }
         } catch {
             return [.problem("database", CommandRun.outcome(error).text, remedy: remedy(for: error))]
         }
-    }
-
-    private func remedy(for error: any Error) -> String {
-        if let error = error as? LedgerError, error.code != .unavailable {
-            return "run, as the schema's owner: gboost migrate"
-        }
-        switch configuration.database.location {
-        case .embedded(let path): return "look at PostgreSQL's log in \(path)"
-        case .url, .reference:
-            return "start PostgreSQL, or mend database.url; the gateway answers from SLMs alone meanwhile"
-        }
-    }
-
-    private static func isMade(_ path: String) -> Bool {
-        EmbeddedCluster(directory: path).isRunning || FileManager.default.fileExists(atPath: path)
     }
 
     private func look(_ pool: PostgresPool) async throws -> [Finding] {

@@ -12,7 +12,7 @@ struct MachineChecks {
     static let leastDiskBytes: Int64 = 200 << 20
 
     func run() -> [Finding] {
-        secrets() + references() + providers() + disk() + [port(), engine(), memory(), migrations()]
+        secrets() + references() + providers() + disk() + directories() + [port(), engine(), memory(), migrations()]
     }
 
     func secrets() -> [Finding] {
@@ -23,16 +23,46 @@ struct MachineChecks {
                     remedy: "if keys exist already, name theirs: with another pepper no key is known")
             ]
         }
-        do {
-            _ = try KeyPepper(configuration.secrets, environment: environment)
-        } catch {
-            return [.problem("key pepper", error.message, remedy: "set secrets.key_pepper to env:NAME or file:/path")]
-        }
+        if let problem = pepperProblem() { return [problem] }
         return [.ok("key pepper", "readable")] + (looseFile().map { [$0] } ?? [])
     }
 
+    /// The remedy fits what is wrong: a pepper that is named need not be named again.
+    private func pepperProblem() -> Finding? {
+        let secrets = configuration.secrets
+        let message: String
+        do {
+            _ = try KeyPepper(secrets, environment: environment)
+            return nil
+        } catch { message = error.message }
+        let place = secrets.pepperPlace
+        guard let reference = try? secrets.keyPepper ?? SecretReference(place) else {
+            return .problem("key pepper", message, remedy: "set secrets.key_pepper to env:NAME or file:/path")
+        }
+        let remedy =
+            switch Self.flaw(reference, environment) {
+            case .missing: "put the gateways' pepper there, or set secrets.key_pepper to env:NAME or file:/path"
+            case .forbidden: "let the user that the gateway runs as read it, and nobody else"
+            case .notText: "restore the pepper that the keys were made with"
+            case .unusable, nil:
+                "put one of \(KeyPepper.minBytes) characters or more there, such as: openssl rand -hex 32; "
+                    + "keys that were made with another one are then not known any more"
+            }
+        let text = message.contains(place) ? message : "\(place): \(message)"
+        return .problem("key pepper", text, remedy: remedy)
+    }
+
+    private static func flaw(
+        _ reference: SecretReference, _ environment: [String: String]
+    ) -> SecretReference.Failure.Flaw? {
+        do throws(SecretReference.Failure) {
+            _ = try reference.resolve(environment: environment)
+            return nil
+        } catch { return error.flaw }
+    }
+
     private func looseFile() -> Finding? {
-        let reference = configuration.secrets.keyPepper?.description ?? "file:\(configuration.secrets.pepperPath)"
+        let reference = configuration.secrets.pepperPlace
         guard reference.hasPrefix("file:") else { return nil }
         let path = String(reference.dropFirst("file:".count))
         guard let mode = try? FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int,

@@ -30,7 +30,9 @@ struct BudgetOverrideCommand: AsyncParsableCommand {
             let (budget, id) = try await options.administer {
                 try await $0.overrideBudget(draft, from: from, until: until)
             }
-            try options.show(BudgetDocument(budget, override: id), text: BudgetCommand.table([budget]))
+            // The budget's current period may have nothing to do with these days: the table is of what was made.
+            let made = BudgetOverride(id: id, from: from, until: until, limit: draft.limit)
+            try options.show(BudgetDocument(budget, override: id), text: BudgetOverrideCommand.table([made]))
         }
     }
 
