@@ -57,7 +57,7 @@ struct CheckpointPublishingTests {
     @Test("a receiver that fails gets each checkpoint later, in order, and can tell who sent it")
     func webhook() async throws {
         try await Self.with(
-            [.read, Self.answer("503 Away")],
+            [.read, Self.last("503 Away")],
             [.read, Self.answer("200 OK"), .read, Self.answer("200 OK"), .hang]
         ) { peer, client in
             let hook = CheckpointWebhook(
