@@ -112,9 +112,9 @@ package final class ScriptedPeer: Sendable {
         }
     }
 
-    /// Waits until `isThere` holds; false after ten seconds.
+    /// Waits until `isThere` holds; false after a minute.
     package func wait(until isThere: @Sendable (ScriptedPeer) -> Bool) async -> Bool {
-        for _ in 0..<5000 {
+        for _ in 0..<30_000 {
             if isThere(self) { return true }
             try? await Task.sleep(for: .milliseconds(2))
         }

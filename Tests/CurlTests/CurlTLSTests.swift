@@ -13,7 +13,7 @@ private final class TLSServer {
     var url: String { "https://localhost:\(port)" }
 
     init(name: String = "localhost", file: Data) throws {
-        directory = FileManager.default.temporaryDirectory.appending(path: "curl-tls-\(UUID().uuidString)")
+        directory = URL(filePath: TestFiles.path("curl-tls"))
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         try file.write(to: directory.appending(path: "file.bin"))
         try Self.run(

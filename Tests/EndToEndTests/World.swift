@@ -1,6 +1,7 @@
 import Curl
 import EmbeddedPostgres
 import Foundation
+import GatewayTesting
 import Inference
 import Logging
 import Postgres
@@ -67,7 +68,7 @@ final class World: Sendable {
     }
 
     private static func makeDirectory() throws -> String {
-        let directory = FileManager.default.temporaryDirectory.appending(path: "gboost-e2e-\(UUID().uuidString)").path
+        let directory = TestFiles.path("e2e")
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         return directory
     }

@@ -71,8 +71,9 @@ import Testing
 
         static func with(function: String = #function, _ body: (Shell) async throws -> Void) async throws {
             let database = try await ScratchDatabase.make(function: function)
-            let directory = FileManager.default.temporaryDirectory.appending(path: "gboost-cli-\(UUID())")
+            let directory = URL(filePath: TestFiles.path("cli"))
             try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(at: directory) }
             let shell = Shell(directory: directory, url: database.url)
             let yaml = """
                 database: { url: "\(database.url)" }
@@ -88,7 +89,6 @@ import Testing
                 throw error
             }
             try await database.drop()
-            try FileManager.default.removeItem(at: directory)
         }
     }
 

@@ -163,10 +163,9 @@ private final class World: Sendable {
         configuration.reserveTimeout = .seconds(20)
         configuration.settleTimeout = .seconds(20)
         configuration.now = { [self] in clock.withLock { $0 } }
-        let journal = FileManager.default.temporaryDirectory.appending(path: "gboost-month-\(UUID())").path()
+        let journal = try SettlementJournal(directory: TestFiles.path("month"))
         return await PostgresLedger.start(
-            pools: LedgerPools(pool), journal: try SettlementJournal(directory: journal), configuration: configuration,
-            logger: Self.quiet)
+            pools: LedgerPools(pool), journal: journal, configuration: configuration, logger: Self.quiet)
     }
 
     // MARK: - What happens

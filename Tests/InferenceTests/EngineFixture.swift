@@ -1,5 +1,6 @@
 import Foundation
 import GatewayCore
+import GatewayTesting
 import Inference
 import Logging
 import Testing
@@ -120,7 +121,7 @@ enum EngineFixture {
     }
 
     static func waitUntil(_ condition: () async throws -> Bool) async throws {
-        let deadline = ContinuousClock.now + .seconds(30)
+        let deadline = ContinuousClock.now + .seconds(60)
         while try await !condition() {
             try #require(ContinuousClock.now < deadline, "waited in vain")
             try await Task.sleep(for: .milliseconds(10))
@@ -128,7 +129,13 @@ enum EngineFixture {
     }
 
     /// One host for all tests that leave it as they find it; it ends with this process.
-    private static let shared = Result { try EngineModels(settings: settings(), logger: quiet) }
+    private static let shared = Result { () throws -> EngineModels in
+        var settings = try Self.settings()
+        // One that it makes for itself goes by a shutdown only. Sockets do not take every path.
+        let directory = TestFiles.path("engine")
+        if directory.utf8.count <= 70 { settings.directory = directory }
+        return try EngineModels(settings: settings, logger: quiet)
+    }
 
     /// The shared host's model for a tenant of its own, who finds nothing that another test has evaluated.
     static func sharedModel() async throws -> EngineModel {

@@ -68,7 +68,7 @@ struct JournalFaultTests {
             try FileManager.default.removeItem(atPath: path)
             try FileManager.default.moveItem(atPath: aside, toPath: path)
             let running = Task { await ledger.run() }
-            for _ in 0..<1000 where journal.depth.bytes > 0 { try await Task.sleep(for: .milliseconds(20)) }
+            for _ in 0..<3000 where journal.depth.bytes > 0 { try await Task.sleep(for: .milliseconds(20)) }
             running.cancel()
             await running.value
             #expect(journal.depth.bytes == 0)

@@ -1,6 +1,7 @@
 import EmbeddedPostgres
 import Foundation
 import GatewayCore
+import GatewayTesting
 import Logging
 import Postgres
 import Synchronization
@@ -110,7 +111,7 @@ struct LedgerFixture: Sendable {
     func number(_ sql: String) async throws -> Int64? {
         let statement = PostgresStatement(trusted: "select (\(sql))::bigint as n")
         // A server just started again: the pool finds out in its own time.
-        for _ in 0..<100 where await !isReachable { try await Task.sleep(for: .milliseconds(50)) }
+        for _ in 0..<1200 where await !isReachable { try await Task.sleep(for: .milliseconds(50)) }
         return try await pool.query(statement).rows.first?.getOptional("n")
     }
 
@@ -167,10 +168,8 @@ extension ReservationOutcome {
     var refusedBy: BudgetState? { if case .refused(let state) = self { state } else { nil } }
 }
 
-/// A directory of its own; the system clears it.
-func temporaryDirectory() -> String {
-    FileManager.default.temporaryDirectory.appendingPathComponent("gboost-ledger-\(UUID().uuidString)").path
-}
+/// A path of its own; what is put there goes with the process.
+func temporaryDirectory() -> String { TestFiles.path("ledger") }
 
 /// A clock that a test sets.
 final class SettableClock: Sendable {

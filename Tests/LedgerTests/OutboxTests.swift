@@ -287,7 +287,7 @@ struct OutboxTests {
                         }
                     }
                 }
-                for _ in 0..<500 {
+                for _ in 0..<6000 {
                     if (try? await f.number("select count(*) from outbox_marks")) == 3 { break }
                     try? await Task.sleep(for: .milliseconds(10))
                 }
@@ -341,7 +341,7 @@ struct OutboxTests {
     /// Runs a writer until the outbox has so many events.
     private func write(_ writer: NoticeWriter, _ f: LedgerFixture, until count: Int64) async throws {
         let running = Task { await writer.run() }
-        for _ in 0..<1000 {
+        for _ in 0..<6000 {
             if try await f.number("select count(*) from outbox") ?? 0 >= count { break }
             try await Task.sleep(for: .milliseconds(10))
         }

@@ -242,7 +242,7 @@ struct OutboxUsageTests {
             let receiver = ScriptedReceiver()
             let gateway = delivery(OutboxStore(pool: f.pool), receiver)
             let keeping = Task { await gateway.keepHouse() }
-            for _ in 0..<1000 {
+            for _ in 0..<6000 {
                 if try await f.number("select count(*) from outbox") == 0 { break }
                 try await Task.sleep(for: .milliseconds(10))
             }

@@ -135,7 +135,7 @@ struct WireFaultTests {
 
     /// Waits until the pool has found the server again and the journal is empty.
     private static func replayed(_ ledger: PostgresLedger, _ pool: PostgresPool) async throws {
-        for _ in 0..<500 {
+        for _ in 0..<6000 {
             if (try? await pool.checkHealth()) != nil, await ledger.replay() { return }
             try await Task.sleep(for: .milliseconds(10))
         }

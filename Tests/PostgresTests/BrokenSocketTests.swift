@@ -37,7 +37,7 @@ extension PostgresConnection {
     /// - Returns: how many descriptors are waited for then.
     fileprivate func sendUntilBroken(after isTerminated: DispatchSemaphore) -> Int {
         isTerminated.wait()
-        for _ in 0..<1000 where isOpen {
+        for _ in 0..<12_000 where isOpen {
             var entry = Entry(waiter: nil, deadline: .now)
             if let parameters = try? BoundParameters([]) { try? send("SELECT 1", parameters, for: &entry) }
             if isOpen { flush() }

@@ -1,5 +1,6 @@
 import EmbeddedPostgres
 import Foundation
+import GatewayTesting
 import Glibc
 import Testing
 
@@ -89,7 +90,7 @@ struct FailureTests {
     @Test("a server that does not answer is given up after the timeout, with the outcome unknown")
     func clientTimeout() async throws {
         // Long enough for the last statement, which needs a new connection on a busy machine.
-        try await withPool(size: 1, .set(\.statementTimeout, .milliseconds(800))) { pool in
+        try await withPool(size: 1, .set(\.statementTimeout, .seconds(3))) { pool in
             let start = ContinuousClock.now
             // The server's own limit is off for this one statement, as if the server hung.
             let error = try await failure {
@@ -97,7 +98,7 @@ struct FailureTests {
                 _ = try await pool.query("SELECT pg_sleep(30)")
             }
             #expect(error.code == .timeout && error.outcomeUnknown)
-            #expect(ContinuousClock.now - start < .seconds(10))
+            #expect(ContinuousClock.now - start < .seconds(20))
             #expect(try await pool.query("SELECT 1 AS v").rows[0].get("v") == 1)
             #expect(await pool.statistics.lost == 1)
         }
@@ -106,7 +107,7 @@ struct FailureTests {
     @Test("a script, which may run for long, leaves the statements after it their own deadline")
     func deadlineAfterScript() async throws {
         // Long enough for the last statement, which needs a new connection on a busy machine.
-        try await withPool(size: 1, .set(\.statementTimeout, .milliseconds(800))) { pool in
+        try await withPool(size: 1, .set(\.statementTimeout, .seconds(3))) { pool in
             try await pool.script("SELECT 1")
             _ = try await pool.query("SELECT set_config('statement_timeout', '0', false)")
             let error = try await failure { _ = try await pool.query("SELECT pg_sleep(30)") }
@@ -132,7 +133,7 @@ struct FailureTests {
     @Test("statements behind one that hangs are told in their own time, and nothing waits for ever")
     func stuckPipeline() async throws {
         // Long enough for the last statement, which needs a new connection on a busy machine.
-        try await withPool(size: 1, .set(\.statementTimeout, .milliseconds(800))) { pool in
+        try await withPool(size: 1, .set(\.statementTimeout, .seconds(3))) { pool in
             _ = try await pool.query("SELECT set_config('statement_timeout', '0', false)")
             let start = ContinuousClock.now
             await withTaskGroup(of: Void.self) { group in
@@ -143,14 +144,15 @@ struct FailureTests {
                     }
                 }
             }
-            #expect(ContinuousClock.now - start < .seconds(5))
+            // One after the other they would be told in three minutes.
+            #expect(ContinuousClock.now - start < .seconds(30))
             #expect(try await pool.query("SELECT 1 AS v").rows[0].get("v") == 1)
         }
     }
 
     @Test("an idle transaction is ended by the server and not committed")
     func idleTransaction() async throws {
-        try await withPool(size: 1, .set(\.idleInTransactionTimeout, .milliseconds(100))) { pool in
+        try await withPool(size: 1, .set(\.idleInTransactionTimeout, .seconds(1))) { pool in
             _ = try await pool.query("CREATE TABLE t (v int8)")
             let error = try await failure {
                 try await pool.transaction { transaction in
@@ -166,8 +168,7 @@ struct FailureTests {
 
     @Test("a server that stops fails calls at once; when it is back, so is the pool")
     func restart() async throws {
-        let parent = FileManager.default.temporaryDirectory.path + "/gb-pg-\(getpid())-restart"
-        let cluster = EmbeddedCluster(directory: parent + "/postgres", options: .forTests)
+        let cluster = EmbeddedCluster(directory: TestFiles.path("restart") + "/postgres", options: .forTests)
         let pool = try makePool(url: try await cluster.start(), size: 3)
         let stream = try await pool.listen(channel: "c")
         var notifications = stream.makeAsyncIterator()
@@ -206,7 +207,6 @@ struct FailureTests {
         #expect(try await failure { _ = try await pool.query("SELECT 1") }.isConnectionLoss)
         await pool.close()
         try await cluster.destroy()
-        try? FileManager.default.removeItem(atPath: parent)
     }
 
     @Test("a peer that accepts and says nothing costs the connect timeout once, not once per caller")

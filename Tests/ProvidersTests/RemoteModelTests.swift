@@ -19,7 +19,7 @@ import Testing
             [ScriptedPeer.Step.read]
             + stream(
                 GoldenStreams.delta("Two and"), GoldenStreams.delta(" three.\\n"), GoldenStreams.delta("So"),
-                GoldenStreams.stop, GoldenStreams.usage(7, 9) + GoldenStreams.done)
+                GoldenStreams.stop, GoldenStreams.usage(7, 9) + GoldenStreams.done, headers: "Connection: close\r\n")
         let second =
             [ScriptedPeer.Step.read]
             + stream(
@@ -46,7 +46,7 @@ import Testing
             [ScriptedPeer.Step.read]
             + stream(
                 GoldenStreams.delta("Two and three.\\n"), GoldenStreams.delta("So"), GoldenStreams.stop,
-                GoldenStreams.done, "")
+                GoldenStreams.done, "", headers: "Connection: close\r\n")
         let zeros =
             [ScriptedPeer.Step.read]
             + stream(

@@ -12,7 +12,7 @@ struct ProviderResponse: Sendable {
 /// A client of one provider, over loopback.
 struct ProviderClient: Sendable {
     private static let client = Result<CurlClient, any Error> { try CurlClient() }
-    private static let total = Duration.seconds(15)
+    private static let total = Duration.seconds(60)
     let port: Int
 
     /// Reads the whole answer; throws where the connection breaks before its end.
@@ -31,11 +31,15 @@ struct ProviderClient: Sendable {
     }
 
     /// Begins a call whose answer nobody waits for. Cancelling the task closes its connection.
-    func begin(_ path: String, body: String, headers: [String: String] = [:]) -> Task<Void, Never> {
+    /// - Parameter parts: after so many pieces of the answer the caller leaves, and the task ends.
+    func begin(
+        _ path: String, body: String, headers: [String: String] = [:], parts: Int = .max
+    ) -> Task<Void, Never> {
         Task {
             guard let response = try? await Self.client.get().open(request(.post, path, body, headers)) else { return }
             defer { response.cancel() }
-            while !Task.isCancelled, let part = try? await response.next(), !part.isEmpty {}
+            var count = 0
+            while !Task.isCancelled, count < parts, let part = try? await response.next(), !part.isEmpty { count += 1 }
         }
     }
 

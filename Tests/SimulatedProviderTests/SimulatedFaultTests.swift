@@ -173,10 +173,9 @@ struct SimulatedFaultTests {
         try await ProviderHarness.with { provider in
             let question = Self.problem.question
             let body = #"{"model":"sim-large","messages":[{"role":"user","content":"\#(question)"}],"stream":true}"#
-            let call = provider.client.begin(
-                "/v1/chat/completions", body: body, headers: ["x-sim-fault": "trickle:40"])
-            try await Task.sleep(for: .milliseconds(150))
-            call.cancel()
+            await provider.client.begin(
+                "/v1/chat/completions", body: body, headers: ["x-sim-fault": "trickle:40"], parts: 3
+            ).value
             try await untilIdle(provider)
             let line = try #require(try provider.lines.only)
             #expect(!line.finished && line.outputTokens > 0)
@@ -191,7 +190,7 @@ struct SimulatedFaultTests {
 
     /// Waits until no call runs.
     private func untilIdle(_ provider: ProviderHarness) async throws {
-        for _ in 0..<500 {
+        for _ in 0..<6000 {
             let calls = try await provider.send(.get, "/sim/calls").body
             if calls.contains(#""in_flight":0"#) { return }
             try await Task.sleep(for: .milliseconds(10))

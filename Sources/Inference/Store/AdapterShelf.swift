@@ -10,9 +10,15 @@ actor AdapterShelf {
     private var placed: [String: Task<String, any Error>] = [:]
     /// Never falls: a number that came back would put one adapter where a host has been told to find another.
     private var lastNumber = 0
+    private let fetch: @Sendable (String, String) async throws -> String
 
-    init(directory: String) {
+    /// - Parameter fetch: brings a file to its place on the shelf, and says where that is; tests hold it up.
+    init(
+        directory: String,
+        fetch: @escaping @Sendable (String, String) async throws -> String = { try AdapterShelf.bring($0, to: $1) }
+    ) {
         self.directory = directory
+        self.fetch = fetch
         mkdir(directory, 0o700)
     }
 
@@ -22,7 +28,7 @@ actor AdapterShelf {
         if let known = placed[key] { return try await known.value }
         lastNumber += 1
         let target = "\(directory)/\(lastNumber)-\(URL(filePath: file).lastPathComponent)"
-        let work = Task.detached { try Self.bring(file, to: target) }
+        let work = Task.detached { [fetch] in try await fetch(file, target) }
         placed[key] = work
         do {
             return try await work.value
@@ -32,7 +38,7 @@ actor AdapterShelf {
         }
     }
 
-    private static func bring(_ file: String, to target: String) throws -> String {
+    static func bring(_ file: String, to target: String) throws -> String {
         let source = URL(filePath: file).resolvingSymlinksInPath().path
         if link(source, target) == 0 { return target }
         let partial = target + ".part"

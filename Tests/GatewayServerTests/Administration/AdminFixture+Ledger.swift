@@ -1,5 +1,6 @@
 import Foundation
 import GatewayCore
+import GatewayTesting
 import Ledger
 import Logging
 import Postgres
@@ -58,9 +59,9 @@ extension AdminFixture {
         // Tests share a busy machine.
         configuration.reserveTimeout = .seconds(20)
         configuration.settleTimeout = .seconds(20)
-        let journal = FileManager.default.temporaryDirectory.appending(path: "gboost-admin-\(UUID().uuidString)").path
+        let journal = try SettlementJournal(directory: TestFiles.path("admin"))
         let ledger = await PostgresLedger.start(
-            pools: LedgerPools(pool), journal: try SettlementJournal(directory: journal), configuration: configuration,
+            pools: LedgerPools(pool), journal: journal, configuration: configuration,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let price = try await store.setPrice(
             PriceDraft(
