@@ -5,7 +5,9 @@ internal import Glibc
 ///
 /// An ordinary user keeps the cluster in the directory named. Root cannot run PostgreSQL, and the account that can may
 /// be unable to reach a checkout under a private home directory: there the files are in
-/// `/var/lib/gboost/<hash of the path>`, and the directory named is a symbolic link to it.
+/// `/var/lib/gboost/<hash of the path>`, and the directory named is a symbolic link to it. Who removes that link parts
+/// with the cluster, as who removes the directory does: a checkout made anew at the same path gets a cluster of its
+/// own, since the pepper of the old one's keys went with the old checkout. The old one's files stay, they may be money.
 struct ClusterLocation: Sendable {
     /// The parent of root's clusters; a constant, since it must be reachable by every account.
     static let systemRoot = "/var/lib/gboost"
@@ -83,7 +85,7 @@ extension ClusterLocation {
             try makeDirectory(named, mode: 0o700)
             return try finish(ClusterLocation(root: realPath(named) ?? named, named: named, account: account))
         }
-        let root = systemRoot + "/" + hash(named)
+        let root = freeRoot(for: named)
         try makeDirectory(systemRoot, mode: 0o755)
         try makeDirectory(root, mode: 0o700, owner: account)
         // Only an empty directory or a dangling link can be in the way; anything else is somebody's and stays.
@@ -95,6 +97,14 @@ extension ClusterLocation {
             throw EmbeddedPostgresError(.directoryUnusable, "\(named) cannot be made: \(systemMessage(errno)).")
         }
         return try finish(ClusterLocation(root: root, named: named, account: account))
+    }
+
+    /// The first of root's places for a path that holds no data yet. What is there without data was left by a start
+    /// that failed, and is taken up again.
+    private static func freeRoot(for named: String) -> String {
+        var path = named
+        while isDirectory(systemRoot + "/" + hash(path) + "/data") { path += "/" }
+        return systemRoot + "/" + hash(path)
     }
 
     private static func finish(_ location: ClusterLocation) throws -> ClusterLocation {

@@ -18,6 +18,8 @@ struct Command: Sendable {
     /// Where to run. A directory the account cannot enter makes PostgreSQL's programs complain.
     var directory = "/"
     var input = ""
+    /// How long libpq tries to connect; 0: for ever.
+    var connectSeconds = 0
 
     init(_ program: String, _ arguments: String...) {
         self.program = program
@@ -34,7 +36,7 @@ struct Command: Sendable {
         // Nothing of the caller's environment: PGHOST, PGOPTIONS or LC_ALL would change what the programs do.
         let environment = Environment.custom([
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
-            "HOME": directory, "PSQLRC": "/dev/null",
+            "HOME": directory, "PSQLRC": "/dev/null", "PGCONNECT_TIMEOUT": String(connectSeconds),
         ])
         let result = try await Subprocess.run(
             .name(line[0]), arguments: Arguments(Array(line.dropFirst())), environment: environment,

@@ -25,6 +25,10 @@ package struct EmbeddedCluster: Sendable {
         package var binaries: String?
         /// How long start and stop may each take; recovery after a crash is part of a start.
         package var patience = Duration.seconds(120)
+        /// Hears, in a few words, what a wait is for that takes longer than `noticeAfter`: once a wait.
+        package var notice: (@Sendable (String) -> Void)?
+        /// People wait that long without a word.
+        package var noticeAfter = Duration.seconds(5)
         /// Stops the server and removes its files when this process ends, however it ends. For tests only.
         package var endsWithProcess = false
 
@@ -104,6 +108,8 @@ package struct EmbeddedCluster: Sendable {
     package func stopIfUnused() async throws {
         let lock = try await acquireLock()
         guard let location = running else { return }
+        let notice = notice("PostgreSQL in \(directory) to say who uses it", atMost: Psql.answerTime * Self.fewestLooks)
+        defer { notice?.cancel() }
         let binaries = try await ServerBinaries.find(override: options.binaries, major: location.major)
         let psql = Psql(binaries: binaries, url: location.url)
         let deadline = ContinuousClock.now + Self.closingTime
@@ -128,6 +134,8 @@ package struct EmbeddedCluster: Sendable {
     }
 
     private func end(_ location: ClusterLocation, mode: StopMode) async throws {
+        let notice = notice("PostgreSQL in \(directory) to stop", atMost: options.patience)
+        defer { notice?.cancel() }
         let binaries = try await ServerBinaries.find(override: options.binaries, major: location.major)
         var command = Command(
             binaries.pgCtl, "stop", "-D", location.data, "-m", mode.rawValue, "-w", "-t",
@@ -136,7 +144,10 @@ package struct EmbeddedCluster: Sendable {
         command.directory = location.root
         let outcome = try await command.run()
         guard outcome.succeeded else {
-            throw EmbeddedPostgresError(.stopFailed, "PostgreSQL in \(directory) did not stop: \(outcome.text)")
+            // Before it there is a dot for every second.
+            let reason = outcome.text.split(separator: "\n").last { $0.hasPrefix("pg_ctl:") }.map(String.init)
+            throw EmbeddedPostgresError(
+                .stopFailed, "PostgreSQL in \(directory) did not stop: \(reason ?? outcome.text)")
         }
     }
 
@@ -166,7 +177,20 @@ package struct EmbeddedCluster: Sendable {
 extension EmbeddedCluster {
     private func acquireLock() async throws -> FileLock {
         try makeParent()
-        return try await FileLock.acquire(directory + ".lock", within: options.patience * 2)
+        let limit = options.patience * 2
+        let notice = notice("another process that starts or stops PostgreSQL in \(directory)", atMost: limit)
+        defer { notice?.cancel() }
+        return try await FileLock.acquire(directory + ".lock", within: limit)
+    }
+
+    /// Says what is waited for, unless the wait is over by then: whoever waits cancels it at the end.
+    private func notice(_ what: String, atMost limit: Duration) -> Task<Void, Never>? {
+        guard let notice = options.notice else { return nil }
+        let (delay, seconds) = (options.noticeAfter, limit.components.seconds)
+        return Task {
+            do { try await Task.sleep(for: delay) } catch { return }
+            notice("waiting for \(what), \(seconds) seconds at most")
+        }
     }
 
     /// The lock files are beside the directory.
@@ -208,6 +232,8 @@ extension EmbeddedCluster {
 
     /// Starts the server and waits; for one that runs already, waits only.
     private func launch(_ location: ClusterLocation, _ binaries: ServerBinaries) async throws {
+        let notice = notice("PostgreSQL in \(directory) to answer", atMost: options.patience)
+        defer { notice?.cancel() }
         if ServerProcesses(data: location.data).postmaster == nil {
             var command = Command(
                 binaries.pgCtl, "start", "-D", location.data, "-l", location.log, "-w", "-s", "-t",
@@ -224,12 +250,21 @@ extension EmbeddedCluster {
         let clock = ContinuousClock()
         let deadline = clock.now.advanced(by: options.patience)
         while try await !Psql(binaries: binaries, url: location.url).answers() {
-            guard clock.now < deadline, isRunning else {
-                throw EmbeddedPostgresError(
-                    .startFailed, "PostgreSQL in \(directory) runs but does not answer: \(location.lastLogLine).")
-            }
+            guard clock.now < deadline, isRunning else { throw silence(location) }
             try await Task.sleep(for: .milliseconds(50))
         }
+    }
+
+    /// Why a server that does not answer is given up.
+    private func silence(_ location: ClusterLocation) -> EmbeddedPostgresError {
+        let log = "its log (\(location.log)) ends: \(location.lastLogLine)"
+        guard let process = ServerProcesses(data: location.data).postmaster else {
+            return EmbeddedPostgresError(.startFailed, "PostgreSQL in \(directory) has ended; \(log).")
+        }
+        return EmbeddedPostgresError(
+            .startFailed,
+            "PostgreSQL in \(directory) runs, and has not answered for \(options.patience.components.seconds) seconds; "
+                + "\(log). If it hangs, end its process \(process), by kill -9: the next start recovers.")
     }
 
     /// The whole of `postgresql.conf`. What an operator sets with ALTER SYSTEM still wins over it.

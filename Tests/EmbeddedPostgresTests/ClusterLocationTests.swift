@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import EmbeddedPostgres
@@ -44,6 +45,26 @@ struct ClusterLocationTests {
         #expect(ServerAccount.named("postgres", inPasswd: text) == ServerAccount(uid: 104, gid: 111))
         #expect(ServerAccount.named("postgre", inPasswd: text) == nil)
         #expect(ServerAccount.named("broken", inPasswd: text) == nil)
+    }
+
+    @Test(
+        "root's cluster goes with the link to it: a path whose link was removed gets another one",
+        .enabled(if: geteuid() == 0))
+    func partedCluster() throws {
+        let named = FileManager.default.temporaryDirectory.appending(path: "gboost-parted-\(UUID())").path()
+        let first = try ClusterLocation.prepare(named)
+        // A start that failed before there was data is taken up again.
+        #expect(unlink(named) == 0)
+        #expect(try ClusterLocation.prepare(named).root == first.root)
+        try FileManager.default.createDirectory(atPath: first.data, withIntermediateDirectories: false)
+        #expect(try ClusterLocation.prepare(named).root == first.root)
+
+        #expect(unlink(named) == 0)
+        let second = try ClusterLocation.prepare(named)
+        #expect(second.root != first.root)
+        #expect(FileManager.default.fileExists(atPath: first.data))
+        second.remove()
+        first.remove()
     }
 
     @Test("the settings keep commits safe unless a test asks otherwise")

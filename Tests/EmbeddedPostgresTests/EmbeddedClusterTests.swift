@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 @testable import EmbeddedPostgres
@@ -196,13 +197,74 @@ struct EmbeddedClusterTests {
             #expect(kept.isRunning)
             kill(owner.processIdentifier, SIGKILL)
             let clock = ContinuousClock()
-            let deadline = clock.now + .seconds(20)
+            let deadline = clock.now + .seconds(60)
             while FileManager.default.fileExists(atPath: file), clock.now < deadline {
                 try await Task.sleep(for: .milliseconds(10))
             }
             #expect(!kept.isRunning)
             #expect(ServerProcesses(data: place.data).all.isEmpty)
             #expect(!FileManager.default.fileExists(atPath: place.root))
+        }
+    }
+
+    /// A server that runs and does not move, and what another command meets there.
+    private func withHanging(
+        _ function: String = #function, options: (Int32) -> EmbeddedCluster.Options,
+        _ body: (EmbeddedCluster, Int32) async throws -> Void
+    ) async throws {
+        try await withCluster(function) { cluster in
+            _ = try await cluster.start()
+            let server = try #require(ServerProcesses(data: try location(cluster).data).postmaster)
+            try #require(kill(server, SIGSTOP) == 0)
+            let other = EmbeddedCluster(directory: cluster.directory, options: options(server))
+            do { try await body(other, server) } catch {
+                kill(server, SIGCONT)
+                throw error
+            }
+            kill(server, SIGCONT)
+        }
+    }
+
+    @Test("one that hangs is given up when its time is over, by the name of its process and what ends it")
+    func hangs() async throws {
+        func hasty(_ server: Int32) -> EmbeddedCluster.Options {
+            var options = EmbeddedCluster.Options.forTests
+            options.patience = .seconds(1)
+            return options
+        }
+        try await withHanging(options: hasty) { cluster, server in
+            let error = await #expect(throws: EmbeddedPostgresError.self) { try await cluster.start() }
+            #expect(error?.code == .startFailed)
+            for words in ["has not answered for 1 seconds", "end its process \(server), by kill -9"] {
+                #expect(error?.message.contains(words) == true, "\(error?.message ?? "")")
+            }
+        }
+    }
+
+    /// Keeps what is said.
+    private final class Told: Sendable {
+        private let kept = Mutex<[String]>([])
+        var texts: [String] { kept.withLock { $0 } }
+        func add(_ text: String) { kept.withLock { $0.append(text) } }
+    }
+
+    @Test("while one hangs it is said what is waited for, and how long at most")
+    func notice() async throws {
+        let told = Told()
+        // Nothing else lets the server go on: without the notice the start fails.
+        func waking(_ server: Int32) -> EmbeddedCluster.Options {
+            var options = EmbeddedCluster.Options.forTests
+            options.noticeAfter = .milliseconds(1)
+            options.notice = { text in
+                told.add(text)
+                if text.contains("to answer") { kill(server, SIGCONT) }
+            }
+            return options
+        }
+        try await withHanging(options: waking) { cluster, _ in
+            _ = try await cluster.start()
+            let text = "waiting for PostgreSQL in \(cluster.directory) to answer, 120 seconds at most"
+            #expect(told.texts.contains(text), "\(told.texts)")
         }
     }
 
