@@ -202,13 +202,29 @@ extension AdminStore {
         }
     }
 
-    /// A tenant's budgets, each with its current period.
-    package func budgets(tenant: String) async throws(LedgerError) -> [BudgetInfo] {
+    /// A tenant's budgets, each with its current period: its own, then those of keys, then those of teams.
+    /// - Parameters:
+    ///   - after: the number of the last one already seen.
+    ///   - limit: how many at most; nil is all.
+    package func budgets(
+        tenant: String, after: Int64 = 0, limit: Int? = nil
+    ) async throws(LedgerError) -> [BudgetInfo] {
         try await reading { transaction in
             let owner = try await self.tenant(tenant, transaction)
+            if after > 0 {
+                // One that was taken away meanwhile is still where the next page begins.
+                try await requireMark(
+                    "select id from budgets where id = \(after) and tenant_id = \(owner.id)", transaction)
+            }
+            // They are chosen first, so that what they would carry over is reckoned of these alone.
             return try await transaction.query(
                 """
-                \(unescaped: Self.budgetColumns) where b.tenant_id = \(owner.id) and b.unit = 'usd'
+                \(unescaped: Self.budgetColumns) where b.tenant_id = \(owner.id) and b.unit = 'usd' and b.id in (
+                  select x.id from budgets x
+                  where x.tenant_id = \(owner.id) and x.unit = 'usd' and x.removed_at is null
+                    and (\(after) = 0 or (coalesce(x.team_id, 0), coalesce(x.key_id, 0), x.id) > (
+                      select coalesce(y.team_id, 0), coalesce(y.key_id, 0), y.id from budgets y where y.id = \(after)))
+                  order by coalesce(x.team_id, 0), coalesce(x.key_id, 0), x.id limit \(optional: limit))
                 order by b.team_id nulls first, b.key_id nulls first, b.id
                 """
             ).rows.map { try BudgetInfo($0) }

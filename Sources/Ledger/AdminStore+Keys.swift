@@ -94,14 +94,19 @@ extension AdminStore {
         }
     }
 
-    /// A tenant's keys, revoked ones too.
-    package func keys(tenant: String) async throws(LedgerError) -> [KeyInfo] {
+    /// A tenant's keys by number, revoked ones too.
+    /// - Parameters:
+    ///   - after: the number of the last one already seen.
+    ///   - limit: how many at most; nil is all.
+    package func keys(
+        tenant: String, after: Int64 = 0, limit: Int? = nil
+    ) async throws(LedgerError) -> [KeyInfo] {
         try await reading { transaction in
             let owner = try await self.tenant(tenant, transaction)
             return try await transaction.query(
                 """
                 select k.*, m.name as team from api_keys k left join teams m on m.id = k.team_id
-                where k.tenant_id = \(owner.id) order by k.id
+                where k.tenant_id = \(owner.id) and k.id > \(after) order by k.id limit \(optional: limit)
                 """
             ).rows.map { try KeyInfo($0) }
         }

@@ -12,13 +12,22 @@ package struct PriceImport: Sendable {
     package var unchanged: [ModelReference] = []
     /// Another price takes effect at exactly that moment: versions are not replaced.
     package var conflicting: [ModelReference] = []
+    /// What can be no price here.
+    package var skipped: [Skipped] = []
+
+    /// A price that is none, and why.
+    package struct Skipped: Sendable, Hashable {
+        package var model: ModelReference
+        package var reason: String
+    }
 }
 
 extension AdminStore {
     /// The most prices of one import.
     package static let maxImportedPrices = 50_000
 
-    /// Adds a version of each price that differs from the one in force at that moment, all in one transaction.
+    /// Adds a version of each price that differs from the one in force at that moment, all in one transaction. One that
+    /// can be no price here, such as a pattern's, is skipped: a file of thousands is not lost for it.
     /// - Parameters:
     ///   - prices: at most one of each model.
     ///   - effectiveAt: nil is now.
@@ -34,10 +43,7 @@ extension AdminStore {
         guard Set(prices.map(\.model)).count == prices.count else {
             throw LedgerError(.invalid, field: "file", "has two prices of one model")
         }
-        for price in prices {
-            try LocalRate.check(price)
-            try PriceDraft.check(price.model)
-        }
+        let (usable, skipped) = Self.tested(prices)
         return try await changing { transaction in
             // One import at a time: the next one sees what this one added. Then the clock: not that of its start.
             _ = try await transaction.query("select version from catalog_version for update")
@@ -47,7 +53,8 @@ extension AdminStore {
             }
             let known = try await inForce(at, transaction)
             var result = PriceImport(effectiveAt: at)
-            for price in prices {
+            result.skipped = skipped
+            for price in usable {
                 guard let old = known[price.model] else {
                     result.imported.append(price)
                     continue
@@ -68,6 +75,21 @@ extension AdminStore {
             try await note(added, after: known, transaction)
             return result
         }
+    }
+
+    /// Those that can be a price, and the others with what is wrong with them.
+    private static func tested(_ prices: [ModelPrice]) -> (usable: [ModelPrice], skipped: [PriceImport.Skipped]) {
+        var (usable, skipped): ([ModelPrice], [PriceImport.Skipped]) = ([], [])
+        for price in prices {
+            do throws(LedgerError) {
+                try LocalRate.check(price)
+                try PriceDraft.check(price.model)
+                usable.append(price)
+            } catch {
+                skipped.append(PriceImport.Skipped(model: price.model, reason: error.message))
+            }
+        }
+        return (usable, skipped)
     }
 
     /// Each model's price at a moment.

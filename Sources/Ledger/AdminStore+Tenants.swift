@@ -66,14 +66,37 @@ extension AdminStore {
         }
     }
 
-    /// All tenants by name; or those that were deleted.
-    package func tenants(deleted: Bool = false) async throws(LedgerError) -> [TenantInfo] {
-        try await reading { transaction in
-            try await transaction.query(
-                "select * from tenants where (deleted_at is not null) = \(deleted) order by name, id"
+    /// Tenants by name; or those that were deleted.
+    /// - Parameters:
+    ///   - name: of the only one to list, a deleted one by its number, "#7"; nil is all.
+    ///   - after: the number of the last one already seen.
+    ///   - limit: how many at most; nil is all.
+    package func tenants(
+        deleted: Bool = false, of name: String? = nil, after: Int64 = 0, limit: Int? = nil
+    ) async throws(LedgerError) -> [TenantInfo] {
+        if let name { try AdminText.requirePossible(name, field: "tenant") }
+        return try await reading { transaction in
+            if after > 0 {
+                // One that was deleted meanwhile is still where the next page begins.
+                try await requireMark(
+                    """
+                    select t.id from tenants t where t.id = \(after)
+                      and (\(optional: name) is null or \(unescaped: Self.reference) = \(optional: name))
+                    """, transaction)
+            }
+            return try await transaction.query(
+                """
+                select t.* from tenants t where (t.deleted_at is not null) = \(deleted)
+                  and (\(optional: name) is null or \(unescaped: Self.reference) = \(optional: name))
+                  and (\(after) = 0 or (t.name, t.id) > (select x.name, x.id from tenants x where x.id = \(after)))
+                order by t.name, t.id limit \(optional: limit)
+                """
             ).rows.map { try TenantInfo($0) }
         }
     }
+
+    /// What a tenant `t` is found by. Constant text.
+    private static let reference = "case when t.deleted_at is null then t.name else '#' || t.id end"
 
     /// The tenant of that name; a deleted one by its number, "#7".
     package func tenant(named name: String) async throws(LedgerError) -> TenantInfo {
@@ -196,11 +219,25 @@ extension AdminStore {
     }
 
     /// A tenant's teams by name.
-    package func teams(tenant: String) async throws(LedgerError) -> [TeamInfo] {
+    /// - Parameters:
+    ///   - after: the number of the last one already seen.
+    ///   - limit: how many at most; nil is all.
+    package func teams(
+        tenant: String, after: Int64 = 0, limit: Int? = nil
+    ) async throws(LedgerError) -> [TeamInfo] {
         try await reading { transaction in
             let owner = try await self.tenant(tenant, transaction)
-            return try await transaction.query("select * from teams where tenant_id = \(owner.id) order by name").rows
-                .map { try TeamInfo($0) }
+            if after > 0 {
+                try await requireMark(
+                    "select id from teams where id = \(after) and tenant_id = \(owner.id)", transaction)
+            }
+            return try await transaction.query(
+                """
+                select * from teams where tenant_id = \(owner.id)
+                  and (\(after) = 0 or name > (select m.name from teams m where m.id = \(after)))
+                order by name limit \(optional: limit)
+                """
+            ).rows.map { try TeamInfo($0) }
         }
     }
 

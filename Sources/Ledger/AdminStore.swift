@@ -141,6 +141,13 @@ extension AdminStore {
         }
     }
 
+    /// Refuses a page that begins behind what was never in its list: it would look like the list's end.
+    /// - Parameter mark: finds what the page begins behind.
+    func requireMark(_ mark: PostgresStatement, _ transaction: PostgresTransaction) async throws {
+        guard try await transaction.query(mark).rows.isEmpty else { return }
+        throw LedgerError(.invalid, field: "after", "no page of this list ends with it")
+    }
+
     func translated<R>(_ body: () async throws -> R) async throws(LedgerError) -> R {
         do { return try await body() } catch let error as LedgerError {
             throw error

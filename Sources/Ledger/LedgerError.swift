@@ -70,7 +70,7 @@ extension LedgerError: CustomStringConvertible {
 
 extension LedgerError {
     /// A database error, told apart by what it means to the person who asked.
-    init(_ error: PostgresError) {
+    package init(_ error: PostgresError) {
         switch (error.code, error.sqlState) {
         case (.connection, "42501"?), (.connection, "42704"?):
             self.init(.database, field: "database.url", error.message, underlying: error)

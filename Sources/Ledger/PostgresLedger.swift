@@ -119,8 +119,9 @@ package final class PostgresLedger: SpendLedger {
         while journal.depth.records > 0 || hasHomeless, ContinuousClock.now < deadline {
             guard await replay() else { break }
         }
-        guard journal.depth.records == 0, !hasHomeless else {
-            logger.warning("settlements stay in the journal", metadata: ["records": "\(journal.depth.records)"])
+        let left = DrainRemainder(journal: journal.depth, inMemory: homeless.withLock { $0.records.count })
+        guard left.isEmpty else {
+            for line in left.lines { logger.log(level: line.level, "\(line.text)", metadata: line.metadata) }
             return await closeUp()
         }
         let statement: PostgresStatement = "select gboost_stop_gateway(\(incarnation))"

@@ -47,6 +47,14 @@ package struct SecretReference: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// The file that the secret stands in; nil: it is a variable of the environment.
+    package var file: String? {
+        switch place {
+        case .environment: nil
+        case .file(let path): path
+        }
+    }
+
     /// Reads the secret; a file's surrounding white space is dropped.
     package func resolve(
         environment: [String: String] = ProcessInfo.processInfo.environment

@@ -1,7 +1,9 @@
 import Curl
 import Foundation
+import GatewayCore
 import Ledger
 import Logging
+import Outbox
 import Postgres
 import Testing
 
@@ -28,8 +30,8 @@ struct AdminApplyTests {
               - { name: direct, llm: sim/m, settings: { strategy: direct } }
         """
 
-    private func apply(_ text: String, isPlan: Bool = false, _ store: AdminStore) async throws -> String {
-        let answer = try await AdminApply.closure(Array(text.utf8), isPlan, store)
+    private func apply(_ text: String, way: ApplyWay = ApplyWay(), _ store: AdminStore) async throws -> String {
+        let answer = try await AdminApply.closure(Array(text.utf8), way, store)
         guard case .whole(let bytes) = answer.body else { return "no document" }
         return String(decoding: bytes, as: UTF8.self)
     }
@@ -54,7 +56,7 @@ struct AdminApplyTests {
         try await with { shell, store in
             let file = shell.directory.appending(path: "state.yaml")
             try Data(Self.state.utf8).write(to: file)
-            let plan = try await apply(Self.state, isPlan: true, store)
+            let plan = try await apply(Self.state, way: ApplyWay(isPlan: true), store)
             let command = await shell.run("apply \(file.path) --plan --json")
             #expect(command.status == .done && command.output == plan + "\n", "\(command.errors)")
             #expect(plan.contains(#""applied":false"#) && plan.contains(#""keys":[]"#))
@@ -69,6 +71,30 @@ struct AdminApplyTests {
             // Nothing is pruned.
             #expect(try await apply("tenants: [{ name: acme }]", store).contains(#""changes":[]"#))
             #expect(await shell.run("route list --tenant acme --json").json("routes", "0", "name") == "direct")
+        }
+    }
+
+    @Test("what is not declared is pruned where that is asked for, as by the command, and a plan only says so")
+    func pruning() async throws {
+        try await with { shell, store in
+            _ = try await apply(Self.state, store)
+            let less = "tenants: [{ name: acme }]"
+            let file = shell.directory.appending(path: "less.yaml")
+            try Data(less.utf8).write(to: file)
+            let command = await shell.run("apply \(file.path) --prune --plan --json")
+            let plan = try await apply(less, way: ApplyWay(isPlan: true, prunes: true), store)
+            #expect(command.output == plan + "\n", "\(command.errors)")
+            #expect(plan.contains(#""action":"remove""#), "\(plan)")
+            #expect(try await store.routes(tenant: "acme").map(\.name) == ["direct"])
+            #expect(try await store.budgets(tenant: "acme").count == 1)
+            let done = try await apply(less, way: ApplyWay(prunes: true), store)
+            #expect(done.replacing(#""applied":true"#, with: #""applied":false"#) == plan, "\(done)")
+            #expect(try await store.routes(tenant: "acme").isEmpty)
+            #expect(try await store.budgets(tenant: "acme").isEmpty)
+            #expect(try await store.keys(tenant: "acme").allSatisfy { $0.revokedAt != nil })
+            // Teams, prices and what is the operator's own never go.
+            #expect(try await store.teams(tenant: "acme").map(\.name) == ["research"])
+            #expect(try await store.destinations().map(\.destination.name) == ["ops"])
         }
     }
 
@@ -96,7 +122,9 @@ struct AdminApplyTests {
                     #expect(refusal.message.contains(message), "\(text): \(refusal.message)")
                 }
             }
-            await #expect(throws: GatewayRefusal.self) { _ = try await AdminApply.closure([0xFF, 0xFE], false, store) }
+            await #expect(throws: GatewayRefusal.self) {
+                _ = try await AdminApply.closure([0xFF, 0xFE], ApplyWay(), store)
+            }
             #expect(await shell.run("tenant list --json").output == "{\"tenants\":[]}\n")
             #expect(try await apply(#"{"tenants": [{"name": "a1"}]}"#, store).contains(#""applied":true"#))
         }

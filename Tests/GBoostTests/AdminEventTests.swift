@@ -99,7 +99,8 @@ struct AdminEventTests {
     ]
 
     /// What reads only, or is none of administration's: what it writes is not the catalog, the budgets or the prices.
-    /// `reconcile --resolve` has a test of its own (`hold.reconcile`), and so has `outbox retry`.
+    /// `reconcile --resolve` has a test of its own (`hold.reconcile`), and so have `outbox retry` and
+    /// `destination test`.
     private static let others: Set<String> = [
         "apply", "audit checkpoint", "audit events", "audit export", "audit key", "audit make-key", "audit prove",
         "audit seal", "audit verify", "budget override list", "budget show", "demo", "destination list",

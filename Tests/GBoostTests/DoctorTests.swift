@@ -254,6 +254,37 @@ struct DoctorTests {
         }
     }
 
+    @Test("settings that a route was saved with before they would have been refused are named, with the route")
+    func earlierSettings() async throws {
+        try await Shell.with { shell in
+            for line in ["migrate", "tenant create acme", "route add r --tenant acme --llm sim/m --strategy direct"] {
+                #expect(await shell.run(line).status == .done, "\(line)")
+            }
+            let configuration = try ConfigurationTests.load(
+                "ledger: { migrations: \"\(Shell.migrations)\" }", environment: ["GBOOST_DATABASE_URL": shell.url])
+            let pool = PostgresPool(
+                configuration: try PostgresConfiguration(url: shell.url), size: 1, maxWaiting: 1,
+                logger: Logger(label: "test"))
+            let cases: [(setting: String, state: Finding.State?, words: String)] = [
+                (#""max_steps": 9"#, nil, ""),
+                (#""boundary": {"pattern": "("}"#, .problem, "settings.boundary: the pattern '(' is no ICU"),
+                (#""boundary": {"pattern": "(a+)+$"}"#, .problem, "settings.boundary: the pattern '(a+)+$' takes"),
+                (
+                    #""target": "floor", "shadow_price": 3"#, .warning,
+                    "settings.shadow_price: is for the target price only"
+                ),
+            ]
+            for (setting, state, words) in cases {
+                let settings = #"{"strategy": "direct", \#(setting)}"#
+                _ = try await pool.query(PostgresStatement(trusted: "update routes set settings = '\(settings)'"))
+                let findings = await DatabaseChecks(configuration: configuration).run()
+                let found = findings.first { $0.check == "route acme/r" && $0.message.hasPrefix("settings.") }
+                #expect(found?.state == state && found?.message.hasPrefix(words) ?? true, "\(findings)")
+            }
+            await pool.close()
+        }
+    }
+
     private static let bedrock = """
         providers:
           - { name: aws, kind: bedrock, region: eu-central-1, access_key_id: "env:AWS_ID",

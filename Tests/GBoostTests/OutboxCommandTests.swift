@@ -24,8 +24,8 @@ struct OutboxCommandTests {
             let secret = shell.directory.appending(path: "secret").path()
             try write("canary-secret\n", secret)
             let peer = try ScriptedPeer(
-                [.read, .send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")],
-                [.read, .send("HTTP/1.1 403 No\r\nContent-Length: 6\r\n\r\nwhy.\r\n")])
+                [.read, .send("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")],
+                [.read, .send("HTTP/1.1 403 No\r\nConnection: close\r\nContent-Length: 6\r\n\r\nwhy.\r\n")])
             defer { peer.stop() }
             let hook = "destination add hook --tenant acme --kind webhook --target \(peer.url)"
             let made = await shell.run("\(hook) --secret file:\(secret) --json")
@@ -61,7 +61,8 @@ struct OutboxCommandTests {
             let list = await shell.run("destination list --tenant acme --json")
             #expect(list.json("destinations", "0", "pending") == "0")
             #expect(await shell.run("destination remove hook").errors.contains("the operator has no destination hook"))
-            #expect(await shell.run("destination remove hook --tenant acme").status == .done)
+            let removed = await shell.run("destination remove hook --tenant acme --json")
+            #expect(removed.output == #"{"dead":0,"pending":0,"removed":"hook","usage_behind":0}"# + "\n", "\(removed)")
             let pool = PostgresPool(
                 configuration: try PostgresConfiguration(url: shell.url), size: 1, maxWaiting: 4,
                 logger: Logger(label: "t") { _ in SwiftLogNoOpLogHandler() })
@@ -72,7 +73,7 @@ struct OutboxCommandTests {
             let told = try await pool.query(
                 "select count(*) as n from events where action like 'destination.%'"
             ).rows.first
-            #expect(try told?.get("n", as: Int64.self) == 4)
+            #expect(try told?.get("n", as: Int64.self) == 6)
             await pool.close()
         }
     }
@@ -108,6 +109,10 @@ struct OutboxCommandTests {
             #expect(await shell.run("outbox list --json").json("pending", "0", "attempts") == "0")
             #expect(await shell.run("outbox retry --destination nobody").status == .failed)
             #expect(await shell.run("outbox list --limit 0").status == .usage)
+            // What goes with a destination is said.
+            let removed = await shell.run("destination remove hook").output
+            #expect(removed == "removed hook, and what waited for it undelivered: 3 pending, 0 dead letters\n")
+            #expect(await shell.run("outbox list --json").output == "{\"pending\":[]}\n")
         }
     }
 

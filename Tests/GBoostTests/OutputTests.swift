@@ -2,6 +2,7 @@ import Foundation
 import GatewayCore
 import GatewayServer
 import Logging
+import Postgres
 import Synchronization
 import Testing
 
@@ -115,6 +116,13 @@ import Testing
             let outcome = CommandRun.outcome(error.commandFailure)
             #expect(outcome.status == .failed && outcome.text == text)
         }
+    }
+
+    @Test("an error of the database itself is said as the ledger says it, with its status")
+    func database() {
+        let (status, text) = CommandRun.outcome(PostgresError(.connection, "connection refused"))
+        #expect(status == .databaseUnreachable && text.hasPrefix("the database cannot be reached"))
+        #expect(text.hasSuffix(": connection refused"))
     }
 
     @Test("why a file cannot be written is said without the error's dump")

@@ -72,6 +72,26 @@ import Testing
         }
     }
 
+    @Test("a pattern in a price file is skipped with its reason, and the rest of the file is imported")
+    func pattern() async throws {
+        try await Shell.with { shell in
+            await shell.run("migrate")
+            let file = shell.directory.appending(path: "prices.json")
+            let rates = #""input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06"#
+            let json = """
+                {"azure/*/old": {"litellm_provider": "azure", \(rates)},
+                 "gpt-x": {"litellm_provider": "azure", \(rates)}}
+                """
+            try Data(json.utf8).write(to: file)
+            let done = await shell.run("price import \(file.path()) --json")
+            #expect(done.status == .done && done.json("imported", "0", "model") == "azure/gpt-x", "\(done.errors)")
+            #expect(done.json("skipped", "0", "model") == "azure/*/old" && done.json("skipped", "1") == nil)
+            #expect(done.json("skipped", "0", "reason")?.contains("is no model: a price is of one") == true)
+            let again = await shell.run("price import \(file.path())")
+            #expect(again.output.contains("0 imported, 1 unchanged, 1 skipped"), "\(again.output)")
+        }
+    }
+
     @Test("a file that is missing or no price file, and --as without --provider, are refused")
     func refused() async throws {
         try await Shell.with { shell in

@@ -85,7 +85,7 @@ struct PriceTests {
         #expect(field((1...17).map { "\($0):input=1,output=1" }) == "tier")
     }
 
-    @Test("a price is of one model: a pattern is refused, set or imported, but for the rate of all local models")
+    @Test("a price is of one model: a pattern is refused or, imported, skipped, but for the rate of all local models")
     func patterns() async throws {
         try await LedgerFixture.with { f in
             for (provider, name) in [("sim", "*"), ("sim", "gen*"), ("*", "general"), ("slm", "a*")] {
@@ -93,10 +93,9 @@ struct PriceTests {
                 let draft = try PriceDraft(model: model, inputUSDPerMtok: "1", outputUSDPerMtok: "1")
                 let set = await #expect(throws: LedgerError.self) { try await f.admin.setPrice(draft) }
                 #expect(set?.code == .invalid && set?.field == "model")
-                let imported = await #expect(throws: LedgerError.self) {
-                    try await f.admin.importPrices([draft.price], source: "x")
-                }
-                #expect(imported?.field == "model")
+                let imported = try await f.admin.importPrices([draft.price], source: "x")
+                #expect(imported.imported.isEmpty && imported.skipped.map(\.model) == [model])
+                #expect(imported.skipped.first?.reason == set?.message)
             }
             let local = try PriceDraft(
                 model: ModelReference(provider: "slm", model: "*"), inputUSDPerMtok: "1", outputUSDPerMtok: "1")
@@ -268,7 +267,31 @@ struct PriceTests {
         }
     }
 
-    @Test("an import that fails in one price leaves none of the others")
+    @Test("what can be no price is skipped with its reason, and costs an import none of the others")
+    func importSkips() async throws {
+        try await LedgerFixture.with { f in
+            func price(_ provider: String, _ name: String, _ rates: TokenRates) -> ModelPrice {
+                ModelPrice(model: ModelReference(provider: provider, model: name), rates: rates)
+            }
+            let rates = TokenRates(input: 1, output: 1)
+            let wanted = [
+                price("sim", "gen*", rates), price("sim", "a", rates), price("sim", "b\u{85}c", rates),
+                price("slm", "own", TokenRates(input: 1, output: 1, reasoning: 2)), price("sim", "z", rates),
+            ]
+            for isDryRun in [true, false] {
+                let result = try await f.admin.importPrices(wanted, source: "x", isDryRun: isDryRun)
+                #expect(result.imported.map(\.model.model) == ["a", "z"])
+                #expect(result.skipped.map(\.model) == [wanted[0].model, wanted[2].model, wanted[3].model])
+                let reasons = ["sim/gen* is no model", "has control characters", "slm/own is a local model's rate"]
+                for (skipped, reason) in zip(result.skipped, reasons) {
+                    #expect(skipped.reason.hasPrefix(reason), "\(skipped)")
+                }
+            }
+            #expect(try await f.admin.prices().count == 3)
+        }
+    }
+
+    @Test("an import that the database refuses leaves none of its prices")
     func importFails() async throws {
         try await LedgerFixture.with { (f) async throws in
             let good = ModelPrice(

@@ -131,12 +131,15 @@ extension AdminStore {
     }
 
     /// Takes a destination away, with everything that waits for it.
-    package func removeDestination(_ name: String, tenant: String?) async throws(LedgerError) {
+    /// - Returns: how it was: what it counts as pending and dead is gone undelivered.
+    @discardableResult
+    package func removeDestination(_ name: String, tenant: String?) async throws(LedgerError) -> DestinationInfo {
         try await changing { transaction in
             let before = try await destination(name, tenant: tenant, transaction)
             _ = try await transaction.query("delete from destinations where id = \(before.destination.id)")
             try await note(
                 "destination.remove", (name, before.destination.tenantID), before: Noted(before), transaction)
+            return before
         }
     }
 
@@ -155,6 +158,20 @@ extension AdminStore {
                 """)
             let action = isPaused ? "destination.pause" : "destination.resume"
             return try await noted(action, before.destination.id, before: before, transaction)
+        }
+    }
+
+    /// Notes that a destination is sent an event of the kind test, past its queue.
+    /// - Parameter event: its id.
+    /// - Returns: the destination, which is as it was.
+    package func noteTest(
+        _ event: String, ofDestination name: String, tenant: String?
+    ) async throws(LedgerError) -> DestinationInfo {
+        try await changing { transaction in
+            let info = try await destination(name, tenant: tenant, transaction)
+            try await note(
+                "destination.test", (name, info.destination.tenantID), after: ["event": event], transaction)
+            return info
         }
     }
 

@@ -20,7 +20,7 @@ struct ApplyExecution {
         self.keys = keys
     }
 
-    /// Errors name the place in the file.
+    /// Errors name the place in the file, unless the database is lost, which has none there.
     mutating func run(_ plan: ApplyPlan) async throws {
         let locked = plan.lockedTenants
         if !locked.isEmpty { try await store.lockBudgets(of: locked) }
@@ -29,7 +29,7 @@ struct ApplyExecution {
             guard let declared = change.declared else { continue }
             do {
                 try await bringAbout(declared, change)
-            } catch let error as LedgerError {
+            } catch let error as LedgerError where error.code != .unavailable {
                 throw declared.place.failure(error)
             }
         }

@@ -25,7 +25,7 @@ struct DeclaredState: Sendable {
     init(reading path: String) throws(CommandFailure) {
         let place = DeclaredPlace(file: path, line: nil, path: "")
         guard let data = try? Data(contentsOf: URL(filePath: path)) else {
-            throw place.failure(nil, "cannot be read")
+            throw place.failure(nil, "cannot be read: \(FileFailure.unreadable(path))")
         }
         guard data.count <= Self.maxBytes else { throw place.failure(nil, "larger than \(Self.maxBytes) bytes") }
         guard let text = String(data: data, encoding: .utf8) else { throw place.failure(nil, "not UTF-8") }

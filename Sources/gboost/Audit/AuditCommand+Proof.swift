@@ -96,11 +96,15 @@ extension AuditCommand {
             }
             let descriptor = unsafe open(output, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
             guard descriptor >= 0 else {
-                throw CommandFailure.usage("--output", "cannot make \(output), or it is there already")
+                throw OutputFile.refusal(output, "--output", FileFailure.reason(errno))
             }
             let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-            try file.write(contentsOf: Data((signer.secretText + "\n").utf8))
-            try file.synchronize()
+            do {
+                try file.write(contentsOf: Data((signer.secretText + "\n").utf8))
+                try file.synchronize()
+            } catch {
+                throw OutputFile.failure(error, of: output, option: "--output")
+            }
             let made = Made(name: name, publicKey: signer.verifier.text, file: output)
             if json { return try CommandOutput.print(json: made) }
             CommandOutput.print(made.publicKey + "\n")

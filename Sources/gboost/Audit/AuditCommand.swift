@@ -78,7 +78,12 @@ struct AuditCommand: AsyncParsableCommand {
             let file = try AuditFiles.writing(output)
             try await options.audit { store, admin in
                 let logs = try await store.logs(tenant: try await admin.number(ofTenant: tenant))
-                try await store.export(logs) { try file.write(contentsOf: $0) }
+                try await store.export(logs) { bytes in
+                    do { try file.write(contentsOf: bytes) } catch {
+                        throw OutputFile.failure(
+                            error, of: output == "-" ? "standard output" : output, option: "--output")
+                    }
+                }
             }
             try file.close()
         }
@@ -146,15 +151,16 @@ enum AuditFiles {
 
     static func text(_ path: String, option: String) throws -> String {
         guard let data = FileManager.default.contents(atPath: path) else {
-            throw CommandFailure.usage(option, "cannot read \(path)")
+            throw CommandFailure.usage(option, "cannot read \(path): \(FileFailure.unreadable(path))")
         }
         return String(decoding: data, as: UTF8.self)
     }
 
     static func writing(_ path: String) throws -> FileHandle {
         if path == "-" { return .standardOutput }
+        try OutputFile.check(path, option: "--output", isReplaced: false)
         guard FileManager.default.createFile(atPath: path, contents: nil), let file = FileHandle(forWritingAtPath: path)
-        else { throw CommandFailure.usage("--output", "cannot write \(path)") }
+        else { throw OutputFile.refusal(path, "--output", "the file system refuses it") }
         return file
     }
 }

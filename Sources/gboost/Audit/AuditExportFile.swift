@@ -12,8 +12,8 @@ struct AuditExportFile {
     static func verify(
         _ path: String, keys: [NoteVerifier], published: [String], isComplete: Bool
     ) async throws -> AuditReport {
-        guard let file = FileHandle(forReadingAtPath: path) else {
-            throw CommandFailure.usage("--export", "no \(path)")
+        guard !OutputFile.isDirectory(path), let file = FileHandle(forReadingAtPath: path) else {
+            throw CommandFailure.usage("--export", "cannot read \(path): \(FileFailure.unreadable(path))")
         }
         defer { try? file.close() }
         var verifier = ExportVerifier(keys: keys, published: published)

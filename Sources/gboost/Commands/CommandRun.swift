@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import EmbeddedPostgres
 internal import Foundation
 internal import Ledger
+internal import Postgres
 
 /// Parses and runs one command line, and says in one line why it failed.
 enum CommandRun {
@@ -44,10 +45,11 @@ enum CommandRun {
         case let error as ConfigurationError: return (.configuration, "configuration: \(error)")
         case let error as LedgerError:
             return (status(of: error), error.explanation)
+        case let error as PostgresError: return outcome(LedgerError(error))
         case let error as EmbeddedPostgresError: return (.databaseUnreachable, "\(error)")
         case is CancellationError: return (.failed, "interrupted")
         case let code as ExitCode: return (CommandStatus(rawValue: code.rawValue) ?? .failed, "")
-        default: break
+        default: if let text = FileFailure.text(error) { return (.failed, text) }
         }
         switch GBoostCommand.exitCode(for: error) {
         case .success: return (.done, GBoostCommand.message(for: error))

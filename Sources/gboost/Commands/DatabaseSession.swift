@@ -28,7 +28,9 @@ enum DatabaseSession {
         guard case .embedded(let path) = configuration.database.location else {
             return try await connected(to: try configuration.databaseURL(), as: role, requiring: schema, body)
         }
-        let cluster = EmbeddedCluster(directory: path)
+        var options = EmbeddedCluster.Options()
+        options.notice = { CommandOutput.printError("gboost: \($0)\n") }
+        let cluster = EmbeddedCluster(directory: path, options: options)
         guard role == nil || cluster.isMade else {
             throw ConfigurationError(
                 field: "database.embedded",

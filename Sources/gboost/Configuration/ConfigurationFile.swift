@@ -44,7 +44,8 @@ struct ConfigurationFile: Sendable {
         } catch let error as ConfigurationError {
             throw ConfigurationError(field: "", message: error.message, origin: .file(path, line: nil))
         } catch {
-            throw ConfigurationError(field: "", message: "cannot be read", origin: .file(path, line: nil))
+            let why = FileFailure.unreadable(path)
+            throw ConfigurationError(field: "", message: "cannot be read: \(why)", origin: .file(path, line: nil))
         }
         try self.init(yaml: text, path: path)
     }

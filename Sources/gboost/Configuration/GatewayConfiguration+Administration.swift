@@ -32,10 +32,12 @@ extension GatewayConfiguration {
 
     /// Adds to the server's services what there is beside answers: administration, the interface's description, texts.
     func complete(
-        _ services: inout GatewayServices, _ store: AdminStore, _ texts: TextStore?, client: CurlClient
+        _ services: inout GatewayServices, _ store: AdminStore, _ texts: TextStore?, client: CurlClient,
+        sender: CurlDestinationSender
     ) throws(ConfigurationError) {
         services.texts = texts
         services.administration = try administration(store, client: client, logger: services.logger)
+        services.administration?.sender = sender
         services.records = try records()
         services.sendsLiteLLMHeaders = administration.sendsLiteLLMHeaders
         services.openAPIDocument = (try? Data(contentsOf: URL(filePath: server.openAPI))).map(Array.init)

@@ -51,7 +51,7 @@ struct Demo: Sendable {
         let process = try await GatewayProcess.start(
             try GatewayConfiguration.load(yaml: text, path: place.configuration), logger: logger)
         // Only now: until its journal was locked for this one, the file may have been a running demo's.
-        try text.write(toFile: place.configuration, atomically: true, encoding: .utf8)
+        try OutputFile.write(Data(text.utf8), to: place.configuration, option: "--directory")
         // The place is the demo's own, and so is the pepper: keys that an older release made here go on working.
         try await process.adoptPepper()
         let tenant = try await DemoTenant.make(admin: process.admin, place: place, head: head, upstream: upstream)

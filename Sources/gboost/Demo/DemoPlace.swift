@@ -16,9 +16,7 @@ struct DemoPlace: Sendable {
     static let headSeed: UInt64 = 20_261_122
     static let headProblems = 60
 
-    func make() throws {
-        try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
-    }
+    func make() throws { try OutputFile.makeDirectory(root, option: "--directory") }
 
     /// Removes what an earlier check left, database included.
     func clear() async throws {
@@ -46,7 +44,7 @@ struct DemoPlace: Sendable {
     func head() async throws -> String {
         let environment = ProcessInfo.processInfo.environment
         let heads = Self.cache(environment) + "/heads"
-        try FileManager.default.createDirectory(atPath: heads, withIntermediateDirectories: true)
+        try OutputFile.makeDirectory(heads, option: "GBOOST_CACHE")
         let path = "\(heads)/demo-v\(Self.headVersion)-\(Self.headSeed)-\(Self.headProblems).head"
         if FileManager.default.fileExists(atPath: path) { return path }
         CommandOutput.print("==> training the demo's process reward head (once, a minute or two)\n")
@@ -56,7 +54,7 @@ struct DemoPlace: Sendable {
             CommandOutput.progress("drafting answers to learn from", done, of: total)
         }
         let head = try await making.train(on: answers)
-        try head.encoded().write(to: URL(filePath: path), options: .atomic)
+        try OutputFile.write(try head.encoded(), to: path, option: "GBOOST_CACHE")
         return path
     }
 

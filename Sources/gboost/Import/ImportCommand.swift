@@ -43,6 +43,7 @@ struct ImportCommand: AsyncParsableCommand {
         }
 
         mutating func run() async throws {
+            if let write, !dryRun { try OutputFile.checkNew(write, option: "--write") }
             var source = try LiteLLMSource(reading: config)
             if let databaseURL { try source.add(try await Self.tables(databaseURL)) }
             var plan = try LiteLLMPlan(source, tenant: tenant, environment: ProcessInfo.processInfo.environment)
@@ -52,6 +53,7 @@ struct ImportCommand: AsyncParsableCommand {
             }
             let finished = plan
             let outcome = try await bringAbout(finished)
+            plan.remarks += outcome.prices.skipped.map { ImportRemark(path: "price of \($0.model)", reason: $0.reason) }
             plan.remarks += outcome.remarks
             let report = LiteLLMReport(
                 plan, changes: outcome.changes, prices: outcome.prices, isDryRun: dryRun)
@@ -65,7 +67,9 @@ struct ImportCommand: AsyncParsableCommand {
             let declared = DeclaredState(resources: plan.resources, tenants: plan.tenants)
             let makesKeys = plan.resources.contains { $0.name.kind == .key }
             do {
-                return try await options.administer(needsPepper: makesKeys) { store in
+                return try await options.apply(
+                    plan.source.file, trial: "--dry-run", isTrial: isDryRun, needsPepper: makesKeys
+                ) { store in
                     try await store.inOneTransaction { store in
                         let current = try await CurrentState(of: plan.tenants, store)
                         let changes = try ApplyPlan(declared: declared, current: current, prunes: false)
@@ -102,12 +106,14 @@ struct ImportCommand: AsyncParsableCommand {
         }
 
         private static func contents(_ path: String) throws(CommandFailure) -> [UInt8] {
-            guard let handle = try? FileHandle(forReadingFrom: URL(filePath: path)) else {
-                throw CommandFailure("\(path): cannot be read")
+            do {
+                let handle = try FileHandle(forReadingFrom: URL(filePath: path))
+                defer { try? handle.close() }
+                // One byte more than is allowed tells a file that is too large.
+                return Array(try handle.read(upToCount: LiteLLMPriceFile.maxBytes + 1) ?? Data())
+            } catch {
+                throw CommandFailure("\(path): cannot be read: \(FileFailure.unreadable(path))")
             }
-            defer { try? handle.close() }
-            // One byte more than is allowed tells a file that is too large.
-            return Array((try? handle.read(upToCount: LiteLLMPriceFile.maxBytes + 1)) ?? Data())
         }
     }
 }

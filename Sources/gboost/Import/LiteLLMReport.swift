@@ -74,7 +74,7 @@ struct LiteLLMReport: Encodable {
     func writeConfiguration(to path: String) throws(CommandFailure) {
         do {
             try Data(configuration.utf8).write(to: URL(filePath: path), options: .withoutOverwriting)
-        } catch { throw CommandFailure("\(path): cannot be made, or is there already") }
+        } catch { throw OutputFile.failure(error, of: path, option: "--write") }
     }
 
     var text: String {

@@ -18,7 +18,7 @@ struct LiteLLMSource: Sendable {
 
     init(reading path: String) throws(CommandFailure) {
         guard let data = try? Data(contentsOf: URL(filePath: path)) else {
-            throw CommandFailure("\(path): cannot be read")
+            throw CommandFailure("\(path): cannot be read: \(FileFailure.unreadable(path))")
         }
         guard data.count <= Self.maxBytes, let text = String(data: data, encoding: .utf8) else {
             throw CommandFailure("\(path): is larger than \(Self.maxBytes) bytes, or not UTF-8")

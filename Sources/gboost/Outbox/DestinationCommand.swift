@@ -88,14 +88,17 @@ struct DestinationCommand: AsyncParsableCommand {
 
     struct Remove: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Take a destination away, with everything that waits for it.")
+            abstract: "Take a destination away, with everything that waits for it, and say how much that was.")
         @OptionGroup var options: AdminOptions
         @OptionGroup var name: NameOptions
 
         mutating func run() async throws {
             let name = name
-            try await options.administer { try await $0.removeDestination(name.name, tenant: name.tenant) }
-            try options.show(RemovedDocument(name.name), text: "removed \(name.name)\n")
+            let info = try await options.administer {
+                try await $0.removeDestination(name.name, tenant: name.tenant)
+            }
+            let removed = RemovedDestinationDocument(info)
+            try options.show(removed, text: removed.text)
         }
     }
 
@@ -106,21 +109,16 @@ struct DestinationCommand: AsyncParsableCommand {
         @OptionGroup var name: NameOptions
 
         mutating func run() async throws {
-            let name = name
-            let info = try await options.administer {
-                try await $0.destination(named: name.name, tenant: name.tenant)
+            let (name, client) = (name, try CurlClient())
+            let test = try await options.administer {
+                try await DestinationTest.run(
+                    name.name, tenant: name.tenant, $0, by: CurlDestinationSender(client: client))
             }
-            let event = OutboxEvent(
-                id: "test-\(UUID().uuidString.lowercased())", kind: .test, at: Date(), tenant: info.tenant, data: "{}")
-            let client = try CurlClient()
-            let outcome = await CurlDestinationSender(client: client).send(
-                DeliveryAttempt(.event(event), number: 1, at: event.at), to: info.destination)
             await client.shutdown()
-            switch outcome {
-            case .delivered: try options.show(["delivered": event.id], text: "delivered \(event.id)\n")
-            case .refused(let cause), .failed(let cause, _), .gone(let cause):
-                throw CommandFailure("\(name.name) did not take it: \(cause)")
+            guard let event = test.delivered else {
+                throw CommandFailure("\(name.name) did not take it: \(test.cause ?? "")")
             }
+            try options.show(test, text: "delivered \(event)\n")
         }
     }
 

@@ -3,7 +3,7 @@ internal import GatewayServer
 internal import Synchronization
 
 /// Where a command's result goes: text for people, one JSON document for scripts. Errors go to standard error as one
-/// line; nothing else is ever printed there except progress on a terminal.
+/// line; nothing else is ever printed there except progress on a terminal, and what a long wait is for.
 enum CommandOutput {
     /// Takes what a test's commands would print.
     @TaskLocal static var capture: Capture?

@@ -58,7 +58,7 @@ struct ReconcileCommand: AsyncParsableCommand {
 
     private static func read(_ path: String) throws -> ProviderBill {
         guard let data = FileManager.default.contents(atPath: path) else {
-            throw CommandFailure.usage("file", "cannot read \(path)")
+            throw CommandFailure.usage("file", "cannot read \(path): \(FileFailure.unreadable(path))")
         }
         guard data.count <= ProviderBill.maxBytes else {
             throw CommandFailure.usage("file", "\(path) is larger than \(ProviderBill.maxBytes) bytes")

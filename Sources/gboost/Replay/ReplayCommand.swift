@@ -47,6 +47,7 @@ struct ReplayCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        if let plot { try OutputFile.check(plot, option: "--plot") }
         let rows = try await rows(file)
         var fitRows: [ReplayRequest]?
         if let fit { fitRows = try await self.rows(fit) }
@@ -61,7 +62,7 @@ struct ReplayCommand: AsyncParsableCommand {
         if suite { return try runSuite(rows, fitRows, options) }
         let report = try Self.run(rows, fitRows, options)
         if let plot {
-            try Data(ReplayPlot(report).svg.utf8).write(to: URL(filePath: plot), options: .atomic)
+            try OutputFile.write(Data(ReplayPlot(report).svg.utf8), to: plot, option: "--plot")
         }
         if json { return try CommandOutput.print(json: report) }
         CommandOutput.print(ReplayText.text(report))

@@ -41,7 +41,7 @@ struct ReplayRows: Sendable {
         do {
             data = try Data(contentsOf: URL(filePath: path), options: .mappedIfSafe)
         } catch {
-            throw CommandFailure("\(path): cannot be read")
+            throw CommandFailure("\(path): cannot be read: \(FileFailure.unreadable(path))")
         }
         guard data.count <= Self.maxFileBytes else { throw CommandFailure("\(path): longer than 256 MiB") }
         let decoder = JSONDecoder()

@@ -108,7 +108,11 @@ struct AnswerChecker: Sendable {
         guard let program else { throw LabelledRowFailure("--checker command needs --program") }
         // In a file: a program that does not read to the end shall not end this one with a broken pipe.
         let input = FileManager.default.temporaryDirectory.appending(path: "gboost-check-\(UUID())")
-        try JSONEncoder().encode(["question": question, "answer": answer, "completion": completion]).write(to: input)
+        let document = try JSONEncoder().encode(["question": question, "answer": answer, "completion": completion])
+        do { try document.write(to: input) } catch {
+            let why = FileFailure.reason(error) ?? "the file system refuses it"
+            throw CommandFailure("\(input.path), for what --program reads, cannot be written: \(why)")
+        }
         defer { try? FileManager.default.removeItem(at: input) }
         let process = Process()
         process.executableURL = URL(filePath: program)

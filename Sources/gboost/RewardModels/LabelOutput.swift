@@ -15,15 +15,21 @@ enum LabelOutput {
         if !files.fileExists(atPath: path), !files.createFile(atPath: path, contents: nil) {
             throw OutputFile.refusal(path, "--out", "the file system refuses it")
         }
-        guard let data = files.contents(atPath: path) else { throw LabelledRowFailure("\(path) cannot be read") }
+        guard let data = files.contents(atPath: path) else {
+            throw LabelledRowFailure("\(path) cannot be read: \(FileFailure.unreadable(path))")
+        }
         guard data.count <= LabelledRow.maxFileBytes else { throw LabelledRowFailure("\(path) is larger than 256 MiB") }
         let found = try rows(in: data, of: path)
         guard let file = FileHandle(forWritingAtPath: path) else {
             throw OutputFile.refusal(path, "--out", "permission denied")
         }
-        if found.end < data.count { try file.truncate(atOffset: UInt64(found.end)) }
-        try file.seekToEnd()
-        if found.lacksLineBreak { try file.write(contentsOf: Data([0x0a])) }
+        do {
+            if found.end < data.count { try file.truncate(atOffset: UInt64(found.end)) }
+            try file.seekToEnd()
+            if found.lacksLineBreak { try file.write(contentsOf: Data([0x0a])) }
+        } catch {
+            throw OutputFile.failure(error, of: path)
+        }
         return (file, found.done)
     }
 

@@ -128,7 +128,7 @@ extension LabelledRow: Codable {
     /// - Throws: `LabelledRowFailure` that names file, line and field.
     static func read(_ path: String) throws -> [LabelledRow] {
         guard let data = FileManager.default.contents(atPath: path) else {
-            throw LabelledRowFailure("\(path) cannot be read")
+            throw LabelledRowFailure("\(path) cannot be read: \(FileFailure.unreadable(path))")
         }
         guard data.count <= maxFileBytes else { throw LabelledRowFailure("\(path) is larger than 256 MiB") }
         return try rows(in: data, of: path)

@@ -68,7 +68,8 @@ struct PRMLabelCommand: AsyncParsableCommand {
                 let labelled = try await labelling.label(item.element, number: item.offset, model: model)
                 let encoder = JSONEncoder()
                 encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-                try file.write(contentsOf: try encoder.encode(labelled) + Data([0x0a]))
+                let line = try encoder.encode(labelled) + Data([0x0a])
+                do { try file.write(contentsOf: line) } catch { throw OutputFile.failure(error, of: out) }
                 CommandOutput.progress("labelling answers", count + 1, of: missing.count)
             }
         }

@@ -26,6 +26,7 @@ final class ReadingCache {
     }
 
     private let file: FileHandle
+    private let path: String
     private var places: [Data: Place] = [:]
     private var end: UInt64
 
@@ -40,7 +41,7 @@ final class ReadingCache {
         let deadline = clock.now.advanced(by: patience)
         var isTold = false
         while true {
-            if let file = try locked(path) { return try ReadingCache(locked: file) }
+            if let file = try locked(path) { return try ReadingCache(locked: file, path) }
             guard clock.now < deadline else { throw inUse(path) }
             if !isTold, isatty(STDERR_FILENO) == 1 {
                 CommandOutput.printError("waiting for another gboost process that uses \(path)\n")
@@ -54,11 +55,12 @@ final class ReadingCache {
     convenience init(directory: String, modelSHA256: String) throws {
         let path = try Self.path(directory, modelSHA256)
         guard let file = try Self.locked(path) else { throw Self.inUse(path) }
-        try self.init(locked: file)
+        try self.init(locked: file, path)
     }
 
-    private init(locked file: FileHandle) throws {
+    private init(locked file: FileHandle, _ path: String) throws {
         self.file = file
+        self.path = path
         end = 0
         let size = try file.seekToEnd()
         let head = UInt64(Self.headBytes)
@@ -78,14 +80,14 @@ final class ReadingCache {
     deinit { _ = flock(file.fileDescriptor, LOCK_UN) }
 
     private static func path(_ directory: String, _ modelSHA256: String) throws -> String {
-        try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        try OutputFile.makeDirectory(directory, option: "--cache")
         return "\(directory)/readings-\(version)-\(modelSHA256.prefix(16))"
     }
 
     /// The file, locked until it is closed; nil where another has it.
     private static func locked(_ path: String) throws -> FileHandle? {
         let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
-        guard descriptor >= 0 else { throw LabelledRowFailure("\(path) cannot be opened for writing") }
+        guard descriptor >= 0 else { throw OutputFile.refusal(path, "--cache", FileFailure.reason(errno)) }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let code = errno
             close(descriptor)
@@ -135,8 +137,12 @@ final class ReadingCache {
         let body = reading.encoded
         let checksum = Self.checksum(key, body)
         let record: Data = key + Self.length(body) + checksum + body
-        try file.seek(toOffset: end)
-        try file.write(contentsOf: record)
+        do {
+            try file.seek(toOffset: end)
+            try file.write(contentsOf: record)
+        } catch {
+            throw OutputFile.failure(error, of: path, option: "--cache")
+        }
         places[key] = Place(offset: end + UInt64(Self.headBytes), length: body.count, checksum: checksum)
         end += UInt64(record.count)
     }

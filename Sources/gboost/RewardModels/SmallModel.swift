@@ -49,7 +49,7 @@ extension LocalModelError {
     /// The same for whoever runs a command.
     var commandFailure: CommandFailure {
         switch self {
-        case .unavailable(let why), .invalid(let why): CommandFailure(why)
+        case .unavailable(let why), .unusablePattern(let why), .invalid(let why): CommandFailure(why)
         case .interrupted: CommandFailure("the model's engine stopped while it was answering")
         case .overloaded: CommandFailure("too many requests are waiting for the model")
         case .contextExceeded(let tokens, let limit):

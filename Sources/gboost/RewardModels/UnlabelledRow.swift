@@ -34,8 +34,11 @@ struct UnlabelledRow: Decodable, Hashable, Sendable {
     ///
     /// - Throws: `LabelledRowFailure` that names file, line and field.
     static func read(_ path: String) throws -> [UnlabelledRow] {
-        guard let data = FileManager.default.contents(atPath: path), data.count <= LabelledRow.maxFileBytes else {
-            throw LabelledRowFailure("\(path) cannot be read, or is larger than 256 MiB")
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw LabelledRowFailure("\(path) cannot be read: \(FileFailure.unreadable(path))")
+        }
+        guard data.count <= LabelledRow.maxFileBytes else {
+            throw LabelledRowFailure("\(path) is larger than 256 MiB")
         }
         let rows: [UnlabelledRow] = try JSONLines.split(data).map { number, line in
             do {

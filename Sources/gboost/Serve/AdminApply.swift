@@ -4,14 +4,15 @@ internal import Ledger
 
 /// `gboost apply` over HTTP: the same file as a request's body, the same report as the command's `--json`.
 enum AdminApply {
-    /// Nothing is pruned: a file that came by halves, or was meant for another deployment, takes nothing away.
-    static let closure: GatewayServer.Administration.Apply = { body, isPlan, store in
+    /// Nothing is pruned unless that is asked for: a file that was meant for another deployment takes nothing away.
+    static let closure: GatewayServer.Administration.Apply = { body, way, store in
         do {
             guard let text = String(bytes: body, encoding: .utf8) else {
                 throw CommandFailure("body: not UTF-8", status: .usage)
             }
             let declared = try DeclaredState(yaml: text, path: "body")
-            return try .json(try await ApplyRun.run(declared, prunes: false, isPlan: isPlan, store).report)
+            return try .json(
+                try await ApplyRun.run(declared, prunes: way.prunes, isPlan: way.isPlan, store).report)
         } catch let failure as CommandFailure {
             throw AdminApply.refusal(failure)
         }

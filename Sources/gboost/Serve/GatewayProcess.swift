@@ -47,8 +47,9 @@ struct GatewayProcess: Sendable, CustomStringConvertible {
     static func start(_ configuration: GatewayConfiguration, logger given: Logger? = nil) async throws -> GatewayProcess
     {
         let logger = given ?? Self.logger(configuration)
+        configuration.warnOfExposedFiles(logger)
         let tls = try configuration.tlsFiles(logger)
-        let cluster = try await occupy(configuration)
+        let cluster = try await occupy(configuration, logger)
         let url: String
         if let cluster { url = cluster.url } else { url = try configuration.databaseURL() }
         do {
@@ -60,10 +61,14 @@ struct GatewayProcess: Sendable, CustomStringConvertible {
     }
 
     /// Two gateways with one embedded database would stop it under each other.
-    private static func occupy(_ configuration: GatewayConfiguration) async throws -> OccupiedCluster? {
+    private static func occupy(
+        _ configuration: GatewayConfiguration, _ logger: Logger
+    ) async throws -> OccupiedCluster? {
         guard case .embedded(let path) = configuration.database.location else { return nil }
+        var options = EmbeddedCluster.Options()
+        options.notice = { logger.warning("\($0)") }
         do {
-            return try await EmbeddedCluster(directory: path).occupy()
+            return try await EmbeddedCluster(directory: path, options: options).occupy()
         } catch let error as EmbeddedPostgresError where error.code == .occupied {
             throw ConfigurationError(
                 field: "database.embedded",
@@ -123,7 +128,7 @@ struct GatewayProcess: Sendable, CustomStringConvertible {
         services.modelPlace = { await models.place(of: $0) }
         let adminPool = Self.administration(settings, logger: logger)
         let administrators = AdminStore(pool: adminPool, hasher: hasher, actor: "admin-key")
-        try configuration.complete(&services, administrators, texts, client: curl)
+        try configuration.complete(&services, administrators, texts, client: curl, sender: outbox.sender)
         return GatewayProcess(
             configuration: configuration, cluster: cluster, pool: pool, ledger: ledger, catalog: catalog,
             admin: admin, models: models, curl: curl, services: services, sealer: sealer, texts: texts,

@@ -7,6 +7,7 @@ internal import Postgres
 struct OutboxParts: Sendable {
     let delivery: OutboxDelivery
     let notices: NoticeWriter
+    let sender: CurlDestinationSender
     private let pool: PostgresPool
     private let curl: CurlClient
     private let isEnabled: Bool
@@ -22,10 +23,10 @@ struct OutboxParts: Sendable {
         pool = PostgresPool(
             configuration: settings, size: Self.connections, maxWaiting: Self.maxWaiting, logger: logger)
         curl = try CurlClient()
+        sender = CurlDestinationSender(client: curl)
         let store = OutboxStore(pool: pool)
         delivery = OutboxDelivery(
-            store: store, sender: CurlDestinationSender(client: curl), settings: configuration.deliverySettings,
-            logger: logger)
+            store: store, sender: sender, settings: configuration.deliverySettings, logger: logger)
         notices = NoticeWriter(store: store, logger: logger)
         isEnabled = configuration.outbox.isEnabled
     }

@@ -33,6 +33,7 @@ struct SimulateProviderCommand: AsyncParsableCommand {
         options.apiKey = apiKey
         options.accuracy = accuracy
         options.seed = seed
+        if let bill { try OutputFile.check(bill, option: "--bill", isReplaced: false) }
         options.billFile = bill.map { URL(filePath: $0) }
         do {
             for text in fault { options.faults.append(contentsOf: try SimulatedFault.list(text)) }
@@ -43,7 +44,12 @@ struct SimulateProviderCommand: AsyncParsableCommand {
         if let problem = options.problem { throw ValidationError(problem) }
         var logger = Logger(label: "simulate-provider", factory: LineLogHandler.standardError(label:))
         logger.logLevel = .warning
-        let server = try SimulatedProviderServer(options: options, logger: logger)
+        let server: SimulatedProviderServer
+        do {
+            server = try SimulatedProviderServer(options: options, logger: logger)
+        } catch is DecodingError {
+            throw CommandFailure.usage("--bill", "\(bill ?? "") has lines that are none of a bill's")
+        }
         let host = host
         let announcement = Task {
             let port = try await server.boundPort()

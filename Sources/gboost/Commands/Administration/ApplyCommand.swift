@@ -17,7 +17,7 @@ struct ApplyCommand: AsyncParsableCommand {
         let (isPlan, prunes) = (plan, prune)
         let declared = try DeclaredState(reading: file)
         let makesKeys = declared.resources.contains { $0.name.kind == .key }
-        let run = try await options.administer(needsPepper: makesKeys) {
+        let run = try await options.apply(file, trial: "--plan", isTrial: isPlan, needsPepper: makesKeys) {
             try await ApplyRun.run(declared, prunes: prunes, isPlan: isPlan, $0)
         }
         try options.show(run.report, text: run.text)

@@ -12,8 +12,8 @@ extension PriceCommand {
             abstract: "Add versions of the prices in a file in the format of LiteLLM's public one.",
             discussion: """
                 Only prices that differ from those in force make a new version, all of them in one transaction. A model
-                whose price is not complete, or not one that a call can be held for, is skipped, and the report says \
-                why.
+                whose price is not complete, or not one that a call can be held for, and a name that is a pattern \
+                are skipped, and the report says why.
                 """)
         @OptionGroup var options: AdminOptions
         @Argument(help: "The file.") var file: String
@@ -52,7 +52,7 @@ extension PriceCommand {
                 // One byte more than is allowed tells a file that is too large.
                 bytes = Array(try handle.read(upToCount: LiteLLMPriceFile.maxBytes + 1) ?? Data())
             } catch {
-                throw CommandFailure("\(file): cannot be read")
+                throw CommandFailure("\(file): cannot be read: \(FileFailure.unreadable(file))")
             }
             do throws(WireFormatError) {
                 return try LiteLLMPriceFile(bytes, provider: provider, name: name)

@@ -1,6 +1,7 @@
 internal import Foundation
 
 /// A file that a command will write, looked at before the work: hours of it shall not be lost for a missing directory.
+/// Every failure names the option.
 enum OutputFile {
     /// - Parameters:
     ///   - option: that names the path.
@@ -32,12 +33,27 @@ enum OutputFile {
     }
 
     private static func reason(_ error: any Error) -> String {
-        guard let code = (error as? CocoaError)?.code else { return "the file system refuses it" }
-        switch code {
-        case .fileWriteOutOfSpace: return "no space is left"
-        case .fileWriteNoPermission, .fileWriteVolumeReadOnly: return "permission denied"
-        case .fileNoSuchFile, .fileReadNoSuchFile: return "no such directory"
-        default: return "the file system refuses it"
+        // The file itself need not be there.
+        let code = (error as? CocoaError)?.code
+        if code == .fileNoSuchFile || code == .fileReadNoSuchFile { return "no such directory" }
+        return FileFailure.reason(error) ?? "the file system refuses it"
+    }
+
+    /// A file that must not be there yet.
+    static func checkNew(_ path: String, option: String) throws(CommandFailure) {
+        try check(path, option: option)
+        guard !FileManager.default.fileExists(atPath: path) else {
+            throw refusal(path, option, "it is there already")
+        }
+    }
+
+    /// Makes a directory that a command writes into, with those above it, unless it is there.
+    static func makeDirectory(_ path: String, option: String) throws(CommandFailure) {
+        if let obstacle = MachineChecks.obstacle(to: path, files: []) { throw refusal(path, option, obstacle) }
+        do {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        } catch {
+            throw failure(error, of: path, option: option)
         }
     }
 
