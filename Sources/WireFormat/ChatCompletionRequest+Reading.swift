@@ -232,7 +232,31 @@ extension ChatCompletionRequest {
             messages.append(try readMessage(element, "messages[\(index)]"))
         }
         guard !messages.isEmpty else { throw bad("messages", "expected at least one message") }
+        tellApart(&messages)
         return messages
+    }
+
+    /// Keeps the names of speakers in a role that has several, an unnamed one among them, and says who speaks.
+    private static func tellApart(_ messages: inout [Message]) {
+        guard messages.contains(where: { $0.speaker != nil }) else { return }
+        var speakers: [String: Set<String?>] = [:]
+        for message in messages { speakers[message.role, default: []].insert(message.speaker) }
+        for index in messages.indices {
+            guard let name = messages[index].speaker else { continue }
+            if speakers[messages[index].role, default: []].count == 1 {
+                messages[index].speaker = nil
+            } else if !messages[index].text.isEmpty {
+                messages[index].text = "\(name): \(messages[index].text)"
+            }
+        }
+    }
+
+    /// Calls of tools in an assistant's message; a list without any is none.
+    static func toolCalls(of message: JSONValue) -> JSONValue? {
+        guard let calls = given(message["tool_calls"]), calls.kind != .array || !calls.elements.isEmpty else {
+            return nil
+        }
+        return calls
     }
 
     private static func readMessage(_ value: JSONValue, _ param: String) throws(WireFormatError) -> Message {
@@ -242,15 +266,16 @@ extension ChatCompletionRequest {
             throw bad("\(param).role", "expected one of \(roles.sorted().joined(separator: ", "))")
         }
         var message = Message(role: role, text: "")
-        if given(value["tool_calls"]) != nil || given(value["function_call"]) != nil || role == "tool"
-            || role == "function"
-        {
+        let calls = toolCalls(of: value)
+        if calls != nil || given(value["function_call"]) != nil || role == "tool" || role == "function" {
             message.features.insert(.tools)
         }
-        message.toolCalls = given(value["tool_calls"]).map { String(decoding: $0.rawBytes, as: UTF8.self) }
+        message.toolCalls = calls.map { String(decoding: $0.rawBytes, as: UTF8.self) }
         if role == "tool" {
             message.toolCallID = value["tool_call_id"]?.string
             message.name = value["name"]?.string
+        } else if role != "function", let name = value["name"]?.string, !name.isEmpty {
+            message.speaker = name
         }
         if role == "assistant", given(value["audio"]) != nil { message.flag(.audio, "\(param).audio") }
         guard let content = given(value["content"]) else {

@@ -34,17 +34,28 @@ extension ChatCompletionRequest {
         case structured(AnswerStructure)
         /// Not at all.
         case not(Obstacle)
-        /// Not by the schema in this field: a grammar would leave out one of its keywords.
+        /// Not with what stands in this field: a grammar would leave out a keyword of its schema, or it is too wide.
         case unheld(field: Obstacle, keyword: String)
     }
+
+    /// Members of one object in tools and in calls of them. A chat template's own JSON looks for each of them by turns,
+    /// in a process that other tenants share: thirty thousand take seconds.
+    package static let maxMembers = 1_000
 
     /// How an SLM can answer this; the first reason where it cannot.
     package var forSLM: ForSLM {
         if let found = obstacle(allowing: [.tools, .responseFormat]) { return .not(found) }
-        guard !features.isDisjoint(with: [.tools, .responseFormat]) else { return .text }
+        guard !features.isDisjoint(with: [.tools, .responseFormat]) else {
+            return opening == nil || messages.contains { $0.role == "user" } ? .text : .not(.prefill)
+        }
+        // A call may have begun in it, and a grammar begins with the answer.
+        guard opening == nil else { return .not(.prefill) }
         let root = document.root
         var structure = AnswerStructure()
         guard Self.readTools(root, into: &structure) else { return .not(.tools) }
+        guard Self.mostMembers(root) <= Self.maxMembers else {
+            return .unheld(field: .tools, keyword: "an object of more than \(Self.maxMembers) members")
+        }
         guard Self.readFormat(root, into: &structure) else { return .not(.responseFormat) }
         // A grammar for the answer leaves no room for a call.
         if structure.schema != nil, structure.choice != .none { return .not(.tools) }
@@ -72,6 +83,46 @@ extension ChatCompletionRequest {
         return nil
     }
 
+    /// Members of the widest object in tools and calls, arguments included, which are JSON within texts.
+    private static func mostMembers(_ root: JSONValue) -> Int {
+        var most = root["tools"].map { members($0.rawBytes) } ?? 0
+        for message in root["messages"]?.elements ?? [] {
+            guard let calls = message["tool_calls"] else { continue }
+            most = max(most, members(calls.rawBytes))
+            for call in calls.elements { most = max(most, members(call["function"]?["arguments"]?.utf8 ?? [])) }
+        }
+        return most
+    }
+
+    /// Members of the widest object of a text, which may turn out to be no JSON: whoever reads it has read as many by
+    /// then.
+    private static func members(_ json: some Sequence<UInt8>) -> Int {
+        var (most, isInString, isEscaped) = (0, false, false)
+        var open: [Int] = []
+        let maxDepth = JSONLimits().maxDepth
+        for byte in json {
+            guard !isInString else {
+                isInString = isEscaped || byte != UInt8(ascii: "\"")
+                isEscaped = !isEscaped && byte == UInt8(ascii: "\\")
+                continue
+            }
+            switch byte {
+            case UInt8(ascii: "\""): isInString = true
+            case UInt8(ascii: "{"), UInt8(ascii: "["):
+                // What is nested deeper is refused unread.
+                guard open.count < maxDepth else { return most }
+                open.append(0)
+            case UInt8(ascii: "}"), UInt8(ascii: "]"): _ = open.popLast()
+            case UInt8(ascii: ":"):
+                guard let last = open.indices.last else { continue }
+                open[last] += 1
+                most = max(most, open[last])
+            default: break
+            }
+        }
+        return most
+    }
+
     private static func isGiven(_ value: JSONValue?) -> Bool { value.map { !$0.isNull } ?? false }
 
     private static func text(_ value: JSONValue) -> String { String(decoding: value.rawBytes, as: UTF8.self) }
@@ -82,7 +133,8 @@ extension ChatCompletionRequest {
         guard !isGiven(root["functions"]), !isGiven(root["function_call"]) else { return false }
         for message in root["messages"]?.elements ?? [] {
             guard message["role"]?.string != "function", !isGiven(message["function_call"]) else { return false }
-            if isGiven(message["tool_calls"]) || message["role"]?.string == "tool" { structure.hasToolTurns = true }
+            let isTool = message["role"]?.string == "tool"
+            if isTool || toolCalls(of: message) != nil { structure.hasToolTurns = true }
         }
         let tools = root["tools"]?.elements ?? []
         for tool in tools {

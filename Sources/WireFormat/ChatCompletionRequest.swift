@@ -2,7 +2,8 @@
 ///
 /// Fields that are not read here are neither checked nor lost: `document` keeps every byte for passing on.
 package struct ChatCompletionRequest: Sendable {
-    /// One message. `text` is the content's text parts, joined without a separator.
+    /// One message. `text` is the content's text parts, joined without a separator, behind the speaker's name if there
+    /// is one.
     package struct Message: Hashable, Sendable {
         package var role: String
         package var text: String
@@ -15,6 +16,9 @@ package struct ChatCompletionRequest: Sendable {
         /// Of a tool's turn: the call that it answers, and the tool's name where it was given.
         package var toolCallID: String?
         package var name: String?
+        /// Its `name`, where the messages of its role have several: neither an SLM nor another format has a field for
+        /// it, so that it stands before what is said. One that all of them have tells nobody apart.
+        package var speaker: String?
         /// A field of it whose highest cost cannot be bounded.
         package var unbounded: String?
         package init(role: String, text: String, features: Features = []) {
@@ -70,6 +74,9 @@ package struct ChatCompletionRequest: Sendable {
     package var features: Features
     /// A field whose highest cost cannot be bounded, so that no hold can be taken for it.
     package var unbounded: String?
+    /// The beginning of the answer, written by the client: the answer goes on from it and does not say it again. No
+    /// message of `messages`; nil in OpenAI's own format, where an assistant's last message is a turn like any other.
+    package var opening: String?
 
     /// The bytes of the body as it came.
     package var body: [UInt8] { document.bytes }
@@ -86,6 +93,8 @@ extension ChatCompletionRequest {
         case responseFormat = "response_format"
         case logprobs
         case webSearch = "web_search"
+        /// An answer's beginning that it cannot go on from.
+        case prefill
     }
 
     /// nil: an SLM can take this request. Otherwise the first reason why not: then the paid model answers directly.
@@ -100,6 +109,13 @@ extension ChatCompletionRequest {
         let asked = features.subtracting(allowed)
         if let check = checks.first(where: { asked.contains($0.0) }) { return check.1 }
         return n > 1 ? .severalChoices : nil
+    }
+
+    /// Takes an assistant's last message for the beginning of the answer, as it is in Anthropic's format.
+    package mutating func takeOpening() {
+        guard let last = messages.last, last.role == "assistant" else { return }
+        opening = last.text
+        messages.removeLast()
     }
 
     /// Which field bounds the answer in a body that is sent on.

@@ -54,6 +54,9 @@ package struct EscalationPrompt: Hashable, Sendable {
     package var messages: [Message]
     /// Each with the boundary that ended it, exactly as accepted.
     package var acceptedSteps: [String]
+    /// The first of these where the client wrote it and nothing stands behind it: a few words, which models that go on
+    /// from them like to say again; nil: it is not so.
+    package var opening: String?
     /// What divides steps, e.g. a newline; nil where it is not a fixed text.
     package var separator: String?
     /// Whether the separator is sent as `stop` when a step is wanted. Reasoning models refuse `stop`.

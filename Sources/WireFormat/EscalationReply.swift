@@ -37,11 +37,12 @@ extension EscalationPrompt {
 
     /// Checks a reply against what was asked.
     ///
-    /// White space around it and accepted steps restated at its start are dropped, but for what parts it from the
-    /// accepted steps. Asked for a step, it is cut at the first separator; several steps that the provider ended by
-    /// itself are a whole solution, taken as the rest, since it is paid for. A step followed by `endMark` ends the
-    /// answer, and so does whatever the provider's filter let through.
+    /// White space around it and what it says again at its start, accepted steps or the client's own beginning, are
+    /// dropped, but for what parts it from them. Asked for a step, it is cut at the first separator; several steps that
+    /// the provider ended by itself are a whole solution, taken as the rest, since it is paid for. A step followed by
+    /// `endMark` ends the answer, and so does whatever the provider's filter let through.
     package func clean(_ reply: String, ask: Ask, finish: Finish) -> EscalationReply {
+        let reply = withoutOpening(reply)
         var text = Self.trimmed(reply[...])
         let leading = String(reply[..<text.startIndex])
         let trailing = String(reply[text.endIndex...])
@@ -72,6 +73,35 @@ extension EscalationPrompt {
         guard finish == .cut, pieces.count == 1, !isClosed else { return .step(gap + first + separator) }
         return .cut(gap + first + trailing)
     }
+
+    private func withoutOpening(_ reply: String) -> String {
+        let text = Self.trimmed(reply[...])
+        let again = restatedOpening(Array(text.utf8), isWhole: true) ?? 0
+        return again == 0 ? reply : String(decoding: reply[text.startIndex...].utf8.dropFirst(again), as: UTF8.self)
+    }
+
+    /// Bytes of the client's own beginning, or of its last line, that a reply begins with.
+    /// - Parameters:
+    ///   - reply: what has come of it, without white space before it.
+    ///   - isWhole: all of it has come.
+    /// - Returns: nil where that cannot be said yet.
+    func restatedOpening(_ reply: [UInt8], isWhole: Bool) -> Int? {
+        guard let opening else { return 0 }
+        let whole = Self.trimmed(opening[...])
+        for text in [whole, Self.trimmed(whole.split(whereSeparator: \.isNewline).last ?? "")] {
+            let mark = Array(text.utf8)
+            guard mark.count >= Self.leastRestated || Self.brackets.contains(String(text)) else { continue }
+            if reply.starts(with: mark) { return mark.count }
+            if !isWhole, mark.starts(with: reply) { return nil }
+        }
+        return 0
+    }
+
+    /// Bytes of a beginning that are hardly meant to stand twice; "1" and "15" may be 115.
+    private static let leastRestated = 4
+    /// Shorter ones that do not stand twice where a client begins with them: an object's, and an option's of a
+    /// question.
+    private static let brackets: Set<String> = ["{", "("]
 
     /// White space between the accepted steps and what a reply adds to them.
     ///

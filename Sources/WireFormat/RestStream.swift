@@ -18,6 +18,8 @@ package struct RestStream: Sendable {
     private var leading: [UInt8] = []
     /// What parts the reply from the accepted steps, until there is something to part.
     private var seam: [UInt8] = []
+    /// The client's own beginning where the reply says it again, with the white space before it; nil: not known yet.
+    private var opening: [UInt8]?
     /// Came, and is not let out yet.
     private var pending: [UInt8] = []
     /// Whether it is known what the reply begins with.
@@ -49,10 +51,8 @@ package struct RestStream: Sendable {
         guard stop == nil, !isCut else { return "" }
         pending += piece.utf8
         if !hasBegun {
-            let blank = pending.prefix { Self.isSpace($0) }
-            leading += blank
-            pending.removeFirst(blank.count)
-            guard !pending.isEmpty, let restated = restatedBytes() else { return "" }
+            dropOpening()
+            guard opening != nil, !pending.isEmpty, let restated = restatedBytes() else { return "" }
             let begun = String(decoding: pending, as: UTF8.self)
             let white = String(decoding: leading, as: UTF8.self)
             seam = Array(prompt.seam(white, before: begun, isRestated: restated > 0).utf8)
@@ -74,7 +74,7 @@ package struct RestStream: Sendable {
         guard stop == nil, !isCut else { return "" }
         if !hasBegun {
             hasBegun = true
-            let reply = String(decoding: leading + pending, as: UTF8.self)
+            let reply = String(decoding: (opening ?? []) + leading + pending, as: UTF8.self)
             let whole = prompt.clean(reply, ask: .rest, finish: finish)
             pending = []
             guard case .rest(let rest) = whole else { return "" }
@@ -87,6 +87,25 @@ package struct RestStream: Sendable {
     }
 
     // MARK: The beginning
+
+    /// Takes white space off the beginning, and the client's own words where they are said again.
+    private mutating func dropOpening() {
+        takeBlank()
+        guard opening == nil, !pending.isEmpty, let again = prompt.restatedOpening(pending, isWhole: false) else {
+            return
+        }
+        opening = again == 0 ? [] : leading + pending[..<again]
+        guard again > 0 else { return }
+        leading = []
+        pending.removeFirst(again)
+        takeBlank()
+    }
+
+    private mutating func takeBlank() {
+        let blank = pending.prefix { Self.isSpace($0) }
+        leading += blank
+        pending.removeFirst(blank.count)
+    }
 
     /// Bytes of accepted steps that the reply begins with; nil: it cannot be said yet.
     private func restatedBytes() -> Int? {

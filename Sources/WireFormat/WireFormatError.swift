@@ -13,6 +13,8 @@ package struct WireFormatError: Error, Hashable, Sendable {
         case limitExceeded = "limit_exceeded"
         /// A field that the provider's wire format has no word for.
         case untranslatable = "untranslatable_field"
+        /// A conversation that the vendor is to keep, in Anthropic's own word: its clients go on without one by it.
+        case threadUnsupported = "thread_unsupported_request"
     }
     package var code: Code
     package var message: String

@@ -96,6 +96,20 @@ import Testing
         }
     }
 
+    @Test("nothing is explored for an answer that is worth nothing, by the request's own word or the route's")
+    func worthless() {
+        var settings = Self.settings()
+        settings.exploration = 1
+        let controller = AdaptiveController(state: Self.state(budget: 0.01), seed: 1)
+        var observation = Self.observe(0.85, remaining: nil)
+        #expect(controller.decide(observation, settings: settings).isExploration)
+        observation.valueUSD = 0
+        #expect(!controller.decide(observation, settings: settings).isEscalation)
+        observation.valueUSD = nil
+        settings.valueUSD = 0
+        #expect(!controller.decide(observation, settings: settings).isEscalation)
+    }
+
     @Test("a route that keeps to a quality pays more while it is below it, and less above")
     func floor() {
         var (low, high) = (Self.state(budget: 0.02), Self.state(budget: 0.02))

@@ -57,7 +57,6 @@ struct AnthropicTests {
             (#""context_management":{"edits":[{"type":"compact_20260112"}]}"#, "context_management"),
             (#""tools":[{"type":"web_search_20250305","name":"w"}]"#, "tools[0]"),
             (#""system":[{"type":"document"}]"#, "system[0]"), (#""fallbacks":[{"model":"n"}]"#, "fallbacks"),
-            (#""thread":{"type":"continue","id":"t"}"#, "thread"), (#""thread":"t""#, "thread"),
         ])
     func unbounded(given: String, name: String) throws {
         let body = #"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"x"}],\#(given)}"#
@@ -67,12 +66,31 @@ struct AnthropicTests {
     }
 
     @Test(
-        "A thread of its own, and no models to fall back on, have a bound",
-        arguments: [#""thread":{"type":"create"}"#, #""thread":null"#, #""fallbacks":[]"#, #""fallbacks":null"#])
+        "No thread, and no models to fall back on, have a bound",
+        arguments: [#""thread":null"#, #""fallbacks":[]"#, #""fallbacks":null"#])
     func bounded(given: String) throws {
         let body = #"{"model":"m","max_tokens":5,"messages":[{"role":"user","content":"x"}],\#(given)}"#
         let request = try MessagesRequest(Array(body.utf8))
         #expect(request.unbounded == nil && PromptBound.inputTokens(request) != nil)
+    }
+
+    @Test(
+        "A thread is refused in the word that Anthropic's clients go on without one by, its first turn and any other",
+        arguments: [
+            #"{"type":"create"}"#, #"{"type":"continue","previous_message_id":"msg_1"}"#, #"{"type":"other"}"#,
+            #""t""#, "false",
+        ])
+    func threads(thread: String) throws {
+        let body = #"{"model":"m","messages":[{"role":"user","content":"x"}],"thread":\#(thread)}"#
+        let error = #expect(throws: WireFormatError.self) {
+            try MessagesRequest(Array(body.utf8), needsMaxTokens: false)
+        }
+        #expect(error?.param == "thread")
+        let said = text(ErrorEnvelope(try #require(error)).anthropicBody(requestID: nil))
+        #expect(said.hasPrefix(#"{"type":"error","error":{"type":"invalid_request_error","message":"'thread' is not"#))
+        #expect(said.contains(#""details":{"error_code":"thread_unsupported_request"}"#), "\(said)")
+        let other = ErrorEnvelope(message: "m", type: "invalid_request_error", code: "invalid_field")
+        #expect(!text(other.anthropicBody(requestID: nil)).contains("details"))
     }
 
     @Test(

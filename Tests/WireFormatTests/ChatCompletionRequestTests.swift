@@ -116,6 +116,54 @@ struct ChatCompletionRequestTests {
         #expect(try Self.read(Self.base + "," + field).obstacleForSLM == obstacle)
     }
 
+    @Test("An assistant's last message begins the answer where its format has it so, behind a question, without tools")
+    func opening() throws {
+        let last = #"{"role":"assistant","content":"The"}"#
+        let (tools, user) = (#","tools":[{"type":"function"}]"#, #"{"role":"user","content":"q"}"#)
+        let cases: [(String, ChatCompletionRequest.ForSLM)] = [
+            (#""messages":[\#(user),\#(last)]"#, .text), (#""messages":[\#(last)]"#, .not(.prefill)),
+            (#""messages":[{"role":"system","content":"s"},\#(last)]"#, .not(.prefill)),
+            (#""messages":[\#(user),\#(last)]\#(tools)"#, .not(.prefill)),
+        ]
+        for (fields, expected) in cases {
+            var request = try Self.read(#""model":"m",\#(fields)"#)
+            let turns = request.messages.count
+            request.takeOpening()
+            #expect(request.opening == "The" && request.messages.count == turns - 1 && request.forSLM == expected)
+        }
+        var plain = try Self.read(Self.base)
+        plain.takeOpening()
+        #expect(plain.opening == nil && plain.messages.count == 1 && plain.forSLM == .text)
+    }
+
+    @Test("Tools and calls with an object of more members than a template's JSON can look through are not an SLM's")
+    func width() throws {
+        func object(_ count: Int) -> String {
+            "{" + (0..<count).map { #""k\#($0)":{"x":":::"}"# }.joined(separator: ",") + "}"
+        }
+        func tools(_ count: Int) -> String {
+            let schema = #"{"type":"object","properties":\#(object(count))}"#
+            return #""model":"m","messages":[{"role":"user","content":"q"}],"#
+                + #""tools":[{"type":"function","function":{"name":"f","parameters":\#(schema)}}]"#
+        }
+        func calls(_ count: Int) -> String {
+            let arguments = object(count).replacing("\"", with: "\\\"")
+            return #""model":"m","messages":[{"role":"user","content":"q"},{"role":"assistant","content":null,"#
+                + #""tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"\#(arguments)"}}]},"#
+                + #"{"role":"tool","tool_call_id":"c","content":"r"}]"#
+        }
+        let most = ChatCompletionRequest.maxMembers
+        let wide = ChatCompletionRequest.ForSLM.unheld(
+            field: .tools, keyword: "an object of more than \(most) members")
+        for fields in [tools, calls] {
+            #expect(try Self.read(fields(most + 1)).forSLM == wide)
+            guard case .structured = try Self.read(fields(most)).forSLM else {
+                Issue.record("as many are refused")
+                continue
+            }
+        }
+    }
+
     @Test(
         "What is plain text after all is no obstacle",
         arguments: [

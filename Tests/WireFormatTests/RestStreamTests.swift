@@ -64,6 +64,34 @@ struct RestStreamTests {
         #expect(Self.played(["One", ". Two."], accepted: ["One. "], separator: nil) == ["", "One. Two.", ""])
     }
 
+    @Test(
+        "The client's own beginning is not said again, whole or its last line, however the reply is cut to pieces",
+        arguments: [
+            ("The sum is", "The sum is 3.", " 3."), ("The sum is", "  The sum is\n3.", "\n3."),
+            ("The sum is", "3.", " 3."), ("The sum is", "The sum of", " The sum of"),
+            ("The sum is", "The sum is", ""), ("Yes.\nThe sum", "The sum is 3.", " is 3."),
+            ("Yes.\nThe sum", "Yes.\nThe sum is 3.", " is 3."), ("{", #"{"a":1}"#, #""a":1}"#), ("(", "(B)", "B)"),
+            // These may be meant.
+            ("1", "15", "15"), ("[", "[1],[2]]", "[1],[2]]"), ("ha", "haha", " haha"),
+        ])
+    func opening(begun: String, reply: String, expected: String) {
+        var prompt = Self.prompt([begun])
+        prompt.opening = begun
+        for size in 1...reply.count {
+            var stream = RestStream(prompt, stop: [])
+            var rest = reply[...]
+            var out = ""
+            while !rest.isEmpty {
+                out += stream.take(String(rest.prefix(size)))
+                rest = rest.dropFirst(size)
+            }
+            out += stream.finish(.stopped)
+            #expect(out == expected && stream.text == expected, "\(size)")
+        }
+        let whole: EscalationReply = expected.isEmpty ? .refused(.empty) : .rest(expected)
+        #expect(prompt.clean(reply, ask: .rest, finish: .stopped) == whole)
+    }
+
     @Test("What a provider's filter let through ends the answer, also where one step was asked for")
     func filtered() {
         let finish = EscalationPrompt.Finish(reason: "content_filter")

@@ -2,6 +2,7 @@ internal import Crypto
 internal import FoundationEssentials
 internal import GatewayCore
 internal import HTTPTypes
+internal import Logging
 internal import WireFormat
 
 /// Head of an answer on its way to the client.
@@ -103,6 +104,36 @@ struct AnswerJob: Sendable {
         refusal.isCounted = true
         stream.fail(refusal)
         await record(failed: route, status: refusal.status, cost: cost, escalations: escalations)
+    }
+
+    /// The refusal of what the SLM of a route cannot take, where the LLM is not to be paid for it; nil: it is asked.
+    /// - Parameters:
+    ///   - obstacle: what that is.
+    ///   - parameter: the field that it stands in, where it is one.
+    func refusalToPay(for obstacle: String, parameter: String? = nil, on route: RouteRecord) -> GatewayRefusal? {
+        let cannot = "The model of this route cannot take \(obstacle), and "
+        guard !route.settings.escalationForbidden else {
+            return GatewayRefusal.invalidRequest(cannot + "the route may not escalate.", parameter: parameter)
+        }
+        // Worth nothing, and so nothing is paid for it: a router would not either.
+        guard options.valueUSD == 0 else { return nil }
+        let header = HTTPField.Name.valueUSD.rawName
+        return GatewayRefusal.invalidRequest(
+            cannot + "the LLM is not paid, since \(header) is 0.", parameter: header)
+    }
+
+    /// Says that a stream broke off of which its client has the beginning. It is counted as every request is, by the
+    /// status that it would have had.
+    /// - Parameters:
+    ///   - model: whose answer broke off.
+    ///   - why: without words of the prompt or of the answer.
+    func noteBrokenOff(_ model: String, route: String?, code: String, why: String) {
+        services.logger.warning(
+            "a streamed answer broke off",
+            metadata: [
+                "request": "\(requestIDText)", "tenant": "\(caller.tenant.name)", "route": "\(route ?? "")",
+                "model": "\(model)", "code": "\(code)", "why": "\(why)", "bytes": "\(stream.written)",
+            ])
     }
 
     private func count(_ summary: AnswerReport, route: String, elapsed: Duration) {

@@ -108,6 +108,7 @@ struct AnswerProgress {
         report.steps = trace
         report.escalations = paidCalls
         report.cost = cost
+        report.unusedCost = trace.reduce(cost) { $0.subtracting($1.cost ?? .zero) ?? $0 }
         report.budget = budget
         report.degraded = degraded
         report.finishReason = finishReason

@@ -26,6 +26,8 @@ struct AnswerReport: Sendable {
     var steps: [StepTrace] = []
     var escalations = 0
     var cost: NanoUSD = .zero
+    /// What of it was paid for calls of which nothing stands in the steps.
+    var unusedCost: NanoUSD = .zero
     var budget: BudgetState?
     var degraded: DegradedReason?
     /// nil: the tenant has nothing cached.
@@ -62,6 +64,7 @@ struct AnswerReport: Sendable {
         writer.member("escalations", Int64(escalations))
         writer.member("cost_usd", cost.usdString)
         writer.member("cost_nano_usd", cost.rawValue)
+        writer.member("unused_cost_usd", unusedCost.usdString)
         writer.member("budget_remaining_usd", budget?.remaining.usdString)
         writer.member("degraded", degraded?.rawValue)
         writer.member("cache", cache?.rawValue)

@@ -13,6 +13,7 @@ final class AnswerStream<Head: Sendable>: Sendable {
     private struct State {
         var head: Result<Head, GatewayRefusal>?
         var buffer: [UInt8] = []
+        var written = 0
         var isFinished = false
         var isAbandoned = false
         var headWaiter: CheckedContinuation<Result<Head, GatewayRefusal>, Never>?
@@ -38,6 +39,7 @@ final class AnswerStream<Head: Sendable>: Sendable {
             guard !s.isAbandoned, !s.isFinished else {
                 return (false, false, nil as CheckedContinuation<[UInt8]?, Never>?)
             }
+            s.written += bytes.count
             if let reader = s.reader {
                 s.reader = nil
                 return (true, false, reader)
@@ -49,6 +51,9 @@ final class AnswerStream<Head: Sendable>: Sendable {
         if isFull { await waitForRoom() }
         return isOpen
     }
+
+    /// Bytes that were queued for the client so far.
+    var written: Int { state.withLock { $0.written } }
 
     /// No more bytes will come.
     func finish() {

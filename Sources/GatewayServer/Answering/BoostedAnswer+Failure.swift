@@ -8,7 +8,7 @@ extension BoostedAnswer {
     func failed(_ error: LocalModelError) -> StrategyEvent {
         switch error {
         case .contextExceeded, .overloaded: break
-        case .unavailable, .interrupted, .invalid, .deadlineExceeded:
+        case .unavailable, .unusablePattern, .interrupted, .invalid, .deadlineExceeded:
             job.services.logger.warning(
                 "an SLM failed",
                 metadata: [

@@ -153,7 +153,7 @@ struct BoostedAnswer: Sendable {
         do {
             let prm = plan.wantsReward ? await models.prm() : nil
             var request = DraftRequest(
-                session: job.requestID, messages: messages, answer: plan.answer, sampling: plan.sampling,
+                session: job.requestID, messages: messages, answer: begun(plan.answer), sampling: plan.sampling,
                 maxTokens: plan.maxTokens, boundary: plan.boundary, stop: chat.stop,
                 wantsHidden: prm?.needsHidden ?? false)
             form?.prepare(&request)
@@ -168,7 +168,7 @@ struct BoostedAnswer: Sendable {
             let draft = try await self.draft(request, models: models)
             state.note(draft, isFirst: plan.step == 0 && plan.attempt == 0)
             let scored = try? await prm?.score(
-                session: job.requestID, messages: messages, answer: plan.texts, draft: draft)
+                session: job.requestID, messages: messages, answer: begun(plan.texts), draft: draft)
             var reward = scored?.taken(for: route.settings.target)
             // A call that cannot be read, whatever else may be said of it, is of no use.
             if let form, reward != nil, form.turn(plan.texts.joined() + draft.text) == nil {
@@ -200,7 +200,7 @@ struct BoostedAnswer: Sendable {
             drafts = [try await draft(request, models: models.routes)]
         }
         let rewards = try? await models.prm?.score(
-            session: job.requestID, messages: messages, answer: plan.texts, candidates: drafts)
+            session: job.requestID, messages: messages, answer: begun(plan.texts), candidates: drafts)
         var candidates: [DraftedCandidate] = []
         for (index, draft) in drafts.enumerated() {
             state.note(draft, isFirst: plan.step == 0 && plan.attempt == 0 && index == 0)
@@ -253,9 +253,12 @@ struct BoostedAnswer: Sendable {
             case .blankLine: "\n\n"
             case .pattern: nil
             }
-        return EscalationPrompt(
+        var prompt = EscalationPrompt(
             model: route.llm.model, messages: messages.map { .init(role: $0.role, content: $0.content) },
-            acceptedSteps: texts, separator: separator, maxTokens: maxTokens, temperature: chat.temperature ?? 0)
+            acceptedSteps: begun(texts), separator: separator, maxTokens: maxTokens,
+            temperature: chat.temperature ?? 0)
+        if texts.isEmpty { prompt.opening = opening }
+        return prompt
     }
 
     private func escalate(
@@ -298,7 +301,7 @@ struct BoostedAnswer: Sendable {
         var own = sampling
         own.seed &+= UInt32(truncatingIfNeeded: plan.step) &* 0x9E37_79B1
         let request = DraftRequest(
-            session: job.requestID, messages: messages, answer: plan.texts.map { .text($0) }, sampling: own,
+            session: job.requestID, messages: messages, answer: begun(plan.texts).map { .text($0) }, sampling: own,
             maxTokens: plan.maxTokens, boundary: route.settings.boundary, stop: chat.stop, wantsHidden: false)
         return FusedStep(request: request, partner: slm, weight: route.settings.fusionWeight)
     }
@@ -353,7 +356,8 @@ struct BoostedAnswer: Sendable {
         _ state: AnswerProgress, _ models: RouteModels, budgets: [BudgetState]
     ) -> RecordedLearning? {
         guard let learning = state.learning else { return nil }
-        let rest = learning.isRecorded ? RestReading(state.trace, messages: messages, models: models) : nil
+        let rest =
+            learning.isRecorded ? RestReading(state.trace, messages: messages, before: begun([]), models: models) : nil
         let (services, route, now) = (job.services, route, job.startedOn)
         return RecordedLearning(
             outcome: {
@@ -368,6 +372,7 @@ struct BoostedAnswer: Sendable {
             return await job.refuse(
                 refusal, route: route.name, cost: state.cost, escalations: state.paidCalls)
         }
+        job.noteBrokenOff(route.slm, route: route.name, code: refusal.code, why: refusal.logText ?? "")
         var out: [UInt8] = []
         job.request.wire.appendError(refusal.charged(state.cost), to: &out)
         _ = await job.stream.write(out)

@@ -173,6 +173,7 @@ struct DirectAnswer: Sendable {
                 await refuse(.upstream(failure), cost: summary.cost)
                 return false
             }
+            job.noteBrokenOff("\(held.plan.model)", route: route, code: failure.code.rawValue, why: failure.logText)
             var out: [UInt8] = []
             job.request.wire.appendError(.upstream(failure).charged(summary.cost), to: &out)
             _ = await job.stream.write(out)
@@ -210,7 +211,7 @@ struct DirectAnswer: Sendable {
             "gboost_provider_seconds", waited / .seconds(1), [held.plan.model.provider])
         var summary = AnswerReport(requestID: job.requestIDText, servedBy: .llm)
         summary.cost = cost
-        summary.escalations = route == nil ? 0 : 1
+        summary.escalations = 1
         summary.budget = held.budget.after(hold: held.amount, cost: cost)
         summary.cache = caching == nil ? nil : .miss
         summary.finishReason = result.finishReason ?? "stop"
@@ -222,7 +223,7 @@ struct DirectAnswer: Sendable {
 
     private func refuse(_ refusal: GatewayRefusal, cost: NanoUSD = .zero) async {
         await job.refuse(
-            refusal, route: route, cost: cost, escalations: route == nil || cost == .zero ? 0 : 1)
+            refusal, route: route, cost: cost, escalations: cost == .zero ? 0 : 1)
     }
 }
 

@@ -288,10 +288,11 @@ struct PaidHop: Sendable {
             logger.warning(
                 "paid call failed",
                 metadata: [
-                    "hold": "\(held.plan.id)", "model": "\(held.plan.model)", "code": "\(failure.code.rawValue)",
+                    "hold": "\(held.plan.id)", "tenant": "\(held.plan.caller.tenant.name)",
+                    "model": "\(held.plan.model)", "code": "\(failure.code.rawValue)",
                     "status": "\(failure.status ?? 0)", "posted_usd": "\(amount)",
                     "provider_request": "\(failure.providerRequestID ?? "")",
-                    "why": "\(failure.isForeign ? "the provider's words are the client's" : failure.message)",
+                    "why": "\(failure.logText)",
                 ])
         }
         return amount
@@ -353,4 +354,9 @@ struct PaidHop: Sendable {
         metrics.registry.add("gboost_tokens_total", Double(usage.input), [tenant, "llm_input"])
         metrics.registry.add("gboost_tokens_total", Double(usage.output), [tenant, "llm_output"])
     }
+}
+
+extension ProviderError {
+    /// What went wrong, for a log.
+    var logText: String { isForeign ? "the provider's words are the client's" : message }
 }

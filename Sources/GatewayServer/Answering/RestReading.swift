@@ -14,7 +14,8 @@ struct RestReading: Sendable {
     private let lines: [String]
 
     /// nil where there is no such rest: the answer does not end with what one paid call wrote.
-    init?(_ trace: [StepTrace], messages: [ChatMessage], models: RouteModels) {
+    /// - Parameter before: what of the answer was there before its first step.
+    init?(_ trace: [StepTrace], messages: [ChatMessage], before: [String], models: RouteModels) {
         guard let rest = trace.last, rest.source == .llm, rest.action == .llmRest,
             trace.dropLast().allSatisfy({ $0.source == .slm }), rest.text.utf8.count <= Self.maxBytes
         else { return nil }
@@ -23,7 +24,7 @@ struct RestReading: Sendable {
         self.models = models
         self.messages = messages
         self.lines = lines
-        texts = trace.dropLast().map(\.text)
+        texts = before + trace.dropLast().map(\.text)
     }
 
     /// The chance that the answer is right, as the PRM reads it; nil where the PRM cannot read what another model wrote

@@ -27,7 +27,8 @@ final class RewardFailures: Sendable {
             case .interrupted?: 2
             case .contextExceeded?: 3
             case .invalid?: 4
-            case nil: error is CancellationError ? 0 : 5
+            case .unusablePattern?: 5
+            case nil: error is CancellationError ? 0 : 6
             }
         guard kind > 0 else { return false }
         let failure = Known(

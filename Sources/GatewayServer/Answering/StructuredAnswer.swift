@@ -31,13 +31,11 @@ struct StructuredAnswer: Sendable {
         await answer.run()
     }
 
-    /// The paid model answers instead, if the route may.
+    /// The paid model answers instead, if the route may and the answer is worth something.
     private func elsewhere(_ reason: String, _ failure: GatewayRefusal?) async {
-        guard route.settings.escalationForbidden else {
+        guard let refusal = job.refusalToPay(for: "tools", parameter: "tools", on: route) else {
             return await DirectAnswer(job: job, model: route.llm, route: route.name, reason: reason).run()
         }
-        let refusal = GatewayRefusal.invalidRequest(
-            "The model of this route cannot take tools, and the route may not escalate.", parameter: "tools")
         await job.refuse(failure ?? refusal, route: route.name)
     }
 }
@@ -59,6 +57,8 @@ struct StructuredForm: Sendable {
         request.boundary = nil
         request.tools = structure.tools
         request.sampling.jsonSchema = structure.choice == .required ? callSchema : structure.schema
+        // A stop string ends a text. A call that must be made has none, and cut within its arguments it is no call.
+        if structure.choice == .required { request.stop = [] }
     }
 
     /// A call of one of the tools, as the template writes it.

@@ -140,6 +140,10 @@ enum WireRequest: Sendable {
                 return .messages(try MessagesRequest(ChatToMessages.body(chat), needsMaxTokens: false))
             case .messages(let messages) where provider.endpoints.contains(.chatCompletions):
                 let traits = provider.traits
+                if let place = messages.opening, !traits.continuesAnswers {
+                    throw RequestField.untranslatable(
+                        place, "models there do not go on from an assistant's last message")
+                }
                 // The client has one word only: of this format's two it gets the one that all models there take.
                 let body = try MessagesToChat.body(
                     messages, keepsThinking: traits.takesThinkingBlocks,

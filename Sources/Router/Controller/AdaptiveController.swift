@@ -33,9 +33,9 @@ package struct AdaptiveController: Controller {
         return decision
     }
 
-    /// Pays for the rest instead, with the chance that is logged.
+    /// Pays for the rest instead, with the chance that is logged; never for what is worth nothing.
     private func explore(_ decision: inout Decision, _ observation: StepObservation, _ settings: RouteSettings) {
-        guard !decision.isEscalation, settings.exploration > 0,
+        guard !decision.isEscalation, settings.exploration > 0, observation.valueUSD ?? settings.valueUSD != 0,
             let rest = decision.estimates.first(where: { $0.action == .llmRest }), rest.gain > 0
         else { return }
         let chance = min(

@@ -1,6 +1,6 @@
 extension ErrorEnvelope {
-    /// The same error as Anthropic's clients read it: `{"type": "error", "error": {"type", "message"}}`, with the
-    /// gateway's own members beside the two.
+    /// The same error as Anthropic's clients read it: `{"type": "error", "error": {"type", "message"[, "details"]}}`,
+    /// with the gateway's own members beside them.
     package func anthropicBody(requestID: String?) -> [UInt8] {
         var writer = JSONWriter()
         writer.beginObject()
@@ -11,6 +11,13 @@ extension ErrorEnvelope {
         writer.member("message", message)
         if let param { writer.member("param", param) }
         if let code { writer.member("code", code) }
+        // Where Anthropic's own clients look for the words that they branch on.
+        if let code, code == WireFormatError.Code.threadUnsupported.rawValue {
+            writer.key("details")
+            writer.beginObject()
+            writer.member("error_code", code)
+            writer.endObject()
+        }
         if let metadata {
             writer.key("metadata")
             writer.raw(metadata)

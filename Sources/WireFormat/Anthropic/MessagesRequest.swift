@@ -25,6 +25,14 @@ package struct MessagesRequest: Sendable {
     /// The bytes of the body as it came.
     package var body: [UInt8] { document.bytes }
 
+    /// Place of the last message where that is an assistant's: the answer goes on from it; nil: it is not.
+    package var opening: String? {
+        guard let list = document.root["messages"]?.elements, list.last?["role"]?.string == "assistant" else {
+            return nil
+        }
+        return "messages[\(list.count - 1)]"
+    }
+
     /// The body for a paid call: `model` and `max_tokens` set, everything else byte for byte as it came.
     /// - Parameter maxTokens: nil for a request to count tokens, which has no bound.
     package func paidBody(model: String, maxTokens: Int?) throws(WireFormatError) -> [UInt8] {
@@ -66,7 +74,19 @@ extension MessagesRequest {
         try readMessages(root["messages"])
         try readSystem(root["system"])
         try readTools(root["tools"])
+        try Self.refuseThread(root["thread"])
         try readCosts(root)
+    }
+
+    /// Refuses a conversation that the vendor keeps: what it holds is not in the body, and may be another tenant's. The
+    /// first turn of one is refused too, since its client sends the next without what was said.
+    private static func refuseThread(_ value: JSONValue?) throws(WireFormatError) {
+        guard RequestField.given(value) == nil else {
+            throw WireFormatError(
+                .threadUnsupported,
+                "'thread' is not supported: no conversation is kept. Send all of it in 'messages', without 'thread'.",
+                param: "thread")
+        }
     }
 
     private mutating func readMessages(_ value: JSONValue?) throws(WireFormatError) {
@@ -136,10 +156,6 @@ extension MessagesRequest {
     private mutating func readCosts(_ root: JSONValue) throws(WireFormatError) {
         if try !RequestField.array(root["mcp_servers"], "mcp_servers").isEmpty { note(unbounded: "mcp_servers") }
         if RequestField.given(root["container"]) != nil { note(unbounded: "container") }
-        // A conversation that the vendor keeps: what it holds is not in the body, and may be another tenant's.
-        if let thread = RequestField.given(root["thread"]), thread["type"]?.string != "create" {
-            note(unbounded: "thread")
-        }
         // Other models, at their own prices, with bounds of their own.
         if let others = RequestField.given(root["fallbacks"]), others.kind != .array || !others.elements.isEmpty {
             note(unbounded: "fallbacks")

@@ -116,12 +116,11 @@ package struct HeldSchema {
         let names = try visitProperties(fields, path: path)
         // A name that has no schema of its own is never written.
         try Self.checkRequired(fields, names)
-        guard let additional = fields["additionalProperties"] else { return }
+        guard let additional = fields["additionalProperties"], additional.bool != false else { return }
+        // Beside properties, the converter's rule for other names takes a lone backslash and a line's end, which are no
+        // JSON, and the name of a property in escapes, with another value than that may have.
+        guard names.isEmpty else { throw UnheldKeyword("additionalProperties") }
         if additional.bool == nil { try visit(additional, path: Self.name(path, "additional-value")) }
-        // The names that others must not have stand in classes of characters, as they are.
-        guard additional.bool == false || names.allSatisfy(Self.isPlainName) else {
-            throw UnheldKeyword("additionalProperties")
-        }
     }
 
     /// Their names.
@@ -148,10 +147,6 @@ package struct HeldSchema {
         guard required.kind == .array, required.elements.allSatisfy({ names.contains($0.utf8 ?? []) }) else {
             throw UnheldKeyword("required")
         }
-    }
-
-    private static func isPlainName(_ name: [UInt8]) -> Bool {
-        !name.isEmpty && !name.contains { $0 < 0x20 || Array("\\]^-\"".utf8).contains($0) }
     }
 
     private mutating func visitArray(_ fields: SchemaFields, path: String?) throws(UnheldKeyword) {

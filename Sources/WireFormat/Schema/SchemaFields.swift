@@ -10,7 +10,7 @@ struct SchemaFields {
     ]
 
     /// What is said of values of one type; others it leaves alone.
-    private static let byType: [String: Set<String>] = [
+    static let byType: [String: Set<String>] = [
         "object": [
             "properties", "required", "additionalProperties", "patternProperties", "propertyNames", "minProperties",
             "maxProperties", "dependentRequired", "dependentSchemas", "dependencies", "unevaluatedProperties",
@@ -24,7 +24,7 @@ struct SchemaFields {
     ]
 
     /// What the grammar takes up, where it looks at it; `HeldSchema` looks at the values.
-    private static let held: [String: Set<String>] = [
+    static let held: [String: Set<String>] = [
         "object": ["properties", "required", "additionalProperties"],
         "array": ["items", "prefixItems", "minItems", "maxItems", "uniqueItems"],
         "string": ["pattern", "format", "minLength", "maxLength"],
@@ -32,7 +32,8 @@ struct SchemaFields {
         "number": [], "boolean": [], "null": [], "any": ["additionalProperties", "uniqueItems", "format"],
     ]
 
-    private static let general: Set<String> = [
+    /// What is said of values of all types.
+    static let general: Set<String> = [
         "type", "enum", "const", "anyOf", "oneOf", "allOf", "not", "if", "then", "else", "$ref", "$dynamicRef",
         "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor", "$vocabulary",
     ]

@@ -1,7 +1,8 @@
 /// An OpenAI chat-completions request as an Anthropic messages request.
 ///
 /// System and developer messages become the system prompt, in their order; `tool` messages become tool results of one
-/// user's turn. What has no equal is an error that names the field; what only spells out a default is none.
+/// user's turn. What has no equal is an error that names the field; what only spells out a default is none, and what a
+/// reply brings back with it is left out.
 package struct ChatToMessages {
     var out: JSONWriter
     private let root: JSONValue
@@ -9,6 +10,10 @@ package struct ChatToMessages {
     private var system: [[UInt8]] = []
     /// A user's turn of tool results is open, which a user's message may go on.
     private var isTurnOpen = false
+    /// The assistant has thought since the user spoke last.
+    private var hasThought = false
+    /// Its last message calls tools, and it has not.
+    private var lacksThought = false
 
     private init(_ root: JSONValue) {
         self.root = root
@@ -40,7 +45,7 @@ package struct ChatToMessages {
         out.beginArray()
         let messages = try RequestField.array(root["messages"], "messages")
         for (index, message) in messages.enumerated() {
-            try write(message, role: request.messages[index].role, "messages[\(index)]")
+            try write(message, as: request.messages[index], "messages[\(index)]")
         }
         closeTurn()
         out.endArray()
@@ -55,13 +60,17 @@ package struct ChatToMessages {
         try writeOutput(root: root)
         if request.isStream { out.member("stream", true) }
         for name in ["thinking", "cache_control"] {
-            if let value = RequestField.given(root[name]) {
+            if let value = RequestField.given(root[name]), name != "thinking" || !isRefused(thinking: value) {
                 out.key(name)
                 out.raw(value.rawBytes)
             }
         }
         out.endObject()
     }
+
+    /// Within a budget Claude goes on from calls only where their thought comes back with them. Frameworks that lose it
+    /// could not send the tools' results at all, so these go without: the next turn thinks again.
+    private func isRefused(thinking: JSONValue) -> Bool { lacksThought && thinking["type"]?.string == "enabled" }
 
     /// What may be given as long as it asks for nothing.
     private func checkDefaults(_ request: ChatCompletionRequest) throws(WireFormatError) {
@@ -98,39 +107,46 @@ package struct ChatToMessages {
         out.beginArray()
     }
 
-    private mutating func write(_ message: JSONValue, role: String, _ param: String) throws(WireFormatError) {
-        switch role {
+    /// - Parameter read: the same message, as the request has it.
+    private mutating func write(
+        _ message: JSONValue, as read: ChatCompletionRequest.Message, _ param: String
+    ) throws(WireFormatError) {
+        _ = try RequestField.string(message["name"], "\(param).name")
+        let speaker = read.speaker
+        switch read.role {
         case "system", "developer":
-            try RequestField.refuseOthers(of: message, than: ["role", "content", "cache_control"], in: param)
-            try eachPart(of: message, param) { block throws(WireFormatError) in system.append(block) }
+            try RequestField.refuseOthers(of: message, than: Self.spokenFields, in: param)
+            try eachPart(of: message, param, speaker: speaker) { block throws(WireFormatError) in system.append(block) }
         case "user":
-            try RequestField.refuseOthers(of: message, than: ["role", "content", "cache_control"], in: param)
+            try RequestField.refuseOthers(of: message, than: Self.spokenFields, in: param)
+            hasThought = false
             if !isTurnOpen { begin("user") }
             isTurnOpen = true
-            try eachPart(of: message, param) { block throws(WireFormatError) in out.raw(block) }
+            try eachPart(of: message, param, speaker: speaker) { block throws(WireFormatError) in out.raw(block) }
             closeTurn()
         case "tool":
             try writeToolResult(message, param)
         case "assistant":
             closeTurn()
             try RequestField.refuseOthers(of: message, than: Self.assistantFields, in: param)
-            guard !Self.saysNothing(message) else { return }
+            let thoughts = try EchoedReply.thoughts(message, param)
+            guard !thoughts.isEmpty || !Self.saysNothing(message) else { return }
             begin("assistant")
-            try writeAssistant(message, param)
+            try writeAssistant(message, thoughts: thoughts, speaker: speaker, param)
             out.endArray()
             out.endObject()
-        default: throw RequestField.untranslatable("\(param).role", "'\(role)' has no equal there")
+        case let role: throw RequestField.untranslatable("\(param).role", "'\(role)' has no equal there")
         }
     }
 
-    private static let assistantFields: Set<String> = [
-        "role", "content", "refusal", "tool_calls", "thinking_blocks", "reasoning_content", "cache_control",
-        "annotations",
-    ]
+    private static let spokenFields: Set<String> = ["role", "content", "name", "cache_control"]
+    private static let assistantFields = EchoedReply.fields.union([
+        "role", "content", "refusal", "tool_calls", "thinking_blocks", "name", "cache_control",
+    ])
 
-    /// An assistant's turn without anything in it, which Anthropic refuses.
+    /// Whether an assistant says nothing and calls nothing. Without thoughts either, Anthropic refuses such a turn.
     private static func saysNothing(_ message: JSONValue) -> Bool {
-        ["content", "refusal", "tool_calls", "thinking_blocks", "reasoning_content", "annotations"].allSatisfy { name in
+        ["content", "refusal", "tool_calls"].allSatisfy { name in
             guard let value = RequestField.given(message[name]) else { return true }
             return value.string?.isEmpty ?? (value.kind == .array && value.elements.allSatisfy(isBlank))
         }
@@ -162,24 +178,19 @@ package struct ChatToMessages {
         out.endObject()
     }
 
-    private mutating func writeAssistant(_ message: JSONValue, _ param: String) throws(WireFormatError) {
-        let thoughts = try RequestField.array(message["thinking_blocks"], "\(param).thinking_blocks")
+    private mutating func writeAssistant(
+        _ message: JSONValue, thoughts: [JSONValue], speaker: String?, _ param: String
+    ) throws(WireFormatError) {
         for thought in thoughts { out.raw(ThinkingBlock.unnumbered(thought)) }
-        if thoughts.isEmpty, let text = message["reasoning_content"]?.string, !text.isEmpty {
-            throw RequestField.untranslatable(
-                "\(param).reasoning_content", "reasoning goes back in thinking_blocks, with its signature")
-        }
-        guard try RequestField.array(message["annotations"], "\(param).annotations").isEmpty else {
-            throw RequestField.untranslatable("\(param).annotations", "it has no equal there")
-        }
         if RequestField.given(message["content"]) != nil {
-            try eachPart(of: message, param) { block throws(WireFormatError) in out.raw(block) }
+            try eachPart(of: message, param, speaker: speaker) { block throws(WireFormatError) in out.raw(block) }
         } else if let refusal = try RequestField.string(message["refusal"], "\(param).refusal"), !refusal.isEmpty {
-            out.raw(MessagesWriter.textBlock(refusal))
+            out.raw(MessagesWriter.textBlock(Self.said(refusal, by: speaker)))
         }
-        for (index, call) in try RequestField.array(message["tool_calls"], "\(param).tool_calls").enumerated() {
-            try write(call: call, "\(param).tool_calls[\(index)]")
-        }
+        let calls = try RequestField.array(message["tool_calls"], "\(param).tool_calls")
+        for (index, call) in calls.enumerated() { try write(call: call, "\(param).tool_calls[\(index)]") }
+        hasThought = hasThought || !thoughts.isEmpty
+        lacksThought = !calls.isEmpty && !hasThought
     }
 
     private mutating func write(call: JSONValue, _ param: String) throws(WireFormatError) {
@@ -204,18 +215,24 @@ package struct ChatToMessages {
         out.endObject()
     }
 
+    private static func said(_ text: String, by speaker: String?) -> String {
+        speaker.map { "\($0): \(text)" } ?? text
+    }
+
     /// Gives each part of a message's content as a block.
+    /// - Parameter speaker: whose name stands before them.
     private func eachPart(
-        of message: JSONValue, _ param: String, isCacheKept: Bool = true,
+        of message: JSONValue, _ param: String, isCacheKept: Bool = true, speaker: String? = nil,
         _ give: ([UInt8]) throws(WireFormatError) -> Void
     ) throws(WireFormatError) {
         let cache = isCacheKept ? RequestField.given(message["cache_control"]) : nil
         guard let content = RequestField.given(message["content"]) else { return }
         if let text = content.string {
             guard !text.isEmpty else { return }
-            return try give(ContentParts.text(text, cache: cache))
+            return try give(ContentParts.text(Self.said(text, by: speaker), cache: cache))
         }
         let parts = content.elements.enumerated().filter { !Self.isBlank($0.element) }
+        if let speaker, !parts.isEmpty { try give(ContentParts.text("\(speaker):", cache: nil)) }
         for (index, part) in parts {
             let last = index == parts.last?.offset ? cache : nil
             try give(ContentParts.block(part, "\(param).content[\(index)]", cache: last))

@@ -100,7 +100,7 @@ struct RequestTranslationTests {
     @Test(
         "OpenAI to Anthropic: what a message holds that has no equal is named",
         arguments: [
-            (#"{"role":"user","content":"x","name":"Bo"}"#, "messages[0].name"),
+            (#"{"role":"user","content":"x","name":7}"#, "messages[0].name"),
             (
                 #"{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}"#,
                 "messages[0].content[0].type"
@@ -113,7 +113,7 @@ struct RequestTranslationTests {
                 #"{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","#
                     + #""arguments":"[1]"}}]}"#, "messages[0].tool_calls[0].function.arguments"
             ),
-            (#"{"role":"assistant","content":"x","reasoning_content":"hm"}"#, "messages[0].reasoning_content"),
+            (#"{"role":"assistant","content":"x","made_up":"hm"}"#, "messages[0].made_up"),
             (#"{"role":"function","name":"f","content":"x"}"#, "messages[0].role"),
             (
                 #"{"role":"assistant","content":null,"function_call":{"name":"f","arguments":"{}"}}"#,
