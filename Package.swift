@@ -135,7 +135,9 @@ let package = Package(
         .testTarget(name: "RouterTests", dependencies: ["Router", "GatewayCore"], swiftSettings: common),
         .testTarget(
             name: "InferenceTests",
-            dependencies: ["Inference", "CLlama", "GatewayCore", "GatewayTesting", "gboost", log, crypto],
+            dependencies: [
+                "Inference", "CLlama", "WireFormat", "GatewayCore", "GatewayTesting", "gboost", log, crypto,
+            ],
             exclude: ["Scripts"], swiftSettings: common),
         .testTarget(
             name: "ProvidersTests",
@@ -160,6 +162,7 @@ let package = Package(
                 "GatewayServer", "GatewayCore", "Outbox", "WireFormat", "Router", "GatewayTesting", "Ledger",
                 "Postgres", "EmbeddedPostgres", crypto, log, nio, hummingbird,
                 .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],

@@ -104,9 +104,12 @@ package struct StepDraft: Hashable, Sendable, Codable {
 
 /// Why a local model gave no answer.
 package enum LocalModelError: Error, Hashable, Sendable {
-    /// Not loaded and cannot be (file missing, corrupt, unsupported), or its route's step pattern cannot be used; the
-    /// text names the file or the pattern.
+    /// Not loaded and cannot be (file missing, corrupt, unsupported), or out of reach where another server holds it;
+    /// the text names the file, or says what the server did.
     case unavailable(String)
+    /// Its route's step pattern ends no step; the text names the pattern. It was saved before it would have been
+    /// refused: whoever asks can do nothing about it, and the model is as it should be.
+    case unusablePattern(String)
     /// The engine host died or hung with this request in it. Sending it again is safe.
     case interrupted
     /// Queue full: try again after this many seconds.

@@ -29,6 +29,8 @@ package struct ProviderTraits: Hashable, Sendable {
     package var signsCalls = false
     /// Anthropic's `cache_control` goes on to vendors that charge what is written to a cache.
     package var passesCacheMarks = false
+    /// Models go on from an assistant's last message, as Anthropic's do, or refuse it; else they begin another turn.
+    package var continuesAnswers = true
     /// Steps may be written together with an SLM: `PaidCall.fusion`.
     package var takesFusion = false
     package init() {}

@@ -32,8 +32,7 @@ extension StepBoundary {
 
     /// Why a pattern is too short or too long; nil: it is neither.
     var lengthProblem: String? {
-        guard case .pattern(let pattern) = self else { return nil }
-        guard pattern.isEmpty || pattern.count > RouteSettings.maxPatternLength else { return nil }
-        return "a pattern has from 1 to \(RouteSettings.maxPatternLength) characters"
+        guard case .pattern(let pattern) = self, !BoundaryMatcher.hasLength(pattern) else { return nil }
+        return "the pattern \(BoundaryMatcher.Problem.length.text)"
     }
 }

@@ -125,8 +125,32 @@ struct RouteSettingsTests {
             try StepSplitter(boundary: settings.boundary, stops: [], maxTokens: 1)
         }
         var reason: String?
-        if case .unavailable(let why)? = failure { reason = why }
+        if case .unusablePattern(let why)? = failure { reason = why }
         #expect(reason?.contains(pattern) == true, "\(String(describing: failure))")
+    }
+
+    @Test("How long a step pattern may be is one bound, said in one way everywhere", arguments: [0, 256, 257])
+    func patternLength(_ length: Int) throws {
+        var settings = RouteSettings()
+        settings.boundary = .pattern(String(repeating: "a", count: length))
+        guard length != 256 else {
+            try settings.validateForSaving()
+            _ = try StepSplitter(boundary: settings.boundary, stops: [], maxTokens: 1)
+            return
+        }
+        let words = "must have 1 to 256 characters"
+        let reading = #expect(throws: RouteSettingsError.self) { try settings.validate() }
+        let saving = #expect(throws: RouteSettingsError.self) { try settings.validateForSaving() }
+        #expect(reading?.message == "the pattern \(words)" && saving == reading)
+        #expect(settings.boundary.problem == reading?.message)
+        let failure = #expect(throws: LocalModelError.self) {
+            try StepSplitter(boundary: settings.boundary, stops: [], maxTokens: 1)
+        }
+        guard case .unusablePattern(let why)? = failure else {
+            Issue.record("\(String(describing: failure))")
+            return
+        }
+        #expect(why.hasSuffix(words))
     }
 
     @Test(

@@ -59,7 +59,7 @@ struct StepSplitterTests {
         let clock = ContinuousClock()
         let time = clock.measure {
             // Nobody who asks is to blame for what a route was saved with.
-            #expect(throws: LocalModelError.unavailable("the step pattern '(a+)+$' takes too long to match")) {
+            #expect(throws: LocalModelError.unusablePattern("the step pattern '(a+)+$' takes too long to match")) {
                 try split([String(repeating: "a", count: 60) + "!"], .pattern("(a+)+$"))
             }
         }

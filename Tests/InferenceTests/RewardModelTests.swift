@@ -122,7 +122,7 @@ extension ModelTests {
         func noExecutable() async throws {
             var settings = try EngineFixture.settings()
             settings.executable = "/nonexistent/gboost"
-            settings.readinessLimit = .seconds(10)
+            settings.readinessLimit = .seconds(60)
             try await EngineFixture.withModel(settings) { model, _ in
                 await #expect {
                     _ = try await model.info()

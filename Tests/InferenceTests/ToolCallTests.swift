@@ -27,6 +27,21 @@ import Testing
             #expect(!(tagged + plain).contains { $0.contains(name) }, "\(name)")
         }
     }
+
+    @Test("Tools and calls with an object of too many members are refused unread: llama.cpp's JSON is slow with them")
+    func wide() throws {
+        func object(_ count: Int) -> String {
+            "{" + (0..<count).map { #""k\#($0)": {"a": ":"}"# }.joined(separator: ", ") + "}"
+        }
+        let renderer = try ChatRenderer(source: "{{ messages[0]['content'] }}", bos: "", eos: "")
+        var message = ChatMessage(role: "user", content: "x")
+        #expect(try renderer.render([message], tools: "[\(object(1000))]").map(\.text).joined() == "x")
+        #expect(throws: LocalModelError.invalid("chat template refuses: tools: an object has more than 1000 members")) {
+            try renderer.render([message], tools: "[\(object(1001))]")
+        }
+        message.toolCalls = "[\(object(1001))]"
+        #expect(throws: LocalModelError.self) { try renderer.render([message]) }
+    }
 }
 
 extension HostTests {

@@ -74,6 +74,31 @@ struct EngineProviderTests {
         #expect(result.providerRequestID == "fusion-r")
     }
 
+    @Test(
+        "A fused step that its route's pattern does not end is no failure of the provider's",
+        arguments: [
+            (LocalModelError.unusablePattern("the step pattern '(' is none"), 400),
+            (LocalModelError.unavailable("no file"), 503),
+        ])
+    func pattern(failure: LocalModelError, status: Int) async throws {
+        struct Failing: StreamingLanguageModel {
+            var failure: LocalModelError
+            func stream(
+                _ request: DraftRequest, tenant: Int64, onText: @escaping @Sendable (String) -> Void
+            ) async throws -> StepDraft { throw failure }
+            func write(_ step: FusedStep, tenant: Int64) async throws -> StepDraft { throw failure }
+        }
+        let provider = EngineProvider(name: "home", models: ["demo": Failing(failure: failure)])
+        var fused = call()
+        let request = DraftRequest(
+            session: UUID(), messages: [], answer: [], sampling: Sampling(), maxTokens: 9, boundary: .pattern("("),
+            wantsHidden: false)
+        fused.fusion = FusedStep(request: request, partner: model, weight: 1)
+        let error = await #expect(throws: ProviderError.self) { _ = try await provider.open(fused) }
+        // The circuit breaker takes what is below 500 for a sign of life.
+        #expect(error?.code == .status && error?.status == status)
+    }
+
     @Test("A model without logits to share refuses by the setting's name; an unknown one is not found")
     func refusals() async throws {
         struct Plain: StreamingLanguageModel {

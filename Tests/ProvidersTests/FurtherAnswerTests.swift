@@ -147,11 +147,14 @@ struct FurtherAnswerTests {
         for preset in CompatiblePreset.allCases {
             #expect(preset.baseURL.hasPrefix("http") && preset.endpoints.contains(.chatCompletions))
         }
+        // Behind an assistant's last message these begin another turn.
+        #expect(CompatiblePreset.allCases.filter { !$0.traits.continuesAnswers } == [.openai, .vllm])
         let peer = try ScriptedPeer(all: [[.read, answer(200, "{}")]])
         defer { peer.stop() }
         let client = try CurlClient()
         var settings = ProviderSettings(name: "azure", baseURL: peer.url + "/", apiKey: Secret("k-0123456789"))
         settings.adoptAzure()
+        #expect(!settings.traits.continuesAnswers)
         _ = try? await OpenAICompatibleProvider(settings, client: client).open(call(isStream: false))
         let sent = try #require(peer.requests.first)
         #expect(sent.head.hasPrefix("POST /openai/v1/chat/completions HTTP/1.1"))

@@ -37,8 +37,13 @@ inline void hand_over(const std::string &text, char **out, size_t *size) {
 /* The converters call themselves for every level: what is nested deeper than this is refused unread. */
 constexpr int max_json_depth = 64;
 
+/* llama.cpp's JSON looks for a member of an object among all of them, and walks to each from the first: what has more
+ * is refused unread. */
+constexpr int max_json_members = 1000;
+
 inline common_json parse_json(const std::string &text, const char *what) {
     int depth = 0;
+    int members[max_json_depth + 1] = {0};
     bool in_string = false;
     for (size_t i = 0; i < text.size(); i++) {
         const char c = text[i];
@@ -49,8 +54,12 @@ inline common_json parse_json(const std::string &text, const char *what) {
             in_string = true;
         } else if (c == '{' || c == '[') {
             if (++depth > max_json_depth) throw std::runtime_error(std::string(what) + ": nested too deeply");
+            if (depth > 0) members[depth] = 0;
         } else if (c == '}' || c == ']') {
             depth--;
+        } else if (c == ':' && depth > 0 && ++members[depth] > max_json_members) {
+            throw std::runtime_error(
+                std::string(what) + ": an object has more than " + std::to_string(max_json_members) + " members");
         }
     }
     common_json value = common_json::parse_no_throw(text);

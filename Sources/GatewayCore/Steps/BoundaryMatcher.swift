@@ -16,20 +16,17 @@ struct BoundaryMatcher {
         /// As what is said of the pattern.
         var text: String {
             switch self {
-            case .length: "must have 1 to \(BoundaryMatcher.maxPatternLength) characters"
+            case .length: "must have 1 to \(RouteSettings.maxPatternLength) characters"
             case .syntax: "is no ICU regular expression, as NSRegularExpression has them"
             case .slow: "takes too long to match"
             }
         }
 
-        /// The pattern is the route's, saved before it would have been refused: whoever asks can do nothing about it.
         func failure(_ pattern: String) -> LocalModelError {
-            .unavailable("the step pattern '\(pattern.prefix(RouteSettings.maxPatternLength))' \(text)")
+            .unusablePattern("the step pattern '\(pattern.prefix(RouteSettings.maxPatternLength))' \(text)")
         }
     }
 
-    /// Longest pattern taken, in characters.
-    static let maxPatternLength = 512
     /// What a pattern is matched against at most: the end of the step.
     static let maxPatternWindow = 4096
     /// One search may report progress so often beyond once for each place that it tries, each time after thousands of
@@ -52,9 +49,14 @@ struct BoundaryMatcher {
         }
     }
 
+    /// Whether a pattern is neither too short nor too long.
+    static func hasLength(_ pattern: String) -> Bool {
+        !pattern.isEmpty && pattern.count <= RouteSettings.maxPatternLength
+    }
+
     /// A pattern as it is run.
     static func expression(_ pattern: String) throws(Problem) -> NSRegularExpression {
-        guard !pattern.isEmpty, pattern.count <= maxPatternLength else { throw .length }
+        guard hasLength(pattern) else { throw .length }
         guard let expression = try? NSRegularExpression(pattern: pattern) else { throw .syntax }
         return expression
     }

@@ -129,11 +129,13 @@ enum HostFailure: Codable, Sendable, Hashable {
     case deadlineExceeded
     /// The model computes no numbers.
     case broken(String)
+    case unusablePattern(String)
 
     init(_ error: LocalModelError) {
         self =
             switch error {
             case .unavailable(let text): .broken(text)
+            case .unusablePattern(let text): .unusablePattern(text)
             case .interrupted: .interrupted
             case .deadlineExceeded: .deadlineExceeded
             case .overloaded(let seconds): .overloaded(seconds: seconds)
@@ -151,6 +153,7 @@ enum HostFailure: Codable, Sendable, Hashable {
         case .interrupted: LocalModelError.interrupted
         case .deadlineExceeded: LocalModelError.deadlineExceeded
         case .broken(let text): LocalModelError.unavailable(text)
+        case .unusablePattern(let text): LocalModelError.unusablePattern(text)
         }
     }
 }

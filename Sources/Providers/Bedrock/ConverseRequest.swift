@@ -58,11 +58,17 @@ struct ConverseRequest: Sendable {
     private mutating func writeThinking() {
         let effort = chat.effort.flatMap { $0 == "none" ? nil : $0 }
         guard chat.thinking != nil || effort != nil || chat.effort != nil && isAdaptive else { return }
+        let isBudgeted = chat.thinking.map { $0["type"]?.string == "enabled" } ?? !isAdaptive
+        let isRefused = isAnthropic && isBudgeted && chat.lacksThought
+        // The effort of a thinking that is the client's own is all that would be left.
+        guard !isRefused || chat.thinking != nil && effort != nil else { return }
         out.key("additionalModelRequestFields")
         out.beginObject()
         if let thinking = chat.thinking {
-            out.key("thinking")
-            out.raw(thinking.rawBytes)
+            if !isRefused {
+                out.key("thinking")
+                out.raw(thinking.rawBytes)
+            }
             // The client's own thinking stands, so the effort goes where Anthropic has it apart.
             if isAnthropic { writeEffort(effort) }
         } else if isAdaptive {
@@ -189,15 +195,15 @@ struct ConverseRequest: Sendable {
 
     private mutating func write(_ parts: [CanonicalChat.Part], turn: Int) throws(WireFormatError) {
         for (index, part) in parts.enumerated() {
-            try write(part, "messages[\(turn)].content")
+            try write(part)
             writePoint(.item(turn: turn, index: index))
         }
     }
 
-    private mutating func write(_ part: CanonicalChat.Part, _ param: String) throws(WireFormatError) {
+    private mutating func write(_ part: CanonicalChat.Part) throws(WireFormatError) {
         switch part {
         case .text(let text): Self.write(text, &out)
-        case .image(let mediaType, let data):
+        case .image(let mediaType, let data, let param):
             guard let format = Self.imageFormats[mediaType.lowercased()] else {
                 throw RequestField.untranslatable(param, "images are png, jpeg, gif or webp there")
             }

@@ -7,16 +7,19 @@ extension CanonicalChat {
         var mark: CacheMark?
     }
 
-    mutating func read(_ message: JSONValue, role: String, _ param: String) throws(WireFormatError) {
-        switch role {
+    /// - Parameter spoken: the same message, as the request has it.
+    mutating func read(
+        _ message: JSONValue, as spoken: ChatCompletionRequest.Message, _ param: String
+    ) throws(WireFormatError) {
+        switch spoken.role {
         case "system", "developer":
             try RequestField.refuseOthers(of: message, than: ["role", "content", "name", "cache_control"], in: param)
-            let pieces = try Self.pieces(message, param)
+            let pieces = try Self.pieces(message, param, speaker: spoken.speaker)
             for (index, piece) in pieces.enumerated() { marks[.system(system.count + index)] = piece.mark }
             system += try Self.texts(pieces, "\(param).content")
         case "user":
             try RequestField.refuseOthers(of: message, than: ["role", "content", "name", "cache_control"], in: param)
-            let pieces = try Self.pieces(message, param)
+            let pieces = try Self.pieces(message, param, speaker: spoken.speaker)
             guard !pieces.isEmpty else {
                 switch turns.last {
                 // The turn goes on, and this says nothing to it.
@@ -40,8 +43,8 @@ extension CanonicalChat {
             blank = nil
             note([pieces.compactMap { $0.mark }.last ?? Self.mark(on: message)])
             turns.append(.result(id: id, name: name, text: try Self.texts(pieces, "\(param).content").joined()))
-        case "assistant": try readAssistant(message, param)
-        default: throw RequestField.untranslatable("\(param).role", "'\(role)' has no equal there")
+        case "assistant": try readAssistant(message, speaker: spoken.speaker, param)
+        case let role: throw RequestField.untranslatable("\(param).role", "'\(role)' has no equal there")
         }
     }
 
@@ -78,24 +81,22 @@ extension CanonicalChat {
 
     // MARK: Turns
 
-    private mutating func readAssistant(_ message: JSONValue, _ param: String) throws(WireFormatError) {
-        try RequestField.refuseOthers(
-            of: message,
-            than: [
-                "role", "content", "refusal", "tool_calls", "thinking_blocks", "reasoning_content", "annotations",
-                "name", "cache_control",
-            ], in: param)
-        guard try RequestField.array(message["annotations"], "\(param).annotations").isEmpty else {
-            throw RequestField.untranslatable("\(param).annotations", "it has no equal there")
-        }
-        var pieces = try Self.pieces(message, param)
+    private static let assistantFields = EchoedReply.fields.union([
+        "role", "content", "refusal", "tool_calls", "thinking_blocks", "name", "cache_control",
+    ])
+
+    private mutating func readAssistant(
+        _ message: JSONValue, speaker: String?, _ param: String
+    ) throws(WireFormatError) {
+        try RequestField.refuseOthers(of: message, than: Self.assistantFields, in: param)
+        var pieces = try Self.pieces(message, param, speaker: speaker)
         if pieces.isEmpty, let refusal = try RequestField.string(message["refusal"], "\(param).refusal"),
             !refusal.isEmpty
         {
             pieces = [Piece(part: .text(refusal), mark: Self.mark(on: message))]
         }
         var thoughts: [Thought] = []
-        for block in try RequestField.array(message["thinking_blocks"], "\(param).thinking_blocks") {
+        for block in try EchoedReply.thoughts(message, param) {
             if block["type"]?.string == "redacted_thinking" {
                 thoughts.append(.redacted(block["data"]?.string ?? ""))
             } else if let text = block["thinking"]?.string {
@@ -138,10 +139,14 @@ extension CanonicalChat {
     }
 
     /// Text and images, without texts that are empty; the message's own mark stands for one on the last of them.
-    private static func pieces(_ message: JSONValue, _ param: String) throws(WireFormatError) -> [Piece] {
+    /// - Parameter speaker: whose name stands before them.
+    private static func pieces(
+        _ message: JSONValue, _ param: String, speaker: String? = nil
+    ) throws(WireFormatError) -> [Piece] {
         guard let content = RequestField.given(message["content"]) else { return [] }
         if let text = content.string {
-            return text.isEmpty ? [] : [Piece(part: .text(text), mark: mark(on: message))]
+            let said = speaker.map { "\($0): \(text)" } ?? text
+            return text.isEmpty ? [] : [Piece(part: .text(said), mark: mark(on: message))]
         }
         var pieces: [Piece] = []
         for (index, part) in content.elements.enumerated()
@@ -149,6 +154,7 @@ extension CanonicalChat {
             pieces.append(Piece(part: try self.part(part, "\(param).content[\(index)]"), mark: mark(on: part)))
         }
         if let last = pieces.indices.last { pieces[last].mark = pieces[last].mark ?? mark(on: message) }
+        if let speaker, !pieces.isEmpty { pieces.insert(Piece(part: .text("\(speaker):")), at: 0) }
         return pieces
     }
 
@@ -189,7 +195,7 @@ extension CanonicalChat {
         guard RequestField.isImage(mediaType: mediaType) else {
             throw RequestField.bad("\(param).url", "expected 'data:image/…;base64,…'")
         }
-        return .image(mediaType: mediaType, data: String(halves[1]))
+        return .image(mediaType: mediaType, data: String(halves[1]), param: "\(param).url")
     }
 
     mutating func readTools(_ root: JSONValue) throws(WireFormatError) {

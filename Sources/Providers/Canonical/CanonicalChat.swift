@@ -8,7 +8,9 @@ struct CanonicalChat: Sendable {
     enum Part: Sendable {
         case text(String)
         /// Base64, as it came.
-        case image(mediaType: String, data: String)
+        /// - Parameter param: the field that it came in, for a vendor that does not take it: messages that say nothing
+        ///   and systems are no turns, so that a turn's number is not its message's.
+        case image(mediaType: String, data: String, param: String)
     }
     /// A tool that the model called.
     struct Call: Sendable {
@@ -116,7 +118,7 @@ struct CanonicalChat: Sendable {
         seed = request.seed
         stop = request.stop
         for (index, message) in try RequestField.array(root["messages"], "messages").enumerated() {
-            try read(message, role: request.messages[index].role, "messages[\(index)]")
+            try read(message, as: request.messages[index], "messages[\(index)]")
         }
         try refuseBlank()
         guard !turns.isEmpty else { throw RequestField.bad("messages", "expected more than a system prompt") }
@@ -125,6 +127,22 @@ struct CanonicalChat: Sendable {
         try readForm(root)
         effort = try RequestField.string(root["reasoning_effort"], "reasoning_effort")
         thinking = try RequestField.object(root["thinking"], "thinking")
+    }
+
+    /// The assistant's last turn calls tools, and it has not thought since the user spoke last: within a budget Claude
+    /// goes on from calls only where their thought comes back with them, which frameworks may have lost.
+    var lacksThought: Bool {
+        var (hasThought, lacksThought) = (false, false)
+        for turn in turns {
+            switch turn {
+            case .user: hasThought = false
+            case .result: break
+            case .assistant(_, let thoughts, let calls):
+                hasThought = hasThought || !thoughts.isEmpty
+                lacksThought = !calls.isEmpty && !hasThought
+            }
+        }
+        return lacksThought
     }
 
     /// What may be given as long as it asks for nothing.

@@ -34,6 +34,8 @@ package enum CompatiblePreset: String, Hashable, Sendable, CaseIterable {
         // For those of its models that want it, by their names.
         traits.signsCalls = self == .gemini
         traits.passesCacheMarks = self == .openrouter
+        // The others go on, want a field of their own for it and refuse it without, or say nothing of it.
+        traits.continuesAnswers = self != .openai && self != .vllm
         return traits
     }
 

@@ -147,7 +147,8 @@ actor EngineExchange: PaidExchange {
         case .contextExceeded(let tokens, let limit):
             ProviderError(
                 code: .status, status: 400, message: "messages: \(tokens) tokens do not fit the model's \(limit)")
-        case .invalid(let why): ProviderError(code: .status, status: 400, message: why)
+        // A fused step ends where its route's steps do: this model, which all tenants may have, is not to blame.
+        case .invalid(let why), .unusablePattern(let why): ProviderError(code: .status, status: 400, message: why)
         case .deadlineExceeded: ProviderError(code: .status, status: 504, message: "the engine took too long")
         case nil: ProviderError(code: .interrupted, message: "the answer was given up")
         }

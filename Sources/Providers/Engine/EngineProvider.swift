@@ -23,6 +23,7 @@ package struct EngineProvider: PaidProvider {
     package var traits: ProviderTraits {
         var traits = ProviderTraits()
         traits.takesFusion = true
+        traits.continuesAnswers = false
         return traits
     }
 

@@ -99,7 +99,7 @@ struct GeminiRequest: Sendable {
         out.beginObject()
         switch part {
         case .text(let text): out.member("text", text)
-        case .image(let mediaType, let data):
+        case .image(let mediaType, let data, _):
             out.key("inlineData")
             out.beginObject()
             out.member("mimeType", mediaType)

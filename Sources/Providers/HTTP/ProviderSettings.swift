@@ -47,6 +47,7 @@ package struct ProviderSettings: Sendable {
         keyHeader = .named("api-key")
         // OpenAI's models, some of which take no other word.
         traits.takesMaxCompletionTokens = true
+        traits.continuesAnswers = false
     }
 
     package init(name: String, baseURL: String, apiKey: Secret?) {
