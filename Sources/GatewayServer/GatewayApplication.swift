@@ -4,6 +4,7 @@ internal import HummingbirdCore
 internal import Logging
 internal import NIOCore
 package import ServiceLifecycle
+internal import WireFormat
 
 /// Where the server listens.
 package struct GatewayAddress: Sendable {
@@ -25,7 +26,8 @@ package enum GatewayApplication {
 
     /// All routes and middleware over `services`.
     package static func router(_ services: GatewayServices) -> Router<GatewayContext> {
-        let router = Router(context: GatewayContext.self, options: .autoGenerateHeadEndpoints)
+        let all = Router(context: GatewayContext.self)
+        let router = GatewayRouter(all)
         let paths = KnownPaths()
         router.add(
             middleware: RefusalMiddleware(
@@ -34,12 +36,21 @@ package enum GatewayApplication {
         LiteLLMEndpoints(services: services).register(on: router)
         AdminEndpoints(services: services).register(on: router)
         ConsoleEndpoints(services: services).register(on: router)
-        let authenticated = router.group("/v1").add(middleware: AuthenticationMiddleware(catalog: services.catalog))
-        ModelsEndpoint(services: services).register(on: authenticated)
-        AnswerEndpoints(services: services).register(on: authenticated)
+        let authentication = AuthenticationMiddleware(catalog: services.catalog)
+        let answers = AnswerEndpoints(services: services)
+        // Base URLs of clients that come from LiteLLM's proxy may have no "/v1".
+        for path in ["/v1", "/"] {
+            let group = router.group(RouterPath(path)).add(middleware: authentication)
+            ModelsEndpoint(services: services).register(on: group)
+            answers.register(PlainRequest.Kind.allCases, on: group)
+        }
+        let authenticated = router.group("/v1").add(middleware: authentication)
+        answers.registerMessages(on: authenticated)
         CountTokensEndpoint(services: services).register(on: authenticated)
-        paths.fill(from: router)
-        return router
+        answers.register(
+            [.completions, .embeddings], on: router.group("/openai/deployments/**").add(middleware: authentication))
+        paths.fill(from: all)
+        return all
     }
 
     /// The server as a service. Its graceful shutdown stops accepting and lets running requests end.

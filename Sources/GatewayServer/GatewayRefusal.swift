@@ -223,12 +223,9 @@ extension GatewayRefusal {
     /// The error of a local model that no escalation could make good.
     package static func localModel(_ error: LocalModelError) -> GatewayRefusal {
         switch error {
-        case .unavailable(let why):
-            var refusal = GatewayRefusal(
-                status: 503, type: "server_error", code: "model_unavailable",
-                message: "The model of this route cannot be loaded.")
-            refusal.logText = why
-            return refusal
+        case .unavailable(let why): return unavailable("The model of this route is not available.", why)
+        case .unusablePattern(let why):
+            return unavailable("The steps of this route end by a pattern that cannot be used.", why)
         case .interrupted:
             var refusal = GatewayRefusal(
                 status: 503, type: "server_error", code: "model_interrupted",
@@ -246,6 +243,13 @@ extension GatewayRefusal {
                 status: 504, type: "server_error", code: "deadline_exceeded",
                 message: "The model did not get to this request in the time that it was given.")
         }
+    }
+
+    private static func unavailable(_ message: String, _ why: String) -> GatewayRefusal {
+        var refusal = GatewayRefusal(
+            status: 503, type: "server_error", code: "model_unavailable", message: message)
+        refusal.logText = why
+        return refusal
     }
 
     /// Anything that no one mapped: a defect, said as such.

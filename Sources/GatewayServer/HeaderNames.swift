@@ -16,6 +16,7 @@ extension HTTPField.Name {
         return field
     }
     static let xAPIKey = named("x-api-key")
+    static let azureAPIKey = named("api-key")
     static let anthropicVersion = named("anthropic-version")
     static let anthropicBeta = named("anthropic-beta")
     static let idempotencyKey = named("idempotency-key")

@@ -291,7 +291,7 @@ struct RealProcessTests {
     }
 
     static func eventually(
-        _ what: String, seconds: Double = 30, _ condition: () async throws -> Bool
+        _ what: String, seconds: Double = 60, _ condition: () async throws -> Bool
     ) async throws {
         let deadline = ContinuousClock.now + .seconds(seconds)
         while ContinuousClock.now < deadline {

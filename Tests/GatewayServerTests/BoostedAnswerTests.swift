@@ -199,12 +199,17 @@ struct BoostedAnswerTests {
         #expect(fixture.slm.requests.count == 3)
         #expect(response.status == .ok && response.headers[.servedBy] == "llm")
         #expect(try Self.content(response) == "Whole answer.")
-        let broke = Fixture(limit: .zero)
-        broke.slm.fail(.unavailable("no file"))
-        let refused = try await Self.post(broke)
-        #expect(refused.status == .serviceUnavailable)
-        #expect(String(buffer: refused.body).contains("model_unavailable"))
-        #expect(!String(buffer: refused.body).contains("no file"))
+        for (failure, words) in [
+            (LocalModelError.unavailable("no file"), "The model of this route is not available."),
+            (LocalModelError.unusablePattern("no file"), "end by a pattern that cannot be used."),
+        ] {
+            let broke = Fixture(limit: .zero)
+            broke.slm.fail(failure)
+            let refused = try await Self.post(broke)
+            let text = String(buffer: refused.body)
+            #expect(refused.status == .serviceUnavailable && text.contains("model_unavailable"))
+            #expect(text.contains(words) && !text.contains("no file"), "\(text)")
+        }
     }
 
     @Test("What an SLM cannot take goes to the LLM whole, under the route's name")
@@ -241,6 +246,22 @@ struct BoostedAnswerTests {
         #expect(MessagesEndpointTests.text(answer).contains(#""stop_reason":"stop_sequence","stop_sequence":"@@@""#))
         let body = String(decoding: try #require(fixture.provider.calls.first).body, as: UTF8.self)
         #expect(!body.contains("@@@"))
+    }
+
+    @Test("What frameworks send back with a reply keeps no SLM from answering, and it is told who speaks")
+    func echoedReply() async throws {
+        let fixture = Fixture(scores: [0.99])
+        let reply =
+            #"{"role":"assistant","content":"3","tool_calls":[],"function_call":null,"audio":null,"refusal":null,"#
+            + #""annotations":[],"reasoning":"hm","reasoning_content":"hm","reasoning_details":[{}],"parsed":null,"#
+            + #""provider_specific_fields":{"a":1}}"#
+        let first = #"{"role":"user","name":"Bo","content":"1+2?"}"#
+        let second = #"{"role":"user","name":"Al","content":"2?"}"#
+        let response = try await Self.post(fixture, #"{"model":"math","messages":[\#(first),\#(reply),\#(second)]}"#)
+        #expect(response.status == .ok && response.headers[.servedBy] == "slm" && response.headers[.steps] == "3")
+        let messages = try #require(fixture.slm.requests.first).messages
+        #expect(messages.map(\.content) == ["Bo: 1+2?", "3", "Al: 2?"] && messages[1].toolCalls == nil)
+        #expect(fixture.provider.calls.isEmpty)
     }
 
     @Test("The request's value decides: nothing is spent on an answer that is worth nothing")

@@ -231,7 +231,7 @@ struct DirectAnswerTests {
             .post, "/v1/chat/completions", headers: Self.headers, body: body)
         #expect(status == .ok)
         let activity = fixture.services.activity
-        for _ in 0..<1000 where activity.running > 0 { try await Task.sleep(for: .milliseconds(10)) }
+        for _ in 0..<6000 where activity.running > 0 { try await Task.sleep(for: .milliseconds(10)) }
         // Else nothing below would come to an end.
         try #require(activity.running == 0)
         await activity.waitUntilIdle()

@@ -181,6 +181,32 @@ struct MessagesEndpointTests {
         #expect(fixture.provider.calls.isEmpty)
     }
 
+    @Test(
+        "A thread is refused before anything is held or drafted, in the words that Anthropic's clients look for",
+        arguments: [#"{"type":"create"}"#, #"{"type":"continue","previous_message_id":"msg_1"}"#])
+    func threads(thread: String) async throws {
+        let counting = "/v1/messages/count_tokens"
+        for (model, path, isAnthropic) in [
+            ("sim/large", "/v1/messages", true), ("sim/large", "/v1/messages", false), ("math", "/v1/messages", false),
+            ("sim/large", counting, true), ("math", counting, false),
+        ] {
+            let fixture = Fixture(scripts: [Self.message("Hi")])
+            let body =
+                #"{"model":"\#(model)","max_tokens":50,"messages":[{"role":"user","content":"x"}],"stream":true,"#
+                + #""thread":\#(thread)}"#
+            let refused = try await Self.post(fixture, body, path: path, isAnthropic: isAnthropic)
+            let text = Self.text(refused)
+            #expect(refused.status == .badRequest, "\(model) \(path)")
+            #expect(text.hasPrefix(#"{"type":"error","error":{"type":"invalid_request_error","#), "\(text)")
+            #expect(text.contains(#""details":{"error_code":"thread_unsupported_request"}"#), "\(text)")
+            #expect(fixture.provider.calls.isEmpty && fixture.ledger.snapshot.reservations.isEmpty)
+            #expect(fixture.slm.requests.isEmpty)
+        }
+        let none = Fixture(scripts: [Self.message("Hi")])
+        let body = String(Self.body.dropLast()) + #","thread":null}"#
+        #expect(try await Self.post(none, body).status == .ok)
+    }
+
     @Test("What an SLM cannot take goes to the route's LLM in full, or is refused where the route may not pay")
     func boostedObstacles() async throws {
         let tools = #"{"name":"f","input_schema":{"type":"object"}}"#

@@ -22,7 +22,11 @@ struct OpenAPITests {
         let described = try Self.paths().flatMap { path, operations in
             operations.keys.map { "\($0.uppercased()) \(path)" }
         }
-        let served = GatewayApplication.router(Fixture().services).routes.map { route in
+        let routes = GatewayApplication.router(Fixture().services).routes
+        // HEAD is described in a sentence of its own.
+        let heads = routes.filter { $0.method == .head }.map { "\($0.path)" }
+        #expect(Set(heads) == Set(routes.filter { $0.method == .get }.map { "\($0.path)" }))
+        let served = routes.filter { $0.method != .head }.map { route in
             // A name with slashes, which the specification has no word for.
             "\(route.method.rawValue) \(route.path)".replacing("/console/**", with: "/console/{path}")
                 .replacing("/**", with: "/{model}")
@@ -102,6 +106,33 @@ struct OpenAPITests {
                 #expect(named.isSuperset(of: ["400", "403", "404", "413", "415", "422", "502", "504"]), "\(path)")
             }
         }
+    }
+
+    @Test("a path that leads to another's endpoint is described with as many parameters and all statuses")
+    func twins() throws {
+        let paths = try Self.paths()
+        let deployment = "/openai/deployments/{model}"
+        var checked = 0
+        for (path, operations) in paths {
+            let isDeployment = path.hasPrefix(deployment)
+            let twin = "/v1" + (isDeployment ? String(path.dropFirst(deployment.count)) : path)
+            guard let others = paths[twin] else {
+                #expect(!isDeployment, "\(path)")
+                continue
+            }
+            for (method, operation) in operations {
+                let own = try #require(operation as? [String: Any])
+                let other = try #require(others[method] as? [String: Any], "\(method) \(twin)")
+                let counts = [own, other].map { ($0["parameters"] as? [Any] ?? []).count }
+                // The model, and the version of Azure's interface.
+                #expect(counts[0] == counts[1] + (isDeployment ? 2 : 0), "\(path)")
+                let statuses = [own, other].map { Set(($0["responses"] as? [String: Any] ?? [:]).keys) }
+                #expect(statuses[0] == statuses[1] && !statuses[0].isEmpty, "\(path)")
+                checked += 1
+            }
+        }
+        // Six of OpenAI's without /v1, three of a deployment's, and LiteLLM's for models.
+        #expect(checked == 10)
     }
 
     @Test("the process says as JSON that it lives")

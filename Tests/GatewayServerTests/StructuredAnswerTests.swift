@@ -195,6 +195,16 @@ struct StructuredAnswerTests {
         #expect(none.slm.requests.first?.sampling.jsonSchema == nil)
     }
 
+    @Test("A stop string ends a text: a call that must be made is not cut by it")
+    func forcedPastStop() async throws {
+        var fixture = Self.fixture()
+        let call = #"{"name":"weather","arguments":{"city":"Bern"}}"#
+        fixture.services.models = CuttingModels(slm: CuttingSLM(steps: [call], format: .tagged))
+        let response = try await DirectAnswerTests.post(
+            fixture, Self.body(#","tool_choice":"required","stop":["Bern"]"#))
+        #expect(try Self.calls(response) == [#"weather {"city":"Bern"}"#] && fixture.provider.calls.isEmpty)
+    }
+
     @Test("A schema reaches the SLM, and with tools to choose from neither is left out: the LLM gets both")
     func schemas() async throws {
         let schema = #"{"type":"object","properties":{}}"#

@@ -40,6 +40,12 @@ package struct AdminAnswer: Sendable {
         try json(NamedList(name, elements))
     }
 
+    /// A part of a list of at most `limit` elements, as a `RecordPage`.
+    /// - Parameter last: the number of the last of them.
+    static func page(_ name: String, _ elements: [some Encodable], limit: Int, last: Int64?) throws -> AdminAnswer {
+        try json(RecordPage(name, elements, nextAfter: elements.count < limit ? nil : last))
+    }
+
     /// A text of another type: CSV, HTML.
     static func text(_ text: String, _ contentType: String) -> AdminAnswer {
         AdminAnswer(contentType: "\(contentType); charset=utf-8", body: .whole(Array(text.utf8)))

@@ -3,6 +3,7 @@ internal import GatewayCore
 internal import HTTPTypes
 internal import Hummingbird
 internal import Ledger
+internal import Outbox
 
 /// What an administrative request's body may be.
 enum AdminBody: Sendable {
@@ -19,6 +20,8 @@ enum AdminBody: Sendable {
 
 /// One administrative request: who asks, for what, and the administration that they may use.
 struct AdminCall: Sendable {
+    /// Most elements of one answer, of lists that grow with use. Most deployments have theirs in one.
+    static let pageSize: Int64 = 10_000
     let identity: AdminIdentity
     let services: GatewayServices
     var fields: AdminFields
@@ -71,6 +74,9 @@ struct AdminCall: Sendable {
     /// Brings about a declared state; nil where that is not to be had here.
     var apply: Administration.Apply? { administration.apply }
 
+    /// Sends events of the kind test; nil where that is not to be had here.
+    var sender: (any DestinationSender)? { administration.sender }
+
     /// A part of the path.
     func part(_ name: String) throws -> String {
         guard let part = path[name], !part.isEmpty else { throw AdminFields.wrong(name, "is missing in the path") }
@@ -96,6 +102,13 @@ struct AdminCall: Sendable {
         guard let named = try fields.text(field) else { return identity.tenant }
         try require(tenant: named)
         return named
+    }
+
+    /// Which part of a list is wanted: those after a number, and so many of them.
+    /// - Parameter most: of one part, and of one whose length is not said.
+    mutating func page(of most: Int64 = pageSize) throws -> (after: Int64, limit: Int) {
+        let after = try fields.count("after") ?? 0
+        return (after, Int(try fields.count("limit", from: 1, through: most) ?? most))
     }
 
     /// Refuses a tenant that who asks may not see, whether or not there is one.

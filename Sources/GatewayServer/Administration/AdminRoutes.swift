@@ -8,9 +8,9 @@ struct AdminRoutes {
     typealias Work = @Sendable (inout AdminCall) async throws -> AdminAnswer
     static let root = "/admin/v1"
     let services: GatewayServices
-    private let router: Router<GatewayContext>
+    private let router: GatewayRouter
 
-    init(_ services: GatewayServices, on router: Router<GatewayContext>) {
+    init(_ services: GatewayServices, on router: GatewayRouter) {
         self.services = services
         self.router = router
     }
@@ -41,7 +41,7 @@ struct AdminRoutes {
 struct AdminEndpoints: Sendable {
     let services: GatewayServices
 
-    func register(on router: Router<GatewayContext>) {
+    func register(on router: GatewayRouter) {
         let routes = AdminRoutes(services, on: router)
         TenantEndpoints.register(on: routes)
         TeamEndpoints.register(on: routes)

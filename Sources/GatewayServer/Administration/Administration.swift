@@ -3,6 +3,7 @@ internal import GatewayCore
 internal import HTTPTypes
 internal import Hummingbird
 package import Ledger
+package import Outbox
 
 /// Administration over HTTP: the same operations as the commands', and who may ask for them.
 package struct Administration: Sendable {
@@ -14,10 +15,12 @@ package struct Administration: Sendable {
     private let tokens: (any AdminTokenVerifying)?
     /// The tenant of requests in a format that knows no tenants, unless they name one.
     let tenant: String
-    /// Brings about a declared state, as `gboost apply` does: its text, and whether only to plan. Nil: not here.
+    /// Brings about a declared state, as `gboost apply` does: its text, and in which way. Nil: not here.
     package var apply: Apply?
     /// Throws `GatewayRefusal` for what is wrong with the text, `LedgerError` for what the database refuses.
-    package typealias Apply = @Sendable (_ text: [UInt8], _ isPlanOnly: Bool, AdminStore) async throws -> AdminAnswer
+    package typealias Apply = @Sendable (_ text: [UInt8], ApplyWay, AdminStore) async throws -> AdminAnswer
+    /// Sends events of the kind test; nil: none are sent from here.
+    package var sender: (any DestinationSender)?
 
     /// - Parameters:
     ///   - key: the operator's; nil: tokens only.
@@ -70,6 +73,17 @@ package struct Administration: Sendable {
     }
 
     private static func digest(_ key: String) -> [UInt8] { Array(SHA256.hash(data: Array(key.utf8))) }
+}
+
+/// How a declared state is brought about.
+package struct ApplyWay: Sendable, Hashable {
+    /// Only says what would change.
+    package var isPlan: Bool
+    /// Takes away what declared tenants have beyond the declaration.
+    package var prunes: Bool
+
+    /// One of the four.
+    package init(isPlan: Bool = false, prunes: Bool = false) { (self.isPlan, self.prunes) = (isPlan, prunes) }
 }
 
 extension GatewayRefusal {

@@ -6,12 +6,13 @@ enum ApplyEndpoint {
     static func register(on routes: AdminRoutes) {
         routes.on(.post, "/apply", for: [], body: .text(mostBytes: AdminBody.maxBytes)) { call in
             try call.requireAllTenants()
-            let isPlan = try call.fields.flag("plan") ?? false
+            let way = ApplyWay(
+                isPlan: try call.fields.flag("plan") ?? false, prunes: try call.fields.flag("prune") ?? false)
             let store = try call.store()
             guard let apply = call.apply else {
                 throw LedgerError(.notFound, "this gateway brings about no declared states")
             }
-            return try await apply(call.body, isPlan, store)
+            return try await apply(call.body, way, store)
         }
     }
 }

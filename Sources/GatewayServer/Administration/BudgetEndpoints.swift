@@ -9,8 +9,9 @@ enum BudgetEndpoints {
     static func register(on routes: AdminRoutes) {
         routes.on(.get, "/budgets", for: Set(AdminRole.allCases)) { call in
             let tenant = try call.tenant()
-            let budgets = try await call.store().budgets(tenant: tenant)
-            return try .list("budgets", budgets.map { BudgetDocument($0) })
+            let (after, limit) = try call.page()
+            let found = try await call.store().budgets(tenant: tenant, after: after, limit: limit)
+            return try .page("budgets", found.map { BudgetDocument($0) }, limit: limit, last: found.last?.id)
         }
         routes.on(.put, "/budgets", for: changers) { call in
             let draft = try wanted(&call)

@@ -22,8 +22,8 @@ enum DestinationEndpoints {
         routes.on(.put, "/destinations/:name", for: []) { call in try await put(&call) }
         routes.on(.delete, "/destinations/:name", for: []) { call in
             let (tenant, name) = (try call.tenantIfAny(), try call.part("name"))
-            try await call.store().removeDestination(name, tenant: tenant)
-            return try .json(RemovedDocument(name))
+            let info = try await call.store().removeDestination(name, tenant: tenant)
+            return try .json(RemovedDestinationDocument(info))
         }
         for (action, isPaused) in [("pause", true), ("resume", false)] {
             routes.on(.post, "/destinations/:name/\(action)", for: []) { call in
@@ -31,6 +31,13 @@ enum DestinationEndpoints {
                 let info = try await call.store().setDestinationPaused(isPaused, name, tenant: tenant)
                 return try .json(DestinationDocument(info))
             }
+        }
+        // Its secret is used: not for a tenant's administrator either, who may see where a destination points.
+        routes.on(.post, "/destinations/:name/test", for: []) { call in
+            let (tenant, name) = (try call.tenantIfAny(), try call.part("name"))
+            let store = try call.store()
+            guard let sender = call.sender else { throw LedgerError(.notFound, "this gateway sends no events") }
+            return try .json(try await DestinationTest.run(name, tenant: tenant, store, by: sender))
         }
         for (state, isDead) in [("pending", false), ("dead", true)] {
             routes.on(.get, "/outbox/\(state)", for: readers) { call in

@@ -18,20 +18,11 @@ enum EscalationEndpoints {
         routes.on(.get, "/refusals", for: everybody) { call in try await refusals(&call) }
     }
 
-    /// Where a page begins, and how long it is.
-    private static func page(_ call: inout AdminCall) throws -> (after: Int64, limit: Int) {
-        let after = try call.fields.count("after") ?? 0
-        return (after, Int(try call.fields.count("limit", from: 1, through: pageSize) ?? pageSize))
-    }
-
     private static func list(_ call: inout AdminCall) async throws -> AdminAnswer {
         let (tenant, month) = (try call.tenant(), try call.fields.month())
-        let (after, limit) = try page(&call)
+        let (after, limit) = try call.page(of: pageSize)
         let found = try await call.store().escalations(tenant: tenant, month: month, after: after, limit: limit)
-        return try .json(
-            RecordPage(
-                "escalations", found.map { EscalationDocument($0) },
-                nextAfter: found.count < limit ? nil : found.last?.seq))
+        return try .page("escalations", found.map { EscalationDocument($0) }, limit: limit, last: found.last?.seq)
     }
 
     private static func show(_ call: inout AdminCall) async throws -> AdminAnswer {
@@ -81,12 +72,11 @@ enum EscalationEndpoints {
 
     private static func refusals(_ call: inout AdminCall) async throws -> AdminAnswer {
         let tenant = try call.tenant()
-        let (after, limit) = try page(&call)
+        let (after, limit) = try call.page(of: pageSize)
         let found = try await call.store().refusals(tenant: tenant, after: after, limit: limit)
         // Those that have no number yet come last, and have one within a second: what follows them is found by the last
         // number before them.
         let last = found.last { $0.seq != nil }?.seq
-        return try .json(
-            RecordPage("refusals", found.map { RefusalDocument($0) }, nextAfter: found.count < limit ? nil : last))
+        return try .page("refusals", found.map { RefusalDocument($0) }, limit: limit, last: last)
     }
 }

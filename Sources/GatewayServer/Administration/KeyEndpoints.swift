@@ -8,7 +8,9 @@ enum KeyEndpoints {
     static func register(on routes: AdminRoutes) {
         routes.on(.get, "/keys", for: Set(AdminRole.allCases)) { call in
             let tenant = try call.tenant()
-            return try .list("keys", try await call.store().keys(tenant: tenant))
+            let (after, limit) = try call.page()
+            let keys = try await call.store().keys(tenant: tenant, after: after, limit: limit)
+            return try .page("keys", keys, limit: limit, last: keys.last?.id)
         }
         routes.on(.post, "/keys", for: [.tenantAdmin]) { call in
             var draft = KeyDraft(tenant: try call.tenant(), team: try call.fields.text("team"))

@@ -36,10 +36,8 @@ enum RouteEndpoints {
         guard let llm = ModelReference(try call.fields.required("llm")) else {
             throw AdminFields.wrong("llm", "is not PROVIDER/MODEL")
         }
-        let strategy = try call.fields.choice("strategy", StrategyKind.self)
-        var settings = try settings(&call)
-        if let strategy { settings.strategy = strategy }
-        let draft = RouteDraft(tenant: tenant, name: name, slm: slm ?? "", prm: prm, llm: llm, settings: settings)
+        let draft = RouteDraft(
+            tenant: tenant, name: name, slm: slm ?? "", prm: prm, llm: llm, settings: try settings(&call))
         let store = try call.store()
         let (route, isNew) = try await AdminPut.run("route") {
             try await store.changeRoute(draft)
@@ -49,13 +47,24 @@ enum RouteEndpoints {
         return try .json(RouteDocument(route), status: isNew ? 201 : 200)
     }
 
-    /// As routes show them, those that differ from a new route's at least. They are read off the body itself, by what
-    /// reads stored ones.
+    /// As routes show them, those that differ from a new route's at least, with the strategy that may stand beside
+    /// them. They are read off the body itself, by what reads stored ones.
     private static func settings(_ call: inout AdminCall) throws -> RouteSettings {
-        guard let given = call.fields.take("settings") else { return RouteSettings() }
-        guard given.fields != nil, let json = (try? JSONDocument(call.body))?.root["settings"] else {
-            throw AdminFields.wrong("settings", "is not an object")
+        let strategy = try call.fields.choice("strategy", StrategyKind.self)
+        var settings = RouteSettings()
+        var names: Set<String> = []
+        if let given = call.fields.take("settings") {
+            guard let fields = given.fields, let json = (try? JSONDocument(call.body))?.root["settings"] else {
+                throw AdminFields.wrong("settings", "is not an object")
+            }
+            settings = try RouteSettings(json: String(decoding: json.rawBytes, as: UTF8.self))
+            names = Set(fields.keys)
         }
-        return try RouteSettings(json: String(decoding: json.rawBytes, as: UTF8.self))
+        guard let strategy else { return settings }
+        guard !names.contains(RouteSettings.Key.strategy.rawValue) || settings.strategy == strategy else {
+            throw AdminFields.wrong("strategy", "contradicts settings.strategy, which is \(settings.strategy.rawValue)")
+        }
+        settings.strategy = strategy
+        return settings
     }
 }

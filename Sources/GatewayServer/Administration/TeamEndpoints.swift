@@ -7,7 +7,9 @@ enum TeamEndpoints {
     static func register(on routes: AdminRoutes) {
         routes.on(.get, "/teams", for: Set(AdminRole.allCases)) { call in
             let tenant = try call.tenant()
-            return try .list("teams", try await call.store().teams(tenant: tenant))
+            let (after, limit) = try call.page()
+            let teams = try await call.store().teams(tenant: tenant, after: after, limit: limit)
+            return try .page("teams", teams, limit: limit, last: teams.last?.id)
         }
         routes.on(.post, "/teams", for: [.tenantAdmin]) { call in try await make(&call) }
         routes.on(.get, "/teams/:name", for: Set(AdminRole.allCases)) { call in

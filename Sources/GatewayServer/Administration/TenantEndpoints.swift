@@ -8,10 +8,11 @@ enum TenantEndpoints {
     static func register(on routes: AdminRoutes) {
         routes.on(.get, "/tenants", for: Set(AdminRole.allCases)) { call in
             let isDeleted = try call.fields.flag("deleted") ?? false
-            let own = call.identity.tenant
-            let tenants = try await call.store().tenants(deleted: isDeleted)
+            let (after, limit) = try call.page()
             // A deleted one is known by its number: its name may be that of who asks by now, and it was another's.
-            return try .list("tenants", tenants.filter { own == nil || own == $0.reference })
+            let tenants = try await call.store().tenants(
+                deleted: isDeleted, of: call.identity.tenant, after: after, limit: limit)
+            return try .page("tenants", tenants, limit: limit, last: tenants.last?.id)
         }
         routes.on(.post, "/tenants", for: []) { call in
             let name = try call.fields.required("name")

@@ -4,7 +4,8 @@ internal import NIOHTTPTypes
 internal import NIOHTTPTypesHTTP1
 
 /// What HTTP/1 has a server do beyond what Hummingbird does: who says `Expect: 100-continue` is told to go on, and a
-/// client of HTTP/1.0 gets no chunks, and the end of the connection unless it asked to keep it.
+/// client of HTTP/1.0 gets no chunks, and the end of the connection unless it asked to keep it. Behind the head of an
+/// answer to HEAD comes nothing.
 ///
 /// Stands where a request still has its version, and an answer not yet its framing.
 final class HTTP1Courtesy: ChannelDuplexHandler, RemovableChannelHandler {
@@ -21,12 +22,15 @@ final class HTTP1Courtesy: ChannelDuplexHandler, RemovableChannelHandler {
         var isLast: Bool
         /// The client waits to be told that its body is wanted.
         var isWaiting: Bool
+        /// The answer has no body, whatever its head says of one.
+        let isHead: Bool
 
         init(_ head: HTTPRequestHead, maxBodyBytes: Int) {
             let headers = head.headers
             let length = headers.first(name: "content-length").flatMap { Int($0) } ?? 0
             let hasBody = length > 0 || headers.contains(name: "transfer-encoding")
             let expects = headers[canonicalForm: "expect"].contains { $0.lowercased() == "100-continue" }
+            isHead = head.method == .HEAD
             // Whoever sent HTTP/1.0 does not know the word.
             isOld = head.version == .http1_0
             isWaiting = expects && hasBody && !isOld && length <= maxBodyBytes
@@ -83,12 +87,14 @@ final class HTTP1Courtesy: ChannelDuplexHandler, RemovableChannelHandler {
             context.write(data, promise: promise)
         case .end:
             exchanges.removeFirst()
+            // The encoder would end the chunks of a body that there is not: by a mark that is read as the next answer.
+            let end = exchange.isHead ? wrapOutboundOut(.body(.byteBuffer(ByteBuffer()))) : data
             guard exchange.isLast else {
-                context.write(data, promise: promise)
+                context.write(end, promise: promise)
                 return askForBody(context)
             }
             isClosing = true
-            context.writeAndFlush(data, promise: promise)
+            context.writeAndFlush(end, promise: promise)
             // Only this half: to close all would throw away what the client has not read yet.
             context.close(mode: .output, promise: nil)
         }

@@ -19,7 +19,7 @@ struct ConsoleEndpoints: Sendable {
         self.sessions = sessions
     }
 
-    func register(on router: Router<GatewayContext>) {
+    func register(on router: GatewayRouter) {
         router.get("/console/style.css") { _, _ in ConsoleResponse.style }
         router.post("/console/sign-in") { request, context in await signIn(request, context) }
         router.post("/console/sign-out") { request, context in await signOut(request, context) }
@@ -42,7 +42,7 @@ struct ConsoleEndpoints: Sendable {
     }
 
     private func page(
-        _ path: RouterPath, for roles: Set<AdminRole> = Set(AdminRole.allCases), on router: Router<GatewayContext>,
+        _ path: RouterPath, for roles: Set<AdminRole> = Set(AdminRole.allCases), on router: GatewayRouter,
         _ work: @escaping Work
     ) {
         router.get(path) { request, context in await answer(request, context, roles, work) }
@@ -168,6 +168,7 @@ struct ConsoleEndpoints: Sendable {
         guard services.administration != nil else { return off() }
         do {
             try request.requireOwnOrigin()
+            if let cookie = request.cookies[ConsoleSessions.cookieName] { sessions.end(cookie.value, now: Date()) }
             return ConsoleResponse.redirect(
                 ConsoleLink.root, cookie: ConsoleSessions.forgottenCookie(isSecure: isByTLS(request)))
         } catch {

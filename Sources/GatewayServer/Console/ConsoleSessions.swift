@@ -14,8 +14,8 @@ enum ConsoleEntry: Sendable {
 
 /// Sessions of the console: the credential itself, sealed into a cookie that this process alone can open.
 ///
-/// There is no list of them. Each request opens its cookie and has the credential verified anew, so that a key that was
-/// changed or a token that ran out ends the session.
+/// There is no list of them, but of those that were signed out of. Each request opens its cookie and has the credential
+/// verified anew, so that a key that was changed or a token that ran out ends the session.
 struct ConsoleSessions: Sendable {
     static let cookieName = "gboost_console"
     static let lifetime: TimeInterval = 8 * 3600
@@ -24,6 +24,7 @@ struct ConsoleSessions: Sendable {
     private static let bound = Array("gboost-console/1".utf8)
     private static let expiryBytes = 8
     private let key: SymmetricKey
+    private let ended = EndedSessions()
 
     /// - Parameter key: this process's own. With another one, cookies of before cannot be opened.
     init(key: SymmetricKey = SymmetricKey(size: .bits256)) { self.key = key }
@@ -39,8 +40,23 @@ struct ConsoleSessions: Sendable {
         return sealed.base64EncodedString().replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
     }
 
-    /// The credential in a cookie; nil: it has run out, or was sealed by another process, or by nobody.
+    /// The credential in a cookie; nil: it has run out or was signed out of, or was sealed by another process, or by
+    /// nobody.
     func open(_ value: String, now: Date) -> String? {
+        guard let session = unsealed(value), now.timeIntervalSince1970 < Double(session.end),
+            !ended.has(session.id, until: session.end)
+        else { return nil }
+        return session.credential
+    }
+
+    /// Ends the session in a cookie, wherever else the cookie is kept.
+    func end(_ value: String, now: Date) {
+        guard let session = unsealed(value) else { return }
+        ended.add(session.id, until: session.end, now: Int64(now.timeIntervalSince1970))
+    }
+
+    /// What was sealed into a cookie, with what no other has; nil: not by this process.
+    private func unsealed(_ value: String) -> (id: [UInt8], end: Int64, credential: String)? {
         var base64 = value.replacing("-", with: "+").replacing("_", with: "/")
         base64 += String(repeating: "=", count: (4 - base64.utf8.count % 4) % 4)
         guard let sealed = Data(base64Encoded: base64), let box = try? AES.GCM.SealedBox(combined: sealed),
@@ -50,8 +66,7 @@ struct ConsoleSessions: Sendable {
         guard text.count > Self.expiryBytes else { return nil }
         var end: Int64 = 0
         for (index, byte) in text.prefix(Self.expiryBytes).enumerated() { end |= Int64(byte) << (8 * index) }
-        guard now.timeIntervalSince1970 < Double(end) else { return nil }
-        return String(decoding: text.dropFirst(Self.expiryBytes), as: UTF8.self)
+        return (Array(box.nonce), end, String(decoding: text.dropFirst(Self.expiryBytes), as: UTF8.self))
     }
 
     // MARK: - Requests

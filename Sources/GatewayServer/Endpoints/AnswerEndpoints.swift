@@ -6,6 +6,9 @@ internal import WireFormat
 
 /// `POST /v1/chat/completions`, `/v1/messages`, and OpenAI's further endpoints: a route's name in `model` is answered
 /// by the tenant's SLM and the router, a "provider/model" by that paid model alone.
+///
+/// OpenAI's stand at two further places, as in LiteLLM's proxy: without `/v1`, and where Azure's clients look for them,
+/// below a deployment's name. That is the model, whatever the body names.
 struct AnswerEndpoints: Sendable {
     /// Longer headers of a client's do not go on to its provider.
     private static let maxPassedHeaderBytes = 2 * 1024
@@ -14,22 +17,28 @@ struct AnswerEndpoints: Sendable {
 
     init(services: GatewayServices) { shared = SharedServices(services) }
 
-    func register(on group: RouterGroup<GatewayContext>) {
+    /// OpenAI's endpoints.
+    /// - Parameter kinds: besides chats.
+    func register(_ kinds: [PlainRequest.Kind], on group: RouterGroup<GatewayContext>) {
         group.post("/chat/completions") { request, context in
             try await respond(to: request, context) { body throws(WireFormatError) in
                 .chat(try ChatCompletionRequest(body))
             }
         }
-        group.post("/messages") { request, context in
-            try await respond(to: request, context) { body throws(WireFormatError) in
-                .messages(try MessagesRequest(body))
-            }
-        }
-        for kind in PlainRequest.Kind.allCases {
+        for kind in kinds {
             group.post("/\(kind.rawValue)") { request, context in
                 try await respond(to: request, context) { body throws(WireFormatError) in
                     .plain(try PlainRequest(body, kind: kind))
                 }
+            }
+        }
+    }
+
+    /// Anthropic's.
+    func registerMessages(on group: RouterGroup<GatewayContext>) {
+        group.post("/messages") { request, context in
+            try await respond(to: request, context) { body throws(WireFormatError) in
+                .messages(try MessagesRequest(body))
             }
         }
     }
@@ -41,7 +50,11 @@ struct AnswerEndpoints: Sendable {
         let caller = try context.requireCaller()
         let body = try await request.wholeBody(services.limits)
         let wanted: WireRequest
-        do throws(WireFormatError) { wanted = try reading(body) } catch { throw GatewayRefusal(error) }
+        do throws(WireFormatError) {
+            // Only a deployment's name stands in a path.
+            let named = if let model = context.wildName { try Self.naming(model, in: body) } else { body }
+            wanted = try reading(named)
+        } catch { throw GatewayRefusal(error) }
         try wanted.refuseBeyond(services.limits)
         let job = AnswerJob(
             shared: shared, caller: caller, request: wanted, passedHeaders: try Self.passedHeaders(request),
@@ -59,6 +72,13 @@ struct AnswerEndpoints: Sendable {
             services.idempotency.failed(key, error as? GatewayRefusal ?? .unexpected(error))
             throw error
         }
+    }
+
+    /// The body with that model, whether it names one or not.
+    private static func naming(_ model: String, in body: [UInt8]) throws(WireFormatError) -> [UInt8] {
+        var editor = try JSONObjectEditor(JSONDocument(body))
+        editor.set("model", string: model)
+        return editor.bytes
     }
 
     /// Answers, or throws a refusal. The body is there where it is not a stream.
@@ -138,10 +158,7 @@ struct AnswerEndpoints: Sendable {
             }
         case .obstacle(let field): obstacle = field
         }
-        guard mayPay else {
-            throw GatewayRefusal.invalidRequest(
-                "The model of this route cannot take \(obstacle), and the route may not escalate.", parameter: nil)
-        }
+        if let refusal = job.refusalToPay(for: obstacle, on: route) { throw refusal }
         let reason = "the SLM cannot take \(obstacle)"
         return DirectAnswer(job: job, model: route.llm, route: route.name, reason: reason).run
     }
@@ -158,7 +175,9 @@ struct AnswerEndpoints: Sendable {
         case .plain(let plain): return .obstacle("/v1/\(plain.kind.rawValue)")
         case .messages(let messages):
             do throws(WireFormatError) {
-                return .chat(try ChatCompletionRequest(MessagesToChat.body(messages)))
+                var chat = try ChatCompletionRequest(MessagesToChat.body(messages))
+                chat.takeOpening()
+                return .chat(chat)
             } catch {
                 guard error.code == .untranslatable else { throw GatewayRefusal(error) }
                 return .obstacle(error.param ?? "this request")

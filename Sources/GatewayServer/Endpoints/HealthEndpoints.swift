@@ -8,7 +8,7 @@ internal import WireFormat
 struct HealthEndpoints: Sendable {
     let services: GatewayServices
 
-    func register(on router: Router<GatewayContext>) {
+    func register(on router: GatewayRouter) {
         router.get("/health/live") { _, _ in Self.json(["status": "live"]) }
         router.get("/health/ready") { _, _ in await ready() }
         router.post("/health/drain") { request, context in

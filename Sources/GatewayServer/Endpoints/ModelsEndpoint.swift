@@ -23,8 +23,7 @@ struct ModelsEndpoint: Sendable {
     }
 
     private func show(_ request: Request, _ context: GatewayContext) async throws -> Response {
-        let path = context.parameters.getCatchAll().joined(separator: "/")
-        let name = path.removingPercentEncoding ?? path
+        let name = context.wildName ?? ""
         guard let entry = try await entries(for: context).first(where: { $0.id == name }) else {
             throw GatewayRefusal.unknownModel(name)
         }
@@ -46,5 +45,15 @@ struct ModelsEndpoint: Sendable {
     private static func response(_ body: [UInt8]) -> Response {
         Response(
             status: .ok, headers: [.contentType: "application/json"], body: .init(byteBuffer: ByteBuffer(bytes: body)))
+    }
+}
+
+extension GatewayContext {
+    /// The name that stands in the path for its `**`, with its slashes as they are or escaped; nil: the path has none.
+    var wildName: String? {
+        let parts = parameters.getCatchAll()
+        guard !parts.isEmpty else { return nil }
+        let name = parts.joined(separator: "/")
+        return name.removingPercentEncoding ?? name
     }
 }

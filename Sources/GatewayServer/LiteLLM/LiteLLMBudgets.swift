@@ -15,12 +15,15 @@ enum LiteLLMBudgets {
         let limits = try LiteLLMLimits(changing: &record)
         let notKept = try LiteLLMCall.finish(record)
         let target = LiteLLMScope(tenant: tenant, scope: scope)
-        try await call.store.inOneTransaction { try await target.set(limits, by: $0) }
-        let (now, budget) = try await target.read(call.store)
+        let (moved, now, budget) = try await LiteLLMFieldNames.naming(Self.owner("budget_id")) {
+            let moved = try await call.store.inOneTransaction { try await target.set(limits, by: $0) }
+            let (now, budget) = try await target.read(call.store)
+            return (moved, now, budget)
+        }
         var writer = JSONWriter()
         writer.beginObject()
         write(id, now, budget, to: &writer)
-        writer.remarks(notKept: notKept, limits.remarks)
+        writer.remarks(notKept: notKept, limits.remarks + moved)
         writer.endObject()
         return writer.bytes
     }
@@ -37,7 +40,9 @@ enum LiteLLMBudgets {
         for value in ids {
             guard let id = value.text else { throw LiteLLMRecord.Failure(field: "budgets", message: "holds no ids") }
             let target = LiteLLMScope(tenant: tenant, scope: try scope(id))
-            let (limits, budget) = try await target.read(call.store)
+            let (limits, budget) = try await LiteLLMFieldNames.naming(Self.owner("budgets")) {
+                try await target.read(call.store)
+            }
             writer.beginObject()
             write(id, limits, budget, to: &writer)
             writer.endObject()
@@ -57,6 +62,9 @@ enum LiteLLMBudgets {
         writer.dollars("spend", budget?.state.settled)
         writer.member("budget_reset_at", budget?.state.resetsAt?.formatted(.iso8601))
     }
+
+    /// Where the request names whose budget it means.
+    private static func owner(_ field: String) -> [String: String] { ["team": field, "team_id": field, "key": field] }
 
     private static func scope(_ id: String) throws(LiteLLMRecord.Failure) -> BudgetScope {
         if id == "tenant" { return .tenant }

@@ -11,7 +11,7 @@ struct LiteLLMEndpoints: Sendable {
     typealias Work = @Sendable (LiteLLMCall) async throws -> [UInt8]
     let services: GatewayServices
 
-    func register(on router: Router<GatewayContext>) {
+    func register(on router: GatewayRouter) {
         // LiteLLM has both spellings.
         for path in ["/health/liveliness", "/health/liveness"] {
             router.get(RouterPath(path)) { _, _ in Self.response(Array("\"I'm alive!\"".utf8)) }
@@ -28,20 +28,25 @@ struct LiteLLMEndpoints: Sendable {
         post("/key/generate", on: router) { try await LiteLLMKeys.generate($0) }
         post("/key/update", on: router) { try await LiteLLMKeys.update($0) }
         post("/key/delete", on: router) { try await LiteLLMKeys.delete($0) }
+        post("/key/regenerate", on: router) { try await LiteLLMKeys.regenerate($0) }
         post("/key/block", on: router) { try await LiteLLMKeys.setBlocked(true, $0) }
         post("/key/unblock", on: router) { try await LiteLLMKeys.setBlocked(false, $0) }
         post("/user/new", on: router) { try await LiteLLMUsers.make($0) }
         post("/team/new", on: router) { try await LiteLLMTeams.make($0) }
         post("/team/update", on: router) { try await LiteLLMTeams.update($0) }
+        post("/team/block", on: router) { try await LiteLLMTeams.setBlocked(true, $0) }
+        post("/team/unblock", on: router) { try await LiteLLMTeams.setBlocked(false, $0) }
         post("/budget/new", on: router) { try await LiteLLMBudgets.set($0) }
         post("/budget/info", on: router) { try await LiteLLMBudgets.info($0) }
+        get("/key/list", on: router) { try await LiteLLMKeys.list($0) }
         get("/team/info", on: router) { try await LiteLLMTeams.info($0) }
+        get("/team/list", on: router) { try await LiteLLMTeams.list($0) }
         get("/spend/logs", on: router) { try await LiteLLMSpend.logs($0) }
         get("/global/spend", on: router) { try await LiteLLMSpend.total($0) }
         get("/global/spend/report", on: router) { try await LiteLLMSpend.report($0) }
     }
 
-    private func post(_ path: RouterPath, on router: Router<GatewayContext>, _ work: @escaping Work) {
+    private func post(_ path: RouterPath, on router: GatewayRouter, _ work: @escaping Work) {
         router.post(path) { request, context in
             let administration = try await administration(for: request)
             let body = try await request.wholeBody(services.limits, atMost: LiteLLMCall.maxBodyBytes)
@@ -50,7 +55,7 @@ struct LiteLLMEndpoints: Sendable {
         }
     }
 
-    private func get(_ path: RouterPath, on router: Router<GatewayContext>, _ work: @escaping Work) {
+    private func get(_ path: RouterPath, on router: GatewayRouter, _ work: @escaping Work) {
         router.get(path) { request, context in
             let call = LiteLLMCall(query: request, try await administration(for: request), context)
             return Self.response(try await Self.perform(work, call))
@@ -67,9 +72,9 @@ struct LiteLLMEndpoints: Sendable {
 
     /// Errors name the field as LiteLLM spells it.
     static func perform(_ work: Work, _ call: LiteLLMCall) async throws -> [UInt8] {
-        do { return try await work(call) } catch let error as LedgerError { throw GatewayRefusal(error) } catch let
-            error as LiteLLMRecord.Failure
-        {
+        do { return try await work(call) } catch let error as LedgerError {
+            throw GatewayRefusal(LiteLLMFieldNames.spelled(error))
+        } catch let error as LiteLLMRecord.Failure {
             throw GatewayRefusal.invalidRequest("\(error.field) \(error.message).", parameter: error.field)
         }
     }

@@ -5,6 +5,8 @@ internal import Ledger
 /// A key as a request wants it.
 struct LiteLLMKeyOrder: Sendable {
     let draft: KeyDraft
+    /// The field that has its name.
+    private let nameField: String
     /// What the caller has made up as the key.
     let own: String?
     let isBlocked: Bool
@@ -13,7 +15,9 @@ struct LiteLLMKeyOrder: Sendable {
     let notKept: [String]
 
     /// Takes all that is left in `record`, but for the name.
-    init(named name: String, _ record: inout LiteLLMRecord, _ call: LiteLLMCall) throws {
+    /// - Parameter field: the one that had it.
+    init(named name: String, by field: String, _ record: inout LiteLLMRecord, _ call: LiteLLMCall) throws {
+        nameField = field
         var draft = KeyDraft(tenant: try call.tenant(&record), team: try record.text("team_id"), name: name)
         draft.models = try record.models()
         if let duration = try record.text("duration") {
@@ -32,7 +36,7 @@ struct LiteLLMKeyOrder: Sendable {
 
     /// Makes it, with its limits; in a transaction of the caller's.
     func make(_ store: AdminStore) async throws -> NewKey {
-        var new = try await store.createKey(draft)
+        var new = try await LiteLLMFieldNames.naming(["name": nameField]) { try await store.createKey(draft) }
         let key = new.info.id
         try await LiteLLMScope(tenant: draft.tenant, scope: .key(key)).set(limits, by: store)
         if isBlocked { new.info = try await store.setKeySuspended(true, key: key) }

@@ -13,7 +13,7 @@ struct LiteLLMKeys: Sendable {
     static func generate(_ call: LiteLLMCall) async throws -> [UInt8] {
         var record = call.record
         let name = try record.text("key_alias") ?? ""
-        let order = try LiteLLMKeyOrder(named: name, &record, call)
+        let order = try LiteLLMKeyOrder(named: name, by: "key_alias", &record, call)
         let made = try await call.store.inOneTransaction { try await order.make($0) }
         let remarks = await order.limits.remarks + call.budgetRemarks(of: order.draft.tenant)
         var writer = JSONWriter()
@@ -50,38 +50,60 @@ struct LiteLLMKeys: Sendable {
         let isBlocked = try record.flag("blocked")
         let notKept = try LiteLLMCall.finish(record)
         let wanted = draft
-        let after = try await call.store.inOneTransaction { store in
+        let (after, moved) = try await call.store.inOneTransaction { store in
             // First: what it locks comes before keys and teams in everybody's order.
-            try await LiteLLMScope(tenant: tenant, scope: .key(info.id)).set(limits, by: store)
+            let moved = try await LiteLLMScope(tenant: tenant, scope: .key(info.id)).set(limits, by: store)
             var after = info
             if wanted.team != info.team || wanted.expiresAt != info.expiresAt {
                 after = try await store.changeKey(info.id, to: wanted)
             }
             if setsModels { after = try await store.setKeyModels(models, key: info.id) }
             if let isBlocked { after = try await store.setKeySuspended(isBlocked, key: info.id) }
-            return after
+            return (after, moved)
         }
         let (now, _) = try await LiteLLMScope(tenant: tenant, scope: .key(info.id)).read(call.store)
         var writer = JSONWriter()
         writer.beginObject()
         writer.member("key", "key:\(info.id)")
         Self.write(after, tenant: tenant, now, to: &writer)
-        writer.remarks(notKept: notKept, limits.remarks)
+        writer.remarks(notKept: notKept, limits.remarks + moved)
         writer.endObject()
         return writer.bytes
     }
 
     static func delete(_ call: LiteLLMCall) async throws -> [UInt8] {
         var record = call.record
-        let texts = try names("keys", &record) + names("key_aliases", &record)
+        let (keys, aliases) = (try names("keys", &record), try names("key_aliases", &record))
         try LiteLLMCall.finishQuestion(record)
+        let texts = keys + aliases
         guard !texts.isEmpty else { throw LiteLLMRecord.Failure(field: "keys", message: "names none") }
         try await call.store.inOneTransaction { store in
-            for text in texts { try await store.revokeKey(store.key(named: text).info.id) }
+            for (field, texts) in [("keys", keys), ("key_aliases", aliases)] {
+                try await LiteLLMFieldNames.naming(["key": field]) {
+                    for text in texts { try await store.revokeKey(store.key(named: text).info.id) }
+                }
+            }
         }
         var writer = JSONWriter()
         writer.beginObject()
         writer.names("deleted_keys", texts)
+        writer.endObject()
+        return writer.bytes
+    }
+
+    /// A new secret: the old one stops at once, and all else of the key stays.
+    static func regenerate(_ call: LiteLLMCall) async throws -> [UInt8] {
+        var record = call.record
+        let (info, tenant) = try await key(&record, call)
+        let notKept = try LiteLLMCall.finish(record)
+        // Before: what fails afterwards would lose the secret.
+        let (limits, _) = try await LiteLLMScope(tenant: tenant, scope: .key(info.id)).read(call.store)
+        let made = try await call.store.rotateKey(info.id)
+        var writer = JSONWriter()
+        writer.beginObject()
+        writer.member("key", made.secret)
+        write(made.info, tenant: tenant, limits, to: &writer)
+        writer.remarks(notKept: notKept, [])
         writer.endObject()
         return writer.bytes
     }
@@ -132,7 +154,7 @@ struct LiteLLMKeys: Sendable {
         return writer.bytes
     }
 
-    private static func write(_ info: KeyInfo, tenant: String, _ limits: LiteLLMLimits, to writer: inout JSONWriter) {
+    static func write(_ info: KeyInfo, tenant: String, _ limits: LiteLLMLimits, to writer: inout JSONWriter) {
         writer.member("token", "key:\(info.id)")
         writer.member("key_name", info.prefix)
         writer.member("key_alias", info.name.isEmpty ? nil : info.name)
@@ -148,10 +170,13 @@ struct LiteLLMKeys: Sendable {
     private static func key(
         _ record: inout LiteLLMRecord, _ call: LiteLLMCall
     ) async throws -> (info: KeyInfo, tenant: String) {
-        guard let text = try record.text("key") ?? record.text("key_alias") else {
+        let key = try record.text("key")
+        guard let text = try key ?? record.text("key_alias") else {
             throw LiteLLMRecord.Failure(field: "key", message: "is missing")
         }
-        return try await call.store.key(named: text)
+        return try await LiteLLMFieldNames.naming(["key": key == nil ? "key_alias" : "key"]) {
+            try await call.store.key(named: text)
+        }
     }
 
     private static func names(_ field: String, _ record: inout LiteLLMRecord) throws -> [String] {

@@ -18,7 +18,7 @@ struct LiteLLMModels: Sendable {
         } else if let administration = services.administration, try await administration.isOperator(request) {
             let name = request.uri.queryParameters["organization_id"].map(String.init) ?? administration.tenant
             do { tenantID = try await administration.store.tenant(named: name).id } catch {
-                throw GatewayRefusal(error)
+                throw GatewayRefusal(LiteLLMFieldNames.spelled(error))
             }
         } else {
             throw GatewayRefusal.invalidKey

@@ -8,17 +8,24 @@ struct LiteLLMScope: Sendable {
     var scope: BudgetScope
 
     /// Budget, alert and rate limits; a field that is not given stays as it is.
-    func set(_ limits: LiteLLMLimits, by store: AdminStore) async throws {
+    /// - Returns: what is not as LiteLLM does it.
+    @discardableResult
+    func set(_ limits: LiteLLMLimits, by store: AdminStore) async throws -> [LiteLLMRecord.Failure] {
+        var remarks: [LiteLLMRecord.Failure] = []
         // Several that change one after the other are locked in an order of their own: calls would deadlock with them.
         let budgets = limits.maxBudget == nil ? 0 : limits.namesWindow ? 2 : 1
         if budgets + limits.rates.count > 1 { try await store.lockBudgets(of: [tenant]) }
-        if let limit = limits.maxBudget { try await setBudget(limit, limits, by: store) }
+        if let limit = limits.maxBudget { remarks = try await setBudget(limit, limits, by: store) }
         for (unit, limit) in limits.rates {
             _ = try await store.setLimit(LimitDraft(tenant: tenant, scope: scope, unit: unit, limit: limit))
         }
+        return remarks
     }
 
-    private func setBudget(_ limit: NanoUSD, _ limits: LiteLLMLimits, by store: AdminStore) async throws {
+    private func setBudget(
+        _ limit: NanoUSD, _ limits: LiteLLMLimits, by store: AdminStore
+    ) async throws -> [LiteLLMRecord.Failure] {
+        var remarks: [LiteLLMRecord.Failure] = []
         let known = try await budgets(store)
         let window = limits.namesWindow ? limits.window : known.first?.window ?? limits.window
         var draft = BudgetDraft(tenant: tenant, scope: scope, window: window, limit: limit)
@@ -32,37 +39,31 @@ struct LiteLLMScope: Sendable {
                 draft.rollover = window == .total ? nil : old.rolloverUpTo.map { BudgetRollover.upTo($0) }
             }
             for budget in known where budget.window != window {
-                _ = try await store.removeBudget(
+                let removed = try await store.removeBudget(
                     BudgetDraft(tenant: tenant, scope: scope, window: budget.window, limit: .zero))
+                // A budget of another window is another budget, whose limit LiteLLM would not give anew.
+                guard removed.state.settled > .zero else { continue }
+                remarks.append(
+                    LiteLLMRecord.Failure(
+                        field: "budget_duration",
+                        message: "the \(window.rawValue) budget takes the place of the \(removed.window.rawValue) one "
+                            + "and does not count what was spent in that one's period: "
+                            + "\(removed.state.settled.usdString) USD"))
             }
         }
         _ = try await store.setBudget(draft)
+        return remarks
     }
 
     /// What is set now, and the budget's period.
     func read(_ store: AdminStore) async throws -> (limits: LiteLLMLimits, budget: BudgetInfo?) {
-        var limits = LiteLLMLimits()
-        let budget = try await budgets(store).first
-        if let budget { (limits.maxBudget, limits.window) = (budget.limit, budget.window) }
         let (team, key) = try await numbers(store)
-        for limit in try await store.limits(tenant: tenant)
-        where limit.teamID == team && limit.keyID == key && limit.model == nil && limit.tag == nil
-            && limit.traffic == .paid
-        {
-            switch limit.unit {
-            case .requests: limits.requestsPerMinute = limit.limit
-            case .tokens: limits.tokensPerMinute = limit.limit
-            case .parallel: limits.parallel = limit.limit
-            }
-        }
-        return (limits, budget)
+        return try await LiteLLMBooks(store, tenant: tenant).of(team: team, key: key)
     }
 
     private func budgets(_ store: AdminStore) async throws -> [BudgetInfo] {
         let (team, key) = try await numbers(store)
-        return try await store.budgets(tenant: tenant).filter {
-            $0.teamID == team && $0.keyID == key && $0.model == nil && $0.tag == nil && $0.window != .request
-        }
+        return LiteLLMBooks.plain(try await store.budgets(tenant: tenant), team: team, key: key)
     }
 
     private func numbers(_ store: AdminStore) async throws -> (team: Int64?, key: Int64?) {

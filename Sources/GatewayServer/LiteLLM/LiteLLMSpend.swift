@@ -72,8 +72,12 @@ enum LiteLLMSpend {
         of name: String, _ budget: BudgetInfo?, _ tenant: String, _ store: AdminStore
     ) async throws -> NanoUSD {
         if let budget { return budget.state.settled }
-        let report = try await store.spend(tenant: tenant, by: name.hasPrefix("key:") ? .key : .team)
-        return NanoUSD(report.rows.first { $0.name == name }?.nanoUSD ?? 0)
+        return spend(of: name, nil, try await store.spend(tenant: tenant, by: name.hasPrefix("key:") ? .key : .team))
+    }
+
+    /// The same, out of a report of this month that is there already.
+    static func spend(of name: String, _ budget: BudgetInfo?, _ month: SpendReport) -> NanoUSD {
+        budget?.state.settled ?? NanoUSD(month.rows.first { $0.name == name }?.nanoUSD ?? 0)
     }
 
     private static func write(_ row: SpendReport.Row, to writer: inout JSONWriter) {

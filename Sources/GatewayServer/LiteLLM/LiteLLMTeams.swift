@@ -18,8 +18,11 @@ enum LiteLLMTeams {
         let limits = try LiteLLMLimits(&record)
         var notKept = try LiteLLMCall.finish(record)
         if let id, id != name { notKept.append("team_id") }
+        let field = alias == nil ? "team_id" : "team_alias"
         try await call.store.inOneTransaction { store in
-            _ = try await store.createTeam(name: name, tenant: tenant)
+            _ = try await LiteLLMFieldNames.naming(["name": field]) {
+                try await store.createTeam(name: name, tenant: tenant)
+            }
             if let models { _ = try await store.setTeamModels(models, team: name, tenant: tenant) }
             if isBlocked { try await store.setTeamSuspended(true, team: name, tenant: tenant) }
             try await LiteLLMScope(tenant: tenant, scope: .team(name)).set(limits, by: store)
@@ -30,9 +33,7 @@ enum LiteLLMTeams {
     static func update(_ call: LiteLLMCall) async throws -> [UInt8] {
         var record = call.record
         let tenant = try call.tenant(&record)
-        guard let name = try record.text("team_id") else {
-            throw LiteLLMRecord.Failure(field: "team_id", message: "is missing")
-        }
+        let name = try id(&record)
         if let alias = try record.text("team_alias"), alias != name {
             throw LiteLLMRecord.Failure(field: "team_alias", message: "cannot be changed")
         }
@@ -41,32 +42,79 @@ enum LiteLLMTeams {
         let setsModels = record.has("models")
         let models = try record.models()
         let notKept = try LiteLLMCall.finish(record)
-        try await call.store.inOneTransaction { store in
+        let moved = try await call.store.inOneTransaction { store in
             // First: what it locks comes before teams in everybody's order.
-            try await LiteLLMScope(tenant: tenant, scope: .team(name)).set(limits, by: store)
+            let moved = try await LiteLLMScope(tenant: tenant, scope: .team(name)).set(limits, by: store)
             if setsModels { _ = try await store.setTeamModels(models, team: name, tenant: tenant) }
             if let isBlocked { try await store.setTeamSuspended(isBlocked, team: name, tenant: tenant) }
+            return moved
         }
-        return try await flat(name, tenant, call.store) { $0.remarks(notKept: notKept, limits.remarks) }
+        return try await flat(name, tenant, call.store) { $0.remarks(notKept: notKept, limits.remarks + moved) }
+    }
+
+    static func setBlocked(_ isBlocked: Bool, _ call: LiteLLMCall) async throws -> [UInt8] {
+        var record = call.record
+        let tenant = try call.tenant(&record)
+        let name = try id(&record)
+        try LiteLLMCall.finishQuestion(record)
+        try await call.store.setTeamSuspended(isBlocked, team: name, tenant: tenant)
+        return try await flat(name, tenant, call.store) { _ in }
     }
 
     static func info(_ call: LiteLLMCall) async throws -> [UInt8] {
         var record = call.record
         let tenant = try call.tenant(&record)
-        guard let name = try record.text("team_id") else {
-            throw LiteLLMRecord.Failure(field: "team_id", message: "is missing")
-        }
+        let name = try id(&record)
         try LiteLLMCall.finishQuestion(record)
-        let keys = try await call.store.keys(tenant: tenant).filter { $0.team == name && $0.revokedAt == nil }
+        let keys = try await call.store.keys(tenant: tenant)
         let team = try await flat(name, tenant, call.store) { _ in }
         var writer = JSONWriter()
         writer.beginObject()
         writer.member("team_id", name)
         writer.key("team_info")
         writer.raw(team)
+        write(keys, of: name, to: &writer)
+        writer.endObject()
+        return writer.bytes
+    }
+
+    /// All of a tenant's, by name.
+    static func list(_ call: LiteLLMCall) async throws -> [UInt8] {
+        var record = call.record
+        let tenant = try call.tenant(&record)
+        try LiteLLMCall.finishQuestion(record)
+        let books = try await LiteLLMBooks(call.store, tenant: tenant)
+        let month = try await call.store.spend(tenant: tenant, by: .team)
+        let keys = try await call.store.keys(tenant: tenant)
+        var writer = JSONWriter()
+        writer.beginArray()
+        for team in try await call.store.teams(tenant: tenant) {
+            let (limits, budget) = books.of(team: team.id)
+            writer.beginObject()
+            write(team, tenant, limits, to: &writer)
+            writer.dollars("spend", LiteLLMSpend.spend(of: team.name, budget, month))
+            writer.member("budget_reset_at", budget?.state.resetsAt?.formatted(.iso8601))
+            write(keys, of: team.name, to: &writer)
+            writer.endObject()
+        }
+        writer.endArray()
+        return writer.bytes
+    }
+
+    // MARK: -
+
+    private static func id(_ record: inout LiteLLMRecord) throws(LiteLLMRecord.Failure) -> String {
+        guard let id = try record.text("team_id") else {
+            throw LiteLLMRecord.Failure(field: "team_id", message: "is missing")
+        }
+        return id
+    }
+
+    /// Those of a tenant's keys that are the team's and not revoked.
+    private static func write(_ keys: [KeyInfo], of team: String, to writer: inout JSONWriter) {
         writer.key("keys")
         writer.beginArray()
-        for key in keys {
+        for key in keys where key.team == team && key.revokedAt == nil {
             writer.beginObject()
             writer.member("token", "key:\(key.id)")
             writer.member("key_name", key.prefix)
@@ -74,8 +122,17 @@ enum LiteLLMTeams {
             writer.endObject()
         }
         writer.endArray()
-        writer.endObject()
-        return writer.bytes
+    }
+
+    private static func write(_ team: TeamInfo, _ tenant: String, _ limits: LiteLLMLimits, to writer: inout JSONWriter)
+    {
+        writer.member("team_id", team.name)
+        writer.member("team_alias", team.name)
+        writer.member("organization_id", tenant)
+        writer.models(team.models)
+        writer.member("blocked", team.suspendedAt != nil)
+        writer.member("created_at", team.createdAt.formatted(.iso8601))
+        writer.limits(limits)
     }
 
     private static func flat(
@@ -87,13 +144,7 @@ enum LiteLLMTeams {
         let (limits, budget) = try await LiteLLMScope(tenant: tenant, scope: .team(name)).read(store)
         var writer = JSONWriter()
         writer.beginObject()
-        writer.member("team_id", team.name)
-        writer.member("team_alias", team.name)
-        writer.member("organization_id", tenant)
-        writer.models(team.models)
-        writer.member("blocked", team.suspendedAt != nil)
-        writer.member("created_at", team.createdAt.formatted(.iso8601))
-        writer.limits(limits)
+        write(team, tenant, limits, to: &writer)
         writer.dollars("spend", try await LiteLLMSpend.spend(of: name, budget, tenant, store))
         writer.member("budget_reset_at", budget?.state.resetsAt?.formatted(.iso8601))
         more(&writer)

@@ -14,6 +14,7 @@ enum LiteLLMUsers {
             try record.text("user_id"), try record.text("user_alias"), try record.text("key_alias")
         )
         let name = id ?? userAlias ?? keyAlias ?? ""
+        let field = id != nil ? "user_id" : userAlias != nil ? "user_alias" : "key_alias"
         if let keyAlias, keyAlias != name {
             throw LiteLLMRecord.Failure(field: "key_alias", message: "must be the user's name, or left out")
         }
@@ -28,21 +29,21 @@ enum LiteLLMUsers {
             }
             notKept.append("user_role")
         }
-        let order = try LiteLLMKeyOrder(named: name, &record, call)
+        let order = try LiteLLMKeyOrder(named: name, by: field, &record, call)
         let made = try await call.store.inOneTransaction { store in
             let new = try await order.make(store)
-            try await refuseSecond(order.draft, store)
+            try await refuseSecond(order.draft, field, store)
             return new
         }
         return answer(made, of: order, notKept: notKept, await call.budgetRemarks(of: order.draft.tenant))
     }
 
     /// A user is made once. After the key, whose making has locked the tenant: nobody else makes the same meanwhile.
-    private static func refuseSecond(_ draft: KeyDraft, _ store: AdminStore) async throws {
+    private static func refuseSecond(_ draft: KeyDraft, _ field: String, _ store: AdminStore) async throws {
         guard !draft.name.isEmpty else { return }
         let keys = try await store.keys(tenant: draft.tenant).filter { $0.name == draft.name && $0.revokedAt == nil }
         guard keys.count == 1 else {
-            throw LedgerError(.conflict, field: "user_id", "\(draft.tenant) has a key named \(draft.name) already")
+            throw LedgerError(.conflict, field: field, "\(draft.tenant) has a key named \(draft.name) already")
         }
     }
 

@@ -4,8 +4,8 @@ internal import Hummingbird
 
 /// Puts the caller of a presented key into the context, or ends the request with 401.
 ///
-/// The key comes as `Authorization: Bearer gb-…` or as `x-api-key`. No answer says which of unknown, expired or
-/// revoked it was.
+/// The key comes as `Authorization: Bearer gb-…`, as `x-api-key`, or as `api-key`, which Azure's clients send. No
+/// answer says which of unknown, expired or revoked it was.
 struct AuthenticationMiddleware: RouterMiddleware {
     typealias Context = GatewayContext
     /// Longer keys are not looked at: ours are far shorter.
@@ -27,7 +27,7 @@ struct AuthenticationMiddleware: RouterMiddleware {
 
     /// - Parameter mostBytes: tokens of administrators are longer than keys.
     static func key(in headers: HTTPFields, mostBytes: Int = AuthenticationMiddleware.maxKeyBytes) -> String? {
-        var key = headers[.xAPIKey]
+        var key = headers[.xAPIKey] ?? headers[.azureAPIKey]
         if let authorization = headers[.authorization] {
             let bytes = authorization.utf8.drop { $0 == UInt8(ascii: " ") }
             let scheme = bytes.prefix { $0 != UInt8(ascii: " ") }

@@ -14,7 +14,11 @@ final class KnownPaths: Sendable {
         func takes(_ parts: [Substring]) -> Bool {
             for (index, element) in path.components.enumerated() {
                 guard index < parts.count else { return false }
-                if element == .recursiveWildcard { return true }
+                if element == .recursiveWildcard {
+                    let rest = path.components[(index + 1)...]
+                    return parts.count - index > rest.count
+                        && zip(rest, parts.suffix(rest.count)).allSatisfy { $0 ~= $1 }
+                }
                 guard element ~= parts[index] else { return false }
             }
             return parts.count == path.components.count
@@ -30,8 +34,7 @@ final class KnownPaths: Sendable {
     /// In alphabetical order; none: there is nothing at this path.
     func methods(of path: String) -> [HTTPRequest.Method] {
         let parts = path.split(separator: "/")
-        var methods = Set(routes.withLock { $0 }.filter { $0.takes(parts) }.map(\.method))
-        if methods.contains(.get) { methods.insert(.head) }
+        let methods = Set(routes.withLock { $0 }.filter { $0.takes(parts) }.map(\.method))
         return methods.sorted { $0.rawValue < $1.rawValue }
     }
 }

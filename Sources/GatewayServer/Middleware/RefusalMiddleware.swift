@@ -37,7 +37,7 @@ struct RefusalMiddleware: RouterMiddleware {
         let vendors: HTTPField.Name = ClientWire(request) == .anthropic ? .anthropicRequestID : .openAIRequestID
         response.headers[vendors] = context.requestID.text
         if aliases { response.headers.addLiteLLMAliases() }
-        return request.method == .head ? response.createHeadResponse() : response
+        return request.method == .head ? response.withoutBody : response
     }
 
     /// Nothing takes this request: there is nothing at its path, or nothing by its method.
@@ -74,6 +74,17 @@ struct RefusalMiddleware: RouterMiddleware {
         }
         return refusal.response(
             wire: ClientWire(request), requestID: context.requestID.text)
+    }
+}
+
+extension Response {
+    /// The answer to HEAD: the same without the body, and with its length only where that is known before it is
+    /// written.
+    fileprivate var withoutBody: Response {
+        guard !headers.contains(.contentLength) else { return Response(status: status, headers: headers) }
+        // An empty body has a length as well, which would be said.
+        return Response(
+            status: status, headers: headers, body: ResponseBody { writer in try await writer.finish(nil) })
     }
 }
 

@@ -48,7 +48,7 @@ def refused(path, status, field, body=None, **options):
 
 def ask(key, model):
     body = {"model": model, "messages": [{"role": "user", "content": "one and one?"}], "max_tokens": 40}
-    return call("/v1/chat/completions", body, key=key)
+    return call("/chat/completions", body, key=key)
 
 
 def until(wanted, work):
@@ -93,7 +93,7 @@ check(call("/global/spend", key=legacy)[0] == 401, "no report for keys")
 
 team = done("/team/new", {"team_alias": "night", "max_budget": 20.5, "budget_duration": "30d", "tpm_limit": 9000})
 check(team["team_id"] == "night" and team["max_budget"] == 20.5 and team["budget_duration"] == "1mo", f"{team}")
-refused("/team/new", 409, "name", {"team_alias": "night"})
+refused("/team/new", 409, "team_alias", {"team_alias": "night"})
 refused("/team/new", 400, "members_with_roles", {"team_alias": "m", "members_with_roles": [{"role": "admin"}]})
 made = done(
     "/key/generate",
@@ -106,13 +106,14 @@ key = made["key"]
 check(key.startswith("gb-") and made["expires"] and made["gboost"]["not_kept"] == ["metadata"], f"{made}")
 refused("/key/generate", 400, "allowed_routes", {"allowed_routes": ["/chat"]})
 refused("/key/generate", 400, "max_budget", {"max_budget": "a lot"})
-refused("/key/generate", 404, "team", {"team_id": "nobody"})
+refused("/key/generate", 404, "team_id", {"team_id": "nobody"})
 until((200, 200), lambda: (ask(key, "gpt-4o")[0], ask(key, "other")[0]))
 for name in (key, made["token"], "robot"):
     info = done("/key/info", named=name)["info"]
 check(info["rpm_limit"] == 700 and info["max_budget"] == 1 and info["budget_duration"] is None, f"{info}")
 updated = done("/key/update", {"key": key, "models": ["gpt-4o"], "max_budget": 2, "budget_duration": "1d"})
 check(updated["max_budget"] == 2 and updated["budget_duration"] == "24h" and updated["rpm_limit"] == 700, f"{updated}")
+check(any(remark.startswith("budget_duration: ") for remark in updated["gboost"]["remarks"]), f"a new one: {updated}")
 # What is not named stays, and null is no way to take a limit away.
 budget = done("/budget/info", {"budgets": [made["token"]]})[0]
 check(budget["soft_budget"] == 1, f"half of two: {budget}")
@@ -129,12 +130,19 @@ done("/key/block", {"key": key})
 until(401, lambda: ask(key, "gpt-4o")[0])
 done("/key/unblock", {"key": made["token"]})
 until(200, lambda: ask(key, "gpt-4o")[0])
+fresh = done("/key/regenerate", {"key": key})
+check(fresh["key"] != key and fresh["token"] == made["token"] and fresh["max_budget"] == 3, f"{fresh}")
+until((200, 401), lambda: (ask(fresh["key"], "gpt-4o")[0], ask(key, "gpt-4o")[0]))
+key = fresh["key"]
+listed = done("/key/list", team_id="night", return_full_object=True)
+check([entry["key_alias"] for entry in listed["keys"]] == ["robot"] and listed["total_count"] == 1, f"{listed}")
+check(listed["keys"][0]["max_budget"] == 3 and made["token"] in done("/key/list", size=100)["keys"], f"{listed}")
 own = "sk-made-up-by-its-owner-0001"
 check(done("/key/generate", {"key": own, "key_alias": "own", "max_budget": None})["key"] == own, "a key of one's own")
 until(200, lambda: ask(own, "gpt-4o")[0])
 check(done("/key/delete", {"keys": [own], "key_aliases": ["robot"]})["deleted_keys"] == [own, "robot"], "deleted")
 until((401, 401), lambda: (ask(own, "gpt-4o")[0], ask(key, "gpt-4o")[0]))
-refused("/key/delete", 404, "key", {"keys": ["sk-nobody-knows-this-key"]})
+refused("/key/delete", 404, "keys", {"keys": ["sk-nobody-knows-this-key"]})
 
 # Who may use nothing is not shown as LiteLLM's "everything": what is read can be written back.
 
@@ -184,6 +192,10 @@ done("/team/update", {"team_id": "night", "max_budget": 30, "budget_duration": "
 team = done("/team/info", team_id="night")
 check(team["team_info"]["max_budget"] == 30 and team["team_info"]["models"] == ["other"], f"{team}")
 check(team["keys"] == [], f"{team}")
+listed = {entry["team_id"]: entry for entry in done("/team/list")}
+check(listed["night"]["max_budget"] == 30 and {"research", "idle"} < listed.keys(), f"{listed}")
+check(done("/team/block", {"team_id": "night"})["blocked"] is True, "a team that is blocked")
+check(done("/team/unblock", {"team_id": "night"})["blocked"] is False, "a team that is not any more")
 team = done("/team/update", {"team_id": "night", "models": None})
 check(team["models"] == ["other"] and team["gboost"]["remarks"], f"null lifts no restriction: {team}")
 team = done("/team/update", {"team_id": "night", "max_budget": 31})

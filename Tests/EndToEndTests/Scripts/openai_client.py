@@ -53,6 +53,22 @@ check({"trusting", "doubting", "sim/sim-large"} <= set(names), f"models: {names}
 for name in ("trusting", "sim/sim-large"):
     check(client.models.retrieve(name).id == name, f"models: {name}")
 
+# A base URL without /v1, and Azure's client, whose deployments are models.
+
+root = base_url.removesuffix("/v1")
+bare = openai.OpenAI(base_url=root, api_key=key, timeout=60)
+check([model.id for model in bare.models.list()] == names, "models: without /v1")
+azure = openai.AzureOpenAI(azure_endpoint=root, api_key=key, api_version="2024-10-21", timeout=60)
+named = openai.AzureOpenAI(
+    azure_endpoint=root, api_key=key, api_version="2024-10-21", azure_deployment="trusting", timeout=60
+)
+for other, model in ((bare, "sim/sim-large"), (azure, "sim/sim-large"), (azure, "trusting"), (named, "gpt-4o")):
+    options = dict(model=model, messages=question, temperature=0, max_tokens=80)
+    text = other.chat.completions.create(**options).choices[0].message.content
+    chunks = list(other.chat.completions.create(stream=True, **options))
+    check("".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == text, f"{model}: Azure")
+    check(text.strip() and chunks[-1].model_extra["gboost"], f"{model}: Azure, with the facts")
+
 raw = client.chat.completions.with_raw_response.create(model="trusting", messages=question, temperature=0)
 check(raw.headers["x-gboost-served-by"] == "slm", "header: served by")
 check(raw.headers["x-gboost-cost-usd"] == "0.000000000", "header: cost")

@@ -257,6 +257,46 @@ raw = ant.messages.with_raw_response.create(
 )
 check(int(raw.headers["x-gboost-escalations"]) > 0, "an escalation to Anthropic's wire")
 
+# Anthropic's runner of tools: it asks for a thread, unless it is told not to, and goes on without where there is none
+
+asked = []
+
+
+@anthropic.beta_tool
+def weather(place: str, days: int) -> str:
+    """The weather of a place."""
+    asked.append({"place": place, "days": days})
+    return "sunny"
+
+
+for model in [f"{provider}/sim-large" for provider, _ in wires]:
+    user = [{"role": "user", "content": question}]
+    for stream in (False, True):
+        runner = ant.beta.messages.tool_runner(
+            model=model, max_tokens=400, tools=[weather], messages=user, **(dict(stream=True) if stream else {})
+        )
+        check(text(runner.until_done()), f"{model}: an answer after the tool")
+        check(asked == [wanted], f"{model}: {asked}")
+        asked.clear()
+
+# Frameworks for OpenAI's wire send back what they got, without its signature or with more around it, and say who speaks
+
+call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": json.dumps(wanted)}}
+for echo in (
+    {"reasoning_content": "Hm."},
+    {"reasoning_content": "Hm.", "provider_specific_fields": {"parsed": None, "reasoning": "Hm."}, "annotations": []},
+):
+    history = [
+        {"role": "user", "name": "anna", "content": question},
+        {"role": "assistant", "content": None, "tool_calls": [call], **echo},
+        {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
+        {"role": "user", "name": "bert", "content": question},
+    ]
+    for model in ("claude/sim-large", "google/sim-large", "aws/sim-large"):
+        options = {} if model.startswith("google/") else dict(extra_body={"thinking": thinking})
+        answer, _, _ = chat(model, False, history, **options)
+        check(answer["content"], f"{model}: {answer}")
+
 # Counting and listing
 
 counted = ant.messages.count_tokens(model="claude/sim-large", messages=[{"role": "user", "content": question}])

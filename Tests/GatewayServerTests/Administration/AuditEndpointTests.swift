@@ -194,7 +194,10 @@ struct AuditEndpointTests {
         try await AuditEndpoints.answer(
             every: .milliseconds(1), to: { piece in written.withLock { $0 += piece } },
             {
-                try await Task.sleep(for: .milliseconds(50))
+                // Not before that was said.
+                for _ in 0..<60_000 where written.withLock({ $0.isEmpty }) {
+                    try await Task.sleep(for: .milliseconds(1))
+                }
                 return Array("{}".utf8)
             })
         let text = written.withLock { String(decoding: $0, as: UTF8.self) }

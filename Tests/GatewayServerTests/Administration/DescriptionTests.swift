@@ -3,6 +3,7 @@ import GatewayCore
 import HTTPTypes
 import Ledger
 import Logging
+import Outbox
 import Router
 import Testing
 
@@ -87,7 +88,9 @@ struct DescriptionTests {
                 CapturedText(
                     call: hold, tenantID: payer.caller.tenant.id, prompt: Array("p".utf8), answer: Array("a".utf8)))
             await texts.drain()
-            fixture = given.having(AdminRecords(textKeys: keys))
+            var wired = given.having(AdminRecords(textKeys: keys))
+            wired.services.administration?.sender = KeptSender(.delivered)
+            fixture = wired
             #expect(try await fixture.send(.put, "/destinations/hook", DescriptionTests.hook).status == 201)
             let state = RouterState.initial(settings: RouteSettings(), meanAnswer: 0.001, budget: 1)
             let learned = String(decoding: try JSONEncoder().encode(["router": state]), as: UTF8.self)
@@ -169,7 +172,8 @@ struct DescriptionTests {
             Ask(.delete, "/routes/{name=new}?\(whole)"),
             Ask(.put, "/destinations/{name=mail}", mail, status: 201), Ask(.put, "/destinations/{name=hook}", hook),
             Ask(.post, "/destinations/{name=hook}/pause?\(whole)"), Ask(.get, "/destinations"),
-            Ask(.post, "/destinations/{name=hook}/resume?\(whole)"), Ask(.get, "/outbox/pending"),
+            Ask(.post, "/destinations/{name=hook}/resume?\(whole)"),
+            Ask(.post, "/destinations/{name=hook}/test?\(whole)"), Ask(.get, "/outbox/pending"),
             Ask(.get, "/outbox/dead"), Ask(.post, "/outbox/retry?\(whole)", #"{"destination": "hook"}"#),
             Ask(.delete, "/destinations/{name=mail}"),
         ]
@@ -205,7 +209,8 @@ struct DescriptionTests {
                 let answer = try await world.fixture.send(ask.method, ask.target, ask.body)
                 #expect(answer.status == ask.status, "\(ask.name): \(answer.text)")
                 // A list that is empty shows nothing of what is in it.
-                #expect(ask.method != .get || !answer.text.hasSuffix("\":[]}"), "\(ask.name): \(answer.text)")
+                let isEmpty = answer.text.hasSuffix("\":[]}") || answer.text.contains("\":[],\"next_after\"")
+                #expect(ask.method != .get || !isEmpty, "\(ask.name): \(answer.text)")
                 let operation = try #require(described[ask.name], "\(ask.name)")
                 let problems = try shape.problems(of: answer, to: operation)
                 #expect(problems.isEmpty, "\(ask.name): \(problems) of \(answer.text)")

@@ -1,9 +1,26 @@
 import HTTPTypes
 import Ledger
+import Outbox
 import Postgres
+import Synchronization
 import Testing
 
 @testable import GatewayServer
+
+/// Receivers that always answer the same; keeps what they were sent.
+final class KeptSender: DestinationSender {
+    private let outcome: DeliveryOutcome
+    private let kept = Mutex<[(event: OutboxEvent, target: String)]>([])
+
+    init(_ outcome: DeliveryOutcome) { self.outcome = outcome }
+
+    var sent: [(event: OutboxEvent, target: String)] { kept.withLock { $0 } }
+
+    func send(_ attempt: DeliveryAttempt, to destination: Destination) async -> DeliveryOutcome {
+        if case .event(let event) = attempt.content { kept.withLock { $0.append((event, destination.target)) } }
+        return outcome
+    }
+}
 
 @Suite("Administration over HTTP: destinations and the outbox")
 struct DestinationEndpointTests {
@@ -49,10 +66,48 @@ struct DestinationEndpointTests {
             let resumed = try await fixture.send(.post, "/destinations/hook/resume", #"{"tenant": "acme"}"#)
             #expect(resumed.status == 200 && resumed.json("paused_at") == nil)
             #expect(try await fixture.send(.post, "/destinations/none/pause").status == 404)
-            #expect(try await fixture.send(.delete, "/destinations/hook").json("removed") == "hook")
+            let removed = try await fixture.send(.delete, "/destinations/hook")
+            #expect(removed.json("removed") == "hook" && removed.json("pending") == "0" && removed.json("dead") == "0")
             #expect(try await fixture.send(.delete, "/destinations/hook").status == 404)
             // The tenant's of that name is still there.
             #expect(try await fixture.send(.delete, "/destinations/hook?tenant=acme").status == 200)
+        }
+    }
+
+    @Test("a destination is sent one event of the kind test, which is on record, and what came of it is said")
+    func test() async throws {
+        try await AdminFixture.with { plain in
+            #expect(try await plain.send(.put, "/destinations/hook", Self.hook).status == 201)
+            let mine = #"{"tenant": "acme"}"#
+            // Where no events are sent from.
+            #expect(try await plain.send(.post, "/destinations/hook/test", mine).status == 404)
+            #expect(try await plain.events(1).first?.action == "destination.add")
+            for (outcome, cause) in [
+                (DeliveryOutcome.delivered, nil), (.refused("HTTP 403: no"), "HTTP 403: no"),
+                (.failed("no connection", retryAfter: nil), "no connection"), (.gone("HTTP 410"), "HTTP 410"),
+            ] as [(DeliveryOutcome, String?)] {
+                let sender = KeptSender(outcome)
+                var wired = plain
+                wired.services.administration?.sender = sender
+                // Paused or not.
+                #expect(try await wired.send(.post, "/destinations/hook/pause", mine).status == 200)
+                let answer = try await wired.send(.post, "/destinations/hook/test", mine)
+                let sent = try #require(sender.sent.first)
+                #expect(answer.status == 200 && answer.json("cause") == cause, "\(answer.text)")
+                #expect(answer.json("delivered") == (cause == nil ? sent.event.id : nil), "\(answer.text)")
+                #expect(sent.event.kind == .test && sent.event.tenant == "acme" && sent.event.id.hasPrefix("test-"))
+                #expect(sent.target == "https://example.com/" && sender.sent.count == 1)
+                let event = try #require(try await wired.events(1).first)
+                #expect(event.action == "destination.test" && event.subject == "hook" && event.actor == "admin-key")
+                #expect(event.after?.contains(sent.event.id) == true, "\(event.after ?? "")")
+                // The operator has none of that name.
+                let missing = try await wired.send(.post, "/destinations/hook/test")
+                #expect(missing.status == 404 && missing.json("error", "param") == "destination")
+                let own = AdminFixture.Asking.role(.tenantAdmin, tenant: "acme")
+                #expect(try await wired.send(.post, "/destinations/hook/test", mine, by: own).status == 403)
+                #expect(sender.sent.count == 1)
+            }
+            #expect(try await plain.number("select count(*) from deliveries") == 0)
         }
     }
 

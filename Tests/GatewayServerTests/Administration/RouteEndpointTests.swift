@@ -64,7 +64,8 @@ struct RouteEndpointTests {
             #expect(needed.status == 409 && needed.json("error", "param") == "model")
 
             let replaced = try await fixture.send(
-                .put, "/routes/math", #"{"tenant": "acme", "llm": "sim/n", "strategy": "direct"}"#)
+                .put, "/routes/math",
+                #"{"tenant": "acme", "llm": "sim/n", "strategy": "direct", "settings": {"strategy": "direct"}}"#)
             #expect(replaced.status == 200 && replaced.json("llm") == "sim/n" && replaced.json("prm") == nil)
             #expect(replaced.json("settings", "max_steps") == "\(RouteSettings().maxSteps)")
             #expect(replaced.json("id") == made.json("id"))
@@ -91,6 +92,7 @@ struct RouteEndpointTests {
             let routes: [(body: String, status: Int, field: String)] = [
                 (#"{"strategy": "direct"}"#, 400, "llm"), (#"{"llm": "m", "strategy": "direct"}"#, 400, "llm"),
                 (#"{"llm": "sim/m", "strategy": "magic"}"#, 400, "strategy"),
+                (#"{"llm": "sim/m", "strategy": "direct", "settings": {"strategy": "tree"}}"#, 400, "strategy"),
                 (#"{"llm": "sim/m", "prm": "prm"}"#, 400, "slm"), (#"{"llm": "sim/m", "slm": "s"}"#, 400, "prm"),
                 (#"{"llm": "sim/m", "slm": "s", "prm": "p"}"#, 404, "slm"),
                 (#"{"llm": "sim/m", "strategy": "direct", "settings": 1}"#, 400, "settings"),

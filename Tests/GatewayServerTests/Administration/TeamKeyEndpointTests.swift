@@ -143,7 +143,7 @@ struct TeamKeyEndpointTests {
                 #expect(answer.status == 404 && answer.json("error", "code") == "not_found", "\(method) \(path)")
             }
             #expect(try await fixture.number("select count(*) from events") == before)
-            #expect(try await fixture.send(.get, "/teams?tenant=acme").text == #"{"teams":[]}"#)
+            #expect(try await fixture.send(.get, "/teams?tenant=acme").text == #"{"next_after":null,"teams":[]}"#)
             let shown = try await fixture.send(.get, "/keys/\(key)")
             for field in ["team", "models", "suspended_at", "expires_at", "rotated_at"] {
                 #expect(shown.json(field) == nil, "\(field)")

@@ -79,10 +79,10 @@ struct UpkeepEndpointTests {
             #expect(try await plain.send(.post, "/apply", "tenants: []").status == 404)
             let seen = Mutex<[String]>([])
             var wired = plain
-            wired.services.administration?.apply = { text, isPlan, store in
-                seen.withLock { $0.append("\(isPlan) \(String(decoding: text, as: UTF8.self))") }
+            wired.services.administration?.apply = { text, way, store in
+                seen.withLock { $0.append("\(way.isPlan) \(way.prunes) \(String(decoding: text, as: UTF8.self))") }
                 _ = try await store.createTenant(name: "made\(text.count)")
-                return try .json(["plan": isPlan])
+                return try .json(["plan": way.isPlan])
             }
             let fixture = wired
             let plan = try await fixture.send(.post, "/apply?plan=true", "tenants: []")
@@ -90,11 +90,12 @@ struct UpkeepEndpointTests {
             #expect(try await fixture.send(.post, "/apply", "{}").text == #"{"plan":false}"#)
             #expect(try await fixture.events(1).first?.actor == "admin-key")
             #expect(try await fixture.send(.post, "/apply?plan=1", "{}").json("error", "param") == "plan")
-            #expect(try await fixture.send(.post, "/apply?prune=true", "{}").json("error", "param") == "prune")
+            #expect(try await fixture.send(.post, "/apply?prune=true&plan=true", " {}").text == #"{"plan":true}"#)
+            #expect(try await fixture.send(.post, "/apply?prune=", "{}").json("error", "param") == "prune")
             #expect(try await fixture.send(.post, "/apply", "{}", by: .role(.operator, tenant: "acme")).status == 403)
             let large = String(repeating: " ", count: AdminBody.maxBytes + 1)
             #expect(try await fixture.send(.post, "/apply", large).status == 413)
-            #expect(seen.withLock { $0 } == ["true tenants: []", "false {}"])
+            #expect(seen.withLock { $0 } == ["true false tenants: []", "false false {}", "true true  {}"])
         }
     }
 
@@ -119,7 +120,8 @@ struct UpkeepEndpointTests {
         Row(.post, "/models", [.operator]), Row(.delete, "/models/m", [.operator]),
         Row(.get, "/destinations", readers), Row(.put, "/destinations/d", [.operator]),
         Row(.delete, "/destinations/d", [.operator]), Row(.post, "/destinations/d/pause", [.operator]),
-        Row(.post, "/destinations/d/resume", [.operator]), Row(.get, "/outbox/pending", readers),
+        Row(.post, "/destinations/d/resume", [.operator]), Row(.post, "/destinations/d/test", [.operator]),
+        Row(.get, "/outbox/pending", readers),
         Row(.get, "/outbox/dead", readers), Row(.post, "/outbox/retry", [.operator]), Row(.get, "/holds", all),
         Row(.get, "/retention", [.operator, .auditor], isTenants: false),
         Row(.put, "/retention/requests", [.operator], isTenants: false),

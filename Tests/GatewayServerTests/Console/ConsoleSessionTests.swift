@@ -53,6 +53,45 @@ struct ConsoleSessionTests {
         }
     }
 
+    @Test("signing out ends the session wherever its cookie is kept, no other session, and not by another site's page")
+    func signOut() async throws {
+        try await AdminFixture.with { fixture in
+            var (browser, other) = (ConsoleBrowser(fixture.services), ConsoleBrowser(fixture.services))
+            _ = try await browser.signIn(AdminFixture.key)
+            let kept = browser.cookie
+            _ = try await browser.signIn(AdminFixture.key)
+            let second = browser.cookie
+            #expect(try await other.signIn(AdminFixture.key).status == 303)
+            browser.cookie = kept
+            let form: HTTPFields = [.contentType: "application/x-www-form-urlencoded", .origin: "https://evil.example"]
+            #expect(try await browser.post("/console/sign-out", nil, headers: form).status == 403)
+            #expect(try await browser.get("/console/prices").status == 200)
+            #expect(try await browser.post("/console/sign-out", nil).status == 303)
+            let again = try await browser.get("/console/prices")
+            #expect(again.status == 401 && again.text.contains("Your session has ended"))
+            // Twice, and without a session, it is the same.
+            #expect(try await browser.post("/console/sign-out", nil).status == 303)
+            browser.cookie = second
+            #expect(try await browser.get("/console/prices").status == 200)
+            #expect(try await other.get("/console/prices").status == 200)
+        }
+    }
+
+    @Test("of sessions that were signed out of none begins again, however many there are")
+    func ended() {
+        let ended = EndedSessions(most: 3)
+        for number in UInt8(1)...3 { ended.add([number], until: 100 + Int64(number), now: 50) }
+        #expect((UInt8(1)...3).allSatisfy { ended.has([$0], until: 100 + Int64($0)) })
+        #expect(!ended.has([9], until: 101))
+        // One has run out: there is a place.
+        ended.add([4], until: 104, now: 101)
+        #expect(ended.has([4], until: 104) && ended.has([2], until: 102) && !ended.has([9], until: 101))
+        // There is none: those of the same time have ended with them, later ones have not.
+        ended.add([5], until: 105, now: 101)
+        #expect((UInt8(2)...5).allSatisfy { ended.has([$0], until: 100 + Int64($0)) })
+        #expect(ended.has([9], until: 104) && !ended.has([9], until: 105))
+    }
+
     @Test("tokens open sessions of their roles, and a header does without a cookie")
     func tokens() async throws {
         try await AdminFixture.with { fixture in

@@ -45,10 +45,11 @@ package struct PriceImportDocument: Encodable {
             Imported(price: PriceDocument(price, effectiveAt: result.effectiveAt), remarks: remarks[price.model] ?? [])
         }
         unchanged = result.unchanged.map(\.description)
-        skipped =
-            result.conflicting.map {
-                Skipped(model: $0.description, reason: "another price takes effect at that moment")
-            } + file.skipped.map { Skipped(model: $0.model, reason: $0.reason) }
+        skipped = result.conflicting.map {
+            Skipped(model: $0.description, reason: "another price takes effect at that moment")
+        }
+        skipped += result.skipped.map { Skipped(model: $0.model.description, reason: $0.reason) }
+        skipped += file.skipped.map { Skipped(model: $0.model, reason: $0.reason) }
         otherModels = file.otherModels
     }
 }

@@ -1,4 +1,5 @@
-/// A part of a list, and what the next part is asked for with: `{"escalations": […], "next_after": 100}`.
+/// A part of a list that grows with use, and what the next part is asked for with:
+/// `{"escalations": […], "next_after": 100}`.
 package struct RecordPage<Element: Encodable>: Encodable {
     private let name: String
     private let elements: [Element]

@@ -1,4 +1,3 @@
-internal import Foundation
 internal import GatewayCore
 internal import Ledger
 
@@ -13,7 +12,7 @@ enum StatementPlot {
             (statement.chargeback["day"] ?? []).map { ($0.name, $0.nanoUSD) }, uniquingKeysWith: { $0 + $1 })
         let names = (1...daysOfMonth(statement.month)).map { "\(statement.month)-\($0 < 10 ? "0" : "")\($0)" }
         let largest = names.map { max(0, paid[$0] ?? 0) + max(0, local[$0] ?? 0) }.max() ?? 0
-        let scale = ceiling(largest)
+        let scale = DayPlot.scale(largest)
         let slot = (width - left) / Double(names.count)
         let bars = names.enumerated().map { index, name in
             bar(name, (paid[name] ?? 0, local[name] ?? 0), x: left + Double(index) * slot, slot: slot, scale: scale)
@@ -36,7 +35,8 @@ enum StatementPlot {
     private static func bar(
         _ name: String, _ amounts: (paid: Int64, local: Int64), x: Double, slot: Double, scale: Int64
     ) -> String {
-        func high(_ amount: Int64) -> Double { max(0, Double(amount) / Double(scale) * height) }
+        // What was charged is seen, however little of the scale it is.
+        func high(_ amount: Int64) -> Double { amount > 0 ? max(1, Double(amount) / Double(scale) * height) : 0 }
         let (paid, local) = (high(amounts.paid), high(amounts.local))
         var title = "\(name): \(NanoUSD(amounts.paid).usdString) USD"
         if amounts.local != 0 { title += " paid, \(NanoUSD(amounts.local).usdString) USD local" }
@@ -58,26 +58,9 @@ enum StatementPlot {
             let y = top + height * (1 - Double(amount) / Double(scale))
             return """
                 <line class="grid" x1="\(number(left - 4))" x2="\(number(width))" y1="\(number(y))" y2="\(number(y))"/>\
-                <text x="\(number(left - 8))" y="\(number(y + 3))" text-anchor="end">\(label(amount))</text>
+                <text x="\(number(left - 8))" y="\(number(y + 3))" text-anchor="end">\(DayPlot.dollars(amount))</text>
                 """
         }.joined()
-    }
-
-    /// The least of 1, 2 and 5 times a power of ten that is not below the amount.
-    private static func ceiling(_ amount: Int64) -> Int64 {
-        var step: Int64 = 10
-        while step < 1_000_000_000_000_000_000 / 10 {
-            for factor: Int64 in [1, 2, 5] where step * factor >= amount { return step * factor }
-            step *= 10
-        }
-        return max(amount, step)
-    }
-
-    /// Dollars without the zeros at their end.
-    private static func label(_ nanoUSD: Int64) -> String {
-        var text = NanoUSD(nanoUSD).usdString
-        while text.hasSuffix("0") { text.removeLast() }
-        return text.hasSuffix(".") ? String(text.dropLast()) : text
     }
 
     static func daysOfMonth(_ month: String) -> Int {
