@@ -111,76 +111,19 @@ package struct BudgetInfo: Sendable, Codable, Hashable {
 extension AdminStore {
     /// Sets a limit. It holds at once, for the open period too, but never takes back what is settled or held.
     package func setBudget(_ draft: BudgetDraft) async throws(LedgerError) -> BudgetInfo {
-        try Self.check(draft)
-        return try await changing { transaction in
-            let tenant = try await lockedTenant(draft.tenant, transaction)
-            if let zone = draft.timeZone { try await requireTimeZone(zone, transaction) }
-            let scope = try await resolve(draft.scope, tenant, transaction)
-            let known = try await budgetID(tenant, scope, draft, transaction)
-            let before = if let known { try await Optional(budget(known, transaction)) } else { BudgetInfo?.none }
-            let id =
-                if let before {
-                    try await change(before, to: draft, transaction)
-                } else { try await insert(draft, tenant, scope, transaction) }
-            let after = try await budget(id, transaction)
-            try await note(
-                "budget.set", (after.state.scope, tenant.id), before: before, after: after, transaction)
-            return after
-        }
-    }
-
-    private func insert(
-        _ draft: BudgetDraft, _ tenant: TenantInfo, _ scope: (team: Int64?, key: Int64?),
-        _ transaction: PostgresTransaction
-    ) async throws -> Int64 {
-        let rows = try await transaction.query(
-            """
-            insert into budgets (tenant_id, team_id, key_id, model_pattern, tag, cycle, limit_n, thresholds, time_zone,
-              week_start, rollover_n)
-            values (\(tenant.id), \(optional: scope.team), \(optional: scope.key), \(optional: draft.model),
-              \(optional: draft.tag), \(draft.window.rawValue), \(draft.limit.rawValue),
-              \((draft.alertAt ?? []).map { Int16($0) }), \(optional: draft.timeZone),
-              \(Int16(draft.weekStart ?? 1)), \(optional: draft.rollover?.limit?.rawValue))
-            returning id
-            """
-        ).rows
-        guard let id = try rows.first?.get("id", as: Int64.self) else {
+        guard case .budget(let info)? = try await setCaps([.budget(draft)]).first else {
             throw LedgerError(.database, "no budget was made")
         }
-        return id
-    }
-
-    private func change(
-        _ before: BudgetInfo, to draft: BudgetDraft, _ transaction: PostgresTransaction
-    ) async throws -> Int64 {
-        let (zone, weekStart) = (draft.timeZone ?? before.timeZone, draft.weekStart ?? before.weekStart)
-        if zone != before.timeZone || weekStart != before.weekStart {
-            _ = try await transaction.query(
-                "select gboost_recut(\(before.id), \(optional: zone), \(Int16(weekStart)))")
-        }
-        try await openPeriod(of: before, transaction)
-        let rollover = draft.rollover.map(\.limit) ?? before.rolloverUpTo
-        _ = try await transaction.query(
-            """
-            update budgets set thresholds = \((draft.alertAt ?? before.alertAt).map { Int16($0) }),
-              rollover_n = \(optional: rollover?.rawValue), limit_n = \(draft.limit.rawValue)
-            where id = \(before.id)
-            """)
-        try await requireRange(of: before, field: "limit-usd", transaction)
-        _ = try await transaction.query("select gboost_set_limit(\(before.id), \(draft.limit.rawValue))")
-        return before.id
+        return info
     }
 
     /// Takes a budget away: calls are no longer tested against it. Its history stays.
     @discardableResult
     package func removeBudget(_ draft: BudgetDraft) async throws(LedgerError) -> BudgetInfo {
-        try await changing { transaction in
-            let tenant = try await lockedTenant(draft.tenant, transaction)
-            let before = try await existing(draft, tenant, transaction)
-            _ = try await transaction.query("update budgets set removed_at = now() where id = \(before.id)")
-            try await note("budget.remove", (before.state.scope, tenant.id), before: before, transaction)
-            return before
+        guard case .budget(let info)? = try await removeCaps([.budget(draft)]).first else {
+            throw LedgerError(.database, "no budget was taken away")
         }
+        return info
     }
 
     /// Adds to the current period only. The draft's `limit` is the amount to add.
@@ -233,7 +176,7 @@ extension AdminStore {
 
     // MARK: - For the other files
 
-    private static let budgetColumns = """
+    static let budgetColumns = """
         select b.id, b.team_id, b.key_id, b.model_pattern, b.tag, b.cycle, b.limit_n, b.thresholds, b.time_zone,
           b.week_start, b.rollover_n, a.scope, a.period, nullif(a.resets_at, 'infinity') as resets_at,
           coalesce(p.topup, 0) as topup, coalesce(p.carried - p.elsewhere, c.carried) as carried,
@@ -266,11 +209,7 @@ extension AdminStore {
               and a.limit_n::numeric + p.topup + p.carried + \(amount.rawValue)::bigint > \(Int64.max)::bigint
             """
         ).rows
-        guard rows.isEmpty else {
-            throw LedgerError(
-                .invalid, field: field,
-                "is too large: with what was added and carried over it is more than \(NanoUSD(Int64.max)) dollars")
-        }
+        guard rows.isEmpty else { throw BudgetInfo.tooLarge(field) }
     }
 
     /// The budget that a draft names, whatever its limit.
@@ -278,7 +217,17 @@ extension AdminStore {
         _ draft: BudgetDraft, _ tenant: TenantInfo, _ transaction: PostgresTransaction
     ) async throws -> BudgetInfo {
         let scope = try await resolve(draft.scope, tenant, transaction)
-        guard let id = try await budgetID(tenant, scope, draft, transaction) else {
+        let rows = try await transaction.query(
+            """
+            select id from budgets where tenant_id = \(tenant.id) and cycle = \(draft.window.rawValue)
+              and unit = 'usd' and removed_at is null
+              and team_id is not distinct from \(optional: scope.team)
+              and key_id is not distinct from \(optional: scope.key)
+              and model_pattern is not distinct from \(optional: draft.model)
+              and tag is not distinct from \(optional: draft.tag)
+            """
+        ).rows
+        guard let id = try rows.first?.get("id", as: Int64.self) else {
             throw LedgerError(.notFound, field: "budget", "there is no such budget: set it first")
         }
         return try await budget(id, transaction)
@@ -288,6 +237,11 @@ extension AdminStore {
         let rows = try await transaction.query("\(unescaped: Self.budgetColumns) where b.id = \(id)").rows
         guard let row = rows.first else { throw LedgerError(.notFound, field: "budget", "it is gone") }
         return try BudgetInfo(row)
+    }
+
+    func budgets(_ ids: [Int64], _ transaction: PostgresTransaction) async throws -> [BudgetInfo] {
+        try await transaction.query("\(unescaped: Self.budgetColumns) where b.id = any(\(ids))").rows
+            .map { try BudgetInfo($0) }
     }
 
     /// Opens a budget's running period before the budget changes. What idle periods pass on is reckoned when the next
@@ -311,58 +265,6 @@ extension AdminStore {
             ).rows
             guard !rows.isEmpty else { throw LedgerError(.notFound, field: "key", "\(tenant.name) has no key \(id)") }
             return (nil, id)
-        }
-    }
-
-    // MARK: -
-
-    private static func check(_ draft: BudgetDraft) throws(LedgerError) {
-        guard draft.limit >= .zero else { throw LedgerError(.invalid, field: "limit-usd", "is negative") }
-        for percent in draft.alertAt ?? [] where !(1...100).contains(percent) {
-            throw LedgerError(.invalid, field: "alert-at", "\(percent) is not a percentage from 1 to 100")
-        }
-        guard draft.alertAt?.count ?? 0 <= 20 else {
-            throw LedgerError(.invalid, field: "alert-at", "more than 20 thresholds")
-        }
-        try BudgetDraft.check(model: draft.model, tag: draft.tag)
-        if let day = draft.weekStart, !(1...7).contains(day) {
-            throw LedgerError(.invalid, field: "week-start", "\(day) is not a day from 1 (Monday) to 7 (Sunday)")
-        }
-        switch draft.rollover {
-        case .upTo(let limit) where limit < .zero:
-            throw LedgerError(.invalid, field: "rollover-usd", "is negative")
-        case .upTo where draft.window == .total || draft.window == .request:
-            throw LedgerError(.invalid, field: "rollover-usd", "a \(draft.window.rawValue) budget has no next period")
-        default: break
-        }
-    }
-
-    private func budgetID(
-        _ tenant: TenantInfo, _ scope: (team: Int64?, key: Int64?), _ draft: BudgetDraft,
-        _ transaction: PostgresTransaction
-    ) async throws -> Int64? {
-        let rows = try await transaction.query(
-            """
-            select id from budgets where tenant_id = \(tenant.id) and cycle = \(draft.window.rawValue)
-              and unit = 'usd' and removed_at is null
-              and team_id is not distinct from \(optional: scope.team)
-              and key_id is not distinct from \(optional: scope.key)
-              and model_pattern is not distinct from \(optional: draft.model)
-              and tag is not distinct from \(optional: draft.tag)
-            """
-        ).rows
-        return try rows.first?.get("id")
-    }
-}
-
-extension BudgetDraft {
-    /// What a budget or a limit applies to.
-    static func check(model: String?, tag: String?) throws(LedgerError) {
-        if let model, !ModelPattern.isValid(model) {
-            throw LedgerError(.invalid, field: "model", "\(model) is not a pattern like openai/gpt-4*")
-        }
-        if let tag, !RequestTag.isValid(tag) {
-            throw LedgerError(.invalid, field: "tag", "use up to 63 letters, digits and . _ : -")
         }
     }
 }

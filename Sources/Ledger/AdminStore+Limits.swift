@@ -70,68 +70,27 @@ package struct LimitInfo: Sendable, Codable, Hashable {
 extension AdminStore {
     /// Sets a rate limit. It holds at once; what is used of the current minute counts.
     package func setLimit(_ draft: LimitDraft) async throws(LedgerError) -> LimitInfo {
-        try Self.check(draft)
-        return try await changing { transaction in
-            let tenant = try await lockedTenant(draft.tenant, transaction)
-            let scope = try await resolve(draft.scope, tenant, transaction)
-            let before = try await limit(draft, tenant, transaction)
-            switch (before, draft.traffic) {
-            case (nil, .paid):
-                _ = try await transaction.query(
-                    """
-                    insert into budgets (tenant_id, team_id, key_id, model_pattern, tag, unit, cycle, limit_n)
-                    values (\(tenant.id), \(optional: scope.team), \(optional: scope.key), \(optional: draft.model),
-                      \(optional: draft.tag), \(draft.unit.rawValue),
-                      \(draft.unit == .parallel ? "total" : "minute"), \(draft.limit))
-                    """)
-            case (nil, .local):
-                _ = try await transaction.query(
-                    """
-                    insert into local_limits (tenant_id, team_id, key_id, unit, limit_n)
-                    values (\(tenant.id), \(optional: scope.team), \(optional: scope.key), \(draft.unit.rawValue),
-                      \(draft.limit))
-                    """)
-            case (let before?, .paid):
-                _ = try await transaction.query("select gboost_set_limit(\(before.id), \(draft.limit))")
-            case (let before?, .local):
-                _ = try await transaction.query(
-                    "update local_limits set limit_n = \(draft.limit) where id = \(before.id)")
-            }
-            guard let after = try await limit(draft, tenant, transaction) else {
-                throw LedgerError(.database, "no limit was made")
-            }
-            try await note("limit.set", (after.scope, tenant.id), before: before, after: after, transaction)
-            return after
-        }
+        guard let info = try await setLimits([draft]).first else { throw LedgerError(.database, "no limit was made") }
+        return info
+    }
+
+    /// Sets several rate limits, or none of them.
+    package func setLimits(_ drafts: [LimitDraft]) async throws(LedgerError) -> [LimitInfo] {
+        Self.limits(try await setCaps(drafts.map { .limit($0) }))
     }
 
     /// Takes a rate limit away. The draft's `limit` says nothing here.
     @discardableResult
     package func removeLimit(_ draft: LimitDraft) async throws(LedgerError) -> LimitInfo {
-        try await changing { transaction in
-            let tenant = try await lockedTenant(draft.tenant, transaction)
-            guard let before = try await limit(draft, tenant, transaction) else {
-                throw LedgerError(.notFound, field: "limit", "there is no such limit")
-            }
-            switch draft.traffic {
-            case .paid:
-                _ = try await transaction.query("update budgets set removed_at = now() where id = \(before.id)")
-            case .local:
-                _ = try await transaction.query("update local_limits set removed_at = now() where id = \(before.id)")
-            }
-            try await note("limit.remove", (before.scope, tenant.id), before: before, transaction)
-            return before
+        guard let info = try await removeLimits([draft]).first else {
+            throw LedgerError(.database, "no limit was taken away")
         }
-    }
-
-    /// Sets several rate limits, or none of them.
-    package func setLimits(_ drafts: [LimitDraft]) async throws(LedgerError) -> [LimitInfo] {
-        try await together(drafts) { store, draft in try await store.setLimit(draft) }
+        return info
     }
 
     /// Takes several rate limits away, or none of them.
     package func removeLimits(_ drafts: [LimitDraft]) async throws(LedgerError) -> [LimitInfo] {
-        try await together(drafts) { store, draft in try await store.removeLimit(draft) }
+        Self.limits(try await removeCaps(drafts.map { .limit($0) }))
     }
 
     /// A tenant's rate limits.
@@ -143,58 +102,39 @@ extension AdminStore {
 
     // MARK: -
 
-    private func together(
-        _ drafts: [LimitDraft], _ change: (AdminStore, LimitDraft) async throws -> LimitInfo
-    ) async throws(LedgerError) -> [LimitInfo] {
-        try await translated {
-            try await inOneTransaction { store in
-                // Calls lock several of them in an order of their own.
-                if drafts.count > 1 { try await store.lockBudgets(of: drafts.map(\.tenant)) }
-                var limits: [LimitInfo] = []
-                for draft in drafts { limits.append(try await change(store, draft)) }
-                return limits
-            }
-        }
+    private static func limits(_ caps: [CapInfo]) -> [LimitInfo] {
+        caps.compactMap { if case .limit(let info) = $0 { info } else { nil } }
     }
 
     private func limits(of tenant: TenantInfo, _ transaction: PostgresTransaction) async throws -> [LimitInfo] {
         try await transaction.query(
             """
-            select b.id, b.team_id, b.key_id, b.model_pattern, b.tag, 'paid' as traffic, a.scope, b.unit, b.limit_n,
-              coalesce(p.settled + p.held, 0) as used, nullif(a.resets_at, 'infinity') as resets_at
-            from budgets b join lateral gboost_budgets_at(b.tenant_id, now()) a on a.budget_id = b.id
-            left join budget_periods p on p.id = a.period_id
-            where b.tenant_id = \(tenant.id) and b.unit <> 'usd'
+            \(unescaped: Self.paidLimits) where b.tenant_id = \(tenant.id) and b.unit <> 'usd'
             union all
-            select l.id, l.team_id, l.key_id, null, null, 'local',
-              case when l.key_id is not null then 'key:' || l.key_id when l.team_id is not null then 'team:' || m.name
-                else 'tenant:' || \(tenant.name) end,
-              l.unit, l.limit_n, null, null
-            from local_limits l left join teams m on m.id = l.team_id
-            where l.tenant_id = \(tenant.id) and l.removed_at is null
+            \(unescaped: Self.localLimits) where l.tenant_id = \(tenant.id) and l.removed_at is null
             order by traffic desc, team_id nulls first, key_id nulls first, id
             """
         ).rows.map { try LimitInfo($0) }
     }
 
-    private func limit(
-        _ draft: LimitDraft, _ tenant: TenantInfo, _ transaction: PostgresTransaction
-    ) async throws -> LimitInfo? {
-        let scope = try await resolve(draft.scope, tenant, transaction)
-        return try await limits(of: tenant, transaction).first {
-            $0.teamID == scope.team && $0.keyID == scope.key && $0.model == draft.model && $0.tag == draft.tag
-                && $0.unit == draft.unit && $0.traffic == draft.traffic
-        }
+    /// - Parameter isLocal: whether they are of local traffic, which has numbers of its own.
+    func limits(_ ids: [Int64], isLocal: Bool, _ transaction: PostgresTransaction) async throws -> [LimitInfo] {
+        let one = isLocal ? "\(Self.localLimits) where l.id" : "\(Self.paidLimits) where b.id"
+        return try await transaction.query("\(unescaped: one) = any(\(ids))").rows.map { try LimitInfo($0) }
     }
 
-    private static func check(_ draft: LimitDraft) throws(LedgerError) {
-        let field = draft.unit == .parallel ? "parallel" : "\(draft.unit.rawValue)-per-minute"
-        guard draft.limit >= 0 else { throw LedgerError(.invalid, field: field, "is negative") }
-        guard draft.traffic == .paid || draft.model == nil && draft.tag == nil else {
-            throw LedgerError(
-                .invalid, field: draft.model == nil ? "tag" : "model",
-                "a limit of local traffic is for a tenant, a team or a key as a whole")
-        }
-        try BudgetDraft.check(model: draft.model, tag: draft.tag)
-    }
+    static let paidLimits = """
+        select b.id, b.team_id, b.key_id, b.model_pattern, b.tag, 'paid' as traffic, a.scope, b.unit, b.limit_n,
+          coalesce(p.settled + p.held, 0) as used, nullif(a.resets_at, 'infinity') as resets_at
+        from budgets b join lateral gboost_budgets_at(b.tenant_id, now()) a on a.budget_id = b.id
+        left join budget_periods p on p.id = a.period_id
+        """
+
+    static let localLimits = """
+        select l.id, l.team_id, l.key_id, null as model_pattern, null as tag, 'local' as traffic,
+          case when l.key_id is not null then 'key:' || l.key_id when l.team_id is not null then 'team:' || m.name
+            else 'tenant:' || t.name end as scope,
+          l.unit, l.limit_n, null::bigint as used, null::timestamptz as resets_at
+        from local_limits l join tenants t on t.id = l.tenant_id left join teams m on m.id = l.team_id
+        """
 }

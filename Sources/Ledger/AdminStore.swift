@@ -90,27 +90,12 @@ extension AdminStore {
         } catch let error as PostgresError { throw LedgerError(error) }
     }
 
-    /// Locks some tenants, their budgets and these budgets' latest periods, for several changes of budgets in one
-    /// transaction: in the order of everything else that locks them, which is not that of the changes.
+    /// Locks all budgets of some tenants, for several changes of them in one transaction: in the order of everything
+    /// else that locks them, which is not that of the changes. Calls that need them stand still until the commit.
     package func lockBudgets(of tenants: [String]) async throws(LedgerError) {
         try await changing { transaction in
-            _ = try await transaction.query(
-                "select id from tenants where name = any(\(tenants)) order by id for no key update")
-            _ = try await transaction.query(
-                """
-                select b.id from budgets b
-                where b.tenant_id in (select t.id from tenants t where t.name = any(\(tenants)))
-                order by b.id for no key update
-                """)
-            _ = try await transaction.query(
-                """
-                select p.id from budget_periods p where p.id in (
-                  select q.id from tenants t join budgets b on b.tenant_id = t.id cross join lateral (
-                    select x.id from budget_periods x where x.id >= b.id * 100000000 and x.id < (b.id + 1) * 100000000
-                    order by x.id desc limit 3) q
-                  where t.name = any(\(tenants)))
-                order by p.id for no key update
-                """)
+            let rows = try await transaction.query("select id from tenants where name = any(\(tenants))").rows
+            try await lockBudgets(of: try rows.map { try $0.get("id") }, transaction)
         }
     }
 

@@ -27,6 +27,8 @@ package struct LedgerError: Error, Sendable {
     package let field: String?
     package let message: String
     package let underlying: PostgresError?
+    /// Of several drafts that were given at once, the one that is wrong: 0 is the first. Nil: none, or not known.
+    package private(set) var item: Int?
 
     package init(_ code: Code, field: String? = nil, _ message: String, underlying: PostgresError? = nil) {
         self.code = code
@@ -39,7 +41,21 @@ package struct LedgerError: Error, Sendable {
 extension LedgerError {
     /// The same error, with its field as somebody else spells it.
     package func naming(_ spelled: (String) -> String) -> LedgerError {
-        LedgerError(code, field: field.map(spelled), message, underlying: underlying)
+        var error = LedgerError(code, field: field.map(spelled), message, underlying: underlying)
+        error.item = item
+        return error
+    }
+
+    /// The same error, of one of several drafts.
+    func ofItem(_ number: Int) -> LedgerError {
+        var error = self
+        error.item = number
+        return error
+    }
+
+    /// What fails in `body` is wrong with one of several drafts.
+    static func ofItem(_ number: Int, _ body: () throws(LedgerError) -> Void) throws(LedgerError) {
+        do { try body() } catch { throw error.ofItem(number) }
     }
 }
 

@@ -102,6 +102,17 @@ struct RaceTests {
                         _ = try await f.admin.setBudget(BudgetDraft(tenant: "acme", limit: NanoUSD(limit)))
                     }
                 }
+                // Many at once, in an order that is not that of calls.
+                group.addTask {
+                    for limit in [800, 950, 700, 900] as [Int64] {
+                        _ = try await f.admin.setCaps(
+                            callers.reversed().map {
+                                .budget(
+                                    BudgetDraft(
+                                        tenant: "acme", scope: .key($0.keyID), window: .week, limit: NanoUSD(limit)))
+                            })
+                    }
+                }
                 try await group.waitForAll()
             }
             let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()"

@@ -12,26 +12,86 @@ struct ApplyExecution {
         var key: String
     }
     private let store: AdminStore
+    /// Of a plan, which is taken back: what calls wait for is left alone.
+    private let isTrial: Bool
     private var keys: [ResourceName: Int64]
     private(set) var made: [MadeKey] = []
 
-    init(_ store: AdminStore, keys: [ResourceName: Int64]) {
+    init(_ store: AdminStore, keys: [ResourceName: Int64], isTrial: Bool) {
         self.store = store
         self.keys = keys
+        self.isTrial = isTrial
     }
 
     /// Errors name the place in the file, unless the database is lost, which has none there.
     mutating func run(_ plan: ApplyPlan) async throws {
-        let locked = plan.lockedTenants
-        if !locked.isEmpty { try await store.lockBudgets(of: locked) }
-        for change in plan.changes {
+        for change in plan.changes where !change.isOfCaps {
             if let removal = change.removal { try await remove(removal, change.name) }
             guard let declared = change.declared else { continue }
-            do {
-                try await bringAbout(declared, change)
-            } catch let error as LedgerError where error.code != .unavailable {
-                throw declared.place.failure(error)
+            try await Self.placing(declared.place) { try await bringAbout(declared, change) }
+        }
+        // Last, and together: from here until the commit, calls that need these budgets stand still.
+        try await moveTenants(plan)
+        try await changeCaps(plan)
+    }
+
+    private static func placing(_ place: DeclaredPlace, _ body: () async throws -> Void) async throws {
+        do { try await body() } catch let error as LedgerError where error.code != .unavailable {
+            throw place.failure(error)
+        }
+    }
+
+    /// Tenants whose time zone changes: their budgets' periods are cut anew.
+    private func moveTenants(_ plan: ApplyPlan) async throws {
+        let moves = plan.changes.filter(\.isMove).compactMap(\.declared)
+        guard !moves.isEmpty else { return }
+        if !isTrial { try await store.lockBudgets(of: plan.lockedTenants) }
+        for declared in moves {
+            guard case .tenant(let zone?, _, _, _) = declared.draft, let tenant = declared.name.tenant else { continue }
+            try await Self.placing(declared.place) {
+                if isTrial {
+                    try await store.requireTimeZone(zone)
+                } else {
+                    try await store.setTenantTimeZone(zone, tenant: tenant)
+                }
             }
+        }
+    }
+
+    private func changeCaps(_ plan: ApplyPlan) async throws {
+        var (drafts, places): ([CapDraft], [DeclaredPlace]) = ([], [])
+        for declared in plan.changes.filter(\.isOfCaps).compactMap(\.declared) {
+            try await Self.placing(declared.place) {
+                guard let draft = try cap(declared) else { return }
+                drafts.append(draft)
+                places.append(declared.place)
+            }
+        }
+        do throws(LedgerError) { _ = try await store.setCaps(drafts, isTrial: isTrial) } catch {
+            guard error.code != .unavailable, let item = error.item else { throw error }
+            throw places[item].failure(error)
+        }
+        let removals: [CapDraft] = plan.changes.compactMap(\.removal).compactMap { removal in
+            switch removal {
+            case .budget(let draft): .budget(draft)
+            case .limit(let draft): .limit(draft)
+            case .key, .route, .destination: nil
+            }
+        }
+        try await store.removeCaps(removals, isTrial: isTrial)
+    }
+
+    /// With the number of its key, which may just have been made.
+    private func cap(_ declared: DeclaredResource) throws(LedgerError) -> CapDraft? {
+        let tenant = declared.name.tenant ?? ""
+        switch declared.draft {
+        case .budget(var draft, let key):
+            if let key { draft.scope = .key(try number(key, tenant)) }
+            return .budget(draft)
+        case .limit(var draft, let key):
+            if let key { draft.scope = .key(try number(key, tenant)) }
+            return .limit(draft)
+        case .tenant, .team, .key, .route, .price, .destination: return nil
         }
     }
 
@@ -50,12 +110,7 @@ struct ApplyExecution {
         case .key(let draft, let isSuspended):
             let id = try await key(draft, declared, change)
             if let isSuspended { try await store.setKeySuspended(isSuspended, key: id) }
-        case .budget(var draft, let key):
-            if let key { draft.scope = .key(try number(key, tenant)) }
-            _ = try await store.setBudget(draft)
-        case .limit(var draft, let key):
-            if let key { draft.scope = .key(try number(key, tenant)) }
-            _ = try await store.setLimit(draft)
+        case .budget, .limit: break
         case .route(let draft):
             _ = isNew ? try await store.addRoute(draft) : try await store.changeRoute(draft)
         case .destination(let draft):
@@ -69,8 +124,6 @@ struct ApplyExecution {
         func changes(_ field: String) -> Bool { change.fields.contains { $0.name == field } }
         if change.action == .create {
             _ = try await store.createTenant(name: tenant, timeZone: zone ?? "UTC")
-        } else if let zone, changes("time_zone") {
-            try await store.setTenantTimeZone(zone, tenant: tenant)
         }
         if let isSuspended { try await store.setTenantSuspended(isSuspended, tenant: tenant) }
         if let capture, changes("capture_days") { try await store.setCapture(days: capture, tenant: tenant) }
@@ -111,8 +164,7 @@ struct ApplyExecution {
     private func remove(_ removal: CurrentResource.Removal, _ name: ResourceName) async throws {
         switch removal {
         case .key(let id): try await store.revokeKey(id)
-        case .budget(let draft): try await store.removeBudget(draft)
-        case .limit(let draft): try await store.removeLimit(draft)
+        case .budget, .limit: break
         case .route(let route): try await store.removeRoute(route, tenant: name.tenant ?? "")
         case .destination(let destination): try await store.removeDestination(destination, tenant: name.tenant)
         }

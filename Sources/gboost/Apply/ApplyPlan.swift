@@ -20,22 +20,27 @@ struct ApplyPlan: Sendable {
         /// Set for remove.
         var removal: CurrentResource.Removal?
 
-        /// A time zone cuts every budget of its tenant anew.
-        fileprivate var changesBudgets: Bool {
+        /// Of a budget or a limit.
+        var isOfCaps: Bool {
             switch name.kind {
             case .budget, .limit: true
-            case .tenant: action == .change && fields.contains { $0.name == "time_zone" }
-            case .price, .team, .key, .route, .destination: false
+            case .price, .tenant, .team, .key, .route, .destination: false
             }
+        }
+
+        /// A time zone cuts every budget of its tenant anew.
+        var isMove: Bool {
+            name.kind == .tenant && action == .change && fields.contains { $0.name == "time_zone" }
         }
     }
     private(set) var changes: [Change] = []
     var isEmpty: Bool { changes.isEmpty }
 
-    /// Whose budgets are locked before anything is changed: where several change, calls lock them in an order that is
-    /// not the plan's.
+    /// Whose budgets are locked before the first of them changes: where a tenant moves, calls lock them in an order
+    /// that is not the plan's. All others change in one statement.
     var lockedTenants: [String] {
-        changes.count { $0.changesBudgets } > 1 ? Set(changes.compactMap(\.name.tenant)).sorted() : []
+        guard changes.contains(where: \.isMove) else { return [] }
+        return Set(changes.filter { $0.isOfCaps || $0.isMove }.compactMap(\.name.tenant)).sorted()
     }
 
     /// - Parameter prunes: whether what declared tenants have beyond the file is taken away. Tenants, teams and prices

@@ -35,7 +35,7 @@ struct ApplyRun: Sendable {
             return try await store.inOneTransaction { store in
                 let current = try await CurrentState(of: declared.tenants, store)
                 let plan = try ApplyPlan(declared: declared, current: current, prunes: prunes)
-                var execution = ApplyExecution(store, keys: current.keys)
+                var execution = ApplyExecution(store, keys: current.keys, isTrial: isPlan)
                 try await execution.run(plan)
                 if isPlan { throw TriedOut(plan: plan) }
                 return ApplyRun(plan: plan, made: execution.made, isPlan: false)

@@ -73,7 +73,7 @@ struct ImportCommand: AsyncParsableCommand {
                     try await store.inOneTransaction { store in
                         let current = try await CurrentState(of: plan.tenants, store)
                         let changes = try ApplyPlan(declared: declared, current: current, prunes: false)
-                        var execution = ApplyExecution(store, keys: current.keys)
+                        var execution = ApplyExecution(store, keys: current.keys, isTrial: isDryRun)
                         try await execution.run(changes)
                         let prices = try await store.importPrices(plan.prices, source: plan.source.file)
                         let remarks = try await Self.budgetRemarks(of: plan.tenants, store)
