@@ -139,4 +139,32 @@ struct ReconciliationTests {
             #expect(usage.map(\.nanoUSD) == [410] && usage.map(\.calls) == [2])
         }
     }
+
+    @Test("a call that a gateway goes on with after recovery, and only estimates, is settled by the bill")
+    func lateEstimate() async throws {
+        try await LedgerFixture.with(limit: 10000) { f in
+            let stopped = try await f.ledger()
+            let call = f.reservation(1000)
+            #expect(try await stopped.reserve(call).isGranted)
+            let second = try await f.ledger()
+            try await f.run(
+                "update gateways set heartbeat_at = now() - interval '2 min' "
+                    + "where incarnation = '\(stopped.incarnation)'")
+            #expect(await second.recover()?.unreconciled.count == 1)
+            await stopped.settle(.of(call.id, .estimated, 1000))
+            #expect(stopped.journalDepth.records == 0)
+            let span = Date(timeIntervalSince1970: 0)..<Date(timeIntervalSinceNow: 3600)
+            let bill = [Self.billed(7, call.id.request, 400)]
+            func reconciled() async throws -> Reconciliation {
+                Reconciliation.of(bill: bill, ledger: try await f.admin.calls(ofProvider: "sim", in: span))
+            }
+            let found = try #require(try await reconciled().found.first)
+            #expect(try await f.admin.resolve(found, source: "bill.jsonl"))
+            #expect(try await f.number("select settled from budget_periods") == 400)
+            #expect(try await f.number("select amount from ledger_entries where kind = 'adjustment'") == -600)
+            #expect(try await f.admin.holds(.unreconciled).isEmpty)
+            #expect(try await reconciled().isEven)
+            #expect(try await f.violations() == 0)
+        }
+    }
 }

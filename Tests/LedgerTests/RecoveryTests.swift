@@ -40,7 +40,7 @@ struct RecoveryTests {
     @Test(
         "a settlement that comes after recovery posts the difference, once",
         arguments: [
-            (CallOutcome.completed, 60, 60), (.completed, 250, 250), (.estimated, 0, 200), (.failed, 0, 0),
+            (CallOutcome.completed, 60, 60), (.completed, 250, 250), (.failed, 0, 0),
         ])
     func late(outcome: CallOutcome, amount: Int64, total: Int64) async throws {
         try await LedgerFixture.with { f in
@@ -54,6 +54,36 @@ struct RecoveryTests {
             await second.settle(.of(call.id, outcome, amount))
             #expect(try await f.number("select settled from budget_periods") == total)
             #expect(try await f.number("select sum(amount) from ledger_entries") == total)
+            #expect(try await f.number("select count(*) from ledger_entries") == 2)
+            #expect(try await f.admin.holds(.unreconciled).isEmpty)
+            #expect(try await f.violations() == 0)
+        }
+    }
+
+    @Test(
+        "an estimate that comes after recovery says nothing new: the hold stays unreconciled until its charge is known",
+        arguments: [(.completed, 60), (.completed, 200), (.failed, 0)] as [(CallOutcome, Int64)])
+    func lateEstimate(outcome: CallOutcome, amount: Int64) async throws {
+        try await LedgerFixture.with { f in
+            let journal = try SettlementJournal(directory: temporaryDirectory())
+            let first = try await f.ledger(journal: journal)
+            let call = f.reservation(200)
+            #expect(try await first.reserve(call).isGranted)
+            let second = try await restart(f, journal)
+            // By the lane that took the hold, alone, and from a journal.
+            await first.settle(.of(call.id, .estimated, 200))
+            await first.settle(.of(call.id, .estimated, 200))
+            try await second.apply(.settlement(.of(call.id, .estimated, 200)))
+            #expect(first.counters.settled == 0 && second.counters.settled == 0)
+            #expect(try await f.number("select settled from budget_periods") == 200)
+            #expect(try await f.number("select held from budget_periods") == 0)
+            #expect(try await f.number("select count(*) from ledger_entries") == 1)
+            let named = try await f.admin.holds(.unreconciled)
+            #expect(named.map(\.name) == [call.id.description] && named.first?.actual == NanoUSD(200))
+            #expect(try await f.violations() == 0)
+            await first.settle(.of(call.id, outcome, amount))
+            await first.settle(.of(call.id, .estimated, 200))
+            #expect(try await f.number("select settled from budget_periods") == amount)
             #expect(try await f.number("select count(*) from ledger_entries") == 2)
             #expect(try await f.admin.holds(.unreconciled).isEmpty)
             #expect(try await f.violations() == 0)

@@ -197,6 +197,8 @@ struct LedgerSequence {
         switch end.outcome {
         case .completed:
             plain.settle(index, hold.amount * end.percent / 100, used: hold.tokens * end.usedPercent / 100)
+        // Of a hold that was posted in full it says nothing new.
+        case .estimated where hold.state == .unreconciled: break
         case .estimated: plain.settle(index, hold.amount, used: hold.tokens)
         case .failed: plain.settle(index, 0, used: 0)
         }
