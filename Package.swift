@@ -126,7 +126,7 @@ let package = Package(
             name: "PostgresTests",
             dependencies: ["Postgres", "EmbeddedPostgres", "GatewayTesting", log, "ThreadExecutor"],
             swiftSettings: common),
-        .testTarget(name: "CurlTests", dependencies: ["Curl", "GatewayTesting"], swiftSettings: common),
+        .testTarget(name: "CurlTests", dependencies: ["CLinux", "Curl", "GatewayTesting"], swiftSettings: common),
         .testTarget(name: "WireFormatTests", dependencies: ["WireFormat"], swiftSettings: common),
         .testTarget(
             name: "GatewayCoreTests", dependencies: ["GatewayCore", "GatewayTesting"], swiftSettings: common),

@@ -4,9 +4,19 @@ internal import Glibc
 
 /// Everything that touches `CURLM *`. Confined to the curl thread.
 final class CurlEngine {
+    private static let eventsPerLook = 256
+    /// Readings before a call's time is up, each of at most libcurl's buffer of each socket: enough for all that lies
+    /// there, and bounded where peers send faster than is read.
+    private static let lastReadings = 64
     private let multi: UnsafeMutableRawPointer
+    private let epoll: CInt
+    /// Wakes a look that waits, and is nobody's socket.
+    private let wakeup: CInt
+    private var events = [epoll_event](repeating: epoll_event(), count: eventsPerLook)
     private let configuration: CurlConfiguration
     private let sockets: SocketInterest
+    private let time: @Sendable () -> Milliseconds
+    private var looks = LookClock()
     private var idle: [EasyHandle] = []
     private var transfers: [ObjectIdentifier: CurlTransfer] = [:]
     /// When libcurl wants to be called even if no socket fires.
@@ -16,9 +26,16 @@ final class CurlEngine {
     private var finished = 0
 
     /// Nil: libcurl has no memory.
-    init?(epoll: CInt, configuration: CurlConfiguration) {
+    /// - Parameter time: the monotonic clock, or a test's.
+    init?(
+        epoll: CInt, wakeup: CInt, configuration: CurlConfiguration,
+        time: @escaping @Sendable () -> Milliseconds = { .now() }
+    ) {
         guard let multi = curl_multi_init() else { return nil }
         self.multi = multi
+        self.epoll = epoll
+        self.wakeup = wakeup
+        self.time = time
         self.configuration = configuration
         sockets = SocketInterest(epoll: epoll)
         let me = Unmanaged.passUnretained(self).toOpaque()
@@ -44,7 +61,7 @@ final class CurlEngine {
     }
 
     private func setTimer(_ milliseconds: Int) {
-        timerAt = milliseconds < 0 ? nil : .now() + .milliseconds(milliseconds)
+        timerAt = milliseconds < 0 ? nil : time() + .milliseconds(milliseconds)
     }
 
     func perform(_ command: CurlThread.Command) {
@@ -56,7 +73,26 @@ final class CurlEngine {
         }
     }
 
-    func fire(_ descriptor: CInt, _ events: UInt32) {
+    /// Waits until a socket is ready, or for so long (-1: for ever), and does what is ready.
+    func look(for milliseconds: CInt) {
+        _ = read(for: milliseconds)
+        excuse(at: time(), afterAtMost: milliseconds)
+    }
+
+    /// Has libcurl read the sockets that are ready. Returns whether any was.
+    private func read(for milliseconds: CInt) -> Bool {
+        var count = epoll_wait(epoll, &events, CInt(Self.eventsPerLook), milliseconds)
+        // A wait that was interrupted, as a stop of the process does, says nothing of the sockets.
+        if count < 0 { count = epoll_wait(epoll, &events, CInt(Self.eventsPerLook), 0) }
+        var isAnyReady = false
+        for index in 0..<max(0, Int(count)) where events[index].data.fd != wakeup {
+            isAnyReady = true
+            fire(events[index].data.fd, events[index].events)
+        }
+        return isAnyReady
+    }
+
+    private func fire(_ descriptor: CInt, _ events: UInt32) {
         guard sockets.isWanted(descriptor) else { return sockets.drop(descriptor) }
         var mask: CInt = 0
         var running: CInt = 0
@@ -68,12 +104,36 @@ final class CurlEngine {
 
     /// Does what is due now. Returns how many calls ended since the last time.
     func settle() -> Int {
-        let now = Milliseconds.now()
-        if let at = timerAt, at <= now {
-            timerAt = nil
-            var running: CInt = 0
-            curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running)
+        let now = time()
+        _ = runTimer()
+        endFinished()
+        if let at = nextDeadline, at <= now {
+            // What lies in the sockets came in time: a process that was stopped for a while, or a machine that slept,
+            // must not take its own lateness for a peer's silence. Judged is the moment before the reading, so that a
+            // stop after it does no harm either.
+            excuse(at: now, afterAtMost: 0)
+            for _ in 0..<Self.lastReadings {
+                let isAnyReady = read(for: 0)
+                if !runTimer(), !isAnyReady { break }
+            }
+            endFinished()
+            expire(now)
         }
+        defer { finished = 0 }
+        return finished
+    }
+
+    /// Calls libcurl where its timer is due: so it also reads what a TLS connection has ready and no socket tells of.
+    /// False: it is not due.
+    private func runTimer() -> Bool {
+        guard let at = timerAt, at <= time() else { return false }
+        timerAt = nil
+        var running: CInt = 0
+        curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running)
+        return true
+    }
+
+    private func endFinished() {
         var left: CInt = 0
         while let message = curl_multi_info_read(multi, &left) {
             let result = clibcurl_message_result(message)
@@ -81,15 +141,12 @@ final class CurlEngine {
             else { continue }
             end(Unmanaged<CurlTransfer>.fromOpaque(context).takeUnretainedValue(), result)
         }
-        if let at = nextDeadline, at <= now { expire(now) }
-        defer { finished = 0 }
-        return finished
     }
 
     /// How long epoll may sleep. -1: until something happens.
     func waitMilliseconds() -> CInt {
         guard let at = [timerAt, nextDeadline].compactMap({ $0 }).min() else { return -1 }
-        return CInt(clamping: max(0, at.count - Milliseconds.now().count))
+        return CInt(clamping: max(0, at.count - time().count))
     }
 
     /// Ends all calls. Returns how many.
@@ -115,13 +172,13 @@ final class CurlEngine {
             finished += 1
             return
         }
-        let transfer = CurlTransfer(call, easy: easy, maxHeadBytes: configuration.maxHeadBytes)
+        let transfer = CurlTransfer(call, easy: easy, maxHeadBytes: configuration.maxHeadBytes, time: time)
         transfers[ObjectIdentifier(call)] = transfer
         let code = call.mail.map { transfer.prepare($0) } ?? transfer.prepare()
         guard code == CURLE_OK, curl_multi_add_handle(multi, easy.raw) == CURLM_OK else {
             return end(transfer, code == CURLE_OK ? CURLE_FAILED_INIT : code)
         }
-        watch(transfer, .now())
+        watch(transfer, time())
     }
 
     /// Takes the transfer out of libcurl and hands its handle back to the pool.
@@ -173,15 +230,22 @@ final class CurlEngine {
 
     // MARK: Clocks
 
+    /// The sockets were looked at, after a wait of so many milliseconds at most. Where this thread itself was away, no
+    /// call is told that its peer was silent.
+    private func excuse(at now: Milliseconds, afterAtMost milliseconds: CInt) {
+        guard let absence = looks.looked(at: now, afterAtMost: milliseconds) else { return }
+        for transfer in transfers.values { transfer.clock.excuse(absence, at: now) }
+    }
+
     private func watch(_ transfer: CurlTransfer, _ now: Milliseconds) {
-        guard let at = transfer.nextCheck(now) else { return }
+        guard let at = transfer.clock.nextCheck(now) else { return }
         nextDeadline = nextDeadline.map { min($0, at) } ?? at
     }
 
     private func expire(_ now: Milliseconds) {
         nextDeadline = nil
         for transfer in Array(transfers.values) {
-            guard let deadline = transfer.deadline, deadline.at <= now else {
+            guard let deadline = transfer.clock.deadline, deadline.at <= now else {
                 watch(transfer, now)
                 continue
             }

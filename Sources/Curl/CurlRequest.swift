@@ -7,7 +7,8 @@ package enum CurlMethod: String, Hashable, Sendable {
     case delete = "DELETE"
 }
 
-/// How long a call may wait, by what it waits for. nil: for ever.
+/// How long a call may wait, by what it waits for. nil: for ever. A time in which the process was stopped, or got no
+/// processor, is counted by `total` alone; what had arrived by then is read in any case.
 package struct CurlTimeouts: Hashable, Sendable {
     /// Name look-up, TCP and TLS together.
     package var connect: Duration?

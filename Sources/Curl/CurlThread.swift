@@ -22,7 +22,6 @@ final class CurlThread: Sendable {
         var stopped: [CheckedContinuation<Void, Never>] = []
     }
 
-    private static let eventsPerWait = 256
     private let inbox = Mutex(Inbox())
     private let epoll: CInt
     private let wakeup: CInt
@@ -111,7 +110,7 @@ final class CurlThread: Sendable {
 
     private func run() {
         _ = clinux_set_thread_name("curl")
-        if let engine = CurlEngine(epoll: epoll, configuration: configuration) {
+        if let engine = CurlEngine(epoll: epoll, wakeup: wakeup, configuration: configuration) {
             loop(engine)
             engine.close()
         } else {
@@ -127,7 +126,6 @@ final class CurlThread: Sendable {
 
     private func loop(_ engine: CurlEngine) {
         var batch: [Command] = []
-        var events = [epoll_event](repeating: epoll_event(), count: Self.eventsPerWait)
         while true {
             let isStopping = inbox.withLock { box in
                 swap(&box.commands, &batch)
@@ -141,10 +139,7 @@ final class CurlThread: Sendable {
                 box.isAsleep = box.commands.isEmpty && !box.isStopping
                 return box.isAsleep
             }
-            let count = epoll_wait(epoll, &events, CInt(Self.eventsPerWait), isIdle ? engine.waitMilliseconds() : 0)
-            for index in 0..<max(0, Int(count)) where events[index].data.fd != wakeup {
-                engine.fire(events[index].data.fd, events[index].events)
-            }
+            engine.look(for: isIdle ? engine.waitMilliseconds() : 0)
         }
     }
 

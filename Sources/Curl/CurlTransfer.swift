@@ -1,5 +1,4 @@
 internal import CLibCurl
-internal import Glibc
 
 /// The curl thread's side of one call: its handle, its header list and its clocks. Never leaves that thread.
 final class CurlTransfer {
@@ -16,18 +15,15 @@ final class CurlTransfer {
     private var bodyBytes = 0
     /// Why a callback stopped the transfer; libcurl itself then only says that one did.
     private(set) var verdict: CurlError.Code?
-    private let startedAt: Milliseconds
-    private var phase = CurlError.Phase.connect
-    /// When the current phase began, or when something last arrived.
-    private var phaseAt: Milliseconds
-    private var isPaused = false
+    var clock: CallClock
+    private let time: @Sendable () -> Milliseconds
 
-    init(_ call: CurlCall, easy: EasyHandle, maxHeadBytes: Int) {
+    init(_ call: CurlCall, easy: EasyHandle, maxHeadBytes: Int, time: @escaping @Sendable () -> Milliseconds) {
         self.call = call
         self.easy = easy
         self.maxHeadBytes = maxHeadBytes
-        startedAt = .now()
-        phaseAt = startedAt
+        self.time = time
+        clock = CallClock(call.request.timeouts, startedAt: time())
     }
 
     /// Sets every option that differs between calls, so that nothing of an earlier one is left. Nil: the code of the
@@ -105,8 +101,7 @@ final class CurlTransfer {
             verdict = call.isEnded ? .cancelled : .interrupted
             return CInt(CURL_PREREQFUNC_ABORT)
         }
-        phase = .firstByte
-        phaseAt = .now()
+        clock.connected(at: time())
         return CInt(CURL_PREREQFUNC_OK)
     }
 
@@ -114,7 +109,7 @@ final class CurlTransfer {
 
     /// One line of the head, or of the trailer (which nobody asked for).
     func receiveHeader(_ line: UnsafeRawBufferPointer) -> Int {
-        arrived()
+        clock.arrived(at: time())
         guard !isHeadDone, call.mail == nil else { return line.count }
         headBytes += line.count
         guard headBytes <= maxHeadBytes else {
@@ -149,10 +144,10 @@ final class CurlTransfer {
         switch call.receive(bytes) {
         case .taken:
             bodyBytes += bytes.count
-            arrived()
+            clock.arrived(at: time())
             return bytes.count
         case .paused:
-            isPaused = true
+            clock.paused()
             return Int(CURL_WRITEFUNC_PAUSE)
         case .cancelled:
             verdict = .cancelled
@@ -162,58 +157,7 @@ final class CurlTransfer {
 
     /// Reads the socket again. May call `receiveBody` before it returns.
     func unpause() {
-        isPaused = false
-        phaseAt = .now()
+        clock.unpaused(at: time())
         curl_easy_pause(easy.raw, CURLPAUSE_CONT)
-    }
-
-    private func arrived() {
-        phase = .idle
-        phaseAt = .now()
-    }
-
-    // MARK: Clocks
-
-    /// The moment at which this call has waited too long, and for what.
-    var deadline: (at: Milliseconds, phase: CurlError.Phase)? {
-        let limits = call.request.timeouts
-        let limit: Duration? =
-            switch phase {
-            case .connect: limits.connect
-            case .firstByte: limits.firstByte
-            case .idle, .total: isPaused ? nil : limits.idle
-            }
-        let first = limit.map { (at: phaseAt + $0, phase: phase) }
-        let last = limits.total.map { (at: startedAt + $0, phase: CurlError.Phase.total) }
-        guard let first else { return last }
-        guard let last, last.at < first.at else { return first }
-        return last
-    }
-
-    /// A moment before which `deadline` cannot pass, whatever phase the call enters until then.
-    func nextCheck(_ now: Milliseconds) -> Milliseconds? {
-        let limits = call.request.timeouts
-        let shortest = [limits.connect, limits.firstByte, limits.idle].compactMap { $0 }.min()
-        return [deadline?.at, shortest.map { now + $0 }].compactMap { $0 }.min()
-    }
-}
-
-/// The monotonic clock in whole milliseconds.
-struct Milliseconds: Comparable, Sendable {
-    var count: Int64
-
-    static func now() -> Milliseconds {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return Milliseconds(count: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
-    }
-
-    static func < (a: Milliseconds, b: Milliseconds) -> Bool { a.count < b.count }
-
-    static func + (start: Milliseconds, span: Duration) -> Milliseconds {
-        let (seconds, attoseconds) = span.components
-        let most = Int64(1) << 40  // some 35 years: no sum overflows
-        let span = min(max(seconds, -most), most) * 1000 + attoseconds / 1_000_000_000_000_000
-        return Milliseconds(count: start.count + span)
     }
 }

@@ -76,7 +76,7 @@ extension PostgresLedger {
         }
         switch result {
         case .success:
-            reachability.withLock { $0.heard() }
+            reachability.withLock { $0.heard(at: .now, within: configuration.gatewayTTL) }
             return true
         case .failure(let error):
             reachability.withLock { $0.missed() }
@@ -92,7 +92,7 @@ extension PostgresLedger {
     }
 
     private func wasReachable() -> Bool {
-        reachability.withLock { $0.isSteady(for: configuration.gatewayTTL) }
+        reachability.withLock { $0.isSteady(for: configuration.gatewayTTL, at: .now) }
     }
 
     /// Hands the journal to the database. False when the database is away, or refuses a record that the disk does not
@@ -348,10 +348,22 @@ extension PostgresLedger {
     }
 }
 
-/// Since when the database has answered every heartbeat.
+/// Since when the database has answered every heartbeat. A time in which none was sent, because the gateway or its
+/// whole machine was stopped, is an outage like any other: the other gateways may have been stopped with it.
 struct Reachability {
-    private var since: ContinuousClock.Instant?
-    mutating func heard() { since = since ?? .now }
-    mutating func missed() { since = nil }
-    func isSteady(for time: Duration) -> Bool { since.map { .now - $0 > time } ?? false }
+    private var span: (first: ContinuousClock.Instant, last: ContinuousClock.Instant)?
+
+    /// - Parameter limit: the longest time between two heartbeats that are told of without a break.
+    mutating func heard(at now: ContinuousClock.Instant, within limit: Duration) {
+        let isUnbroken = span.map { now - $0.last <= limit } ?? false
+        span = (isUnbroken ? span?.first ?? now : now, now)
+    }
+
+    mutating func missed() { span = nil }
+
+    /// Whether every heartbeat of so long a time was answered, the latest of them within it.
+    func isSteady(for time: Duration, at now: ContinuousClock.Instant) -> Bool {
+        guard let span else { return false }
+        return now - span.first > time && now - span.last <= time
+    }
 }

@@ -131,6 +131,15 @@ struct HostStateMachineTests {
         #expect(machine.isReady)
     }
 
+    @Test("A gateway that was stopped while a host started gives it the whole time again")
+    func pausedStart() {
+        var machine = HostStateMachine(limits: .init())
+        #expect(machine.need(at: .zero) == .spawn)
+        for second in 1...10 { #expect(machine.tick(at: .seconds(second)) == .none) }
+        for second in 300...420 { #expect(machine.tick(at: .seconds(second)) == .none, "\(second)") }
+        #expect(machine.tick(at: .seconds(421)) == .kill(reason: "did not start in time"))
+    }
+
     @Test("Silence is counted from the oldest question without an answer, whatever is asked after it")
     func silence() {
         var machine = ready()

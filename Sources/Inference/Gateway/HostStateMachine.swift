@@ -111,7 +111,8 @@ struct HostStateMachine: Sendable {
         if let lastTick, now - lastTick > limits.silence { awakeSince = now }
         lastTick = now
         switch phase {
-        case .starting(let since) where now - since > limits.startup: return end("did not start in time")
+        case .starting(let since) where now - max(since, awakeSince) > limits.startup:
+            return end("did not start in time")
         case .ready where isSilent(at: now): return end("gives no sign of life")
         case .ready where stalled > limits.stall: return end("makes no progress")
         case .waiting(let until) where now >= until: return spawn(now)
