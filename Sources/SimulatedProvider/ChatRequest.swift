@@ -40,24 +40,27 @@ struct ChatRequest: Decodable, Sendable {
     var includesUsage: Bool
     var maxTokens: Int
     var stop: [String]
-    /// Names of the tools that the reply may call.
-    var tools: [String] = []
+    /// Those that the reply may call.
+    var tools: [Tool] = []
+    /// One of them is called even behind the result of one.
+    var isForced = false
     var isParallel = true
     /// Thinking is asked for.
     var isThinking = false
-    /// The answer is to follow a schema.
-    var hasSchema = false
-    /// What the request holds beside its messages' contents, in bytes: tools and their schemas.
+    /// What the answer is to fit; one that says nothing asks for an object; nil: prose.
+    var schema: JSONTree?
+    /// What the request holds beside its messages' contents, in bytes: names and descriptions of tools.
     var otherBytes = 0
+    /// Tokens that came as such and not as texts.
+    var otherTokens = 0
+    /// What an embeddings request asks for.
+    var vectors = EmbeddingsJSON.Wanted()
 
     /// What is written when the request sets no bound.
     static let defaultMaxTokens = 4_096
     static let maxMessages = 4_096
     /// As OpenAI has it.
     static let maxStops = 4
-
-    /// Why a request is refused.
-    struct Invalid: Error { var message: String }
 
     private enum Key: String, CodingKey {
         case model, messages, stream, stop, n, tools, temperature
@@ -118,38 +121,25 @@ struct ChatRequest: Decodable, Sendable {
     /// Tokens of an image, whatever it shows.
     private static let tokensPerImage = 85
 
-    /// Tokens of all messages' contents together, one at least.
+    /// Tokens of all that the request says together, one at least.
     var inputTokens: Int {
         let bytes = messages.reduce(otherBytes) { $0 + $1.content.utf8.count }
-        return max(
-            1, SimulatedModel.tokens(utf8Bytes: bytes) + messages.reduce(0) { $0 + $1.images } * Self.tokensPerImage)
+        let images = messages.reduce(0) { $0 + $1.images }
+        return max(1, SimulatedModel.tokens(utf8Bytes: bytes) + otherTokens + images * Self.tokensPerImage)
     }
 }
 
 extension ChatRequest {
-    struct Tool: Decodable {
-        struct Function: Decodable {
-            var name: String
-            var description: String?
-        }
-        var function: Function
-    }
-    struct Choice: Decodable { var function: Tool.Function }
-    struct Format: Decodable { var type: String }
-
-    /// Tools, thinking and schema, as OpenAI's requests have them.
+    /// Tools, thinking and the answer's form, as OpenAI's requests have them.
     private mutating func readWishes(_ fields: KeyedDecodingContainer<Key>) throws {
-        let offered = try fields.decodeIfPresent([Tool].self, forKey: .tools) ?? []
-        tools = offered.map(\.function.name)
-        otherBytes = offered.reduce(0) { $0 + $1.function.name.utf8.count + ($1.function.description ?? "").utf8.count }
-        if let word = try? fields.decode(String.self, forKey: .toolChoice) {
-            if word == "none" { tools = [] }
-        } else if let choice = try fields.decodeIfPresent(Choice.self, forKey: .toolChoice) {
-            tools = [choice.function.name]
-        }
+        let offered = try fields.decodeIfPresent([OfferedFunction].self, forKey: .tools) ?? []
+        let choice = try fields.decodeIfPresent(WantedCall.self, forKey: .toolChoice)
+        try offer(
+            try offered.enumerated().map { try $1.tool(at: $0) }, try choice?.choice(isNested: true) ?? .auto)
         isParallel = try fields.decodeIfPresent(Bool.self, forKey: .parallel) ?? true
         isThinking = try fields.decodeIfPresent(String.self, forKey: .effort).map { $0 != "none" } ?? false
-        hasSchema = try fields.decodeIfPresent(Format.self, forKey: .format)?.type == "json_schema"
+        let format = try fields.decodeIfPresent(AnswerFormat.self, forKey: .format)
+        schema = try format?.schema(isNested: true, field: Key.format.rawValue)
     }
 
     /// Memberwise, for requests of another format.

@@ -97,9 +97,18 @@ struct ChatService: Sendable {
 
     private func invalid(
         _ message: String, status: HTTPResponse.Status = .badRequest, code: String? = nil,
-        on wire: SimulatedWire = .chat
+        details: String? = nil, on wire: SimulatedWire = .chat
     ) -> Response {
-        respond(status, wire.error(message, status: status.code, code: code))
+        respond(status, wire.error(message, status: status.code, code: code, details: details))
+    }
+
+    /// The body is no request of the endpoint.
+    private func invalid(_ error: any Error, on wire: SimulatedWire) -> Response {
+        let named = (error as? DecodingError).map { ChatRequest.Invalid($0) }
+        guard let reason = (error as? ChatRequest.Invalid) ?? named else {
+            return invalid("The body is no request of this endpoint.", on: wire)
+        }
+        return invalid(reason.message, details: reason.details, on: wire)
     }
 
     /// 401 unless the key is right.
@@ -156,12 +165,10 @@ struct ChatService: Sendable {
         do {
             chat = try wire.read(Data(buffer.readableBytesView))
             own = try SimulatedFault.list(header(Self.faultHeader, of: request) ?? "")
-        } catch let error as ChatRequest.Invalid {
-            return invalid(error.message, on: wire)
         } catch let error as SimulatedFault.ParseError {
             return invalid("\(Self.faultHeader): \(error)", on: wire)
         } catch {
-            return invalid("The body is no request of this endpoint.", on: wire)
+            return invalid(error, on: wire)
         }
         guard let model = options.models.first(where: { $0.name == chat.model }) else {
             return invalid("The model does not exist.", status: .notFound, code: "model_not_found", on: wire)
@@ -190,10 +197,16 @@ struct ChatService: Sendable {
 
     /// As the real one: free of charge.
     private func countTokens(_ request: Request) async throws -> Response {
-        guard let buffer = try? await request.body.collect(upTo: options.maxBodyBytes),
-            let chat = try? JSONDecoder().decode(MessagesBody.self, from: Data(buffer.readableBytesView)).request
-        else { return invalid("The body is no request of this endpoint.", on: .messages) }
-        return respond(.ok, #"{"input_tokens":\#(chat.inputTokens)}"#)
+        guard let buffer = try? await request.body.collect(upTo: options.maxBodyBytes) else {
+            let message = "The body is larger than \(options.maxBodyBytes) bytes."
+            return invalid(message, status: .contentTooLarge, on: .messages)
+        }
+        do {
+            let body = try JSONDecoder().decode(MessagesBody.self, from: Data(buffer.readableBytesView))
+            return respond(.ok, #"{"input_tokens":\#(body.request.inputTokens)}"#)
+        } catch {
+            return invalid(error, on: .messages)
+        }
     }
 
     /// Waits and refuses as the faults say, then answers. The answer's body keeps `slot`.

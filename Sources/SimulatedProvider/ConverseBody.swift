@@ -1,3 +1,5 @@
+internal import Foundation
+
 /// A request of Amazon's `Converse`: what counts of it. Fields that it does not know are refused, and turns alternate.
 struct ConverseBody: Decodable, Sendable {
     private struct Image: Decodable {
@@ -41,12 +43,19 @@ struct ConverseBody: Decodable, Sendable {
         var stopSequences: [String]?
     }
     private struct Spec: Decodable {
+        struct Input: Decodable { var json: JSONTree? }
         var name: String
         var description: String?
+        var inputSchema: Input?
     }
-    private struct Tool: Decodable { var toolSpec: Spec }
-    private struct Named: Decodable { var name: String? }
-    private struct Choice: Decodable { var tool: Named? }
+    /// Without a specification: a mark for the cache.
+    private struct Tool: Decodable { var toolSpec: Spec? }
+    private struct Nothing: Decodable {}
+    private struct Named: Decodable { var name: String }
+    private struct Choice: Decodable {
+        var any: Nothing?
+        var tool: Named?
+    }
     private struct ToolConfig: Decodable {
         var tools: [Tool]
         var toolChoice: Choice?
@@ -58,6 +67,17 @@ struct ConverseBody: Decodable, Sendable {
     private struct Format: Decodable {
         var type: String
         var structure: Structure
+
+        /// It stands in a text there.
+        func schema() throws -> JSONTree? {
+            guard type == "json_schema" else { return nil }
+            do {
+                return try JSONDecoder().decode(JSONTree.self, from: Data(structure.jsonSchema.schema.utf8))
+            } catch {
+                throw ChatRequest.Invalid(
+                    message: "outputConfig.textFormat.structure.jsonSchema.schema: the text is not JSON")
+            }
+        }
     }
     private struct Output: Decodable { var textFormat: Format? }
     private struct Thinking: Decodable {
@@ -79,7 +99,7 @@ struct ConverseBody: Decodable, Sendable {
     private var thinking: Thinking?
 
     init(from decoder: any Decoder) throws {
-        let fields = try decoder.fields(Key.self) { "Unknown field \($0)" }
+        let fields = try decoder.fields(Key.self) { .init(message: "Unknown field \($0)") }
         let system = try fields.decodeIfPresent([Block].self, forKey: .system) ?? []
         var messages = system.map { ChatRequest.Message(role: "system", content: $0.words) }
         var last = "assistant"
@@ -98,15 +118,19 @@ struct ConverseBody: Decodable, Sendable {
         request = ChatRequest(
             model: "", messages: messages, isStream: false,
             maxTokens: inference?.maxTokens ?? ChatRequest.defaultMaxTokens, stop: inference?.stopSequences ?? [])
-        request.hasSchema =
-            try fields.decodeIfPresent(Output.self, forKey: .outputConfig)?.textFormat?.type == "json_schema"
+        guard request.maxTokens >= 1 else {
+            throw ChatRequest.Invalid(message: "inferenceConfig.maxTokens must be 1 at least")
+        }
+        request.schema = try fields.decodeIfPresent(Output.self, forKey: .outputConfig)?.textFormat?.schema()
         thinking = try fields.decodeIfPresent(Further.self, forKey: .additionalModelRequestFields)?.thinking
         request.isThinking = thinking.map { $0.type != "disabled" } ?? false
         guard let config = try fields.decodeIfPresent(ToolConfig.self, forKey: .toolConfig) else { return }
-        request.tools = config.toolChoice?.tool?.name.map { [$0] } ?? config.tools.map(\.toolSpec.name)
-        request.otherBytes = config.tools.reduce(0) {
-            $0 + $1.toolSpec.name.utf8.count + ($1.toolSpec.description ?? "").utf8.count
+        let tools = config.tools.compactMap(\.toolSpec).map {
+            ChatRequest.Tool(name: $0.name, description: $0.description, schema: $0.inputSchema?.json)
         }
+        let named = config.toolChoice?.tool.map { ChatRequest.Choice.named($0.name) }
+        try request.offer(
+            tools, named ?? (config.toolChoice?.any == nil ? .auto : .any), field: "toolConfig.toolChoice.tool.name")
     }
 
     /// Claudes that think within a budget; what came after them takes none.

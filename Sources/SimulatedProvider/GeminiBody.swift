@@ -32,6 +32,8 @@ struct GeminiBody: Decodable, Sendable {
     private struct Declaration: Decodable {
         var name: String
         var description: String?
+        var parameters: JSONTree?
+        var parametersJsonSchema: JSONTree?
     }
     private struct Tool: Decodable { var functionDeclarations: [Declaration]? }
     private struct Calling: Decodable {
@@ -48,6 +50,8 @@ struct GeminiBody: Decodable, Sendable {
         var maxOutputTokens: Int?
         var stopSequences: [String]?
         var responseMimeType: String?
+        var responseSchema: JSONTree?
+        var responseJsonSchema: JSONTree?
         var thinkingConfig: Thinking?
     }
     private enum Key: String, CodingKey, CaseIterable {
@@ -58,7 +62,9 @@ struct GeminiBody: Decodable, Sendable {
     var request: ChatRequest
 
     init(from decoder: any Decoder) throws {
-        let fields = try decoder.fields(Key.self) { "Invalid JSON payload received. Unknown name \"\($0)\"" }
+        let fields = try decoder.fields(Key.self) {
+            .init(message: "Invalid JSON payload received. Unknown name \"\($0)\"")
+        }
         var messages: [ChatRequest.Message] = []
         if let system = try fields.decodeIfPresent(Content.self, forKey: .systemInstruction) {
             messages.append(.init(role: "system", content: system.parts.compactMap(\.text).joined()))
@@ -81,7 +87,12 @@ struct GeminiBody: Decodable, Sendable {
             model: "", messages: messages, isStream: false,
             maxTokens: generation?.maxOutputTokens ?? ChatRequest.defaultMaxTokens,
             stop: generation?.stopSequences ?? [])
-        request.hasSchema = generation?.responseMimeType == "application/json"
+        guard request.maxTokens >= 1 else {
+            throw ChatRequest.Invalid(message: "generationConfig.maxOutputTokens must be 1 at least")
+        }
+        if generation?.responseMimeType == "application/json" {
+            request.schema = generation?.responseJsonSchema ?? generation?.responseSchema ?? .object([:])
+        }
         if let thinking = generation?.thinkingConfig {
             request.isThinking = thinking.includeThoughts == true && thinking.thinkingBudget != 0
         }
@@ -91,10 +102,22 @@ struct GeminiBody: Decodable, Sendable {
     private mutating func readTools(_ fields: KeyedDecodingContainer<Key>) throws {
         let tools = try fields.decodeIfPresent([Tool].self, forKey: .tools) ?? []
         let declared = tools.flatMap { $0.functionDeclarations ?? [] }
-        request.tools = declared.map(\.name)
-        request.otherBytes = declared.reduce(0) { $0 + $1.name.utf8.count + ($1.description ?? "").utf8.count }
         let calling = try fields.decodeIfPresent(ToolConfig.self, forKey: .toolConfig)?.functionCallingConfig
-        if calling?.mode == "NONE" { request.tools = [] }
-        if let allowed = calling?.allowedFunctionNames { request.tools = allowed }
+        let choice: ChatRequest.Choice =
+            switch calling?.mode {
+            case "NONE": .never
+            case "ANY": .any
+            default: .auto
+            }
+        try request.offer(
+            declared.map {
+                .init(name: $0.name, description: $0.description, schema: $0.parametersJsonSchema ?? $0.parameters)
+            }, choice)
+        guard let allowed = calling?.allowedFunctionNames, !allowed.isEmpty else { return }
+        if let name = allowed.first(where: { name in !declared.contains { $0.name == name } }) {
+            let field = "toolConfig.functionCallingConfig.allowedFunctionNames"
+            throw ChatRequest.Invalid(message: "\(field): there is no function \"\(name)\" among those declared")
+        }
+        request.tools.removeAll { !allowed.contains($0.name) }
     }
 }

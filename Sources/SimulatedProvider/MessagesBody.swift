@@ -37,6 +37,11 @@ struct MessagesBody: Decodable, Sendable {
     struct Tool: Decodable {
         var name: String
         var description: String?
+        var schema: JSONTree?
+        private enum CodingKeys: String, CodingKey {
+            case name, description
+            case schema = "input_schema"
+        }
     }
     struct Choice: Decodable {
         var type: String
@@ -46,10 +51,23 @@ struct MessagesBody: Decodable, Sendable {
             case type, name
             case isSerial = "disable_parallel_tool_use"
         }
+
+        func choice() throws -> ChatRequest.Choice {
+            switch type {
+            case "auto": return .auto
+            case "none": return .never
+            case "any": return .any
+            case "tool":
+                guard let name else { throw ChatRequest.Invalid(message: "tool_choice.name: Field required") }
+                return .named(name)
+            default:
+                throw ChatRequest.Invalid(message: "tool_choice.type: \"\(type)\" is none of auto, none, any, tool")
+            }
+        }
     }
     struct Kind: Decodable { var type: String }
     struct Output: Decodable {
-        var format: Kind?
+        var format: AnswerFormat?
         var effort: String?
     }
 
@@ -59,17 +77,24 @@ struct MessagesBody: Decodable, Sendable {
         case stop = "stop_sequences"
         case toolChoice = "tool_choice"
         case output = "output_config"
+        case format = "output_format"
         case topP = "top_p"
         case topK = "top_k"
         case tier = "service_tier"
         case cache = "cache_control"
     }
 
+    /// By which Anthropic's own clients know that they are to send the whole conversation instead.
+    private static let threadDetails = #"{"error_code":"thread_unsupported_request"}"#
+
     /// The same request as everything here understands it.
     var request: ChatRequest
 
     init(from decoder: any Decoder) throws {
-        let fields = try decoder.fields(Key.self) { "\($0): Extra inputs are not permitted" }
+        let fields = try decoder.fields(Key.self) {
+            .init(
+                message: "\($0): Extra inputs are not permitted", details: $0 == "thread" ? Self.threadDetails : nil)
+        }
         let system = try fields.decodeIfPresent(Content.self, forKey: .system)
         var messages: [ChatRequest.Message] = system.map { [.init(role: "system", content: $0.text)] } ?? []
         for message in try fields.decode([Message].self, forKey: .messages) {
@@ -95,16 +120,18 @@ struct MessagesBody: Decodable, Sendable {
 
     private mutating func readWishes(_ fields: KeyedDecodingContainer<Key>) throws {
         let tools = try fields.decodeIfPresent([Tool].self, forKey: .tools) ?? []
-        request.tools = tools.map(\.name)
-        request.otherBytes = tools.reduce(0) { $0 + $1.name.utf8.count + ($1.description ?? "").utf8.count }
-        if let choice = try fields.decodeIfPresent(Choice.self, forKey: .toolChoice) {
-            if choice.type == "none" { request.tools = [] }
-            if let name = choice.name { request.tools = [name] }
-            request.isParallel = choice.isSerial != true
-        }
+        let choice = try fields.decodeIfPresent(Choice.self, forKey: .toolChoice)
+        request.isParallel = choice?.isSerial != true
+        try request.offer(
+            tools.map { .init(name: $0.name, description: $0.description, schema: $0.schema) },
+            try choice?.choice() ?? .auto)
         let thinking = try fields.decodeIfPresent(Kind.self, forKey: .thinking)?.type
         let output = try fields.decodeIfPresent(Output.self, forKey: .output)
         request.isThinking = thinking != "disabled" && (thinking != nil || output?.effort != nil)
-        request.hasSchema = output?.format?.type == "json_schema"
+        // The older of the two places.
+        let format = try fields.decodeIfPresent(AnswerFormat.self, forKey: .format)
+        request.schema =
+            try output?.format?.schema(isNested: false, field: "output_config.format")
+            ?? format?.schema(isNested: false, field: Key.format.rawValue)
     }
 }

@@ -130,7 +130,8 @@ struct MessagesJSON: WireJSON {
             usage: usage.map { Self.json($0, output: $0.output) })
     }
 
-    static func error(_ message: String, type: String) -> String {
-        #"{"type":"error","error":{"type":"\#(type)","message":\#(string(message))}}"#
+    static func error(_ message: String, type: String, details: String?) -> String {
+        #"{"type":"error","error":{"type":"\#(type)","message":\#(string(message))"#
+            + (details.map { #","details":\#($0)"# } ?? "") + "}}"
     }
 }

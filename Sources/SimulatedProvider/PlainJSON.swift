@@ -24,19 +24,3 @@ struct CompletionsJSON: WireJSON {
         body(reply.text, finish: reply.finishReason, usage: usage)
     }
 }
-
-/// The JSON of OpenAI's embeddings: always the same three numbers.
-struct EmbeddingsJSON: WireJSON {
-    var model: String
-
-    func first(_ usage: SimulatedUsage?, isStale: Bool) -> String { "" }
-    func events(_ pieces: [SimulatedReply.Piece]) -> [String] { [] }
-    func midway(_ usage: SimulatedUsage) -> String { "" }
-    var garbage: String { "{" }
-    func end(_ reply: SimulatedReply, usage: SimulatedUsage?, isInChoices: Bool) -> String { "" }
-    func whole(_ reply: SimulatedReply, usage: SimulatedUsage?) -> String {
-        let counts = usage.map { #","usage":{"prompt_tokens":\#($0.input),"total_tokens":\#($0.input)}"# } ?? ""
-        return #"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.25,-0.5,1e-3]}],"#
-            + #""model":\#(ChatJSON.string(model))\#(counts)}"#
-    }
-}

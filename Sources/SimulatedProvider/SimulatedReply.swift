@@ -39,17 +39,18 @@ struct SimulatedReply: Hashable, Sendable {
     init(full: String, request: ChatRequest) {
         pieces = request.isThinking ? Self.words(Array(Self.thought.utf8)).map(Piece.thinking) : []
         finishReason = "stop"
-        let tools = request.isAfterTool ? [] : request.tools.prefix(request.isParallel ? Self.maxTools : 1)
+        let isCalling = !request.isAfterTool || request.isForced
+        let tools = isCalling ? request.tools.prefix(request.isParallel ? Self.maxTools : 1) : []
         if tools.isEmpty {
-            var kept = Array((request.hasSchema ? #"{"answer":\#(ChatJSON.string(full))}"# : full).utf8)
+            var kept = Array((request.schema.map { SchemaExample.answer(full, by: $0) } ?? full).utf8)
             let cuts = request.stop.compactMap { Self.firstIndex(of: Array($0.utf8), in: kept) }
             if let cut = cuts.min() { kept.removeSubrange(cut...) }
             pieces += Self.words(kept).map(Piece.text)
         } else {
             finishReason = "tool_calls"
-            for (index, name) in tools.enumerated() {
-                pieces.append(.tool(index, name: name))
-                pieces += Self.arguments.map { .arguments(index, $0) }
+            for (index, tool) in tools.enumerated() {
+                pieces.append(.tool(index, name: tool.name))
+                pieces += Self.pieces(of: tool).map { .arguments(index, $0) }
             }
         }
         cut(maxTokens: request.maxTokens)
@@ -57,8 +58,20 @@ struct SimulatedReply: Hashable, Sendable {
 
     private static let thought = "This wants a thought or two."
     private static let maxTools = 4
-    /// What every tool is called with, in pieces as a stream has them.
+    /// What a tool without a schema is called with, in pieces as a stream has them.
     static let arguments = [#"{"place""#, #":"Zürich","#, #""days":3}"#]
+    /// Characters of other arguments in each piece.
+    private static let pieceLength = 12
+
+    private static func pieces(of tool: ChatRequest.Tool) -> [String] {
+        guard var rest = tool.schema.flatMap({ SchemaExample.arguments(by: $0) })?[...] else { return arguments }
+        var pieces: [String] = []
+        while !rest.isEmpty {
+            pieces.append(String(rest.prefix(pieceLength)))
+            rest = rest.dropFirst(pieceLength)
+        }
+        return pieces
+    }
 
     private mutating func cut(maxTokens: Int) {
         let (limit, overflow) = maxTokens.multipliedReportingOverflow(by: SimulatedModel.bytesPerToken)

@@ -47,18 +47,19 @@ enum SimulatedWire: Hashable, Sendable {
         case .messages: MessagesJSON(id: "msg_sim_\(number)", model: request.model)
         case .completions: CompletionsJSON(id: "cmpl-sim-\(number)", created: now, model: request.model)
         case .responses: ResponsesJSON(id: "resp_sim_\(number)", created: now, model: request.model)
-        case .embeddings: EmbeddingsJSON(model: request.model)
+        case .embeddings: EmbeddingsJSON(model: request.model, wanted: request.vectors)
         case .gemini: GeminiJSON(id: "sim-\(number)", model: request.model)
         case .converse: ConverseJSON(model: request.model)
         }
     }
 
-    func error(_ message: String, status: Int, code: String?) -> String {
+    /// - Parameter details: as JSON, where the format has a place for them.
+    func error(_ message: String, status: Int, code: String?, details: String? = nil) -> String {
         switch self {
         case .chat, .completions, .responses, .embeddings:
             let type = status == 429 ? "requests" : status >= 500 ? "server_error" : "invalid_request_error"
             return ChatJSON.error(message, type: type, code: code)
-        case .messages: return MessagesJSON.error(message, type: Self.type(status))
+        case .messages: return MessagesJSON.error(message, type: Self.type(status), details: details)
         case .gemini: return GeminiJSON.error(message, status: status)
         case .converse: return ConverseJSON.error(message)
         }

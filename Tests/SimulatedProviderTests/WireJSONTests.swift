@@ -11,7 +11,7 @@ struct WireJSONTests {
     private static func reply(maxTokens: Int, tools: [String] = []) -> (ChatRequest, SimulatedReply) {
         var request = ChatRequest(
             model: "m", messages: [.init(role: "user", content: "x")], isStream: true, maxTokens: maxTokens, stop: [])
-        request.tools = tools
+        request.tools = tools.map { .init(name: $0) }
         return (request, SimulatedReply(full: "One two three, four.", request: request))
     }
 
