@@ -83,6 +83,8 @@ package struct ModelRecord: Hashable, Sendable, Codable {
     package var file: String
     /// Lower-case hex SHA-256 of the file as registered.
     package var sha256: String
+    /// Lower-case hex SHA-256 of the settings beside it as registered; nil: there were none, or nobody looked.
+    package var settingsSHA256: String?
     /// SLM that an adapter belongs to; SLM or adapter that a head belongs to.
     package var base: String?
     /// PRMs only.
@@ -92,8 +94,9 @@ package struct ModelRecord: Hashable, Sendable, Codable {
     package var order: ModelOrder?
     package init(
         id: Int64, tenantID: Int64, name: String, kind: ModelKind, file: String, sha256: String, base: String? = nil,
-        rewardKind: RewardKind? = nil, isPinned: Bool = false, order: ModelOrder? = nil
+        rewardKind: RewardKind? = nil, isPinned: Bool = false, order: ModelOrder? = nil, settingsSHA256: String? = nil
     ) {
+        self.settingsSHA256 = settingsSHA256
         self.order = order
         self.id = id
         self.tenantID = tenantID
@@ -105,6 +108,9 @@ package struct ModelRecord: Hashable, Sendable, Codable {
         self.rewardKind = rewardKind
         self.isPinned = isPinned
     }
+
+    /// Where the settings of a PRM of kind `tokens` are, if it has any: how it is asked, and what its answers mean.
+    package static func settingsFile(besides file: String) -> String { file + ".prm.json" }
 }
 
 /// A boosted route: the name that clients put into `model`.
@@ -136,6 +142,8 @@ package enum AuthenticationFailure: Error, Hashable, Sendable {
     case unknownKey, expired, revoked, tenantSuspended
     /// The key alone, or its team.
     case suspended
+    /// It is not among the keys known here, and whether it was made since could not be found out: none of its faults.
+    case unavailable
 }
 
 /// The read side of tenants, keys, routes, models and prices that a request needs.

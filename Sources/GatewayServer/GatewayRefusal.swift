@@ -43,6 +43,23 @@ extension GatewayRefusal {
         status: 401, type: "authentication_error", code: "invalid_api_key",
         message: "The API key is missing, unknown, expired or revoked.")
 
+    /// A key that was turned away. Which of its faults it was is not said; that it was none of them is, so that nobody
+    /// replaces a good key because the database was away.
+    init(_ failure: AuthenticationFailure) {
+        switch failure {
+        case .unknownKey, .expired, .revoked, .tenantSuspended, .suspended: self = .invalidKey
+        case .unavailable: self = .keyNotLookedUp
+        }
+    }
+
+    /// Without a text for the log: the catalog says once that the database is away, and keys that are tried are many.
+    private static let keyNotLookedUp: GatewayRefusal = {
+        var refusal = GatewayRefusal.ledgerUnavailable("")
+        refusal.message = "The ledger cannot be reached, so this key could not be looked up."
+        refusal.logText = nil
+        return refusal
+    }()
+
     /// A request that cannot be taken as it is; `parameter` names the field.
     package static func invalidRequest(_ message: String, parameter: String?, status: Int = 400) -> GatewayRefusal {
         GatewayRefusal(
@@ -149,6 +166,14 @@ extension GatewayRefusal {
             message: "The ledger cannot be reached, so no paid call is made.")
         refusal.retryAfterSeconds = 5
         refusal.logText = reason
+        return refusal
+    }
+
+    /// Administration that the database is needed for, whether it reads or changes; `reason` is for the log. Of a
+    /// change whose answer did not come it is not known whether it was made.
+    package static func databaseUnavailable(_ reason: String) -> GatewayRefusal {
+        var refusal = GatewayRefusal.ledgerUnavailable(reason)
+        refusal.message = "The database cannot be reached, or gave no answer in time: try again."
         return refusal
     }
 

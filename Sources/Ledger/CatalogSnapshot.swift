@@ -32,70 +32,106 @@ struct CatalogSnapshot: Sendable {
     /// Routes that a newer gateway may have written: left out, so that one of them does not hide all the others.
     var unreadableRoutes: [String] = []
 
+    /// - Parameter now: by the database's clock, which decides what is in force.
     func price(_ model: ModelReference, at now: Date) -> ModelPrice? {
         prices[model]?.last { $0.effectiveAt <= now }?.price
     }
 }
 
 extension CatalogSnapshot {
-    static let versionStatement: PostgresStatement = "select version from catalog_version"
+    /// With the database's clock.
+    static let versionStatement: PostgresStatement = "select version, clock_timestamp() as at from catalog_version"
 
     /// Reads everything; `transaction` must show one moment (repeatable read).
+    ///
+    /// Table by table, put together here: a plan of a join is chosen by the server's statistics, and while a large
+    /// declaration is brought about these say that tables are empty. No statement may take more than n log n by any.
     static func load(_ transaction: PostgresTransaction) async throws -> CatalogSnapshot {
         var snapshot = CatalogSnapshot()
         snapshot.version = try await transaction.query(versionStatement).rows.first?.get("version") ?? 0
-        try await snapshot.loadKeys(transaction)
-        try await snapshot.loadModels(transaction)
-        try await snapshot.loadRoutes(transaction)
+        let owners = try await Owners(transaction)
+        try await snapshot.loadKeys(transaction, owners)
+        try await snapshot.loadModels(transaction, owners)
+        try await snapshot.loadRoutes(transaction, owners)
         try await snapshot.loadPrices(transaction)
-        try await snapshot.loadLocalLimits(transaction)
+        try await snapshot.loadLocalLimits(transaction, owners)
         return snapshot
     }
 
-    private mutating func loadKeys(_ transaction: PostgresTransaction) async throws {
-        let result = try await transaction.query(
-            """
-            select k.id, k.team_id, k.hash, k.expires_at, k.revoked_at is not null as revoked, t.id as tenant_id,
-              t.name, t.time_zone, t.suspended_at is not null as suspended, t.capture_days is not null as captures,
-              t.cache_seconds, k.suspended_at is not null or m.suspended_at is not null as key_suspended, k.models,
-              m.models as team_models
-            from api_keys k join tenants t on t.id = k.tenant_id left join teams m on m.id = k.team_id
-            where t.deleted_at is null
-            """)
-        for row in result.rows {
-            var tenant = Tenant(
-                id: try row.get("tenant_id"), name: try row.get("name"), timeZone: try row.get("time_zone"),
-                isSuspended: try row.get("suspended"))
-            tenant.capturesText = try row.get("captures")
-            tenant.cacheSeconds = try row.getOptional("cache_seconds", as: Int32.self).map { Int($0) }
-            var caller = Caller(tenant: tenant, teamID: try row.getOptional("team_id"), keyID: try row.get("id"))
-            caller.models = ModelAllowance(
-                [
-                    try row.getOptional("models", as: [String].self), try row.getOptional("team_models"),
-                ].compactMap(\.self))
-            keys[try row.get("hash", as: [UInt8].self)] = Key(
-                caller: caller, expiresAt: try row.getOptional("expires_at"), isRevoked: try row.get("revoked"),
-                isSuspended: try row.get("key_suspended"))
+    /// Whose everything is.
+    private struct Owners {
+        struct Team {
+            var name: String
+            var isSuspended: Bool
+            var models: [String]?
+        }
+        /// By id, without those that are deleted: what they had is left out.
+        var tenants: [Int64: Tenant] = [:]
+        var teams: [Int64: Team] = [:]
+
+        init(_ transaction: PostgresTransaction) async throws {
+            let tenantRows = try await transaction.query(
+                """
+                select id, name, time_zone, suspended_at is not null as suspended,
+                  capture_days is not null as captures, cache_seconds
+                from tenants where deleted_at is null
+                """
+            ).rows
+            for row in tenantRows {
+                var tenant = Tenant(
+                    id: try row.get("id"), name: try row.get("name"), timeZone: try row.get("time_zone"),
+                    isSuspended: try row.get("suspended"))
+                tenant.capturesText = try row.get("captures")
+                tenant.cacheSeconds = try row.getOptional("cache_seconds", as: Int32.self).map { Int($0) }
+                tenants[tenant.id] = tenant
+            }
+            let teamRows = try await transaction.query(
+                "select id, name, suspended_at is not null as suspended, models from teams"
+            ).rows
+            for row in teamRows {
+                let id: Int64 = try row.get("id")
+                teams[id] = Team(
+                    name: try row.get("name"), isSuspended: try row.get("suspended"),
+                    models: try row.getOptional("models"))
+            }
         }
     }
 
-    private mutating func loadModels(_ transaction: PostgresTransaction) async throws {
+    private mutating func loadKeys(_ transaction: PostgresTransaction, _ owners: Owners) async throws {
         let result = try await transaction.query(
             """
-            select m.* from models m join tenants t on t.id = m.tenant_id where t.deleted_at is null order by m.id
+            select id, tenant_id, team_id, hash, expires_at, revoked_at is not null as revoked,
+              suspended_at is not null as suspended, models
+            from api_keys
             """)
         for row in result.rows {
+            let tenantID: Int64 = try row.get("tenant_id")
+            guard let tenant = owners.tenants[tenantID] else { continue }
+            let teamID: Int64? = try row.getOptional("team_id")
+            let team = teamID.flatMap { owners.teams[$0] }
+            var caller = Caller(tenant: tenant, teamID: teamID, keyID: try row.get("id"))
+            let models = try row.getOptional("models", as: [String].self)
+            caller.models = ModelAllowance([models, team?.models].compactMap(\.self))
+            let isSuspended: Bool = try row.get("suspended")
+            keys[try row.get("hash", as: [UInt8].self)] = Key(
+                caller: caller, expiresAt: try row.getOptional("expires_at"), isRevoked: try row.get("revoked"),
+                isSuspended: isSuspended || team?.isSuspended == true)
+        }
+    }
+
+    private mutating func loadModels(_ transaction: PostgresTransaction, _ owners: Owners) async throws {
+        for row in try await transaction.query("select * from models order by id").rows {
+            let tenantID: Int64 = try row.get("tenant_id")
+            guard owners.tenants[tenantID] != nil else { continue }
             let model = try ModelRecord(row)
             models[Name(tenantID: model.tenantID, name: model.name)] = model
         }
     }
 
-    private mutating func loadRoutes(_ transaction: PostgresTransaction) async throws {
-        let result = try await transaction.query(
-            """
-            select r.* from routes r join tenants t on t.id = r.tenant_id where t.deleted_at is null order by r.id
-            """)
-        for row in result.rows {
+    private mutating func loadRoutes(_ transaction: PostgresTransaction, _ owners: Owners) async throws {
+        for row in try await transaction.query("select * from routes order by id").rows {
+            let tenantID: Int64 = try row.get("tenant_id")
+            guard owners.tenants[tenantID] != nil else { continue }
             guard let route = try? RouteRecord(row) else {
                 unreadableRoutes.append(try row.get("name"))
                 continue
@@ -104,25 +140,24 @@ extension CatalogSnapshot {
         }
     }
 
-    private mutating func loadLocalLimits(_ transaction: PostgresTransaction) async throws {
+    private mutating func loadLocalLimits(_ transaction: PostgresTransaction, _ owners: Owners) async throws {
         let result = try await transaction.query(
             """
-            select l.tenant_id, l.team_id, l.key_id, l.unit, l.limit_n, t.name as tenant, m.name as team
-            from local_limits l join tenants t on t.id = l.tenant_id left join teams m on m.id = l.team_id
-            where t.deleted_at is null and l.removed_at is null order by l.id
+            select tenant_id, team_id, key_id, unit, limit_n from local_limits where removed_at is null order by id
             """)
         for row in result.rows {
             // A unit that a newer gateway knows cannot be counted here.
             guard let unit = LimitUnit(rawValue: try row.get("unit")) else { continue }
             let tenantID: Int64 = try row.get("tenant_id")
+            guard let tenant = owners.tenants[tenantID] else { continue }
             let scope: LocalLimit.Scope
             let name: String
             if let key = try row.getOptional("key_id", as: Int64.self) {
                 (scope, name) = (.key(key), "key:\(key)")
             } else if let team = try row.getOptional("team_id", as: Int64.self) {
-                (scope, name) = (.team(team), "team:\(try row.get("team", as: String.self))")
+                (scope, name) = (.team(team), "team:\(owners.teams[team]?.name ?? String(team))")
             } else {
-                (scope, name) = (.tenant(tenantID), "tenant:\(try row.get("tenant", as: String.self))")
+                (scope, name) = (.tenant(tenantID), "tenant:\(tenant.name)")
             }
             localLimits[tenantID, default: []].append(
                 LocalLimit(scope: scope, name: name, unit: unit, limit: try row.get("limit_n")))
@@ -130,16 +165,30 @@ extension CatalogSnapshot {
     }
 
     private mutating func loadPrices(_ transaction: PostgresTransaction) async throws {
-        // The version in force and those to come.
+        let tierRows = try await transaction.query(
+            """
+            select t.price_id, jsonb_agg(to_jsonb(t) order by t.above_input_tokens) as tiers
+            from price_tiers t group by t.price_id
+            """
+        ).rows
+        var tiers: [Int64: String] = [:]
+        for row in tierRows {
+            let id: Int64 = try row.get("price_id")
+            tiers[id] = try row.get("tiers", as: PostgresJSON.self).text
+        }
+        // The version in force and those to come: each that has no successor in force. A minute more, as gateways
+        // choose by what they know of this clock.
         let result = try await transaction.query(
             """
-            select \(unescaped: ModelPrice.columns) from prices p where not exists (
-              select from prices q where q.provider = p.provider and q.model = p.model
-                and q.effective_at > p.effective_at and q.effective_at <= now())
-            order by p.effective_at
+            select * from (
+              select p.*,
+                lead(p.effective_at) over (partition by p.provider, p.model order by p.effective_at) as ends_at
+              from prices p) v
+            where ends_at is null or ends_at > now() - interval '1 minute' order by effective_at
             """)
         for row in result.rows {
-            let price = try ModelPrice(row)
+            let id: Int64 = try row.get("id")
+            let price = try ModelPrice(row, tiers: tiers[id] ?? "[]")
             prices[price.model, default: []].append(
                 PriceVersion(price: price, effectiveAt: try row.get("effective_at")))
         }
@@ -156,7 +205,8 @@ extension ModelRecord {
             id: try row.get("id"), tenantID: try row.get("tenant_id"), name: try row.get("name"), kind: kind,
             file: try row.get("file"), sha256: try row.get("sha256"), base: try row.getOptional("base"),
             rewardKind: try row.getOptional("reward_kind", as: String.self).flatMap { RewardKind(rawValue: $0) },
-            isPinned: try row.get("pinned"), order: ordered.map { ModelOrder(action: $0, number: number) })
+            isPinned: try row.get("pinned"), order: ordered.map { ModelOrder(action: $0, number: number) },
+            settingsSHA256: try row.getOptional("settings_sha256"))
     }
 }
 

@@ -22,10 +22,12 @@ package final class CatalogStore: Catalog {
     private struct Held: Sendable {
         var snapshot = CatalogSnapshot()
         var isLoaded = false
+        /// Nil: it was never asked.
+        var clock: DatabaseClock?
         /// -1: nothing is loaded.
         var version: Int64 { isLoaded ? snapshot.version : -1 }
         /// The look at the database that has not begun yet: unknown keys that come until then wait for it.
-        var nextLook: Task<Void, Never>?
+        var nextLook: Task<Bool, Never>?
         var lookedAt: ContinuousClock.Instant?
         /// Models that a look found no price for, and until when that is believed.
         var unpriced: [ModelReference: ContinuousClock.Instant] = [:]
@@ -34,12 +36,13 @@ package final class CatalogStore: Catalog {
     private let pool: PostgresPool
     private let hasher: KeyHasher
     private let logger: Logger
-    private let now: @Sendable () -> Date
+    private let now: (@Sendable () -> Date)?
     private let held = Mutex(Held())
 
     /// Call `refresh()` once, then keep `run()` running.
+    /// - Parameter now: tests only: replaces the database's clock.
     package init(
-        pool: PostgresPool, hasher: KeyHasher, logger: Logger, now: @escaping @Sendable () -> Date = { Date() }
+        pool: PostgresPool, hasher: KeyHasher, logger: Logger, now: (@Sendable () -> Date)? = nil
     ) {
         self.pool = pool
         self.hasher = hasher
@@ -66,9 +69,8 @@ package final class CatalogStore: Catalog {
     /// Reads the database if anything changed. Throws when it cannot be read; the snapshot stays.
     package func refresh() async throws(LedgerError) {
         let known = held.withLock { $0.version }
-        let result = await bounded(Self.refreshTimeout) { [pool] () async throws(PostgresError) in
-            let row = try await pool.query(CatalogSnapshot.versionStatement).rows.first
-            if try row?.get("version", as: Int64.self) == known { return CatalogSnapshot?.none }
+        let result = await bounded(Self.refreshTimeout) { [self] () async throws(PostgresError) in
+            if try await look() == known { return CatalogSnapshot?.none }
             do {
                 return try await pool.transaction(isolation: .repeatableRead) { try await CatalogSnapshot.load($0) }
             } catch let error as PostgresError { throw error } catch {
@@ -97,6 +99,21 @@ package final class CatalogStore: Catalog {
         }
     }
 
+    /// The version that the database has, if it has one. What its clock shows comes with it.
+    private func look() async throws(PostgresError) -> Int64? {
+        let asked = DatabaseClock.Moment.now
+        let row = try await pool.query(CatalogSnapshot.versionStatement).rows.first
+        let answered = DatabaseClock.Moment.now
+        guard let row else { return nil }
+        let read = DatabaseClock(asked: asked, time: try row.get("at"), answered: answered)
+        held.withLock { $0.clock = read.better(than: $0.clock) }
+        return try row.get("version")
+    }
+
+    /// The moment that something must be in force at: the database tests it by its own clock, and this machine's may be
+    /// seconds off. Rather a round trip too early: a price that has just ended is still taken, one to come is refused.
+    private var time: Date { now?() ?? held.withLock(\.clock)?.earliest(at: .now) ?? Date() }
+
     /// Whether it has ever been read: without it no key is known.
     package var isLoaded: Bool { held.withLock { $0.isLoaded } }
 
@@ -110,9 +127,10 @@ package final class CatalogStore: Catalog {
     package func authenticate(_ presentedKey: String) async throws(AuthenticationFailure) -> Caller {
         guard let hash = hasher.hash(presentedKey) else { throw .unknownKey }
         if let key = snapshot.keys[hash] { return try check(key) }
-        await refreshAfterMiss()
-        guard let key = snapshot.keys[hash] else { throw .unknownKey }
-        return try check(key)
+        let isAnswered = await refreshAfterMiss()
+        if let key = snapshot.keys[hash] { return try check(key) }
+        // Who hears of a good key that it is wrong has it replaced.
+        throw isAnswered ? AuthenticationFailure.unknownKey : .unavailable
     }
 
     /// The tenant's route of that name.
@@ -138,10 +156,10 @@ package final class CatalogStore: Catalog {
     package func models() async -> [ModelRecord] { snapshot.models.values.sorted { $0.id < $1.id } }
 
     package func price(_ model: ModelReference) async -> ModelPrice? {
-        if let price = snapshot.price(model, at: now()) { return price }
+        if let price = snapshot.price(model, at: time) { return price }
         guard held.withLock({ ($0.unpriced[model] ?? .now) <= .now }) else { return nil }
         await refreshAfterMiss()
-        if let price = snapshot.price(model, at: now()) { return price }
+        if let price = snapshot.price(model, at: time) { return price }
         held.withLock { held in
             if held.unpriced.count >= Self.maxUnpriced { held.unpriced = [:] }
             held.unpriced[model] = .now + Self.unpricedInterval
@@ -151,7 +169,7 @@ package final class CatalogStore: Catalog {
 
     package func pricedModels() async -> [ModelReference] {
         let snapshot = snapshot
-        let time = now()
+        let time = time
         return snapshot.prices.keys.filter { snapshot.price($0, at: time) != nil }
             .sorted { $0.description < $1.description }
     }
@@ -162,7 +180,7 @@ package final class CatalogStore: Catalog {
 
     private func check(_ key: CatalogSnapshot.Key) throws(AuthenticationFailure) -> Caller {
         if key.isRevoked { throw .revoked }
-        if let end = key.expiresAt, end <= now() { throw .expired }
+        if let end = key.expiresAt, end <= time { throw .expired }
         if key.caller.tenant.isSuspended { throw .tenantSuspended }
         if key.isSuspended { throw .suspended }
         return key.caller
@@ -170,21 +188,25 @@ package final class CatalogStore: Catalog {
 
     /// What was made a moment ago must work at once, in each of its first requests, however many come together; someone
     /// who tries keys must not drive the database. A look that has begun may have missed a key: it is not waited for.
-    private func refreshAfterMiss() async {
+    /// - Returns: whether the database answered in time, so that what is not in the snapshot now does not exist.
+    @discardableResult
+    private func refreshAfterMiss() async -> Bool {
         let look = held.withLock { held in
             if let next = held.nextLook { return next }
             let start = max(.now, held.lookedAt.map { $0 + Self.missInterval } ?? .now)
-            let look = Task {
+            let look = Task<Bool, Never> {
                 try? await Task.sleep(until: start)
                 self.held.withLock { held in
                     held.nextLook = nil
                     held.lookedAt = .now
                 }
-                try? await self.refresh()
+                do { try await self.refresh() } catch { return false }
+                return true
             }
             held.nextLook = look
             return look
         }
-        _ = await bounded(Self.missTimeout) { () async throws(PostgresError) in await look.value }
+        let answer = await bounded(Self.missTimeout) { () async throws(PostgresError) -> Bool in await look.value }
+        return (try? answer.get()) ?? false
     }
 }

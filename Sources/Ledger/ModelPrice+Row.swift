@@ -8,14 +8,16 @@ extension ModelPrice {
           where t.price_id = p.id), '[]') as tiers
         """
 
-    init(_ row: PostgresRow) throws {
+    init(_ row: PostgresRow) throws { try self.init(row, tiers: row.get("tiers", as: PostgresJSON.self).text) }
+
+    /// - Parameter tiers: a JSON list of its rows of `price_tiers`, by rising threshold.
+    init(_ row: PostgresRow, tiers: String) throws {
         let model = ModelReference(provider: try row.get("provider"), model: try row.get("model"))
         let rates = TokenRates(
             input: try row.get("input_pico"), cachedInput: try row.getOptional("cached_input_pico"),
             cacheWrite5m: try row.getOptional("cache_write_5m_pico"),
             cacheWrite1h: try row.getOptional("cache_write_1h_pico"), output: try row.get("output_pico"),
             reasoning: try row.getOptional("reasoning_pico"))
-        let tiers = try row.get("tiers", as: PostgresJSON.self).text
         self.init(
             id: try row.get("id"), model: model, rates: rates,
             tiers: tiers == "[]" ? [] : try LedgerJSON.decode([TierRow].self, from: Array(tiers.utf8)).map(\.tier),

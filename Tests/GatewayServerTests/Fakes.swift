@@ -19,13 +19,15 @@ struct FakeCatalog: Catalog {
     static let dottedKey = "sk-acme.team.1"
     /// A second tenant's key.
     static let otherKey = "gb-other"
+    /// As if the database were away: keys that are not known cannot be looked up.
+    var isAway = false
 
     func authenticate(_ presentedKey: String) async throws(AuthenticationFailure) -> Caller {
         var tenant = Self.tenant
         switch presentedKey {
         case Self.key, Self.dottedKey: break
         case Self.otherKey: (tenant.id, tenant.name) = (2, "other")
-        default: throw .unknownKey
+        default: throw isAway ? AuthenticationFailure.unavailable : .unknownKey
         }
         tenant.cacheSeconds = cacheSeconds
         return Caller(tenant: tenant, teamID: nil, keyID: 7)

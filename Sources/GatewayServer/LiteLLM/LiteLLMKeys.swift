@@ -122,9 +122,9 @@ struct LiteLLMKeys: Sendable {
         let call = LiteLLMCall(query: request, administration, context)
         var record = call.record
         let own = AuthenticationMiddleware.key(in: request.headers) ?? ""
-        // Keys come first: one that another gateway made may look like an administrator's token.
-        let isKey = (try? await services.catalog.authenticate(own)) != nil
-        let isOperator = if isKey { false } else { try await administration.isOperator(request) }
+        let asker = try await LiteLLMAsker.of(request, services)
+        let isKey = if case .key = asker { true } else { false }
+        let isOperator = if case .administrator = asker { true } else { false }
         let named = try record.text("key") ?? (isOperator ? nil : own)
         return try await LiteLLMEndpoints.perform(
             { call in
@@ -147,7 +147,7 @@ struct LiteLLMKeys: Sendable {
         writer.key("info")
         writer.beginObject()
         write(info, tenant: tenant, limits, to: &writer)
-        writer.dollars("spend", try await LiteLLMSpend.spend(of: "key:\(info.id)", budget, tenant, store))
+        writer.dollars("spend", try await LiteLLMSpend.spend(of: .key(info.id), budget, tenant, store))
         writer.member("budget_reset_at", budget?.state.resetsAt?.formatted(.iso8601))
         writer.endObject()
         writer.endObject()

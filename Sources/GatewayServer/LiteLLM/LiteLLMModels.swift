@@ -11,17 +11,15 @@ struct LiteLLMModels: Sendable {
     func list(_ request: Request, _ context: GatewayContext) async throws -> [UInt8] {
         var allowance = ModelAllowance()
         let tenantID: Int64
-        let key = AuthenticationMiddleware.key(in: request.headers)
-        // Keys come first: one that another gateway made may look like an administrator's token.
-        if let key, let caller = try? await services.catalog.authenticate(key) {
-            (tenantID, allowance) = (caller.tenant.id, caller.models)
-        } else if let administration = services.administration, try await administration.isOperator(request) {
+        switch try await LiteLLMAsker.of(request, services) {
+        case .key(let caller): (tenantID, allowance) = (caller.tenant.id, caller.models)
+        case .administrator:
+            guard let administration = services.administration else { throw GatewayRefusal.notAdministrator }
             let name = request.uri.queryParameters["organization_id"].map(String.init) ?? administration.tenant
             do { tenantID = try await administration.store.tenant(named: name).id } catch {
                 throw GatewayRefusal(LiteLLMFieldNames.spelled(error))
             }
-        } else {
-            throw GatewayRefusal.invalidKey
+        case .nobody: throw GatewayRefusal.invalidKey
         }
         var writer = JSONWriter()
         writer.beginObject()

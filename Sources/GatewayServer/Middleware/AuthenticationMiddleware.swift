@@ -2,7 +2,8 @@ internal import GatewayCore
 internal import HTTPTypes
 internal import Hummingbird
 
-/// Puts the caller of a presented key into the context, or ends the request with 401.
+/// Puts the caller of a presented key into the context, or ends the request with 401; with 503 where the key could not
+/// be looked up.
 ///
 /// The key comes as `Authorization: Bearer gb-…`, as `x-api-key`, or as `api-key`, which Azure's clients send. No
 /// answer says which of unknown, expired or revoked it was.
@@ -20,7 +21,7 @@ struct AuthenticationMiddleware: RouterMiddleware {
         do {
             context.caller = try await catalog.authenticate(key)
         } catch {
-            throw GatewayRefusal.invalidKey
+            throw GatewayRefusal(error)
         }
         return try await next(request, context)
     }

@@ -33,17 +33,17 @@ struct DatabaseChecks {
         let migrations = try? Migration.load(directory: directory)
         // Throws where the server is away: only then is it known to be reached.
         let statuses = try await Migrator(pool: pool, migrations: migrations ?? []).status()
-        let reached = Finding.ok("database", "reached")
+        let reached = [Finding.ok("database", "reached"), Self.clock(try await DatabaseClock.read(pool))]
         let schema =
             migrations == nil
             ? Finding.problem(
                 "schema", "is not looked at: the files in \(directory) cannot be read",
                 remedy: "set ledger.migrations to the directory 'migrations'") : Self.schema(statuses)
-        guard schema.state == .ok else { return [reached, schema] }
+        guard schema.state == .ok else { return reached + [schema] }
         let unused = [UInt8](repeating: 0, count: KeyPepper.minBytes)  // nothing is hashed here
         let store = AdminStore(pool: pool, hasher: try KeyHasher(pepper: unused), actor: "doctor")
         let prices = try await store.prices().filter(\.isInForce).map(\.price.model)
-        var findings = try await [reached, schema] + keyHashes(pool)
+        var findings = try await reached + [schema] + keyHashes(pool)
         let tenants = try await store.tenants()
         if tenants.isEmpty {
             findings.append(.warning("tenants", "there is none", remedy: "run: gboost tenant create NAME"))
@@ -59,6 +59,26 @@ struct DatabaseChecks {
                     remedy: "compare with the provider's bill: gboost holds list --unreconciled"))
         }
         return findings
+    }
+
+    /// Seconds that the clocks may differ by, beyond what the round trip leaves open.
+    static let clockTolerance = 1.0
+
+    static func clock(_ clock: DatabaseClock) -> Finding {
+        func figure(_ value: Double) -> String {
+            let style = FloatingPointFormatStyle<Double>(locale: Locale(identifier: "en_US_POSIX"))
+            return value.formatted(style.precision(.fractionLength(1)).grouping(.never))
+        }
+        let trip = "to \(figure(clock.error * 1000)) ms"
+        guard abs(clock.offset) - clock.error > clockTolerance else {
+            return .ok("clock", "the database's is this machine's, to a second (measured \(trip))")
+        }
+        let direction = clock.offset > 0 ? "ahead of" : "behind"
+        return .warning(
+            "clock",
+            "the database's is \(figure(abs(clock.offset))) s \(direction) this machine's (measured \(trip))",
+            remedy: "let the same time servers set the clocks of all gateways and of the database (chrony, "
+                + "systemd-timesyncd)")
     }
 
     static func schema(_ all: [MigrationStatus]) -> Finding {
@@ -120,6 +140,12 @@ struct DatabaseChecks {
                     check, "\(model.file) is not the file that was registered",
                     remedy: "restore it, or remove the model and add it again")
             }
+            let settings = ModelRecord.settingsFile(besides: model.file)
+            if let registered = model.settingsSHA256, try await FileDigest.of(settings).sha256 != registered {
+                return .problem(
+                    check, "\(settings) is not the file that was registered",
+                    remedy: "restore it, or remove the model and add it again")
+            }
             if let misfit = await HeadCheck.misfit(
                 of: model.file, as: model.rewardKind, base: model.base, among: models)
             {
@@ -132,6 +158,13 @@ struct DatabaseChecks {
             {
                 return .problem(
                     check, "\(model.file) \(oversize)", remedy: GatewayConfiguration.oversizeRemedy)
+            }
+            if model.rewardKind == .tokens, model.settingsSHA256 == nil,
+                FileManager.default.fileExists(atPath: settings)
+            {
+                return .warning(
+                    check, "\(settings) decides with it, and was not registered: changes of it are not noticed",
+                    remedy: "remove the model and add it again")
             }
             return .ok(check, "\(model.file), \(found.bytes >> 20) MiB, as registered")
         } catch {
