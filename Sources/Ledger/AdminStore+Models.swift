@@ -31,7 +31,7 @@ package struct ModelDraft: Sendable {
 }
 
 extension AdminStore {
-    /// Registers a model's file, with the SHA-256 that it has now.
+    /// Registers a model's file, with the SHA-256 that it has now, as have the settings beside it.
     package func addModel(_ draft: ModelDraft) async throws(LedgerError) -> ModelRecord {
         try AdminText.check(draft.name, field: "name")
         try AdminText.check(draft.file, field: "file", atMost: 4096)
@@ -39,14 +39,17 @@ extension AdminStore {
         let isRemote = RemoteEndpoint.isMeant(draft.file)
         let path = isRemote ? draft.file : URL(fileURLWithPath: draft.file).standardizedFileURL.path
         let file = isRemote ? FileDigest.of(text: path) : try await FileDigest.of(path)
+        let settings = isRemote ? nil : try await Self.settings(of: draft, besides: path)
         return try await changing { transaction in
             let tenant = try await lockedTenant(draft.tenant, transaction)
             if let base = draft.base { try await requireBase(base, of: draft, tenant, transaction) }
             let rows = try await transaction.query(
                 """
-                insert into models (tenant_id, name, kind, file, sha256, bytes, base, reward_kind, pinned)
+                insert into models
+                  (tenant_id, name, kind, file, sha256, bytes, base, reward_kind, pinned, settings_sha256)
                 values (\(tenant.id), \(draft.name), \(draft.kind.rawValue), \(path), \(file.sha256), \(file.bytes),
-                  \(optional: draft.base), \(optional: draft.rewardKind?.rawValue), \(draft.isPinned))
+                  \(optional: draft.base), \(optional: draft.rewardKind?.rawValue), \(draft.isPinned),
+                  \(optional: settings))
                 on conflict (tenant_id, name) do nothing returning *
                 """
             ).rows
@@ -143,6 +146,13 @@ extension AdminStore {
             let wanted = kinds.map(\.rawValue).joined(separator: " or ")
             throw LedgerError(.invalid, field: field, "model \(name) is of kind \(found), not \(wanted)")
         }
+    }
+
+    /// SHA-256 of the settings that a PRM is asked by; nil where it has none.
+    private static func settings(of draft: ModelDraft, besides path: String) async throws(LedgerError) -> String? {
+        let settings = ModelRecord.settingsFile(besides: path)
+        guard draft.rewardKind == .tokens, FileManager.default.fileExists(atPath: settings) else { return nil }
+        return try await FileDigest.of(settings).sha256
     }
 
     private static func check(_ draft: ModelDraft) throws(LedgerError) {

@@ -64,4 +64,42 @@ struct ExposedFileTests {
             """)
         #expect(configuration.exposedFiles().map(\.field) == ["admin.key"])
     }
+
+    @Test("the doctor names each, and the pepper once: by its own finding, or where that says something else, by this")
+    func doctor() throws {
+        let directory = try place([("pepper", 0o644), ("group", 0o440), ("key", 0o644)])
+        for name in ["pepper", "group"] {
+            let path = "\(directory)/\(name)"
+            try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+            try Data(String(repeating: "p", count: 40).utf8).write(to: URL(filePath: path))
+            let mode = name == "pepper" ? 0o644 : 0o440
+            try FileManager.default.setAttributes([.posixPermissions: mode], ofItemAtPath: path)
+            try FileManager.default.createSymbolicLink(atPath: "\(path)-link", withDestinationPath: path)
+        }
+        func findings(pepper: String) throws -> [Finding] {
+            let configuration = try ConfigurationTests.load(
+                """
+                database: { embedded: d }
+                secrets: { key_pepper: "file:\(directory)/\(pepper)" }
+                admin: { key: "file:\(directory)/key" }
+                """)
+            let checks = MachineChecks(configuration: configuration, environment: [:])
+            return (checks.secrets() + checks.exposedFiles()).filter { $0.state != .ok }
+        }
+        for pepper in ["pepper", "pepper-link"] {
+            let found = try findings(pepper: pepper)
+            #expect(found.map(\.check) == ["key pepper", "admin.key"], "\(found)")
+            #expect(found.allSatisfy { $0.state == .warning })
+            #expect(found.first?.remedy == "chmod 600 \(directory)/\(pepper)")
+            #expect(found.last?.remedy == "chmod o-rwx \(directory)/key")
+        }
+        // As Kubernetes mounts a secret for the group of a pod.
+        for pepper in ["group", "group-link"] {
+            #expect(try findings(pepper: pepper).map(\.check) == ["admin.key"], "\(pepper)")
+        }
+        // Too short for a pepper, and open at that.
+        let short = try findings(pepper: "key")
+        #expect(short.map(\.check) == ["key pepper", "secrets.key_pepper"], "\(short)")
+        #expect(short.map(\.state) == [.problem, .warning])
+    }
 }

@@ -101,6 +101,9 @@ struct RouteModelsTests {
         let invalid = LocalModelError.invalid("a")
         #expect(isNews(invalid) && !isNews(LocalModelError.invalid("b")) && isNews(LocalModelError.unavailable("a")))
         #expect(isNews(invalid, file: "/y") && isNews(invalid, tenantID: 2))
+        let asked = ModelRecord(
+            id: 1, tenantID: 1, name: "prm", kind: .prm, file: "/x", sha256: "", settingsSHA256: "a")
+        #expect(failures.isNews(invalid, of: asked) && !failures.isNews(invalid, of: asked))
         for index in 0..<RewardFailures.most { _ = isNews(invalid, file: "\(index)") }
         #expect(isNews(invalid))
     }

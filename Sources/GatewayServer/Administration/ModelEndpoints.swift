@@ -108,6 +108,7 @@ enum ModelEndpoints {
         writer.member("base", model.base)
         writer.member("pinned", model.isPinned)
         writer.member("sha256", model.sha256)
+        writer.member("settings_sha256", model.settingsSHA256)
         writer.member("file", model.file)
         writer.key("place")
         write(place, to: &writer)

@@ -27,6 +27,11 @@ package enum ModelRegistration {
         } catch {
             throw LedgerError(.invalid, field: "file", error.description)
         }
+        guard draft.rewardKind == .tokens else { return }
+        do throws(LocalModelError) { _ = try TokensRewardSettings(besides: draft.file) } catch {
+            guard case .unavailable(let why) = error else { return }
+            throw LedgerError(.invalid, field: "file", why)
+        }
     }
 
     /// A head belongs to one model, which only the catalog knows.

@@ -14,6 +14,7 @@ final class RewardFailures: Sendable {
         var model: String
         var file: String
         var sha256: String
+        var settingsSHA256: String?
         var kind: Int
     }
     private let known = Mutex<[Known]>([])
@@ -32,7 +33,8 @@ final class RewardFailures: Sendable {
             }
         guard kind > 0 else { return false }
         let failure = Known(
-            tenantID: record.tenantID, model: record.name, file: record.file, sha256: record.sha256, kind: kind)
+            tenantID: record.tenantID, model: record.name, file: record.file, sha256: record.sha256,
+            settingsSHA256: record.settingsSHA256, kind: kind)
         return known.withLock { known in
             guard !known.contains(failure) else { return false }
             if known.count == Self.most { known.removeFirst() }

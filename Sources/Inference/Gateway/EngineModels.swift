@@ -9,7 +9,8 @@ package actor EngineModels: LocalModels {
     let logger: Logger
     private let loop = EngineLoop()
     private let directory: String
-    private let ownsDirectory: Bool
+    /// That directory, where nobody has named one.
+    private var own: EngineDirectory?
     let store: ModelStore
     private let verifier: FileVerifier
     private let table = SupervisorTable()
@@ -36,13 +37,13 @@ package actor EngineModels: LocalModels {
             unload: { [table] key in await table[key]?.unload() })
         if let directory = settings.directory {
             self.directory = directory
-            ownsDirectory = false
             mkdir(directory, 0o700)
         } else {
-            var template = Array("/tmp/gboost-engine-XXXXXX".utf8CString)
-            guard mkdtemp(&template) != nil else { throw .unavailable("no directory for the engine's sockets in /tmp") }
-            directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-            ownsDirectory = true
+            guard let own = EngineDirectory.make() else {
+                throw .unavailable("no directory for the engine's sockets in /tmp")
+            }
+            directory = own.path
+            self.own = own
         }
     }
 
@@ -119,7 +120,8 @@ package actor EngineModels: LocalModels {
             guard let base else { throw .unavailable("\(record.name): a head needs its base model") }
             return try await headModel(record, base: try BaseFiles(base, below: below))
         case .tokens:
-            let settings = try TokensRewardSettings(besides: record.file)
+            // Settings that were written over decide otherwise than those that the model was registered with.
+            let settings = try TokensRewardSettings(besides: record.file, sha256: record.settingsSHA256)
             return try TokensRewardModel(
                 supervisor: await supervisor(file: record.file, sha256: record.sha256), settings: settings,
                 scope: scope(record))
@@ -153,7 +155,8 @@ package actor EngineModels: LocalModels {
         await withTaskGroup(of: Void.self) { group in
             for supervisor in supervisors.values { group.addTask { await supervisor.shutdown() } }
         }
-        if ownsDirectory { try? FileManager.default.removeItem(atPath: directory) }
+        own?.remove()
+        own = nil
     }
 
     /// Gives tenants other shares, from their next requests on.

@@ -1,3 +1,4 @@
+internal import Crypto
 package import Foundation
 package import GatewayCore
 internal import Glibc
@@ -38,14 +39,31 @@ package struct TokensRewardSettings: Hashable, Sendable, Codable {
     }
 
     /// Reads `FILE.prm.json` beside a model file; the defaults where there is none.
-    package init(besides file: String) throws(LocalModelError) {
-        let path = file + ".prm.json"
+    ///
+    /// - Parameter sha256: as registered, lower-case hex; nil: any settings will do, or none.
+    /// - Throws: `LocalModelError.unavailable`, which names the file.
+    package init(besides file: String, sha256: String? = nil) throws(LocalModelError) {
+        let path = ModelRecord.settingsFile(besides: file)
         self.init()
-        guard access(path, F_OK) == 0 else { return }
-        guard let data = FileManager.default.contents(atPath: path), data.count <= 1 << 20,
-            let settings = try? JSONDecoder().decode(Self.self, from: data), settings.knots != nil
-        else { throw .unavailable("\(path) is not what a tokens reward model's settings look like") }
+        guard access(path, F_OK) == 0 else {
+            guard sha256 == nil else { throw Self.changed(path, "it is not there") }
+            return
+        }
+        let unusable = LocalModelError.unavailable(
+            "\(path) is not what a tokens reward model's settings look like")
+        guard let data = FileManager.default.contents(atPath: path) else { throw unusable }
+        // Of the bytes that are then used: a file can be changed between two readings.
+        let found = SHA256.hash(data: data).hexadecimal
+        guard sha256 ?? found == found else { throw Self.changed(path, "its SHA-256 is \(found.prefix(12))…") }
+        guard data.count <= 1 << 20, let settings = try? JSONDecoder().decode(Self.self, from: data),
+            settings.knots != nil
+        else { throw unusable }
         self = settings
+    }
+
+    private static func changed(_ path: String, _ why: String) -> LocalModelError {
+        .unavailable(
+            "\(path) is not the file that was registered: \(why); restore it, or remove the model and add it again")
     }
 
     var knots: Calibration? {

@@ -24,12 +24,13 @@ extension GatewayConfiguration {
         return files.filter { seen.insert($0.path).inserted && Self.isExposed($0.path) }
     }
 
-    /// By the rights of the file itself: a link to it has all of them.
-    private static func isExposed(_ path: String) -> Bool {
+    private static func isExposed(_ path: String) -> Bool { rights(of: path).map { $0 & 0o004 != 0 } ?? false }
+
+    /// The rights of the file itself: a link to it has all of them. nil: it cannot be looked at.
+    static func rights(of path: String) -> Int? {
         let file = URL(filePath: path).resolvingSymlinksInPath().path(percentEncoded: false)
         let attributes = try? FileManager.default.attributesOfItem(atPath: file)
-        guard let mode = attributes?[.posixPermissions] as? Int else { return false }
-        return mode & 0o004 != 0
+        return attributes?[.posixPermissions] as? Int
     }
 
     /// One line of a gateway's log each, at its start.

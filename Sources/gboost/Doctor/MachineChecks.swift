@@ -12,7 +12,8 @@ struct MachineChecks {
     static let leastDiskBytes: Int64 = 200 << 20
 
     func run() -> [Finding] {
-        secrets() + references() + providers() + disk() + directories() + [port(), engine(), memory(), migrations()]
+        secrets() + exposedFiles() + references() + providers() + disk() + directories()
+            + [port(), engine(), memory(), migrations()]
     }
 
     func secrets() -> [Finding] {
@@ -61,14 +62,20 @@ struct MachineChecks {
         } catch { return error.flaw }
     }
 
+    /// That its group may read it is no flaw: Kubernetes gives services their secrets so, behind links.
     private func looseFile() -> Finding? {
         let reference = configuration.secrets.pepperPlace
         guard reference.hasPrefix("file:") else { return nil }
         let path = String(reference.dropFirst("file:".count))
-        guard let mode = try? FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int,
-            mode & 0o077 != 0
-        else { return nil }
-        return .warning("key pepper", "\(path) can be read by others", remedy: "chmod 600 \(path)")
+        guard let mode = GatewayConfiguration.rights(of: path), mode & 0o037 != 0 else { return nil }
+        return .warning("key pepper", "\(path) can be read or changed by others", remedy: "chmod 600 \(path)")
+    }
+
+    /// Files of secrets that everybody may read; not the pepper's where `secrets` tells of it.
+    func exposedFiles() -> [Finding] {
+        let isTold = looseFile().map { secrets().contains($0) } ?? false
+        return configuration.exposedFiles().filter { !isTold || $0.field != "secrets.key_pepper" }
+            .map { .warning($0.field, $0.message, remedy: $0.remedy) }
     }
 
     /// The other secrets, and the TLS files. Those of providers and of the database are looked at with them.

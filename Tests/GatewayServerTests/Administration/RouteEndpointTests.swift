@@ -38,9 +38,12 @@ struct RouteEndpointTests {
         try await AdminFixture.with { fixture in
             try await withModel { file in
                 try await add("slm", "slm", file, fixture)
+                try Data(#"{"good": "Right"}"#.utf8).write(to: URL(filePath: file.path + ".prm.json"))
                 try await add("prm", "prm", file, fixture)
                 let listed = try await fixture.send(.get, "/models?tenant=acme")
                 #expect(listed.json("models", "0", "reward_kind") == "tokens")
+                #expect(listed.json("models", "0", "settings_sha256")?.utf8.count == 64, "\(listed.text)")
+                #expect(listed.text.contains(#""settings_sha256":null"#), "\(listed.text)")
                 #expect(listed.json("models", "1", "name") == "slm" && listed.json("models", "2") == nil)
                 let twice = try await fixture.send(
                     .post, "/models",
