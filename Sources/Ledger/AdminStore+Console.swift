@@ -42,17 +42,26 @@ package struct SpendBreakdown: Sendable, Hashable {
 
 extension AdminStore {
     /// Tenants in their current months, by name, in one look at the database.
-    /// - Parameter name: of the only one to look at; nil: all.
-    package func tenantMonths(of name: String? = nil, limit: Int) async throws(LedgerError) -> [TenantMonth] {
+    /// - Parameters:
+    ///   - name: of the only one to look at; nil: all.
+    ///   - after: the number of the last one already seen.
+    ///   - limit: how many at most.
+    package func tenantMonths(
+        of name: String? = nil, after: Int64 = 0, limit: Int
+    ) async throws(LedgerError) -> [TenantMonth] {
         if let name { try AdminText.requirePossible(name, field: "tenant") }
         return try await reading { transaction in
-            try await transaction.query(
+            // One that was deleted meanwhile is still where the next page begins.
+            if after > 0 { try await requireMark("select id from tenants where id = \(after)", transaction) }
+            return try await transaction.query(
                 """
                 select t.*, m.target, coalesce(m.settled,
                     gboost_spent(t.id, z.first, z.last, t.time_zone)::bigint) as settled,
                   coalesce(m.held, 0) as held, coalesce(m.first, z.first) as first, coalesce(m.last, z.last) as last
                 from (select x.* from tenants x where x.deleted_at is null
-                    and (\(optional: name) is null or x.name = \(optional: name)) order by x.name limit \(limit)) t
+                    and (\(optional: name) is null or x.name = \(optional: name))
+                    and (\(after) = 0 or x.name > (select y.name from tenants y where y.id = \(after)))
+                  order by x.name limit \(limit)) t
                 cross join lateral (
                   select gboost_instant(d.m, t.time_zone) as first,
                     gboost_instant(d.m + interval '1 month', t.time_zone) as last

@@ -122,6 +122,11 @@ extension AdminStore {
         }
     }
 
+    /// Refuses what the database does not know as a time zone.
+    package func requireTimeZone(_ name: String) async throws(LedgerError) {
+        try await changing { try await requireTimeZone(name, $0) }
+    }
+
     /// Moves a tenant to another time zone. Its budgets' periods are cut anew at once, but for budgets with a zone of
     /// their own; a period that opens by this counts what was spent in it already.
     @discardableResult
@@ -238,6 +243,17 @@ extension AdminStore {
                 order by name limit \(optional: limit)
                 """
             ).rows.map { try TeamInfo($0) }
+        }
+    }
+
+    /// The tenant's team of that name.
+    package func team(named name: String, tenant: String) async throws(LedgerError) -> TeamInfo {
+        try await reading { transaction in
+            let owner = try await self.tenant(tenant, transaction)
+            let id = try await teamID(name, tenant: owner, transaction)
+            let row = try await transaction.query("select * from teams where id = \(id)").rows.first
+            guard let row else { throw LedgerError(.notFound, field: "team", "it is gone") }
+            return try TeamInfo(row)
         }
     }
 

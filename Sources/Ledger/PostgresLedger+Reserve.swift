@@ -65,6 +65,7 @@ extension PostgresLedger {
             case .limited(let state): return .success(.limited(state))
             case .conflict: return .failure(LedgerUnavailable(reason: "hold \(reservation.id) was used before"))
             case .stale:
+                last = PostgresError(.server, "what it was planned with was out of date each time")
                 plans.forget(reservation.caller, planned.plan, price: reservation.priceID, planned.window)
             case .fenced:
                 last = PostgresError(.server, "this gateway is not registered")

@@ -63,6 +63,26 @@ struct WorthlessRequestTests {
         }
     }
 
+    @Test("A route's own value of 0 is as good as the request's, unless that names more", arguments: cases)
+    func worthlessRoute(asked: Case) async throws {
+        var settings = RouteSettings()
+        settings.valueUSD = 0
+        for value in [nil, "0"] {
+            let fixture = Fixture(scripts: [completion("Hi")], settings: settings)
+            let response = try await Self.post(fixture, asked, value: value)
+            let text = String(buffer: response.body)
+            #expect(response.status == .badRequest && text.contains(#""param":"x-gboost-value-usd""#), "\(text)")
+            #expect(text.contains("value_usd is 0, and the request has no") == (value == nil), "\(text)")
+            #expect(fixture.provider.calls.isEmpty && fixture.ledger.snapshot.reservations.isEmpty)
+        }
+        let paid = Fixture(scripts: [completion("Hi")], settings: settings)
+        _ = try await Self.post(paid, asked, value: "0.000000001")
+        #expect(paid.provider.calls.count == 1)
+        let direct = Fixture(scripts: [completion("Hi")], settings: settings)
+        _ = try await Self.post(direct, asked, value: nil, strategy: "direct")
+        #expect(direct.provider.calls.count == 1)
+    }
+
     @Test("Where no router decides the value is not looked at", arguments: cases)
     func direct(asked: Case) async throws {
         for (model, strategy) in [("sim/large", nil), ("math", "direct")] as [(String, String?)] {

@@ -2,6 +2,7 @@ import Foundation
 import GatewayCore
 import Ledger
 import Postgres
+import Synchronization
 import Testing
 
 @Suite("Taking holds")
@@ -167,6 +168,29 @@ struct ReserveTests {
             let open = "select count(*) from holds where state = 'd' and amount = 7"
             #expect(try await f.number(open) == 0)
             #expect(try await f.number("select sum(held) from budget_periods") == 1)
+            #expect(try await f.violations() == 0)
+        }
+    }
+
+    /// A clock that is in another quarter each time that somebody looks at it.
+    private final class HastyClock: Sendable {
+        private let looks = Mutex(0.0)
+        var now: Date {
+            looks.withLock { count in
+                count += 1
+                return Date(timeIntervalSince1970: 1_780_000_000 + count * 100 * 86_400)
+            }
+        }
+    }
+
+    @Test("a reservation whose plans were all out of date says so, and not that there was no time")
+    func alwaysStale() async throws {
+        try await LedgerFixture.with { f in
+            let clock = HastyClock()
+            let ledger = try await f.ledger(now: { clock.now })
+            let failure = await #expect(throws: LedgerUnavailable.self) { try await ledger.reserve(f.reservation(1)) }
+            #expect(failure?.reason.contains("out of date") == true, "\(failure?.reason ?? "")")
+            #expect(try await f.number("select count(*) from holds") == 0)
             #expect(try await f.violations() == 0)
         }
     }

@@ -108,7 +108,7 @@ extension GatewayRefusal {
         case .invalid: self = .invalidRequest(error.message, parameter: field)
         case .notFound: self = .invalidRequest(error.message, parameter: field, status: 404)
         case .conflict: self = .invalidRequest(error.message, parameter: field, status: 409)
-        case .unavailable: self = .ledgerUnavailable("\(error)")
+        case .unavailable: self = .databaseUnavailable("\(error)")
         case .migration, .journal, .database:
             self.init(
                 status: 500, type: "server_error", code: "server_error", message: "The database refused the request.")

@@ -14,7 +14,7 @@ enum TeamEndpoints {
         routes.on(.post, "/teams", for: [.tenantAdmin]) { call in try await make(&call) }
         routes.on(.get, "/teams/:name", for: Set(AdminRole.allCases)) { call in
             let (tenant, name) = (try call.tenant(), try call.part("name"))
-            return try .json(try await team(name, of: tenant, try call.store()))
+            return try .json(try await call.store().team(named: name, tenant: tenant))
         }
         routes.on(.patch, "/teams/:name", for: [.tenantAdmin]) { call in try await change(&call) }
     }
@@ -40,14 +40,7 @@ enum TeamEndpoints {
             try await call.store().inOneTransaction { store -> TeamInfo in
                 if setsModels { try await store.setTeamModels(models, team: name, tenant: tenant) }
                 if let isSuspended { try await store.setTeamSuspended(isSuspended, team: name, tenant: tenant) }
-                return try await team(name, of: tenant, store)
+                return try await store.team(named: name, tenant: tenant)
             })
-    }
-
-    private static func team(_ name: String, of tenant: String, _ store: AdminStore) async throws -> TeamInfo {
-        guard let team = try await store.teams(tenant: tenant).first(where: { $0.name == name }) else {
-            throw LedgerError(.notFound, field: "team", "\(tenant) has no team \(name)")
-        }
-        return team
     }
 }

@@ -116,10 +116,12 @@ struct AnswerJob: Sendable {
             return GatewayRefusal.invalidRequest(cannot + "the route may not escalate.", parameter: parameter)
         }
         // Worth nothing, and so nothing is paid for it: a router would not either.
-        guard options.valueUSD == 0 else { return nil }
+        guard options.valueUSD ?? route.settings.valueUSD == 0 else { return nil }
         let header = HTTPField.Name.valueUSD.rawName
-        return GatewayRefusal.invalidRequest(
-            cannot + "the LLM is not paid, since \(header) is 0.", parameter: header)
+        let why =
+            options.valueUSD == nil
+            ? "the route's value_usd is 0, and the request has no \(header)" : "\(header) is 0"
+        return GatewayRefusal.invalidRequest(cannot + "the LLM is not paid, since \(why).", parameter: header)
     }
 
     /// Says that a stream broke off of which its client has the beginning. It is counted as every request is, by the

@@ -5,14 +5,15 @@ internal import Ledger
 /// What each page reads. What is shown of it is the pages' own affair.
 enum ConsolePages {
     static func overview(_ call: inout ConsoleCall) async throws -> ConsoleAnswer {
+        let after = try call.fields.count("after") ?? 0
         try call.fields.finish()
         if let own = call.identity.tenant { return .redirect(ConsoleLink.tenant(own)) }
-        let months = try await call.store.tenantMonths(limit: OverviewPage.maxTenants + 1)
+        let months = try await call.store.tenantMonths(after: after, limit: OverviewPage.maxTenants + 1)
         let deleted = try await call.store.deletedTenantMonths(limit: OverviewPage.maxDeleted + 1)
         let gateway = await condition(of: call.services, months)
         var page = ConsolePage(
             "overview", title: "Tenants",
-            content: OverviewPage(months, deleted: deleted, gateway: gateway, now: call.now))
+            content: OverviewPage(months, deleted: deleted, isFirst: after == 0, gateway: gateway, now: call.now))
         page.section = "tenants"
         return .page(page)
     }
@@ -34,6 +35,7 @@ enum ConsolePages {
     static func tenant(_ call: inout ConsoleCall) async throws -> ConsoleAnswer {
         let name = try call.tenant()
         let month = try call.fields.month()
+        let place = try TenantPlace(&call.fields)
         try call.fields.finish()
         let store = call.store
         let spend = try await store.spendBreakdown(tenant: name, month: month)
@@ -43,13 +45,16 @@ enum ConsolePages {
         }
         let records = TenantRecords(
             tenant: spend.tenant, current: try await store.tenantMonths(of: name, limit: 1).first, spend: spend,
-            budgets: try await store.budgets(tenant: name), limits: try await store.limits(tenant: name),
-            keys: try await store.keys(tenant: name), routes: try await store.routes(tenant: name),
+            budgets: try await store.budgets(tenant: name, after: place.budgetsAfter, limit: TenantPage.pageSize + 1),
+            limits: try await store.limits(tenant: name, skipping: place.limitsSkipped, limit: TenantPage.pageSize + 1),
+            keys: try await store.latestKeys(tenant: name, before: place.keysBefore, limit: TenantPage.pageSize + 1),
+            keyNames: try await store.keyNames(tenant: name, of: SpendSection.keys(spend)),
+            routes: try await store.routes(tenant: name),
             routerStates: try await store.routerStates(tenant: name), models: models,
             statements: try await store.statements(tenant: name))
         let showsEvents = ConsoleEndpoints.eventReaders.contains(call.identity.role)
-        var page = ConsolePage(
-            "tenant", title: spend.tenant.name, content: TenantPage(records, showsEvents: showsEvents, now: call.now))
+        let content = TenantPage(records, place: place, showsEvents: showsEvents, now: call.now)
+        var page = ConsolePage("tenant", title: spend.tenant.name, content: content)
         page.place(below: nil, for: call.identity)
         return .page(page)
     }

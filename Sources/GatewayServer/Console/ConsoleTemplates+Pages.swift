@@ -3,7 +3,7 @@ extension ConsoleTemplates {
     static let pages = [
         "overview": overview, "pace": pace, "condition": condition, "tenant": tenant, "tenant-spend": tenantSpend,
         "tenant-things": tenantThings, "escalations": escalations, "escalation": escalation, "refusals": refusals,
-        "events": events, "prices": prices, "price-head": priceHead, "price-row": priceRow,
+        "events": events, "prices": prices, "price-head": priceHead, "price-row": priceRow, "leaf": leaf,
     ]
 
     private static let overview = """
@@ -35,11 +35,17 @@ extension ConsoleTemplates {
         {{/rows}}
         </tbody>
         </table></div>
-        {{#isCut}}<p class="hint">Only the first {{count}} by name are shown.</p>{{/isCut}}
+        {{#isPart}}<p class="hint">The sums above are those of the tenants on this page.</p>{{>leaf}}{{/isPart}}
         {{#hasDeleted}}<p class="hint">and {{deletedCount}} deleted, with {{#deletedSettled}}{{>usd}}\
         {{/deletedSettled}} USD in their current months: {{#deleted}}<a href="{{href}}">{{name}}</a> \
         {{#settled}}{{>usd}}{{/settled}} {{/deleted}}</p>{{/hasDeleted}}
         {{#gateway}}{{>condition}}{{/gateway}}
+        """
+
+    /// From a part of a list to the others.
+    private static let leaf = """
+        <p class="paging">{{#.first}}<a href="{{.}}">‹ first</a>{{/.first}} {{#.next}}<a href="{{.}}">next ›</a>\
+        {{/.next}}</p>
         """
 
     private static let pace = """
@@ -88,7 +94,7 @@ extension ConsoleTemplates {
         <div class="month">{{#bar}}{{>bar}}{{/bar}}<p><span class="tag {{level}}">{{pace}}</span> {{shares}}\
         {{#.runsOut}}, used up {{>time}} if it goes on like this{{/.runsOut}}</p></div>
         {{/.month}}
-        <h2>Budgets</h2>
+        <h2 id="budgets">Budgets</h2>
         <div class="box"><table>
         <thead><tr><th>Scope</th><th>Period</th><th class="n">Limit</th><th class="n">Settled</th>\
         <th class="n">Held</th>\
@@ -105,6 +111,7 @@ extension ConsoleTemplates {
         {{/budgets}}
         {{^budgets}}<tr><td colspan="9" class="none">None: no paid call is made.</td></tr>{{/budgets}}
         </tbody></table></div>
+        {{#budgetPaging}}{{>leaf}}{{/budgetPaging}}
         {{#spend}}{{>tenant-spend}}{{/spend}}
         {{>tenant-things}}
         """

@@ -1,6 +1,6 @@
 extension ConsoleTemplates {
     static let tenantThings = """
-        <h2>Rate limits</h2>
+        <h2 id="limits">Rate limits</h2>
         <div class="box"><table>
         <thead><tr><th>Scope</th><th>Calls</th><th class="n">Limit</th><th></th><th class="n">Used now</th>\
         <th>Begins anew</th></tr></thead>
@@ -11,6 +11,7 @@ extension ConsoleTemplates {
         {{/limits}}
         {{^limits}}<tr><td colspan="6" class="none">None.</td></tr>{{/limits}}
         </tbody></table></div>
+        {{#limitPaging}}{{>leaf}}{{/limitPaging}}
         <h2>Routes</h2>
         <div class="box"><table>
         <thead><tr><th>Name</th><th>Strategy</th><th>SLM</th><th>Reward model</th><th>Paid model</th><th>Target</th>\
@@ -36,7 +37,7 @@ extension ConsoleTemplates {
         {{/models}}
         {{^models}}<tr><td colspan="7" class="none">None.</td></tr>{{/models}}
         </tbody></table></div>
-        <h2>Keys</h2>
+        <h2 id="keys">Keys</h2>
         <div class="box"><table>
         <thead><tr><th class="n">No.</th><th>Name</th><th>Team</th><th>Begins with</th><th>State</th><th>Made</th>\
         <th>Expires</th><th>Models</th></tr></thead>
@@ -48,7 +49,7 @@ extension ConsoleTemplates {
         {{/keys}}
         {{^keys}}<tr><td colspan="8" class="none">None.</td></tr>{{/keys}}
         </tbody></table></div>
-        {{#.hiddenKeys}}<p class="hint">{{.}} older keys are not shown.</p>{{/.hiddenKeys}}
+        {{#keyPaging}}{{>leaf}}{{/keyPaging}}
         <h2>Closed months</h2>
         <div class="box"><table>
         <thead><tr><th>Month</th><th>Closed</th><th>By</th><th class="n">Closing balance</th><th>SHA-256</th></tr>\

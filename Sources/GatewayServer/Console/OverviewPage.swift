@@ -4,7 +4,7 @@ internal import Ledger
 
 /// All tenants in their months, and how this gateway is.
 struct OverviewPage: Sendable {
-    /// More are not listed on one page.
+    /// Of one page. Its sums are of these alone: few have more.
     static let maxTenants = 1000
     /// Of deleted ones.
     static let maxDeleted = 20
@@ -39,7 +39,12 @@ struct OverviewPage: Sendable {
     let deletedCount: String
     let deletedSettled: ConsoleAmount
     let count: String
-    let isCut: Bool
+    /// Whether there are tenants on other pages, which are in no sum here.
+    let isPart: Bool
+    /// Nil: these are the first by name.
+    let first: String?
+    /// Nil: these are the last by name.
+    let next: String?
     let limit: ConsoleAmount
     let settled: ConsoleAmount
     let held: ConsoleAmount
@@ -52,7 +57,11 @@ struct OverviewPage: Sendable {
     /// - Parameters:
     ///   - all: one more than are shown where there are more of them.
     ///   - gone: those that are deleted, the latest first; likewise.
-    init(_ all: [TenantMonth], deleted gone: [TenantMonth] = [], gateway: GatewayCondition, now: Date) {
+    ///   - isFirst: whether no page comes before.
+    init(
+        _ all: [TenantMonth], deleted gone: [TenantMonth] = [], isFirst: Bool = true, gateway: GatewayCondition,
+        now: Date
+    ) {
         let months = all.prefix(Self.maxTenants)
         let paces = months.map { month in
             MonthPace(
@@ -69,7 +78,9 @@ struct OverviewPage: Sendable {
         deletedCount = gone.count > lately.count ? "the \(lately.count) latest" : "\(lately.count)"
         deletedSettled = ConsoleAmount(Self.sum(lately.map(\.settled)))
         count = ConsoleText.grouped(Int64(months.count))
-        isCut = all.count > months.count
+        first = isFirst ? nil : ConsoleLink.root
+        next = all.count > months.count ? months.last.map { "\(ConsoleLink.root)?after=\($0.tenant.id)" } : nil
+        isPart = first != nil || next != nil
         limit = ConsoleAmount(Self.sum(months.compactMap(\.limit)))
         settled = ConsoleAmount(Self.sum(months.map(\.settled)))
         held = ConsoleAmount(Self.sum(months.map(\.held)))

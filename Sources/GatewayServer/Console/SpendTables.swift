@@ -30,7 +30,7 @@ struct SpendTable: Sendable {
     /// - Parameter names: what to call rows that are known by a number.
     init(_ heading: String, _ all: [SpendReport.Row], names: [String: String] = [:]) {
         self.heading = heading
-        let sorted = all.sorted { ($1.nanoUSD, $0.name) < ($0.nanoUSD, $1.name) }
+        let sorted = Self.sorted(all)
         let total = OverviewPage.sum(sorted.map { NanoUSD($0.nanoUSD) })
         let largest = max(1, sorted.first?.nanoUSD ?? 1)
         rows = sorted.prefix(Self.maxRows).map { row in
@@ -47,6 +47,11 @@ struct SpendTable: Sendable {
         otherCount = ConsoleText.grouped(Int64(rest.count))
         self.total = ConsoleAmount(total)
         calls = ConsoleText.grouped(sorted.reduce(Int64(0)) { $0 &+ $1.calls })
+    }
+
+    /// The largest first.
+    static func sorted(_ rows: [SpendReport.Row]) -> [SpendReport.Row] {
+        rows.sorted { ($1.nanoUSD, $0.name) < ($0.nanoUSD, $1.name) }
     }
 }
 
@@ -71,6 +76,13 @@ struct SpendSection: Sendable {
     let hasChargeback: Bool
     let chargeback: [Chargeback]
     let chargebackTotal: ConsoleAmount
+
+    /// The numbers of the keys that are shown by themselves.
+    static func keys(_ spend: SpendBreakdown) -> [Int64] {
+        SpendTable.sorted(spend.rows[.key] ?? []).prefix(SpendTable.maxRows).compactMap { row in
+            row.name.hasPrefix("key:") ? Int64(row.name.dropFirst(4)) : nil
+        }
+    }
 
     init(_ spend: SpendBreakdown, keyNames: [String: String]) {
         func rows(_ grouping: SpendGrouping) -> [SpendReport.Row] { spend.rows[grouping] ?? [] }

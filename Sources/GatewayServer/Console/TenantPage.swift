@@ -8,9 +8,13 @@ struct TenantRecords: Sendable {
     /// The current month against its budget; nil: the tenant is deleted.
     var current: TenantMonth?
     var spend: SpendBreakdown
+    /// One more than are shown where there are more of them; so it is with limits and keys.
     var budgets: [BudgetInfo]
     var limits: [LimitInfo]
+    /// The latest first.
     var keys: [KeyInfo]
+    /// Of the keys that the spend is shown of, by number.
+    var keyNames: [Int64: String]
     var routes: [RouteRecord]
     /// What their routers have learned, as it is stored, by the route's name.
     var routerStates: [String: String]
@@ -18,10 +22,45 @@ struct TenantRecords: Sendable {
     var statements: [StatementSummary]
 }
 
+/// Where in a tenant's lists a page begins.
+struct TenantPlace: Sendable, Hashable {
+    /// The number of the last budget before; 0: none is.
+    var budgetsAfter: Int64 = 0
+    /// How many limits are before.
+    var limitsSkipped: Int64 = 0
+    /// The number of the last key before; nil: none is.
+    var keysBefore: Int64?
+
+    init() {}
+
+    init(_ fields: inout AdminFields) throws {
+        budgetsAfter = try fields.count("budgets_after") ?? 0
+        limitsSkipped = try fields.count("limits_after") ?? 0
+        keysBefore = try fields.count("keys_before", from: 1)
+    }
+}
+
 /// One tenant: what it may spend and has spent, and what it has.
 struct TenantPage: Sendable {
-    /// More are not listed on one page.
-    static let maxRows = 500
+    /// Budgets, limits and keys of one page, each.
+    static let pageSize = 200
+
+    /// From a part of a list to others.
+    struct Paging: Sendable {
+        /// Nil: this is the first part.
+        let first: String?
+        /// Nil: this is the last part.
+        let next: String?
+
+        /// - Parameters:
+        ///   - next: what the query has to say; nil: there is no more.
+        ///   - month: whose spend is shown, and shown further on.
+        ///   - list: the name of its place in the page.
+        init(isFirst: Bool, next: String?, month: String, list: String) {
+            first = isFirst ? nil : "?month=\(month)#\(list)"
+            self.next = next.map { "?month=\(month)&\($0)#\(list)" }
+        }
+    }
 
     /// The current month against its budget.
     struct Month: Sendable {
@@ -65,16 +104,18 @@ struct TenantPage: Sendable {
     /// Nil: the month shown is the current one.
     let nextMonth: String?
     let budgets: [BudgetRow]
+    let budgetPaging: Paging
     let limits: [LimitRow]
+    let limitPaging: Paging
     let keys: [KeyRow]
-    let hiddenKeys: String?
+    let keyPaging: Paging
     let routes: [RouteRow]
     let models: [ModelRow]
     let statements: [Statement]
     /// The statement of the month shown, as it stands or was closed.
     let statementHref: String
 
-    init(_ records: TenantRecords, showsEvents: Bool, now: Date) {
+    init(_ records: TenantRecords, place: TenantPlace = TenantPlace(), showsEvents: Bool, now: Date) {
         let tenant = records.tenant
         let zone = ConsoleZone(tenant.timeZone)
         name = tenant.name
@@ -88,21 +129,34 @@ struct TenantPage: Sendable {
         self.showsEvents = showsEvents
         eventsHref = "\(ConsoleLink.root)/events?tenant=\(ConsoleLink.segment(tenant.reference))"
         month = records.current.flatMap { Month($0, zone, now: now) }
-        let keyNames = records.keys.filter { !$0.name.isEmpty }.map { ("key:\($0.id)", "key:\($0.id) · \($0.name)") }
+        let keyNames = records.keyNames.map { ("key:\($0.key)", "key:\($0.key) · \($0.value)") }
         spend = SpendSection(records.spend, keyNames: Dictionary(keyNames) { first, _ in first })
         let shown = records.spend.month
         previousMonth = Self.month(shown, adding: -1)
         nextMonth = shown < zone.month(now) ? Self.month(shown, adding: 1) : nil
-        budgets = records.budgets.map { BudgetRow($0, zone) }
-        limits = records.limits.map { LimitRow($0, zone) }
+        budgets = records.budgets.prefix(Self.pageSize).map { BudgetRow($0, zone) }
+        budgetPaging = Paging(
+            isFirst: place.budgetsAfter == 0,
+            next: Self.last(records.budgets).map { "budgets_after=\($0.id)" }, month: shown, list: "budgets")
+        limits = records.limits.prefix(Self.pageSize).map { LimitRow($0, zone) }
+        limitPaging = Paging(
+            isFirst: place.limitsSkipped == 0,
+            next: Self.last(records.limits).map { _ in "limits_after=\(place.limitsSkipped &+ Int64(Self.pageSize))" },
+            month: shown, list: "limits")
         // The latest are what somebody looks for where there are very many.
-        keys = records.keys.suffix(Self.maxRows).reversed().map { KeyRow($0, zone, now: now) }
-        let hidden = records.keys.count - keys.count
-        hiddenKeys = hidden > 0 ? ConsoleText.grouped(Int64(hidden)) : nil
+        keys = records.keys.prefix(Self.pageSize).map { KeyRow($0, zone, now: now) }
+        keyPaging = Paging(
+            isFirst: place.keysBefore == nil, next: Self.last(records.keys).map { "keys_before=\($0.id)" },
+            month: shown, list: "keys")
         routes = records.routes.map { RouteRow($0, state: records.routerStates[$0.name]) }
         models = records.models.map { ModelRow($0.record, $0.place) }
         statements = records.statements.map { Statement($0, tenant: tenant.reference, zone) }
         statementHref = ConsoleLink.tenant(tenant.reference, "/statements/\(shown)")
+    }
+
+    /// The last one that is shown, where there are more.
+    private static func last<Element>(_ all: [Element]) -> Element? {
+        all.count > pageSize ? all[pageSize - 1] : nil
     }
 
     /// "2026-12" and one is "2027-01".

@@ -1,23 +1,23 @@
 internal import GatewayCore
 internal import Ledger
 
-/// Budgets and rate limits of a tenant, its teams and its keys, read once for all of them.
+/// Budgets and rate limits of a tenant, some of its teams or some of its keys, read once for all of these.
 struct LiteLLMBooks: Sendable {
     let budgets: [BudgetInfo]
     let rates: [LimitInfo]
 
-    init(_ store: AdminStore, tenant: String) async throws {
-        budgets = try await store.budgets(tenant: tenant)
-        rates = try await store.limits(tenant: tenant)
+    init(_ store: AdminStore, tenant: String, of owners: [BudgetOwner]) async throws {
+        budgets = try await store.budgets(tenant: tenant, of: owners)
+        rates = try await store.limits(tenant: tenant, of: owners)
     }
 
-    /// What is set for a team, for a key, or, where both are nil, for the tenant itself; and the budget's period.
-    func of(team: Int64? = nil, key: Int64? = nil) -> (limits: LiteLLMLimits, budget: BudgetInfo?) {
+    /// What is set for one of the owners, and the budget's period.
+    func of(_ owner: BudgetOwner) -> (limits: LiteLLMLimits, budget: BudgetInfo?) {
         var limits = LiteLLMLimits()
-        let budget = Self.plain(budgets, team: team, key: key).first
+        let budget = Self.plain(budgets, of: owner).first
         if let budget { (limits.maxBudget, limits.window) = (budget.limit, budget.window) }
         for limit in rates
-        where limit.teamID == team && limit.keyID == key && limit.model == nil && limit.tag == nil
+        where BudgetOwner(team: limit.teamID, key: limit.keyID) == owner && limit.model == nil && limit.tag == nil
             && limit.traffic == .paid
         {
             switch limit.unit {
@@ -30,9 +30,10 @@ struct LiteLLMBooks: Sendable {
     }
 
     /// Those that LiteLLM's fields can be: for every model and tag, with a period.
-    static func plain(_ budgets: [BudgetInfo], team: Int64?, key: Int64?) -> [BudgetInfo] {
+    static func plain(_ budgets: [BudgetInfo], of owner: BudgetOwner) -> [BudgetInfo] {
         budgets.filter {
-            $0.teamID == team && $0.keyID == key && $0.model == nil && $0.tag == nil && $0.window != .request
+            BudgetOwner(team: $0.teamID, key: $0.keyID) == owner && $0.model == nil && $0.tag == nil
+                && $0.window != .request
         }
     }
 }

@@ -41,9 +41,9 @@ struct LiteLLMCall: Sendable {
     /// What its keys and teams cannot pay for, however much is in their own budgets. Nothing where it cannot be read:
     /// what was asked for is done by then.
     func budgetRemarks(of tenant: String) async -> [LiteLLMRecord.Failure] {
-        guard let budgets = try? await store.budgets(tenant: tenant), let gap = BudgetGap(budgets, of: tenant) else {
-            return []
-        }
+        guard let budgets = try? await store.budgets(tenant: tenant, of: [.tenant]),
+            let gap = BudgetGap(budgets, of: tenant)
+        else { return [] }
         return [LiteLLMRecord.Failure(field: "tenant \(tenant)", message: gap.text)]
     }
 

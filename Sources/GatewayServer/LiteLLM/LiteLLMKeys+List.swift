@@ -17,23 +17,20 @@ extension LiteLLMKeys {
         let size = try number("size", &record, in: pageSizes) ?? usualPageSize
         let isWhole = try flag("return_full_object", &record)
         try LiteLLMCall.finishQuestion(record)
-        let keys = try await call.store.keys(tenant: tenant).filter {
-            $0.revokedAt == nil && (team == nil || $0.team == team) && (alias == nil || $0.name == alias)
-        }
-        let count = Int64(keys.count)
         let before = (page - 1).multipliedReportingOverflow(by: size)
-        let skipped = before.overflow ? count : min(before.partialValue, count)
-        let shown = keys.reversed().dropFirst(Int(skipped)).prefix(Int(size))
+        let found = try await call.store.usableKeys(
+            tenant: tenant, KeyFilter(team: team, name: alias),
+            skipping: before.overflow ? .max : before.partialValue, limit: Int(size))
         var writer = JSONWriter()
         writer.beginObject()
         if isWhole {
-            try await write(Array(shown), tenant, call.store, to: &writer)
+            try await write(found.keys, tenant, call.store, to: &writer)
         } else {
-            writer.names("keys", shown.map { "key:\($0.id)" })
+            writer.names("keys", found.keys.map { "key:\($0.id)" })
         }
-        writer.member("total_count", count)
+        writer.member("total_count", found.count)
         writer.member("current_page", page)
-        writer.member("total_pages", (count + size - 1) / size)
+        writer.member("total_pages", (found.count + size - 1) / size)
         writer.endObject()
         return writer.bytes
     }
@@ -41,15 +38,17 @@ extension LiteLLMKeys {
     private static func write(
         _ keys: [KeyInfo], _ tenant: String, _ store: AdminStore, to writer: inout JSONWriter
     ) async throws {
-        let books = try await LiteLLMBooks(store, tenant: tenant)
-        let month = try await store.spend(tenant: tenant, by: .key)
+        let owners = keys.map { BudgetOwner.key($0.id) }
+        let books = try await LiteLLMBooks(store, tenant: tenant, of: owners)
+        let month = try await store.monthSpend(tenant: tenant, of: owners.filter { books.of($0).budget == nil })
         writer.key("keys")
         writer.beginArray()
         for key in keys {
-            let (limits, budget) = books.of(key: key.id)
+            let owner = BudgetOwner.key(key.id)
+            let (limits, budget) = books.of(owner)
             writer.beginObject()
             write(key, tenant: tenant, limits, to: &writer)
-            writer.dollars("spend", LiteLLMSpend.spend(of: "key:\(key.id)", budget, month))
+            writer.dollars("spend", budget?.state.settled ?? month[owner] ?? .zero)
             writer.member("budget_reset_at", budget?.state.resetsAt?.formatted(.iso8601))
             writer.endObject()
         }

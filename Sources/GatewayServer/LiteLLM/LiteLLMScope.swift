@@ -57,24 +57,20 @@ struct LiteLLMScope: Sendable {
 
     /// What is set now, and the budget's period.
     func read(_ store: AdminStore) async throws -> (limits: LiteLLMLimits, budget: BudgetInfo?) {
-        let (team, key) = try await numbers(store)
-        return try await LiteLLMBooks(store, tenant: tenant).of(team: team, key: key)
+        let owner = try await owner(store)
+        return try await LiteLLMBooks(store, tenant: tenant, of: [owner]).of(owner)
     }
 
     private func budgets(_ store: AdminStore) async throws -> [BudgetInfo] {
-        let (team, key) = try await numbers(store)
-        return LiteLLMBooks.plain(try await store.budgets(tenant: tenant), team: team, key: key)
+        let owner = try await owner(store)
+        return LiteLLMBooks.plain(try await store.budgets(tenant: tenant, of: [owner]), of: owner)
     }
 
-    private func numbers(_ store: AdminStore) async throws -> (team: Int64?, key: Int64?) {
+    private func owner(_ store: AdminStore) async throws -> BudgetOwner {
         switch scope {
-        case .tenant: return (nil, nil)
-        case .key(let id): return (nil, id)
-        case .team(let name):
-            guard let team = try await store.teams(tenant: tenant).first(where: { $0.name == name }) else {
-                throw LedgerError(.notFound, field: "team_id", "\(tenant) has no team \(name)")
-            }
-            return (team.id, nil)
+        case .tenant: .tenant
+        case .key(let id): .key(id)
+        case .team(let name): .team(try await store.team(named: name, tenant: tenant).id)
         }
     }
 }

@@ -69,15 +69,10 @@ enum LiteLLMSpend {
 
     /// What somebody has spent: in the budget's period, or in this month where there is none.
     static func spend(
-        of name: String, _ budget: BudgetInfo?, _ tenant: String, _ store: AdminStore
+        of owner: BudgetOwner, _ budget: BudgetInfo?, _ tenant: String, _ store: AdminStore
     ) async throws -> NanoUSD {
         if let budget { return budget.state.settled }
-        return spend(of: name, nil, try await store.spend(tenant: tenant, by: name.hasPrefix("key:") ? .key : .team))
-    }
-
-    /// The same, out of a report of this month that is there already.
-    static func spend(of name: String, _ budget: BudgetInfo?, _ month: SpendReport) -> NanoUSD {
-        budget?.state.settled ?? NanoUSD(month.rows.first { $0.name == name }?.nanoUSD ?? 0)
+        return try await store.monthSpend(tenant: tenant, of: [owner])[owner] ?? .zero
     }
 
     private static func write(_ row: SpendReport.Row, to writer: inout JSONWriter) {

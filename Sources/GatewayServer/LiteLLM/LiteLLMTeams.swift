@@ -5,6 +5,11 @@ internal import WireFormat
 
 /// `/team/…` of LiteLLM's. A team's id is its name.
 enum LiteLLMTeams {
+    /// Teams that are read at once for the list of all.
+    private static let teamsAtOnce = 100
+    /// More of one team's keys are not in an answer, which says so then.
+    private static let maxKeys = 1000
+
     static func make(_ call: LiteLLMCall) async throws -> [UInt8] {
         var record = call.record
         let tenant = try call.tenant(&record)
@@ -66,39 +71,52 @@ enum LiteLLMTeams {
         let tenant = try call.tenant(&record)
         let name = try id(&record)
         try LiteLLMCall.finishQuestion(record)
-        let keys = try await call.store.keys(tenant: tenant)
+        let id = try await call.store.team(named: name, tenant: tenant).id
+        let keys = try await call.store.usableKeys(tenant: tenant, ofTeams: [id], limit: maxKeys)[id]
         let team = try await flat(name, tenant, call.store) { _ in }
         var writer = JSONWriter()
         writer.beginObject()
         writer.member("team_id", name)
         writer.key("team_info")
         writer.raw(team)
-        write(keys, of: name, to: &writer)
+        write(keys, to: &writer)
         writer.endObject()
         return writer.bytes
     }
 
-    /// All of a tenant's, by name.
+    /// All of a tenant's, by name; read some at a time, each time with what is theirs alone.
     static func list(_ call: LiteLLMCall) async throws -> [UInt8] {
         var record = call.record
         let tenant = try call.tenant(&record)
         try LiteLLMCall.finishQuestion(record)
-        let books = try await LiteLLMBooks(call.store, tenant: tenant)
-        let month = try await call.store.spend(tenant: tenant, by: .team)
-        let keys = try await call.store.keys(tenant: tenant)
         var writer = JSONWriter()
         writer.beginArray()
-        for team in try await call.store.teams(tenant: tenant) {
-            let (limits, budget) = books.of(team: team.id)
-            writer.beginObject()
-            write(team, tenant, limits, to: &writer)
-            writer.dollars("spend", LiteLLMSpend.spend(of: team.name, budget, month))
-            writer.member("budget_reset_at", budget?.state.resetsAt?.formatted(.iso8601))
-            write(keys, of: team.name, to: &writer)
-            writer.endObject()
-        }
+        var teams: [TeamInfo] = []
+        repeat {
+            teams = try await call.store.teams(tenant: tenant, after: teams.last?.id ?? 0, limit: teamsAtOnce)
+            try await write(teams, tenant, call.store, to: &writer)
+        } while teams.count == teamsAtOnce
         writer.endArray()
         return writer.bytes
+    }
+
+    private static func write(
+        _ teams: [TeamInfo], _ tenant: String, _ store: AdminStore, to writer: inout JSONWriter
+    ) async throws {
+        let owners = teams.map { BudgetOwner.team($0.id) }
+        let books = try await LiteLLMBooks(store, tenant: tenant, of: owners)
+        let month = try await store.monthSpend(tenant: tenant, of: owners.filter { books.of($0).budget == nil })
+        let keys = try await store.usableKeys(tenant: tenant, ofTeams: teams.map(\.id), limit: maxKeys)
+        for team in teams {
+            let owner = BudgetOwner.team(team.id)
+            let (limits, budget) = books.of(owner)
+            writer.beginObject()
+            write(team, tenant, limits, to: &writer)
+            writer.dollars("spend", budget?.state.settled ?? month[owner] ?? .zero)
+            writer.member("budget_reset_at", budget?.state.resetsAt?.formatted(.iso8601))
+            write(keys[team.id], to: &writer)
+            writer.endObject()
+        }
     }
 
     // MARK: -
@@ -110,11 +128,12 @@ enum LiteLLMTeams {
         return id
     }
 
-    /// Those of a tenant's keys that are the team's and not revoked.
-    private static func write(_ keys: [KeyInfo], of team: String, to writer: inout JSONWriter) {
+    /// A team's keys that are not revoked, and where they are more than these, that they are.
+    private static func write(_ page: KeyPage?, to writer: inout JSONWriter) {
+        let keys = page?.keys ?? []
         writer.key("keys")
         writer.beginArray()
-        for key in keys where key.team == team && key.revokedAt == nil {
+        for key in keys {
             writer.beginObject()
             writer.member("token", "key:\(key.id)")
             writer.member("key_name", key.prefix)
@@ -122,6 +141,9 @@ enum LiteLLMTeams {
             writer.endObject()
         }
         writer.endArray()
+        guard let page, page.count > keys.count else { return }
+        let message = "the latest \(keys.count) of \(page.count); /key/list has all of them, page by page"
+        writer.remarks(notKept: [], [LiteLLMRecord.Failure(field: "keys", message: message)])
     }
 
     private static func write(_ team: TeamInfo, _ tenant: String, _ limits: LiteLLMLimits, to writer: inout JSONWriter)
@@ -138,14 +160,12 @@ enum LiteLLMTeams {
     private static func flat(
         _ name: String, _ tenant: String, _ store: AdminStore, _ more: (inout JSONWriter) -> Void
     ) async throws -> [UInt8] {
-        guard let team = try await store.teams(tenant: tenant).first(where: { $0.name == name }) else {
-            throw LedgerError(.notFound, field: "team_id", "\(tenant) has no team \(name)")
-        }
+        let team = try await store.team(named: name, tenant: tenant)
         let (limits, budget) = try await LiteLLMScope(tenant: tenant, scope: .team(name)).read(store)
         var writer = JSONWriter()
         writer.beginObject()
         write(team, tenant, limits, to: &writer)
-        writer.dollars("spend", try await LiteLLMSpend.spend(of: name, budget, tenant, store))
+        writer.dollars("spend", try await LiteLLMSpend.spend(of: .team(team.id), budget, tenant, store))
         writer.member("budget_reset_at", budget?.state.resetsAt?.formatted(.iso8601))
         more(&writer)
         writer.endObject()

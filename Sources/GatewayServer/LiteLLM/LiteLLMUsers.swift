@@ -41,8 +41,8 @@ enum LiteLLMUsers {
     /// A user is made once. After the key, whose making has locked the tenant: nobody else makes the same meanwhile.
     private static func refuseSecond(_ draft: KeyDraft, _ field: String, _ store: AdminStore) async throws {
         guard !draft.name.isEmpty else { return }
-        let keys = try await store.keys(tenant: draft.tenant).filter { $0.name == draft.name && $0.revokedAt == nil }
-        guard keys.count == 1 else {
+        let same = try await store.usableKeys(tenant: draft.tenant, KeyFilter(name: draft.name), limit: 1)
+        guard same.count == 1 else {
             throw LedgerError(.conflict, field: field, "\(draft.tenant) has a key named \(draft.name) already")
         }
     }

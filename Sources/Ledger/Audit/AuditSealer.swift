@@ -40,6 +40,7 @@ package final class AuditSealer: Sendable {
         var lag = 0.0
         var records: Int64 = 0
         var failures = 0
+        var reports = LineLimiter()
     }
 
     package init(
@@ -87,11 +88,20 @@ package final class AuditSealer: Sendable {
             } catch {
                 // The gateway stops in the middle of a round: another one, or the next start, goes on from there.
                 if Task.isCancelled { return }
-                state.withLock { $0.failures += 1 }
-                logger.warning("the audit is not sealed", metadata: ["reason": "\(error)"])
+                failed(error, at: .now)
             }
             do { try await Task.sleep(for: settings.interval) } catch { return }
         }
+    }
+
+    /// A round came to nothing. A database that is away fails one a second: that is not a line each.
+    func failed(_ error: any Error, at now: ContinuousClock.Instant) {
+        let rounds = state.withLock { state in
+            state.failures += 1
+            return state.reports.pass(at: now)
+        }
+        guard let rounds else { return }
+        logger.warning("the audit is not sealed", metadata: ["reason": "\(error)", "rounds": "\(rounds)"])
     }
 
     private func hand(on checkpoints: [SignedCheckpoint]) {

@@ -36,6 +36,8 @@ struct SpendQuery: Sendable {
     var hasOthers = true
     /// Only entries posted in this time. With a beginning what was rolled up is left out: it was posted before.
     var posted: (after: Date?, until: Date?) = (nil, nil)
+    /// Only what is some teams' or keys'; nil: all.
+    var only: (column: SpendColumn, ids: [Int64])?
 
     private static let tokens = "\(TokenSum.of("e.input_tokens")) as input, \(TokenSum.of("e.output_tokens")) as output"
     private static let isOfDay = "e.tenant_id = d.tenant and e.taken_at >= d.first and e.taken_at < d.last"
@@ -54,13 +56,16 @@ struct SpendQuery: Sendable {
             + (posted.until == nil ? "" : " and e.at <= d.posted_until")
     }
 
+    /// Of an entry or of a finished day's row, which have the same names for teams and keys.
+    private var isAsked: String { only.map { " and e.\($0.column.rawValue) = any (d.only_ids)" } ?? "" }
+
     /// Entries of a day that meet `condition`, added up.
     private func entries(where condition: String) -> String {
         """
         select d.day, x.* from days d cross join lateral (
           select \(list { "\($0.ofEntry) as \($0.rawValue)" })sum(e.amount) as amount, count(*) as calls,
             0::numeric as unreconciled, \(Self.tokens)
-          from ledger_entries e where \(condition) and \(Self.isOfDay)\(isPosted) \(groups) offset 0) x
+          from ledger_entries e where \(condition) and \(Self.isOfDay)\(isPosted)\(isAsked) \(groups) offset 0) x
         """
     }
 
@@ -70,7 +75,7 @@ struct SpendQuery: Sendable {
           select \(list { "\($0.ofDay) as \($0.rawValue)" })sum(e.amount) as amount, sum(e.calls)::bigint as calls,
             0::numeric as unreconciled, \(Self.tokens)
           from rolled_spend e where \(posted.after == nil ? "d.is_rolled" : "false") and e.tenant_id = d.tenant
-            and e.first = d.first and e.last = d.last \(groups) offset 0) x
+            and e.first = d.first and e.last = d.last\(isAsked) \(groups) offset 0) x
         """
     }
 
@@ -85,7 +90,7 @@ struct SpendQuery: Sendable {
           from ledger_entries e
           left join holds h on e.kind = 'unreconciled' and h.request_id = e.request_id and h.step = e.step
             and h.attempt = e.attempt
-          where e.kind in ('adjustment', 'unreconciled') and \(Self.isOfDay) \(groups) offset 0) x
+          where e.kind in ('adjustment', 'unreconciled') and \(Self.isOfDay)\(isAsked) \(groups) offset 0) x
         """
     }
 
@@ -95,7 +100,7 @@ struct SpendQuery: Sendable {
         with days as materialized (
           select s.*, d.* from (select \(tenant.id)::bigint as tenant,
             \(optional: posted.after)::timestamptz as posted_after,
-            \(optional: posted.until)::timestamptz as posted_until) s
+            \(optional: posted.until)::timestamptz as posted_until, \(optional: only?.ids)::bigint[] as only_ids) s
           cross join lateral gboost_days(s.tenant, \(span.start), \(span.end), \(tenant.timeZone)) d),
         parts as materialized (
           \(unescaped: rolled)

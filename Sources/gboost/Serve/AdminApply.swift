@@ -22,7 +22,7 @@ enum AdminApply {
     private static func refusal(_ failure: CommandFailure) -> GatewayRefusal {
         switch failure.status {
         case .usage: return .invalidRequest(failure.message, parameter: nil)
-        case .databaseUnreachable: return .ledgerUnavailable(failure.message)
+        case .databaseUnreachable: return .databaseUnavailable(failure.message)
         case .done, .failed, .configuration:
             var refusal = GatewayRefusal(
                 status: 500, type: "server_error", code: "server_error", message: "The database refused the request.")

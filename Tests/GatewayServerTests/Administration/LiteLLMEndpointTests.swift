@@ -151,4 +151,66 @@ struct LiteLLMEndpointTests {
             #expect(refused.status == 400 && refused.json("error", "param") == "user_id")
         }
     }
+
+    @Test("of more teams and keys than are read at once none is left out, or the answer says that it is")
+    func many() async throws {
+        try await AdminFixture.with { fixture in
+            _ = try await fixture.store.createTeam(name: "zz", tenant: "acme")
+            try await fixture.run(
+                """
+                insert into teams (tenant_id, name) select id, 'team-' || lpad(n::text, 3, '0')
+                from tenants, generate_series(1, 100) n where name = 'acme'
+                """)
+            try await fixture.run(
+                """
+                insert into api_keys (tenant_id, team_id, name, prefix, hash)
+                select m.tenant_id, m.id, 'k' || n, 'gb-…', sha256(n::text::bytea)
+                from teams m, generate_series(1, 1001) n where m.name = 'zz'
+                """)
+            _ = try await Self.post(fixture, "/team/update", #"{"team_id": "zz", "max_budget": 5}"#)
+            let teams = try await fixture.sendAnywhere(.get, "/team/list")
+            #expect(teams.status == 200 && teams.json("101") == nil)
+            #expect(teams.json("99", "team_id") == "team-100" && teams.json("99", "keys") == "[]")
+            #expect(teams.json("99", "gboost") == nil && teams.json("99", "max_budget") == nil)
+            #expect(teams.json("100", "team_id") == "zz" && teams.text.contains(Self.five))
+            let info = try await fixture.sendAnywhere(.get, "/team/info?team_id=zz")
+            let remark = "keys: the latest 1000 of 1001; /key/list has all of them, page by page"
+            for (keys, remarks) in [
+                (teams.json("100", "keys"), teams.json("100", "gboost", "remarks")),
+                (info.json("keys"), info.json("gboost", "remarks")),
+            ] {
+                #expect(keys?.contains(#""key_alias":"k2""#) == true && keys?.contains(#""key_alias":"k1""#) == false)
+                #expect(remarks?.replacing(#"\/"#, with: "/") == #"["\#(remark)"]"#, "\(remarks ?? "")")
+            }
+            let first = try await fixture.sendAnywhere(.get, "/key/list?team_id=zz&size=100")
+            #expect(first.json("total_count") == "1001" && first.json("total_pages") == "11")
+            let last = try await fixture.sendAnywhere(
+                .get, "/key/list?team_id=zz&size=100&page=11&return_full_object=true")
+            #expect(last.json("keys", "0", "key_alias") == "k1" && last.json("keys", "1") == nil)
+            #expect(last.json("current_page") == "11" && last.json("total_count") == "1001")
+        }
+    }
+
+    @Test("what keys and teams have spent is said of each by itself, with a budget and without")
+    func spent() async throws {
+        try await AdminFixture.with { fixture in
+            let payer = try await fixture.payers().acme
+            let other = try await fixture.store.createKey(KeyDraft(tenant: "acme", name: "other")).info.id
+            _ = try await payer.pay([700])
+            func spend(_ path: String) async throws -> [String] {
+                let text = try await fixture.sendAnywhere(.get, path).text
+                return text.matches(of: /"spend":([0-9.]+)/).map { String($0.1) }
+            }
+            let mine = payer.caller.keyID
+            #expect(try await spend("/key/info?key=key:\(mine)") == ["0.000000700"])
+            #expect(try await spend("/key/info?key=key:\(other)") == ["0.000000000"])
+            #expect(try await spend("/key/list?return_full_object=true") == ["0.000000000", "0.000000700"])
+            _ = try await Self.post(fixture, "/key/update", #"{"key": "key:\#(mine)", "max_budget": 5}"#)
+            _ = try await payer.pay([20])
+            let budget = try #require(try await fixture.store.budgets(tenant: "acme", of: [.key(mine)]).first)
+            #expect(budget.state.settled >= NanoUSD(20))
+            let listed = try await spend("/key/list?return_full_object=true")
+            #expect(listed == ["0.000000000", budget.state.settled.usdString])
+        }
+    }
 }

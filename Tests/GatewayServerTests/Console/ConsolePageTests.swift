@@ -209,7 +209,7 @@ struct ConsolePageTests {
             let records = TenantRecords(
                 tenant: tenant, current: months.first, spend: spend, budgets: try await store.budgets(tenant: "acme"),
                 limits: try await store.limits(tenant: "acme"), keys: try await store.keys(tenant: "acme"),
-                routes: try await store.routes(tenant: "acme"), routerStates: [:], models: models,
+                keyNames: [:], routes: try await store.routes(tenant: "acme"), routerStates: [:], models: models,
                 statements: try await store.statements(tenant: "acme"))
             let condition = GatewayCondition(
                 missing: ["x"], isDraining: true, running: 1, providers: ["sim": nil],

@@ -97,4 +97,73 @@ struct ConsoleViewTests {
             #expect(!EventsPage.Row(event, .utc).hasDetails)
         }
     }
+
+    @Test("a tenant's budgets, limits and keys are leafed through, each once, and none is beyond reach")
+    func parts() async throws {
+        try await AdminFixture.with { fixture in
+            let count = TenantPage.pageSize + 1
+            try await fixture.run(
+                """
+                insert into api_keys (tenant_id, name, prefix, hash)
+                select id, 'k' || n, 'p' || n || '-', sha256(n::text::bytea)
+                from tenants, generate_series(1, \(count)) n where name = 'acme'
+                """)
+            for (unit, cycle) in [("usd", "month"), ("requests", "minute")] {
+                try await fixture.run(
+                    """
+                    insert into budgets (tenant_id, key_id, unit, cycle, limit_n)
+                    select tenant_id, id, '\(unit)', '\(cycle)', 1 from api_keys order by id
+                    """)
+            }
+            let first = try await fixture.sendAnywhere(.get, Self.acme).text
+            let links = first.matches(of: /href="([^"]+)">next ›/).map { $0.1.replacing("&amp;", with: "&") }
+            #expect(links.count == 3 && !first.contains("‹ first"), "\(links)")
+            func prefixes(_ text: String) -> [String] { text.matches(of: /<code>(p\d+)-…/).map { String($0.1) } }
+            func scopes(_ text: String) -> [String] { text.matches(of: /<td>(key:\d+)</).map { String($0.1) } }
+            #expect(prefixes(first) == (2...count).reversed().map { "p\($0)" })
+            #expect(scopes(first).count == 2 * TenantPage.pageSize)
+            for (link, list) in zip(links, ["budgets", "limits", "keys"]) {
+                let path = String(link.prefix { $0 != "#" })
+                #expect(link.hasSuffix("#\(list)") && path.contains("month="), "\(link)")
+                let next = try await fixture.sendAnywhere(.get, Self.acme + path)
+                #expect(next.status == 200 && next.text.contains("#\(list)\">‹ first</a>"), "\(next.text)")
+                #expect(next.text.matches(of: /next ›/).count == 2)
+                if list == "keys" {
+                    #expect(prefixes(next.text) == ["p1"])
+                } else {
+                    #expect(scopes(next.text).count == TenantPage.pageSize + 1, "\(list)")
+                    let last = scopes(next.text).compactMap { Int($0.dropFirst(4)) }.max() ?? 0
+                    #expect(last > 0 && !scopes(first).contains("key:\(last)"), "\(list)")
+                }
+            }
+            for query in ["budgets_after=-1", "budgets_after=99999", "limits_after=x", "keys_before=0"] {
+                #expect(try await fixture.sendAnywhere(.get, "\(Self.acme)?\(query)").status == 400, "\(query)")
+            }
+        }
+    }
+
+    @Test("more tenants than a page has are on the next one, and the sums say that they are of a page")
+    func tenants() async throws {
+        try await AdminFixture.with { fixture in
+            let month = try #require(try await fixture.store.tenantMonths(limit: 1).first)
+            let condition = GatewayCondition(missing: [], isDraining: false, running: 0, providers: [:], models: [])
+            var months = (1...Int64(OverviewPage.maxTenants) + 1).map { number in
+                var one = month
+                one.tenant.id = number
+                return one
+            }
+            let cut = OverviewPage(months, gateway: condition, now: Date())
+            #expect(cut.rows.count == OverviewPage.maxTenants && cut.isPart && cut.first == nil)
+            #expect(cut.next == "/console?after=\(OverviewPage.maxTenants)")
+            months.removeLast()
+            let whole = OverviewPage(months, gateway: condition, now: Date())
+            #expect(whole.next == nil && !whole.isPart)
+            let last = OverviewPage(months, isFirst: false, gateway: condition, now: Date())
+            #expect(last.next == nil && last.first == "/console" && last.isPart)
+            let page = try await fixture.sendAnywhere(.get, "/console?after=\(month.tenant.id)").text
+            #expect(page.contains(">other</a>") && !page.contains(">acme</a>"))
+            #expect(page.contains("of the tenants on this page") && page.contains("<a href=\"/console\">‹ first</a>"))
+            #expect(try await fixture.sendAnywhere(.get, "/console?after=99999").status == 400)
+        }
+    }
 }
