@@ -24,7 +24,8 @@ package struct AuditFinding: Error, Hashable, Sendable, Codable, CustomStringCon
     package var kind: Kind
     /// "escalations/7".
     package var log: String
-    /// The first bad record; nil where the log as a whole is meant.
+    /// The first bad record, or where only checkpoints tell, the first that may be bad; nil where the log as a whole is
+    /// meant.
     package var record: Int64?
     package var message: String
 

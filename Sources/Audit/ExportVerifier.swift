@@ -80,7 +80,8 @@ package struct ExportVerifier: Sendable {
 
     private mutating func startIfNeeded() {
         guard let log = pending else { return }
-        current = LogVerifier(log: log, checkpoints: shelf.byLog[log] ?? [], expired: expired)
+        current = LogVerifier(
+            log: log, published: shelf.published[log] ?? [], own: shelf.own[log] ?? [], expired: expired)
         pending = nil
     }
 

@@ -2,32 +2,39 @@
 /// not as it was sealed. Its memory does not grow with the log.
 package struct LogVerifier: Sendable {
     package let log: AuditLog
-    /// What known keys have signed, by size.
-    private let checkpoints: [Checkpoint]
-    private var nextCheckpoint = 0
+    /// What known keys have signed.
+    private var checkpoints: CheckpointComparison
+    /// How large the tree is to be for the next of them: asked for with every record.
+    private var nextCheckpoint: Int64
     private var tree = MerkleFrontier()
     private var block: AuditBlock?
     /// The block's own, beside it: asked for with every record, and without a copy of the block.
     private var range: (first: Int64, last: Int64) = (1, 0)
     private var leaves: [AuditHash] = []
     private var blocks: Int64 = 0
-    private var agreed: (count: Int, size: Int64) = (0, 0)
     /// The last record that retention has dropped: of it and those before it only the hashes are left.
     private let expired: Int64
     /// How many of them are not there. A record's moment is its transaction's start and its number the order of
     /// commits, so that one which stands before the last dropped one may be in a later month, and still be there.
     private var dropped: Int64 = 0
-    /// The first thing that is wrong.
+    /// How many records of the tree are in no block yet.
+    private var waiting: Int64 = 0
+    /// The first thing that is wrong. That a checkpoint does not agree is told at the end: the others may say more.
     package private(set) var finding: AuditFinding?
 
     /// - Parameters:
-    ///   - checkpoints: of this log, with signatures that hold.
+    ///   - published: checkpoints of this log, with signatures that hold, in the order in which they were signed.
+    ///   - own: those that lie with the log itself.
     ///   - expired: the last record that retention has dropped, by an event that says so.
-    package init(log: AuditLog, checkpoints: [Checkpoint] = [], expired: Int64 = 0) {
+    package init(
+        log: AuditLog, published: [Checkpoint] = [], own: [Checkpoint] = [], expired: Int64 = 0
+    ) {
         self.log = log
         self.expired = expired
-        self.checkpoints = checkpoints.sorted { ($0.size, $0.origin) < ($1.size, $1.origin) }
-        if let first = self.checkpoints.first, first.size == 0 { compareCheckpoints() }
+        var checkpoints = CheckpointComparison(published: published, own: own)
+        checkpoints.compare(MerkleFrontier())
+        nextCheckpoint = checkpoints.nextSize ?? .max
+        self.checkpoints = checkpoints
     }
 
     /// The tree of the records so far.
@@ -76,6 +83,17 @@ package struct LogVerifier: Sendable {
         add(leaf)
     }
 
+    /// The next record that is there and in no block yet, after all blocks: what is signed is compared with it too.
+    /// - Parameter leaf: nil: it cannot be sealed. As in sealing, neither it nor one that does not follow counts.
+    package mutating func unsealed(_ number: Int64, leaf: AuditHash?) {
+        guard finding == nil else { return }
+        endBlock()
+        guard finding == nil, number == tree.size + 1, let leaf else { return }
+        waiting += 1
+        tree.append(leaf)
+        compareCheckpoints()
+    }
+
     /// Takes the block's hashes for records that retention has dropped.
     private mutating func drop(before number: Int64) {
         while finding == nil, tree.size < min(expired, range.last), tree.size + 1 < number {
@@ -89,25 +107,27 @@ package struct LogVerifier: Sendable {
         if tree.size == range.last, let block, tree.root != block.root {
             return fail(.block, block.first, "the root of block \(block.number) is not that of its records")
         }
-        if nextCheckpoint < checkpoints.count { compareCheckpoints() }
+        compareCheckpoints()
+    }
+
+    private mutating func compareCheckpoints() {
+        guard tree.size >= nextCheckpoint else { return }
+        checkpoints.compare(tree)
+        nextCheckpoint = checkpoints.nextSize ?? .max
     }
 
     /// After the last record.
-    package mutating func end() -> AuditReport {
+    /// - Parameter unnumbered: records that are there, and get their numbers only when they are sealed.
+    package mutating func end(unnumbered: Int64 = 0) -> AuditReport {
         endBlock()
-        if finding == nil, nextCheckpoint < checkpoints.count {
-            let checkpoint = checkpoints[nextCheckpoint]
-            fail(
-                .truncated, tree.size + 1,
-                "a signed checkpoint knows \(checkpoint.size) records, but there are \(tree.size)")
-        }
+        if finding == nil { finding = parted ?? truncated(unnumbered) }
         var report = AuditReport()
         report.findings = finding.map { [$0] } ?? []
         report.logs = 1
         report.blocks = blocks
         report.expired = dropped
-        report.records = tree.size - dropped
-        report.checkpoints = agreed.count
+        report.records = tree.size - waiting - dropped
+        report.checkpoints = checkpoints.agreed
         return report
     }
 
@@ -118,29 +138,31 @@ package struct LogVerifier: Sendable {
         fail(.missing, tree.size + 1, "it is not there: block \(block.number) ends with \(block.last)")
     }
 
-    private mutating func compareCheckpoints() {
-        while nextCheckpoint < checkpoints.count, checkpoints[nextCheckpoint].size <= tree.size {
-            let checkpoint = checkpoints[nextCheckpoint]
-            guard checkpoint.root == tree.root else {
-                return fail(
-                    .rewritten, agreed.size + 1,
-                    "a signed checkpoint knows other records: it agrees up to \(agreed.size) and not at "
-                        + "\(checkpoint.size)")
-            }
-            agreed = (agreed.count + 1, checkpoint.size)
-            nextCheckpoint += 1
-        }
+    /// Checkpoints do not agree.
+    private var parted: AuditFinding? {
+        checkpoints.parting.map { AuditFinding(.rewritten, log, record: $0.after + 1, $0.message) }
+    }
+
+    /// There are fewer records than the largest checkpoint, the newest of its history, knows.
+    private func truncated(_ unnumbered: Int64) -> AuditFinding? {
+        guard let missing = checkpoints.missing(after: tree.size, unnumbered: unnumbered) else { return nil }
+        var message = missing.message
+        if waiting + unnumbered > 0 { message += "; \(waiting + unnumbered) of them are not sealed yet" }
+        if unnumbered > 0 { message += ": run gboost audit seal first" }
+        return AuditFinding(.truncated, log, record: missing.first, message)
     }
 
     private mutating func fail(_ kind: AuditFinding.Kind, _ record: Int64, _ message: String) {
-        finding = finding ?? AuditFinding(kind, log, record: record, message)
+        finding = finding ?? parted ?? AuditFinding(kind, log, record: record, message)
     }
 }
 
 /// Checkpoints, sorted out by what known keys say of them.
 package struct CheckpointShelf: Sendable {
-    /// Those that hold, by log.
-    package private(set) var byLog: [AuditLog: [Checkpoint]] = [:]
+    /// Those that were published and hold, by log, in the order in which they were added.
+    package private(set) var published: [AuditLog: [Checkpoint]] = [:]
+    /// Those that were found with the log itself and hold.
+    package private(set) var own: [AuditLog: [Checkpoint]] = [:]
     /// Those that do not.
     package private(set) var findings: [AuditFinding] = []
     private let keys: [NoteVerifier]
@@ -149,7 +171,7 @@ package struct CheckpointShelf: Sendable {
     package init(keys: [NoteVerifier]) { self.keys = keys }
 
     /// Adds a checkpoint.
-    /// - Parameter expected: the log that it was found with.
+    /// - Parameter expected: the log that it was found with; nil: it was published elsewhere.
     package mutating func add(_ note: String, expected: AuditLog? = nil) {
         guard !keys.isEmpty else { return }
         // By what it says of itself, so that several which nobody can check are told apart.
@@ -165,7 +187,11 @@ package struct CheckpointShelf: Sendable {
             guard let log = checkpoint.log, expected == nil || expected == log else {
                 throw NoteError("is one of \(checkpoint.origin)")
             }
-            byLog[log, default: []].append(checkpoint)
+            if expected == nil {
+                published[log, default: []].append(checkpoint)
+            } else {
+                own[log, default: []].append(checkpoint)
+            }
         } catch {
             findings.append(AuditFinding(.forged, expected, "\(name) \(error)"))
         }
@@ -174,9 +200,9 @@ package struct CheckpointShelf: Sendable {
     /// A finding for each log of which a checkpoint knows records, and which is none of `logs`.
     /// - Parameter tenant: only this tenant's logs were looked for; nil: all.
     package func absent(from logs: Set<AuditLog>, tenant: Int64? = nil) -> [AuditFinding] {
-        let absent = byLog.keys.filter { log in
+        let absent = published.keys.filter { log in
             let isWanted = tenant == nil || log.kind != .events && log.tenant == tenant
-            return isWanted && !logs.contains(log) && byLog[log]?.contains { $0.size > 0 } == true
+            return isWanted && !logs.contains(log) && published[log]?.contains { $0.size > 0 } == true
         }
         return absent.map {
             AuditFinding(.truncated, $0, record: 1, "a signed checkpoint knows it, but it is not there")

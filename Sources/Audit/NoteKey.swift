@@ -69,6 +69,9 @@ package struct NoteSigner: Sendable {
         return "PRIVATE+KEY+\(verifier.name)+\(NoteKey.hexadecimal(verifier.keyHash))+\(seed)"
     }
 
+    /// Whether another signer signs with the same key, whatever either is called.
+    package func hasKey(of other: NoteSigner) -> Bool { seed == other.seed }
+
     func signature(of text: [UInt8]) throws(NoteError) -> [UInt8] {
         do {
             return Array(try Curve25519.Signing.PrivateKey(rawRepresentation: seed).signature(for: text))

@@ -68,7 +68,8 @@ struct CheckpointPublishingTests {
             #expect(await queue.publish() == .seconds(1) && queue.statistics == (2, 0))
             _ = await queue.publish()
             #expect(queue.statistics == (0, 2))
-            #expect(peer.requests.map { $0.header("x-gboost-event-id") } == [5, 5, 9].map { "escalations/7/\($0)" })
+            let ids = peer.requests.map { $0.header("x-gboost-event-id") }
+            #expect(ids == [5, 5, 9].map { "escalations/7/\($0)/AAAA" })
             let sent = try #require(peer.requests.last)
             let json = try JSONSerialization.jsonObject(with: Data(sent.body)) as? [String: Any]
             #expect(json?["note"] as? String == Self.checkpoint(9).note && json?["size"] as? Int == 9)

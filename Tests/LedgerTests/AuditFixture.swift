@@ -52,7 +52,7 @@ struct AuditFixture: Sendable {
         }
     }
 
-    private mutating func sealAndSign() async throws {
+    mutating func sealAndSign() async throws {
         _ = try await store.seal()
         guard let key = Self.key else { return }
         published += try await store.checkpoint(signers: [key], deployment: "gateway.test")?.map(\.note) ?? []

@@ -154,6 +154,60 @@ struct AuditGapTests {
         }
     }
 
+    @Test("after a restore the first lost record is named, before and after sealing, and when others have its number")
+    func restored() async throws {
+        try await AuditFixture.with { fixture in
+            var f = fixture
+            func each(_ finding: String) -> [String] {
+                [f.tenants.0, f.tenants.1].map { "escalations/\($0) \(finding)" }.sorted()
+            }
+            for count in [3, 2] {
+                try await f.record(count)
+                try await f.sealAndSign()
+            }
+            // To a moment at which 15 had been recorded, and 12 sealed.
+            try await f.tamper(
+                "delete from ledger_entries where id in (select entry_id from escalations where seq > 15); "
+                    + "delete from escalations where seq > 15; update escalation_counters set seq = 15; "
+                    + "delete from audit_blocks where log = 'escalations' and last_seq > 12; "
+                    + "delete from audit_checkpoints where log = 'escalations' and size > 12")
+            let report = try await f.verify()
+            #expect(report.summary == each("16 truncated") && report.unsealed == 6, "\(report.findings)")
+            let message = "a signed checkpoint knows 17 records, but there are 15; 3 of them are not sealed yet"
+            #expect(report.findings.allSatisfy { $0.message == message }, "\(report.findings)")
+            // An export has what is sealed.
+            let export = try await f.export()
+            #expect(f.verifyExport(export).summary == each("13 truncated"))
+            #expect(try await f.python(export) == each("13 truncated"))
+            _ = try await f.store.seal()
+            #expect(try await Self.found(f) == each("16 truncated"))
+            // New calls have the lost numbers: below the largest checkpoint, and past it.
+            try await f.record(1)
+            try await f.sealAndSign()
+            #expect(try await Self.found(f) == each("16 truncated"))
+            try await f.record(2)
+            try await f.sealAndSign()
+            #expect(try await Self.found(f) == each("16 rewritten"))
+            let findings = try await f.verify().findings
+            #expect(findings.allSatisfy { $0.message.contains("two histories") }, "\(findings)")
+            #expect(findings.allSatisfy { $0.message.hasSuffix("after 15 and at most 17") }, "\(findings)")
+        }
+    }
+
+    @Test("a record that waits to be sealed is not the one that was signed")
+    func unsealedChanged() async throws {
+        try await AuditFixture.with { f in
+            try await f.tamper(
+                "delete from audit_blocks where tenant_id = \(f.tenants.0) and number = 3; "
+                    + "delete from audit_checkpoints where tenant_id = \(f.tenants.0) and size = 12")
+            let report = try await f.verify()
+            #expect(report.isClean && report.unsealed == 3, "\(report.findings)")
+            try await f.tamper("update escalations set amount = 1 where tenant_id = \(f.tenants.0) and seq = 11")
+            let changed = try await f.verify()
+            #expect(changed.summary == ["escalations/\(f.tenants.0) 6 rewritten"], "\(changed.findings)")
+        }
+    }
+
     @Test("a file of public keys that has none is wrong usage to the verifier in Python: it would look at no signature")
     func noKey() throws {
         let directory = URL(filePath: temporaryDirectory())

@@ -66,7 +66,8 @@ extension AuditStore {
             var shelf = given
             for note in try await Self.checkpoints(log, transaction) { shelf.add(note, expected: log) }
             let expired = try await Self.expired(log, transaction)
-            var verifier = LogVerifier(log: log, checkpoints: shelf.byLog[log] ?? [], expired: expired)
+            var verifier = LogVerifier(
+                log: log, published: shelf.published[log] ?? [], own: shelf.own[log] ?? [], expired: expired)
             var unsealed: Int64 = 0
             var unreadable: Int64?
             let columns = AuditColumns.of(log.kind)
@@ -81,13 +82,16 @@ extension AuditStore {
                 case .unsealed(let rows):
                     unsealed += Int64(rows.count)
                     for row in rows where unreadable == nil {
-                        if reader.leaf(row) == nil { unreadable = try columns.number(row) }
+                        let (number, leaf) = (try columns.number(row), reader.leaf(row))
+                        verifier.unsealed(number, leaf: leaf)
+                        if leaf == nil { unreadable = number }
                     }
                 }
                 return verifier.finding == nil
             }
-            var report = verifier.end()
-            report.unsealed = unsealed
+            let unnumbered = log.kind == .events ? try await Self.eventsOfNoLog(transaction) : 0
+            var report = verifier.end(unnumbered: unnumbered)
+            report.unsealed = unsealed + unnumbered
             if report.isClean, let unreadable {
                 let message = "its JSON is too deep: neither it nor what follows can be sealed"
                 report.findings.append(AuditFinding(.changed, log, record: unreadable, message))
@@ -96,10 +100,7 @@ extension AuditStore {
             if report.isClean, let finding = try await Self.count(log, records, transaction) {
                 report.findings.append(finding)
             }
-            if log.kind == .events {
-                report.unsealed += try await Self.eventsOfNoLog(transaction)
-                if report.isClean { report.findings += try await Self.statements(transaction) }
-            }
+            if log.kind == .events, report.isClean { report.findings += try await Self.statements(transaction) }
             report.findings += shelf.findings.dropFirst(given.findings.count)
             return report
         }

@@ -14,6 +14,12 @@ struct CheckpointWebhook: CheckpointPublisher {
     let client: CurlClient
     var now: @Sendable () -> Date = { Date() }
 
+    /// With the root, which is the note's third line: after a restore of the database another one has the same size.
+    private static func id(of checkpoint: SignedCheckpoint) -> String {
+        let lines = checkpoint.note.split(separator: "\n", omittingEmptySubsequences: false)
+        return "\(checkpoint.log)/\(checkpoint.size)\(lines.count > 2 ? "/\(lines[2])" : "")"
+    }
+
     func publish(_ checkpoint: SignedCheckpoint) async throws {
         struct Document: Encodable {
             var kind = "audit.checkpoint"
@@ -28,7 +34,7 @@ struct CheckpointWebhook: CheckpointPublisher {
         let time = now()
         let headers = [
             (name: "content-type", value: "application/json"),
-            (name: "x-gboost-event-id", value: "\(checkpoint.log)/\(checkpoint.size)"),
+            (name: "x-gboost-event-id", value: Self.id(of: checkpoint)),
             (name: WebhookSignature.timeHeader, value: WebhookSignature.time(time)),
             (
                 name: WebhookSignature.header,
