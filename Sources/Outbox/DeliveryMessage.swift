@@ -71,7 +71,7 @@ extension Destination {
         let data: JSONText =
             switch content {
             case .event(let event): .raw(event.data)
-            case .usage(let events): .object([("events", .array(events.map(\.json)))])
+            case .usage(let batch): .object([("events", .array(batch.events.map(\.json)))])
             }
         return JSONText.object([
             ("id", .string(content.id)), ("kind", .string(content.kind.rawValue)),
@@ -81,12 +81,11 @@ extension Destination {
 }
 
 extension DeliveryContent {
-    /// Of a batch: its tenant and the numbers that it spans, which never change.
+    /// The event's, or the batch's.
     package var id: String {
         switch self {
         case .event(let event): event.id
-        case .usage(let events):
-            "usage-\(events.first?.tenantID ?? 0)-\(events.first?.number ?? 0)-\(events.last?.number ?? 0)"
+        case .usage(let batch): batch.id
         }
     }
 
@@ -101,14 +100,14 @@ extension DeliveryContent {
     package var at: Date {
         switch self {
         case .event(let event): event.at
-        case .usage(let events): events.last?.at ?? Date(timeIntervalSince1970: 0)
+        case .usage(let batch): batch.events.last?.at ?? Date(timeIntervalSince1970: 0)
         }
     }
 
     package var tenant: String? {
         switch self {
         case .event(let event): event.tenant
-        case .usage(let events): events.first?.tenant
+        case .usage(let batch): batch.events.first?.tenant
         }
     }
 }

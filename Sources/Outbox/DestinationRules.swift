@@ -20,6 +20,13 @@ extension Destination {
         text.hasPrefix("env:") && text.count > 4 || text.hasPrefix("file:/")
     }
 
+    /// Refuses two references to secrets in one text: they would be kept as one, which leads nowhere.
+    package static func checkEach(_ secrets: [String]) throws(DestinationProblem) {
+        guard !secrets.contains(where: { $0.contains(",") }) else {
+            throw DestinationProblem("secret", "a reference has no comma: each of two secrets is given by itself")
+        }
+    }
+
     /// The URL that a target is, or that its reference stands for. Nothing of it is repeated in an error.
     package func checkURL(_ url: String) throws(DestinationProblem) {
         let schemes = kind == .email ? ["smtp", "smtps"] : ["https", "http"]
@@ -41,6 +48,7 @@ extension Destination {
     }
 
     private func checkSecrets() throws(DestinationProblem) {
+        try Self.checkEach(secrets)
         guard secrets.allSatisfy(Self.isReference) else {
             throw DestinationProblem("secret", "a secret is given as env:NAME or file:/path, never itself")
         }

@@ -11,8 +11,8 @@ enum CloudEvents {
             switch content {
             case .event(let event):
                 [one(event.id, event.kind, event.at, from: (source, event.tenant ?? source), .raw(event.data))]
-            case .usage(let events):
-                events.map { one($0.id, .usage, $0.at, from: (source, $0.tenant), .object($0.properties)) }
+            case .usage(let batch):
+                batch.events.map { one($0.id, .usage, $0.at, from: (source, $0.tenant), .object($0.properties)) }
             }
         return JSONText.array(events).text
     }
@@ -33,10 +33,10 @@ enum LagoEvents {
     static let defaultCode = "gboost_usage"
 
     static func batch(_ content: DeliveryContent, code: String) -> String {
-        guard case .usage(let events) = content else {
+        guard case .usage(let usage) = content else {
             return Self.batch([one(content.id, content.tenant, content.at, code, [])])
         }
-        return batch(events.map { one($0.id, $0.tenant, $0.at, code, $0.properties) })
+        return batch(usage.events.map { one($0.id, $0.tenant, $0.at, code, $0.properties) })
     }
 
     private static func batch(_ events: [JSONText]) -> String { JSONText.object([("events", .array(events))]).text }

@@ -24,6 +24,9 @@ package struct OutboxEvent: Hashable, Sendable {
 package struct UsageEvent: Hashable, Sendable {
     /// The record's number in its tenant: without gaps, so that a receiver can see that it has all.
     package var number: Int64
+    /// Tells it from every other record that ever has its number: numbers go back with a database that is restored.
+    /// Nil: its id is as it was before there were marks.
+    package var mark: String?
     package var at: Date
     package var tenantID: Int64
     package var tenant: String
@@ -57,13 +60,35 @@ package struct UsageEvent: Hashable, Sendable {
         outputTokens = 0
     }
 
-    /// The same at every try: tenant and record number.
-    package var id: String { "usage-\(tenantID)-\(number)" }
+    /// The same at every try, and never another record's: tenant, record number and mark.
+    package var id: String { "usage-\(tenantID)-\(number)" + (mark.map { "-\($0)" } ?? "") }
+}
+
+/// Ledger entries of one tenant that are delivered together.
+package struct UsageBatch: Hashable, Sendable {
+    /// The same at every try, and never another batch's.
+    package let id: String
+    /// In the order of their numbers.
+    package let events: [UsageEvent]
+
+    /// - Parameter id: as it was queued; nil: before ids had marks. Then the batch and its events keep the ids that
+    ///   they had, as receivers may know them.
+    package init(id: String?, _ events: [UsageEvent]) {
+        if let id {
+            (self.id, self.events) = (id, events)
+            return
+        }
+        self.id = "usage-\(events.first?.tenantID ?? 0)-\(events.first?.number ?? 0)-\(events.last?.number ?? 0)"
+        self.events = events.map { event in
+            var event = event
+            event.mark = nil
+            return event
+        }
+    }
 }
 
 /// What one delivery carries.
 package enum DeliveryContent: Hashable, Sendable {
     case event(OutboxEvent)
-    /// In the order of their numbers.
-    case usage([UsageEvent])
+    case usage(UsageBatch)
 }

@@ -81,6 +81,9 @@ struct AdminEventTests {
             line: "destination add hook \(t) --kind webhook --target http://127.0.0.1:9/ --secret env:GBOOST_NONE",
             action: "destination.add", subject: "hook"),
         Change(
+            line: "destination set hook \(t) --secret env:GBOOST_OTHER", action: "destination.change", subject: "hook",
+            hasBefore: true),
+        Change(
             line: "destination pause hook \(t)", action: "destination.pause", subject: "hook", hasBefore: true),
         Change(
             line: "destination resume hook \(t)", action: "destination.resume", subject: "hook", hasBefore: true),

@@ -49,10 +49,13 @@ struct DestinationSenderTests {
             number: number, at: Self.time)
     }
 
-    private static let batch: DeliveryAttempt = DeliveryAttempt(
-        .usage([
-            UsageEvent(number: 4, at: time, tenantID: 1, tenant: "acme", keyID: 2, model: "sim/m", nanoUSD: 5)
-        ]), number: 2, at: time)
+    private static func usage(_ numbers: ClosedRange<Int64>) -> DeliveryAttempt {
+        let events = numbers.map {
+            UsageEvent(number: $0, at: time, tenantID: 1, tenant: "acme", keyID: 2, model: "sim/m", nanoUSD: 5)
+        }
+        return DeliveryAttempt(.usage(UsageBatch(id: "usage-1", events)), number: 2, at: time)
+    }
+    private static let batch = usage(4...4)
 
     /// HMAC by its definition (RFC 2104), over the hash alone.
     private func code(_ text: [UInt8], _ secret: String) -> String {
@@ -171,6 +174,30 @@ struct DestinationSenderTests {
             }
             #expect(peer.requests.allSatisfy { $0.header("authorization") == "Bearer token-1" })
             #expect(peer.requests.first?.header("content-type") == "application/cloudevents-batch+json")
+        }
+    }
+
+    @Test("of a batch that Lago has in part, as after a restore, the rest is sent alone and its answer decides")
+    func metersInPart() async throws {
+        let knows = #"{"transaction_id":["value_already_exist"]}"#
+        let some = #"{"status":422,"error_details":{"0":\#(knows),"2":\#(knows)}}"#
+        let other = #"{"status":422,"error_details":{"0":{"code":["value_is_invalid"]}}}"#
+        let steps: [ScriptedPeer.Step] = [
+            .read, Self.answer("422 Unprocessable", some), .read, Self.answer("200 OK", "{}"),
+            .read, Self.answer("422 Unprocessable", some), .read, Self.answer("422 Unprocessable", other),
+        ]
+        try await with(steps) { sender, peer in
+            let lago = destination(.lago, peer.url + "/api/v1/events/batch", secrets: ["env:TOKEN"])
+            #expect(await sender.send(Self.usage(4...7), to: lago) == .delivered)
+            guard case .refused = await sender.send(Self.usage(4...7), to: lago) else {
+                return #expect(Bool(false), "the rest was refused")
+            }
+            let sent = try peer.requests.map { request in
+                let document = try JSONSerialization.jsonObject(with: Data(request.body)) as? [String: Any]
+                return (document?["events"] as? [[String: Any]])?.compactMap { $0["transaction_id"] as? String }
+            }
+            let (all, rest) = (["usage-1-4", "usage-1-5", "usage-1-6", "usage-1-7"], ["usage-1-5", "usage-1-7"])
+            #expect(sent == [all, rest, all, rest])
         }
     }
 

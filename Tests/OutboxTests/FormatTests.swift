@@ -28,8 +28,10 @@ struct FormatTests {
             number: 42, at: time.addingTimeInterval(1), tenantID: 3, tenant: "acme", keyID: 9, model: "sim/general",
             nanoUSD: -500)
         (two.entryKind, two.request) = ("adjustment", "0191e5c2-0000-7000-8000-000000000002")
+        (one.mark, two.mark) = ("65928508ab6fdbcb", "0c4f1d2e3b5a6978")
         return [one, two]
     }()
+    static let batch = UsageBatch(id: "usage-3-41-42-76a81c0c8474fd13", usage)
 
     private func body(_ destination: Destination, _ content: DeliveryContent) -> String {
         let attempt = DeliveryAttempt(content, number: 2, at: Self.time)
@@ -109,13 +111,24 @@ struct FormatTests {
 
     @Test("a webhook's batch of usage names the numbers that it spans, and each event has its own id")
     func usageWebhook() throws {
-        let text = body(Self.destination(.webhook), .usage(Self.usage))
+        let text = body(Self.destination(.webhook), .usage(Self.batch))
         let document = try #require(
             try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
-        #expect(document["id"] as? String == "usage-3-41-42")
+        #expect(document["id"] as? String == "usage-3-41-42-76a81c0c8474fd13")
         let events = (document["data"] as? [String: Any])?["events"] as? [[String: Any]]
-        #expect(events?.compactMap { $0["id"] as? String } == ["usage-3-41", "usage-3-42"])
+        #expect(
+            events?.compactMap { $0["id"] as? String }
+                == ["usage-3-41-65928508ab6fdbcb", "usage-3-42-0c4f1d2e3b5a6978"])
         #expect(events?.compactMap { $0["cost_nano_usd"] as? Int } == [12_500, -500])
+        let header = headers(Self.destination(.webhook), .usage(Self.batch))["x-gboost-event-id"]
+        #expect(header == "usage-3-41-42-76a81c0c8474fd13")
+    }
+
+    @Test("a batch that was queued before ids had marks keeps the ids that it had, as do its events")
+    func unmarked() {
+        let old = UsageBatch(id: nil, Self.usage)
+        #expect(old.id == "usage-3-41-42" && old.events.map(\.id) == ["usage-3-41", "usage-3-42"])
+        #expect(body(Self.destination(.lago), .usage(old)).contains(#""transaction_id":"usage-3-42","#))
     }
 
     @Test("Slack's document, to the byte, with what Slack would read otherwise escaped")
@@ -161,18 +174,20 @@ struct FormatTests {
         settings.source = "gboost/eu"
         let destination = Self.destination(.cloudevents, settings)
         let golden =
-            #"[{"specversion":"1.0","id":"usage-3-41","source":"gboost/eu","type":"gboost.usage","subject":"acme","#
+            #"[{"specversion":"1.0","id":"usage-3-41-65928508ab6fdbcb","source":"gboost/eu","#
+            + #""type":"gboost.usage","subject":"acme","#
             + #""time":"2027-01-15T08:00:00.250Z","datacontenttype":"application/json","data":{"tenant":"acme","#
             + #""team":"research","key_id":"9","route":"math","model":"sim/general","#
             + #""request":"0191e5c2-0000-7000-8000-000000000001","entry":"charge","number":41,"input_tokens":120,"#
             + #""cached_input_tokens":20,"output_tokens":30,"total_tokens":150,"cost_nano_usd":12500}},"#
-            + #"{"specversion":"1.0","id":"usage-3-42","source":"gboost/eu","type":"gboost.usage","subject":"acme","#
+            + #"{"specversion":"1.0","id":"usage-3-42-0c4f1d2e3b5a6978","source":"gboost/eu","#
+            + #""type":"gboost.usage","subject":"acme","#
             + #""time":"2027-01-15T08:00:01.250Z","datacontenttype":"application/json","data":{"tenant":"acme","#
             + #""team":null,"key_id":"9","route":null,"model":"sim/general","#
             + #""request":"0191e5c2-0000-7000-8000-000000000002","entry":"adjustment","number":42,"input_tokens":0,"#
             + #""cached_input_tokens":0,"output_tokens":0,"total_tokens":0,"cost_nano_usd":-500}}]"#
-        #expect(body(destination, .usage(Self.usage)) == golden)
-        let headers = headers(destination, .usage(Self.usage))
+        #expect(body(destination, .usage(Self.batch)) == golden)
+        let headers = headers(destination, .usage(Self.batch))
         #expect(headers["content-type"] == "application/cloudevents-batch+json")
         #expect(headers["authorization"] == "Bearer s" && headers["x-gboost-signature"] == nil)
         #expect(
@@ -184,10 +199,12 @@ struct FormatTests {
     func lago() {
         var settings = DestinationSettings()
         settings.code = "llm"
-        let text = body(Self.destination(.lago, settings), .usage([Self.usage[0]]))
+        let batch = UsageBatch(id: "usage-3-41-41-1e2f1f311fb49935", [Self.usage[0]])
+        let text = body(Self.destination(.lago, settings), .usage(batch))
         #expect(
             text
-                == #"{"events":[{"transaction_id":"usage-3-41","external_subscription_id":"acme","code":"llm","#
+                == #"{"events":[{"transaction_id":"usage-3-41-65928508ab6fdbcb","external_subscription_id":"acme","#
+                + #""code":"llm","#
                 + #""timestamp":1800000000,"properties":{"tenant":"acme","team":"research","key_id":"9","#
                 + #""route":"math","model":"sim/general","request":"0191e5c2-0000-7000-8000-000000000001","#
                 + #""entry":"charge","number":41,"input_tokens":120,"cached_input_tokens":20,"output_tokens":30,"#

@@ -23,8 +23,23 @@ package struct DestinationFields {
         self.target = target
     }
 
-    /// Throws what names the field.
+    /// A destination as it is: what changes is written over it.
+    package init(_ info: DestinationInfo) {
+        let destination = info.destination
+        self.init(name: destination.name, kind: destination.kind.rawValue, target: destination.target)
+        (tenant, secrets) = (info.tenant, destination.secrets)
+        events = destination.kinds.map(\.rawValue)
+        (from, to) = (destination.settings.from, destination.settings.to ?? [])
+        (username, tls) = (destination.settings.username, destination.settings.tls?.rawValue)
+        (code, source) = (destination.settings.code, destination.settings.source)
+    }
+
+    /// Throws what names the field. The store checks the rest; what is refused here is refused in a declaration that
+    /// changes nothing, too.
     package func draft() throws(LedgerError) -> DestinationDraft {
+        do throws(DestinationProblem) { try Destination.checkEach(secrets) } catch {
+            throw LedgerError(.invalid, field: error.field, error.message)
+        }
         var settings = DestinationSettings()
         (settings.from, settings.username) = (from, username)
         settings.to = to.isEmpty ? nil : to

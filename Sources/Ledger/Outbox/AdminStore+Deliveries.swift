@@ -8,7 +8,8 @@ package struct DeliveryInfo: Sendable, Codable, Hashable {
     package var destination: String
     /// Whose destination it is; nil: the operator's.
     package var tenant: String?
-    /// As receivers are told: "event-7", or "usage-3-101-200" for a batch.
+    /// As receivers are told: "event-7-1800000000250000", or "usage-3-101-200-5f0c2a9be1d47836" for a batch; without
+    /// the last part where it was queued before ids had one.
     package var event: String
     package var kind: String
     /// Whom it is about.
@@ -37,8 +38,8 @@ extension AdminStore {
             return try await transaction.query(
                 """
                 select v.id, d.name as destination, w.name as tenant, coalesce(o.kind, 'usage') as kind,
-                  coalesce('event-' || v.outbox_id, 'usage-' || v.of_tenant || '-' || v.first_seq || '-' || v.last_seq)
-                    as event,
+                  coalesce(v.event_id, 'event-' || v.outbox_id,
+                    'usage-' || v.of_tenant || '-' || v.first_seq || '-' || v.last_seq) as event,
                   a.name as about, v.queued_at, v.attempts, v.tried_at, v.last_error, v.dead_at
                 from unnest(\(ids.map(\.id))) u(id) join destinations d on d.id = u.id
                 join deliveries v on v.destination_id = d.id and (v.dead_at is not null) = \(dead)

@@ -95,26 +95,44 @@ extension AdminStore {
     /// Changes a destination that is there, whole. What waits for it goes to where it points now, except for what that
     /// cannot take. Where it did not want usage before, it hears of that from now on.
     package func changeDestination(_ draft: DestinationDraft) async throws(LedgerError) -> DestinationInfo {
+        try await changing { try await change(draft, $0) }
+    }
+
+    /// Changes a destination that is there into what `wanted` makes of it, in one transaction: of two changes at once
+    /// neither undoes the other. What waits is treated as with a draft.
+    package func changeDestination(
+        _ name: String, tenant: String?, into wanted: (DestinationInfo) throws(LedgerError) -> DestinationDraft
+    ) async throws(LedgerError) -> DestinationInfo {
         try await changing { transaction in
-            let wanted = try await checked(draft, transaction)
-            let before = try await destination(draft.name, tenant: draft.tenant, transaction)
-            _ = try await transaction.query(
-                """
-                update destinations set kind = \(wanted.kind.rawValue), target = \(wanted.target),
-                  secrets = \(wanted.secrets), kinds = \(wanted.kinds.map(\.rawValue)),
-                  settings = \(try Self.json(wanted.settings)), retry_at = null
-                where id = \(before.destination.id)
-                """)
-            if wanted.kinds.contains(.usage), !before.destination.kinds.contains(.usage) {
-                try await Self.passUsage(before.destination.id, wanted.tenantID, transaction)
-            }
-            if wanted.kind == .lago {
-                // Dead letters, too: queued again they would be metered as usage.
-                _ = try await transaction.query(
-                    "delete from deliveries where destination_id = \(before.destination.id) and first_seq is null")
-            }
-            return try await noted("destination.change", before.destination.id, before: before, transaction)
+            if let tenant { _ = try await lockedTenant(tenant, transaction) }
+            let id = try await destination(name, tenant: tenant, transaction).destination.id
+            _ = try await transaction.query("select id from destinations where id = \(id) for no key update")
+            let draft = try wanted(try await destination(name, tenant: tenant, transaction))
+            return try await change(draft, transaction)
         }
+    }
+
+    private func change(
+        _ draft: DestinationDraft, _ transaction: PostgresTransaction
+    ) async throws -> DestinationInfo {
+        let wanted = try await checked(draft, transaction)
+        let before = try await destination(draft.name, tenant: draft.tenant, transaction)
+        _ = try await transaction.query(
+            """
+            update destinations set kind = \(wanted.kind.rawValue), target = \(wanted.target),
+              secrets = \(wanted.secrets), kinds = \(wanted.kinds.map(\.rawValue)),
+              settings = \(try Self.json(wanted.settings)), retry_at = null
+            where id = \(before.destination.id)
+            """)
+        if wanted.kinds.contains(.usage), !before.destination.kinds.contains(.usage) {
+            try await Self.passUsage(before.destination.id, wanted.tenantID, transaction)
+        }
+        if wanted.kind == .lago {
+            // Dead letters, too: queued again they would be metered as usage.
+            _ = try await transaction.query(
+                "delete from deliveries where destination_id = \(before.destination.id) and first_seq is null")
+        }
+        return try await noted("destination.change", before.destination.id, before: before, transaction)
     }
 
     /// Settlements up to now are not a destination's business.

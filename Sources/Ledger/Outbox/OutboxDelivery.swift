@@ -234,11 +234,12 @@ package final class OutboxDelivery: Sendable {
         switch content {
         case .event(let event):
             return await finish(DeliveryAttempt(.event(event), number: number, at: time), destination)
-        case .usage(let tenant, let first, let last):
+        case .usage(let id, let tenant, let first, let last):
             let events = try await store.usage(tenant: tenant, first...last)
             // Releases only, or records whose months are dropped.
             guard !events.isEmpty else { return .delivered }
-            return await finish(DeliveryAttempt(.usage(events), number: number, at: time), destination)
+            let batch = UsageBatch(id: id, events)
+            return await finish(DeliveryAttempt(.usage(batch), number: number, at: time), destination)
         }
     }
 

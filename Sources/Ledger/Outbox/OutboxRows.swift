@@ -22,8 +22,9 @@ extension PendingDelivery {
         item = DeliveryStateMachine.Item(
             id: try row.get("id"), attempts: Int(try row.get("attempts", as: Int32.self)),
             refusals: Int(try row.get("refusals", as: Int32.self)), queuedAt: try row.get("queued_at"))
+        let id = try row.getOptional("event_id", as: String.self)
         if let first = try row.getOptional("first_seq", as: Int64.self) {
-            content = .usage(tenant: try row.get("of_tenant"), first: first, last: try row.get("last_seq"))
+            content = .usage(id: id, tenant: try row.get("of_tenant"), first: first, last: try row.get("last_seq"))
             return
         }
         let number = try row.get("outbox_id", as: Int64.self)
@@ -32,7 +33,7 @@ extension PendingDelivery {
         else { throw LedgerError(.database, "the outbox has no event \(number)") }
         content = .event(
             OutboxEvent(
-                id: "event-\(number)", kind: kind, at: at, tenant: try row.getOptional("tenant"),
+                id: id ?? "event-\(number)", kind: kind, at: at, tenant: try row.getOptional("tenant"),
                 data: try row.getOptional("payload") ?? "{}"))
     }
 }
@@ -43,6 +44,7 @@ extension UsageEvent {
             number: try row.get("seq"), at: try row.get("at"), tenantID: try row.get("tenant_id"),
             tenant: try row.get("tenant"), keyID: try row.get("key_id"), model: try row.get("model"),
             nanoUSD: try row.get("amount"))
+        mark = try row.get("mark", as: String.self)
         team = try row.getOptional("team")
         route = try row.getOptional("route")
         request = try row.get("request")

@@ -42,8 +42,8 @@ struct PendingDelivery: Sendable {
 
     enum Content: Sendable {
         case event(OutboxEvent)
-        /// Settlements by tenant and record numbers.
-        case usage(tenant: Int64, first: Int64, last: Int64)
+        /// Settlements by tenant and record numbers. Without an id: queued before ids had marks.
+        case usage(id: String?, tenant: Int64, first: Int64, last: Int64)
     }
 }
 
@@ -67,7 +67,7 @@ extension OutboxStore {
             try await pool.query(
                 """
                 select v.id, v.attempts, v.refusals, v.queued_at, v.outbox_id, v.first_seq, v.last_seq, v.of_tenant,
-                  o.at, o.kind, o.payload::text as payload, t.name as tenant
+                  v.event_id, o.at, o.kind, o.payload::text as payload, t.name as tenant
                 from deliveries v left join outbox o on o.id = v.outbox_id left join tenants t on t.id = v.of_tenant
                 where v.destination_id = \(destination.id) and v.dead_at is null
                 order by v.id limit \(Int32(Self.deliveriesPerPage))
@@ -97,6 +97,7 @@ extension OutboxStore {
                 """
                 select e.seq, e.at, e.tenant_id, t.name as tenant, m.name as team, e.key_id, e.route,
                   p.provider || '/' || p.model as model, e.request_id::text as request, e.entry_kind,
+                  gboost_record_mark(e.request_id, e.step, e.attempt, e.entry_kind, e.amount) as mark,
                   coalesce(l.input_tokens, 0) as input_tokens, coalesce(l.cached_input_tokens, 0) as cached_tokens,
                   coalesce(l.output_tokens, 0) as output_tokens, e.amount
                 from escalations e join ledger_entries l on l.id = e.entry_id join tenants t on t.id = e.tenant_id

@@ -23,7 +23,7 @@ struct CurlDestinationSender: DestinationSender {
             try destination.checkURL(url)
             let secrets = try destination.secrets.map(resolved)
             if destination.kind == .email { return try await mail(attempt, destination, url, secrets.first) }
-            return try await post(destination.message(attempt, secrets: secrets), attempt, destination, url)
+            return try await post(attempt, destination, url, secrets)
         } catch let error as CurlError {
             return .failed(Self.cause(error), retryAfter: nil)
         } catch {
@@ -32,20 +32,41 @@ struct CurlDestinationSender: DestinationSender {
         }
     }
 
+    /// - Parameter isRest: whether it is what is left of a batch that Lago has in part.
     private func post(
-        _ message: DeliveryMessage, _ attempt: DeliveryAttempt, _ destination: Destination, _ url: String
+        _ attempt: DeliveryAttempt, _ destination: Destination, _ url: String, _ secrets: [String], isRest: Bool = false
     ) async throws -> DeliveryOutcome {
+        let message = destination.message(attempt, secrets: secrets)
         var request = CurlRequest(url: url, headers: message.headers, body: message.body, timeouts: Self.timeouts)
         request.maxResponseBytes = Self.maxAnswerBytes
         let response = try await client.open(request)
         let text = await Self.beginning(of: response)
-        // A batch stays the same at every try, so what is known of it, all of it is known: an answer was lost.
         if destination.kind == .lago, response.status == 422, attempt.number > 1, text.contains(Self.lagoKnows) {
-            return .delivered
+            // All of it: an answer was lost. Some of it: the batch was cut anew after the database was restored.
+            guard !isRest, let rest = Self.rest(of: attempt, after: text) else { return .delivered }
+            return try await post(rest, destination, url, secrets, isRest: true)
         }
         return .http(
             status: response.status, retryAfterSeconds: response.header("retry-after").flatMap { Double($0) },
             excerpt: Self.printable(text))
+    }
+
+    /// What Lago does not have yet of a batch that it refuses whole; nil: it has all, or does not say.
+    private static func rest(of attempt: DeliveryAttempt, after answer: String) -> DeliveryAttempt? {
+        struct Refusal: Decodable {
+            /// Causes by field, by the event's index in the batch.
+            var details: [String: [String: [String]]]
+            enum CodingKeys: String, CodingKey { case details = "error_details" }
+        }
+        guard case .usage(let batch) = attempt.content,
+            let refusal = try? JSONDecoder().decode(Refusal.self, from: Data(answer.utf8))
+        else { return nil }
+        let isKnown = batch.events.indices.map { index in
+            refusal.details[String(index)]?["transaction_id"]?.contains(lagoKnows) == true
+        }
+        let events = zip(batch.events, isKnown).filter { !$0.1 }.map(\.0)
+        guard !events.isEmpty, events.count < batch.events.count else { return nil }
+        return DeliveryAttempt(.usage(UsageBatch(id: batch.id, events)), number: attempt.number, at: attempt.at)
     }
 
     private func mail(

@@ -9,7 +9,7 @@ internal import Outbox
 struct DestinationCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "destination", abstract: "Where events go: webhooks, Slack, mail, CloudEvents, Lago.",
-        subcommands: [Add.self, List.self, Remove.self, Test.self, Pause.self, Resume.self])
+        subcommands: [Add.self, Set.self, List.self, Remove.self, Test.self, Pause.self, Resume.self])
 
     static func table(_ all: [DestinationInfo]) -> String {
         let now = Date()
@@ -40,17 +40,8 @@ struct DestinationCommand: AsyncParsableCommand {
         @Option(help: "Whose it is; without it the operator's, who hears of every tenant.") var tenant: String?
     }
 
-    struct Add: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(
-            abstract: "Make a destination; it hears of what happens from now on.")
-        @OptionGroup var options: AdminOptions
-        @OptionGroup var name: NameOptions
-        @Option(help: "webhook, slack, email, cloudevents or lago.") var kind: String
-        @Option(help: "The URL, or env:NAME or file:/path where it stands (Slack: always).") var target: String
-        @Option(help: "Where its secret stands, env:NAME or file:/path; a second one while it is replaced.")
-        var secret: [String] = []
-        @Option(help: "Events, with commas between; without it all notices, for cloudevents and lago usage.")
-        var events: String?
+    /// What belongs to one kind.
+    struct SettingsOptions: ParsableArguments {
         @Option(help: "Sender of mails.") var from: String?
         @Option(help: "Recipient of mails; may be repeated.") var to: [String] = []
         @Option(help: "Name for the mail server; the secret is its password.") var username: String?
@@ -58,15 +49,87 @@ struct DestinationCommand: AsyncParsableCommand {
         @Option(help: "Lago: the billable metric's code.") var code: String?
         @Option(help: "CloudEvents: their source.") var source: String?
 
+        /// Whether any is.
+        var isGiven: Bool {
+            !to.isEmpty || [from, username, tls, code, source].contains { $0 != nil }
+        }
+
+        /// Writes those that are given over what is there.
+        func write(to fields: inout DestinationFields) {
+            if let from { fields.from = from }
+            if !to.isEmpty { fields.to = to }
+            if let username { fields.username = username }
+            if let tls { fields.tls = tls }
+            if let code { fields.code = code }
+            if let source { fields.source = source }
+        }
+    }
+
+    struct Add: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Make a destination; it hears of what happens from now on.")
+        @OptionGroup var options: AdminOptions
+        @OptionGroup var name: NameOptions
+        @Option(help: "webhook, slack, email, cloudevents or lago.") var kind: String
+        @Option(help: "The URL, or env:NAME or file:/path where it stands (Slack: always).") var target: String
+        @Option(help: "Where its secret stands, env:NAME or file:/path; a webhook may have a second one, see set.")
+        var secret: [String] = []
+        @Option(help: "Events, with commas between; without it all notices, for cloudevents and lago usage.")
+        var events: String?
+        @OptionGroup var settings: SettingsOptions
+
         mutating func run() async throws {
             var fields = DestinationFields(name: name.name, kind: kind, target: target)
             fields.tenant = name.tenant
             fields.secrets = secret
             fields.events = events.map { $0.split(separator: ",").map(String.init) }
-            (fields.from, fields.to, fields.username, fields.tls) = (from, to, username, tls)
-            (fields.code, fields.source) = (code, source)
+            settings.write(to: &fields)
             let draft = try fields.draft()
             let info = try await options.administer { try await $0.addDestination(draft) }
+            try options.show(DestinationDocument(info), text: DestinationCommand.table([info]))
+        }
+    }
+
+    struct Set: AsyncParsableCommand {
+        /// Takes away what may be left out.
+        private static let none = "none"
+
+        static let configuration = CommandConfiguration(
+            abstract: "Change a destination: what is given, the rest stays.",
+            discussion: """
+                What waits for it goes to where it points then. To replace a webhook's secret give both, --secret NEW \
+                --secret OLD, and once the receiver has the new one --secret NEW alone. The value none takes away \
+                what may be left out: --secret, --username, --code, --source.
+                """)
+        @OptionGroup var options: AdminOptions
+        @OptionGroup var name: NameOptions
+        @Option(help: "The URL, or env:NAME or file:/path where it stands (Slack: always).") var target: String?
+        @Option(help: "Where its secret stands, env:NAME or file:/path, instead of all it has; twice for two.")
+        var secret: [String] = []
+        @Option(help: "Events, with commas between, instead of those it hears of.") var events: String?
+        @OptionGroup var settings: SettingsOptions
+
+        /// What the destination is to be, by what it is.
+        func draft(_ info: DestinationInfo) throws(LedgerError) -> DestinationDraft {
+            var fields = DestinationFields(info)
+            if let target { fields.target = target }
+            if !secret.isEmpty { fields.secrets = secret == [Self.none] ? [] : secret }
+            if let events { fields.events = events.split(separator: ",").map(String.init) }
+            settings.write(to: &fields)
+            if settings.username == Self.none { fields.username = nil }
+            if settings.code == Self.none { fields.code = nil }
+            if settings.source == Self.none { fields.source = nil }
+            return try fields.draft()
+        }
+
+        mutating func run() async throws {
+            guard target != nil || !secret.isEmpty || events != nil || settings.isGiven else {
+                throw CommandFailure.usage("--secret", "is given, or another option: nothing would change")
+            }
+            let wanted = self
+            let info = try await options.administer {
+                try await $0.changeDestination(wanted.name.name, tenant: wanted.name.tenant, into: wanted.draft)
+            }
             try options.show(DestinationDocument(info), text: DestinationCommand.table([info]))
         }
     }

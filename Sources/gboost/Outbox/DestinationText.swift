@@ -16,10 +16,15 @@ enum DestinationText {
         let none = ResourceText.none
         return [
             "kind": kind.rawValue, "target": target,
-            "secrets": secrets.isEmpty ? none : secrets.joined(separator: ","),
-            "events": kinds.map(\.rawValue).joined(separator: ","), "from": settings.from ?? none,
-            "to": settings.to?.joined(separator: ",") ?? none, "username": settings.username ?? none,
+            "secrets": secrets.isEmpty ? none : list(secrets),
+            "events": list(kinds.map(\.rawValue)), "from": settings.from ?? none,
+            "to": settings.to.map(list) ?? none, "username": settings.username ?? none,
             "tls": settings.tls?.rawValue ?? none, "code": settings.code ?? none, "source": settings.source ?? none,
         ]
+    }
+
+    /// With commas between. One list is never written as another: a text that has a comma itself stands in quotes.
+    private static func list(_ texts: [String]) -> String {
+        texts.map { $0.contains(",") || $0.contains("\"") ? String(reflecting: $0) : $0 }.joined(separator: ",")
     }
 }

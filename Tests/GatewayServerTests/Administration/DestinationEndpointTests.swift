@@ -122,6 +122,7 @@ struct DestinationEndpointTests {
                 (#"{"kind": "webhook", \#(target)}"#, "secrets"),
                 (#"{"kind": "webhook", \#(target), "secrets": ["plain"]}"#, "secrets"),
                 (#"{"kind": "webhook", \#(target), "secrets": 1}"#, "secrets"),
+                (#"{"kind": "webhook", \#(target), "secrets": ["file:/a,file:/b"]}"#, "secrets"),
                 (#"{"kind": "webhook", \#(target), "secrets": ["env:A"], "events": ["x"]}"#, "events"),
                 (#"{"kind": "webhook", \#(target), "secrets": ["env:A"], "settings": {"colour": "x"}}"#, "colour"),
                 (#"{"kind": "webhook", \#(target), "secrets": ["env:A"], "settings": {"code": "x"}}"#, "code"),
