@@ -4,14 +4,14 @@ internal import Postgres
 internal import Synchronization
 
 extension PostgresLedger {
-    /// So many plans and tries, then the database counts as away.
+    /// So many tries that failed, then the database counts as away.
     private static let reserveTries = 8
+    /// Between two looks at a caller whose limits, teams or keys are being changed one after the other.
+    private static let longestPause = Duration.milliseconds(50)
 
     package func reserve(_ reservation: Reservation) async throws(LedgerUnavailable) -> ReservationOutcome {
         guard !Task.isCancelled else { throw LedgerUnavailable(reason: "cancelled before it was sent") }
-        guard !journal.isNearlyFull else {
-            throw LedgerUnavailable(reason: "the settlement journal is nearly full")
-        }
+        try requireRoom()
         inFlight.enter()
         defer { inFlight.leave() }
         Failpoint.beforeReserve.hit()
@@ -40,8 +40,9 @@ extension PostgresLedger {
     private func attempt(_ reservation: Reservation) async -> Result<ReservationOutcome, LedgerUnavailable> {
         let deadline = ContinuousClock.now + configuration.reserveTimeout
         var mayHaveCommitted = false
-        var last = PostgresError(.timeout, "no time was left")
-        for _ in 0..<Self.reserveTries where ContinuousClock.now < deadline {
+        var last = "no time was left"
+        var (failures, outdated) = (0, 0)
+        while failures < Self.reserveTries, ContinuousClock.now < deadline {
             let planned: PlannedReservation
             switch await plan(reservation) {
             case .success(.planned(let reservation)): planned = reservation
@@ -49,7 +50,8 @@ extension PostgresLedger {
             case .success(.outcome(let outcome)) where !mayHaveCommitted: return .success(outcome)
             case .success(.outcome): return await giveUp(reservation, last, mayHaveCommitted)
             case .failure(let error):
-                last = error
+                last = "\(error)"
+                failures += 1
                 continue
             }
             switch await lane(of: reservation.caller.tenant.id).reserve(planned) {
@@ -65,13 +67,17 @@ extension PostgresLedger {
             case .limited(let state): return .success(.limited(state))
             case .conflict: return .failure(LedgerUnavailable(reason: "hold \(reservation.id) was used before"))
             case .stale:
-                last = PostgresError(.server, "what it was planned with was out of date each time")
+                last = "what it was planned with was out of date each time"
                 plans.forget(reservation.caller, planned.plan, price: reservation.priceID, planned.window)
+                outdated += 1
+                if outdated > 2 { await Self.pause(min(.milliseconds(outdated), Self.longestPause)) }
             case .fenced:
-                last = PostgresError(.server, "this gateway is not registered")
+                last = "this gateway is not registered"
+                failures += 1
                 guard await beat() else { return await giveUp(reservation, last, mayHaveCommitted) }
             case .failed(let error):
-                last = error
+                last = "\(error)"
+                failures += 1
                 mayHaveCommitted = mayHaveCommitted || error.outcomeUnknown
                 guard Self.isWorthRetrying(error) else { return await giveUp(reservation, last, mayHaveCommitted) }
             }
@@ -107,14 +113,19 @@ extension PostgresLedger {
     }
 
     private func giveUp(
-        _ reservation: Reservation, _ error: PostgresError, _ mayHaveCommitted: Bool
+        _ reservation: Reservation, _ reason: String, _ mayHaveCommitted: Bool
     ) async -> Result<ReservationOutcome, LedgerUnavailable> {
         if mayHaveCommitted {
             // Taken or still on its way: it must not stay open. Straight to the journal, as the database is slow.
             tally.withLock { $0.abandoned += 1 }
-            await keep(.abandonment(JournalRecord.Abandonment(reservation)), because: "\(error)")
+            await keep(.abandonment(JournalRecord.Abandonment(reservation)), because: reason)
         }
-        return .failure(LedgerUnavailable(reason: "\(error)"))
+        return .failure(LedgerUnavailable(reason: reason))
+    }
+
+    /// Also of a cancelled task: what it waits for must not become a spin.
+    private static func pause(_ time: Duration) async {
+        await Task.detached { try? await Task.sleep(for: time) }.value
     }
 
     private static func isWorthRetrying(_ error: PostgresError) -> Bool {

@@ -62,8 +62,8 @@ struct CapTests {
                 budget("other", 41), limit("other", 8, .local), limit("other", 10, .paid), budget("acme", 900),
             ])
             #expect(limits(raised) == [41, 8, 10, 900])
-            #expect(try await f.number("count(*) from budgets") == 5)
-            #expect(try await f.number("count(*) from local_limits") == 1)
+            #expect(try await f.number("select count(*) from budgets") == 5)
+            #expect(try await f.number("select count(*) from local_limits") == 1)
             #expect(try await f.admin.events(limit: 4).allSatisfy { $0.before != nil && $0.after != nil })
             await ledger.settle(.of(call.id, 600))
             #expect(try await f.violations() == 0)

@@ -187,7 +187,7 @@ struct ReserveTests {
     func alwaysStale() async throws {
         try await LedgerFixture.with { f in
             let clock = HastyClock()
-            let ledger = try await f.ledger(now: { clock.now })
+            let ledger = try await f.ledger(now: { clock.now }) { $0.reserveTimeout = .seconds(2) }
             let failure = await #expect(throws: LedgerUnavailable.self) { try await ledger.reserve(f.reservation(1)) }
             #expect(failure?.reason.contains("out of date") == true, "\(failure?.reason ?? "")")
             #expect(try await f.number("select count(*) from holds") == 0)
