@@ -17,11 +17,14 @@ struct JournalFile: ~Copyable {
     /// What an earlier process left, and how many lines of it could not be read.
     let found: (records: [JournalRecord], damaged: Int)
 
+    /// Lines that could not be read, for people; no gateway reads it.
+    static let damagedFile = "journal.damaged"
+
     private var path: String { Self.path(in: directory) }
     private static func path(in directory: String) -> String { directory + "/journal.jsonl" }
 
     /// Opens the journal and reads what an earlier process left. A torn last line is cut off; lines that are damaged
-    /// in the middle are kept aside in `journal.damaged` and counted.
+    /// in the middle are kept aside in `damagedFile` and counted.
     /// - Parameter directorySync: `syncDirectory`, or a test's, of a disk that fails.
     static func open(
         directory: String, directorySync: @escaping @Sendable (String) throws -> Void
@@ -35,7 +38,7 @@ struct JournalFile: ~Copyable {
             }
             let identity = try identity(in: directory)
             let (records, kept, damaged) = try read(path(in: directory))
-            if !damaged.isEmpty { try append(damaged, to: directory + "/journal.damaged") }
+            if !damaged.isEmpty { try append(damaged, to: "\(directory)/\(damagedFile)") }
             let handle = try openFile(path(in: directory))
             var file = JournalFile(
                 identity: identity, directory: directory, lock: lock, handle: handle, bytes: kept,
@@ -177,6 +180,25 @@ struct JournalFile: ~Copyable {
             throw NSError(domain: NSPOSIXErrorDomain, code: Int(errno), userInfo: [NSFilePathErrorKey: path])
         }
         return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    }
+
+    /// Whether a process has the journal in a directory. It is asked for by a shared lock, given up at once: a gateway
+    /// that starts in that very moment would be turned away.
+    static func isLocked(_ directory: String) -> Bool {
+        let descriptor = unsafe Foundation.open(directory + "/lock", O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { Foundation.close(descriptor) }
+        guard flock(descriptor, LOCK_SH | LOCK_NB) == 0 else { return errno == EWOULDBLOCK }
+        _ = flock(descriptor, LOCK_UN)
+        return false
+    }
+
+    /// Bytes that this user may still write in a directory's file system; nil: not known.
+    static func freeBytes(_ directory: String) -> Int64? {
+        var status = statvfs()
+        guard unsafe statvfs(directory, &status) == 0 else { return nil }
+        let (bytes, isHuge) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+        return isHuge ? .max : Int64(clamping: bytes)
     }
 
     /// Makes what was renamed in a directory last.

@@ -11,6 +11,10 @@ package struct Migration: Hashable, Sendable {
     /// Lower-case hex SHA-256 of the file.
     package let checksum: String
 
+    /// The number of the last one, which this program's statements rest on: the files that are at hand may be another
+    /// program's.
+    package static let newest = 38
+
     init(version: Int, name: String, sql: String) {
         self.version = version
         self.name = name

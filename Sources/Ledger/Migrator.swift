@@ -52,6 +52,17 @@ package struct Migrator: Sendable {
         }
     }
 
+    /// Throws where the schema is older than this program, whatever the files say that are at hand.
+    package func requireNewest() async throws(LedgerError) {
+        let all = try await status()
+        let applied = all.filter { $0.state != .pending }.map(\.version).max() ?? 0
+        guard applied < Migration.newest else { return }
+        throw LedgerError(
+            .migration,
+            "the database's schema is missing or old: run gboost migrate, with this program's own files "
+                + "(ledger.migrations): it has migration \(applied), and \(Migration.newest) is needed")
+    }
+
     // MARK: -
 
     private struct Applied {

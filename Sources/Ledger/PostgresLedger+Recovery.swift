@@ -25,11 +25,15 @@ extension PostgresLedger {
     /// Partitions that are dropped one after another, each in a transaction of its own; more wait for the next time.
     private static let dropsAtOnce = 1_000
 
+    /// How often it is looked at whether the journal's file system has room.
+    private static let roomInterval = Duration.seconds(1)
+
     /// Heartbeat, journal, recovery, moved budgets, partitions and finished days, until the task is cancelled.
     package func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.repeating(self.configuration.heartbeatInterval) { _ = await self.beat() } }
             group.addTask { await self.repeating(self.configuration.replayInterval) { await self.catchUpIfNeeded() } }
+            group.addTask { await self.repeating(Self.roomInterval) { await self.journal.lookForRoom() } }
             group.addTask {
                 let start = ContinuousClock.now
                 await self.repeating(self.configuration.sweepInterval) {

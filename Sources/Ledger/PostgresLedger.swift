@@ -33,6 +33,8 @@ package final class PostgresLedger: SpendLedger {
     /// An outage makes a report of every request: a line for each would hide what is said of money.
     private let lostReports = Mutex(LineLimiter())
     private let waitingReports = Mutex(LineLimiter())
+    /// Whoever asks meanwhile is refused for the same reason.
+    private let refusedHolds = Mutex(LineLimiter(interval: .seconds(60)))
 
     private init(
         pools: LedgerPools, journal: SettlementJournal, configuration: LedgerConfiguration, logger: Logger
@@ -63,7 +65,8 @@ package final class PostgresLedger: SpendLedger {
         let ledger = PostgresLedger(pools: pools, journal: journal, configuration: configuration, logger: logger)
         if journal.damagedLines > 0 {
             logger.critical(
-                "lines of the journal are damaged and kept aside", metadata: ["lines": "\(journal.damagedLines)"])
+                "lines of the journal are damaged and kept aside",
+                metadata: ["lines": "\(journal.damagedLines)", "path": "\(journal.damagedPath)"])
         }
         _ = await ledger.catchUp(until: .now + configuration.recoveryPatience)
         return ledger
@@ -80,6 +83,20 @@ package final class PostgresLedger: SpendLedger {
         depth.records += homeless
         depth.settlements += homeless
         return depth
+    }
+
+    /// Whether new holds are taken, as far as the journal has room for their settlements.
+    package var takesHolds: Bool { journal.shortage == nil }
+
+    /// Throws where the settlement of a new hold might be lost, and says so in the log.
+    func requireRoom() throws(LedgerUnavailable) {
+        guard let shortage = journal.shortage else { return }
+        if let refused = refusedHolds.withLock({ $0.pass(at: .now) }) {
+            logger.error(
+                "no new hold is taken, and no paid call made: \(shortage)",
+                metadata: ["directory": "\(journal.directory)", "refused": "\(refused)"])
+        }
+        throw LedgerUnavailable(reason: shortage)
     }
 
     // MARK: - Settling

@@ -13,6 +13,9 @@ package final class SettlementJournal: Sendable {
     private static let requestShare = 2
     /// From here on no new hold is taken: its settlement might not fit.
     private static let fullShare = (numerator: 9, denominator: 10)
+    /// With less room than this left in its file system it counts as nearly full, too: the settlements of some thousand
+    /// calls.
+    package static let leastFreeBytes: Int64 = 1 << 20
     /// A file smaller than this is not worth rewriting.
     private static let compactionBytes = 1 << 20
 
@@ -43,10 +46,17 @@ package final class SettlementJournal: Sendable {
     private let waiting = Mutex<[Waiting]>([])
     private let depths: Mutex<JournalDepth>
     private let maximumBytes: Int
+    private let freeBytes: @Sendable (String) -> Int64?
+    /// Whether its file system had room when it was last looked at.
+    private let hasRoom = Mutex(true)
+    /// Where its files are.
+    let directory: String
     /// Names this journal in the database: its holder is the only process that can settle what it took.
     package let identity: UUID
     /// Lines that could not be read when it was opened.
     package let damagedLines: Int
+    /// Where those are kept aside.
+    var damagedPath: String { "\(directory)/\(JournalFile.damagedFile)" }
 
     /// Opens or makes the journal in `directory`; fails when another process has it.
     package convenience init(directory: String, maximumBytes: Int = defaultMaximumBytes) throws(LedgerError) {
@@ -54,13 +64,18 @@ package final class SettlementJournal: Sendable {
             directory: directory, maximumBytes: maximumBytes, directorySync: { try JournalFile.syncDirectory($0) })
     }
 
-    /// - Parameter directorySync: for tests of a disk that fails.
+    /// - Parameters:
+    ///   - directorySync: for tests of a disk that fails.
+    ///   - freeBytes: for tests of one that is full.
     init(
-        directory: String, maximumBytes: Int, directorySync: @escaping @Sendable (String) throws -> Void
+        directory: String, maximumBytes: Int, directorySync: @escaping @Sendable (String) throws -> Void,
+        freeBytes: @escaping @Sendable (String) -> Int64? = { JournalFile.freeBytes($0) }
     ) throws(LedgerError) {
         let file = try JournalFile.open(directory: directory, directorySync: directorySync)
         identity = file.identity
         damagedLines = file.found.damaged
+        self.directory = directory
+        self.freeBytes = freeBytes
         self.maximumBytes = maximumBytes
         var entries: [Entry] = []
         for (index, record) in file.found.records.enumerated() {
@@ -70,7 +85,11 @@ package final class SettlementJournal: Sendable {
         depths = Mutex(JournalDepth(records: entries.count, settlements: settlements, bytes: file.bytes))
         state = Mutex(
             State(file: file, entries: entries, settlements: settlements, next: UInt64(entries.count)))
+        look()
     }
+
+    /// Whether a gateway has the journal in `directory` now; false where that cannot be told.
+    package static func isInUse(_ directory: String) -> Bool { JournalFile.isLocked(directory) }
 
     /// Writes a record and returns once it is on disk.
     func append(_ record: JournalRecord) async throws(LedgerError) {
@@ -124,9 +143,25 @@ package final class SettlementJournal: Sendable {
     /// How much is waiting, for metrics.
     package var depth: JournalDepth { depths.withLock { $0 } }
 
+    /// Why it may not have room for another settlement; nil: it has.
+    var shortage: String? {
+        if depth.bytes >= maximumBytes / Self.fullShare.denominator * Self.fullShare.numerator {
+            return "the settlement journal is nearly full"
+        }
+        return hasRoom.withLock { $0 } ? nil : "the settlement journal's file system is full"
+    }
+
     /// True when it may not have room for another settlement.
-    var isNearlyFull: Bool {
-        depth.bytes >= maximumBytes / Self.fullShare.denominator * Self.fullShare.numerator
+    var isNearlyFull: Bool { shortage != nil }
+
+    /// Looks how much room its file system has: others fill it, too.
+    func lookForRoom() async {
+        await withCheckedContinuation { done in
+            queue.async {
+                self.look()
+                done.resume()
+            }
+        }
     }
 
     /// Writes what waits and gives the lock up.
@@ -145,6 +180,12 @@ package final class SettlementJournal: Sendable {
     }
 
     // MARK: - On the queue
+
+    /// What is not known is no reason to refuse calls.
+    private func look() {
+        let free = freeBytes(directory)
+        hasRoom.withLock { $0 = free.map { $0 >= Self.leastFreeBytes } ?? true }
+    }
 
     private func flush() {
         let batch = waiting.withLock { waiting in
@@ -169,6 +210,7 @@ package final class SettlementJournal: Sendable {
         do {
             if !accepted.isEmpty { try state.file.append(accepted.flatMap(\.line)) }
         } catch {
+            look()
             let failure = LedgerError(.journal, "cannot write: \(error.localizedDescription)")
             return batch.map { _ in .failure(failure) }
         }

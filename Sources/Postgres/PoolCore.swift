@@ -163,7 +163,8 @@ actor PoolCore {
             self?.assumeIsolated { $0.lost(id, error) }
         }
         let connection = PostgresConnection(
-            configuration: configuration, executor: executor, readiness: readiness, resolver: resolver, events: events)
+            configuration: configuration.renewed(), executor: executor, readiness: readiness, resolver: resolver,
+            events: events)
         do throws(PostgresError) {
             try configuration.validate()
             try await connection.open()

@@ -26,9 +26,13 @@ package struct PostgresConfiguration: Sendable {
     package var maxBackoff: Duration
     /// The role that every session acts as; nil: the one it logs in as, which must else be a member of this one.
     package var role: String?
+    /// Says the URL again for each connection that is opened, so that a password can be changed while a pool runs. Of
+    /// what it says only user and password count: a pool stays with its server and database. nil, or where it says
+    /// nothing that can be read: they stay what they were.
+    package var renewedURL: (@Sendable () -> String?)?
 
     /// Keywords and values as libpq read them. Private: the password is among them.
-    private let settings: [String: String]
+    private var settings: [String: String]
 
     /// Reads a connection URL or conninfo text.
     ///
@@ -54,6 +58,14 @@ package struct PostgresConfiguration: Sendable {
         idleInTransactionTimeout = .seconds(30)
         acquireTimeout = .seconds(10)
         maxBackoff = .seconds(2)
+    }
+
+    /// What the next connection is opened with. It may read a file, and is called on the pool's own thread.
+    func renewed() -> PostgresConfiguration {
+        guard let url = renewedURL?(), let said = try? PostgresConfiguration(url: url) else { return self }
+        var renewed = self
+        for keyword in ["user", "password"] { renewed.settings[keyword] = said.settings[keyword] }
+        return renewed
     }
 
     /// How much longer than the statement timeout the client waits, so that the server's own answer comes first.

@@ -55,7 +55,8 @@ actor PostgresListener {
             if case .dropped = continuation.yield(.notification(payload: payload)) { continuation.yield(.resync) }
         }
         let connection = PostgresConnection(
-            configuration: configuration, executor: executor, readiness: readiness, resolver: resolver, events: events)
+            configuration: configuration.renewed(), executor: executor, readiness: readiness, resolver: resolver,
+            events: events)
         self.connection = connection
         do throws(PostgresError) {
             try configuration.validate()

@@ -108,7 +108,7 @@ extension AdministrationTests {
         }
     }
 
-    @Test("no command acts on a schema that is older or newer than its own; without the files none can be compared")
+    @Test("no command acts on a schema that is older or newer than its own; an older one is known without the files")
     func otherSchema() async throws {
         try await Shell.with { shell in
             let file = shell.directory.appending(path: "gboost.yaml")
@@ -123,6 +123,16 @@ extension AdministrationTests {
 
             try Data(older.utf8).write(to: file)
             #expect(await shell.run("migrate").status == .done)
+            for place in [fewer.path(), "/nowhere"] {
+                try Data(own.replacing(Shell.migrations, with: place).utf8).write(to: file)
+                for line in ["tenant create acme", "key create --tenant acme", "retention show"] {
+                    let early = await shell.run(line)
+                    #expect(early.status == .failed, "\(line): \(early.output)")
+                    #expect(early.errors.contains("schema is missing or old: run gboost migrate"), "\(early.errors)")
+                }
+            }
+            try Data(older.utf8).write(to: file)
+            #expect(await shell.run("doctor").output.contains("and this program needs \(Migration.newest)"))
             try Data(own.utf8).write(to: file)
             let behind = await shell.run("tenant create acme")
             #expect(behind.status == .failed, "\(behind.output)")

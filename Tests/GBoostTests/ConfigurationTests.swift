@@ -1,3 +1,4 @@
+import Audit
 import Foundation
 import Inference
 import Providers
@@ -25,6 +26,21 @@ import Testing
         var layers = try ConfigurationLayers(
             file: try ConfigurationFile(yaml: yaml, path: "g.yaml"), sets: sets, environment: environment)
         return try GatewayConfiguration(&layers)
+    }
+
+    @Test("one key under both names of signing keys is refused by the field's name, whatever it is called there")
+    func sameSigningKey() throws {
+        func key(_ name: String, _ byte: UInt8) throws -> String {
+            try NoteSigner(name: name, seed: [UInt8](repeating: byte, count: 32)).secretText
+        }
+        let configuration = try Self.load(
+            "database: { embedded: d }\naudit: { signing_key: \"env:S\", next_signing_key: \"env:N\" }")
+        let (signing, renamed, other) = (try key("gw/2026", 1), try key("gw/2027", 1), try key("gw/2027", 2))
+        for (next, isSame) in [(signing, true), (renamed, true), (other, false)] {
+            let problems = configuration.unusableSecrets(environment: ["S": signing, "N": next])
+            #expect(problems.map(\.field) == (isSame ? ["audit.next_signing_key"] : []), "\(problems)")
+            #expect(problems.first.map { $0.message.contains("same key as audit.signing_key") } ?? !isSame)
+        }
     }
 
     @Test("a whole file is read, with defaults where it is silent")

@@ -2,12 +2,13 @@ import EmbeddedPostgres
 import Foundation
 import GatewayCore
 import GatewayServer
-import Ledger
+import GatewayTesting
 import Logging
 import Postgres
 import Synchronization
 import Testing
 
+@testable import Ledger
 @testable import gboost
 
 @Suite("What a start may do to what is there already")
@@ -36,6 +37,45 @@ struct ServeTests {
         withExtendedLifetime(first) {}
         await connected.close()
         try await cluster.destroy()
+    }
+
+    @Test("a database's URL that a file holds is read again for each connection; one that stands for itself is not")
+    func renewedURL() throws {
+        let file = URL(filePath: TestFiles.path("url"))
+        let (one, two) = ("postgresql://a:one@db/ledger", "postgresql://a:two@db/ledger")
+        try Data(one.utf8).write(to: file)
+        let named = try ConfigurationTests.load("database: { url: \"file:\(file.path())\" }")
+        let settings = try GatewayProcess.settings(named, url: try named.databaseURL())
+        #expect(settings.renewedURL?() == one)
+        try Data("\(two)\n".utf8).write(to: file)
+        #expect(settings.renewedURL?() == two)
+        try FileManager.default.removeItem(at: file)
+        #expect(settings.renewedURL?() == nil)
+        let given = try ConfigurationTests.load("log: { level: info }", environment: ["GBOOST_DATABASE_URL": one])
+        let fixed = try GatewayProcess.settings(given, url: one)
+        #expect(fixed.renewedURL == nil)
+    }
+
+    @Test("a gateway whose journal has no room is not ready, and says that this is what it lacks")
+    func fullJournal() async throws {
+        try await Shell.with { shell in
+            #expect(await shell.run("migrate").status == .done)
+            let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            let pool = PostgresPool(
+                configuration: try PostgresConfiguration(url: shell.url), size: 4, maxWaiting: 100, logger: quiet)
+            let journal = try SettlementJournal(
+                directory: TestFiles.path("full"), maximumBytes: 1 << 20, directorySync: { _ in },
+                freeBytes: { _ in 0 })
+            let ledger = await PostgresLedger.start(
+                pools: LedgerPools(pool), journal: journal, configuration: LedgerConfiguration(instance: "full"),
+                logger: quiet)
+            let hasher = try KeyHasher(pepper: Array(String(repeating: "p", count: 40).utf8))
+            let catalog = CatalogStore(pool: pool, hasher: hasher, logger: quiet)
+            try await catalog.refresh()
+            #expect(await GatewayProcess.missing(pool: pool, catalog: catalog, ledger: ledger) == ["journal"])
+            await ledger.drain()
+            await pool.close()
+        }
     }
 
     /// A connection that somebody has.

@@ -1,5 +1,7 @@
 import Foundation
 import GatewayCore
+import GatewayTesting
+import Logging
 import Postgres
 import Synchronization
 import Testing
@@ -8,8 +10,13 @@ import Testing
 
 @Suite("The journal on a disk that fails")
 struct JournalFaultTests {
-    /// Syncs no directory while it is broken, as with no descriptor left.
+    /// Syncs no directory while it is broken, as with no descriptor left, and has as much room as it is told to have.
     private final class Disk: Sendable {
+        private let room = Mutex<Int64?>(1 << 30)
+        var freeBytes: Int64? {
+            get { room.withLock { $0 } }
+            set { room.withLock { $0 = newValue } }
+        }
         private let broken = Mutex(false)
         var isBroken: Bool {
             get { broken.withLock { $0 } }
@@ -73,6 +80,96 @@ struct JournalFaultTests {
             await running.value
             #expect(journal.depth.bytes == 0)
             #expect(try await ledger.reserve(f.reservation(1)).isGranted)
+        }
+    }
+
+    private func started(
+        _ f: LedgerFixture, _ journal: SettlementJournal, _ log: KeptLog
+    ) async -> PostgresLedger {
+        var configuration = LedgerConfiguration(instance: "test")
+        (configuration.reserveTimeout, configuration.settleTimeout) = (.seconds(20), .seconds(20))
+        return await PostgresLedger.start(
+            pools: LedgerPools(f.pool), journal: journal, configuration: configuration, logger: log.logger)
+    }
+
+    @Test("on a full file system no new hold is taken until there is room again, and the log says so once")
+    func noRoom() async throws {
+        try await LedgerFixture.with { f in
+            let (disk, log) = (Disk(), KeptLog())
+            let journal = try SettlementJournal(
+                directory: temporaryDirectory(), maximumBytes: 1 << 20, directorySync: { try disk.sync($0) },
+                freeBytes: { _ in disk.freeBytes })
+            let ledger = await started(f, journal, log)
+            let first = f.reservation(10)
+            #expect(try await ledger.reserve(first).isGranted && ledger.takesHolds)
+            disk.freeBytes = SettlementJournal.leastFreeBytes - 1
+            await journal.lookForRoom()
+            for _ in 0..<3 {
+                let refused = await #expect(throws: LedgerUnavailable.self) {
+                    try await ledger.reserve(f.reservation(10))
+                }
+                #expect(refused?.reason == "the settlement journal's file system is full")
+            }
+            #expect(!ledger.takesHolds)
+            #expect(log.lines(.error).filter { $0.message.contains("no new hold is taken") }.count == 1)
+            // What was held before is settled all the same.
+            await ledger.settle(.of(first.id, 4))
+            #expect(try await f.number("select settled from budget_periods") == 4)
+            // What is not known, as of a file system that does not say it, refuses nothing.
+            for free in [SettlementJournal.leastFreeBytes, nil] {
+                disk.freeBytes = free
+                await journal.lookForRoom()
+                #expect(try await ledger.reserve(f.reservation(10)).isGranted, "\(free ?? -1)")
+            }
+        }
+    }
+
+    @Test("a journal that cannot be written is looked at for room at once")
+    func failedWrite() async throws {
+        let disk = Disk()
+        let journal = try SettlementJournal(
+            directory: temporaryDirectory(), maximumBytes: 1 << 20, directorySync: { try disk.sync($0) },
+            freeBytes: { _ in disk.freeBytes })
+        try await journal.append(settlement(1))
+        disk.isBroken = true
+        await acknowledgeAll(journal)
+        disk.freeBytes = 0
+        #expect(journal.shortage == nil)
+        await #expect(throws: LedgerError.self) { try await journal.append(settlement(2)) }
+        #expect(journal.shortage == "the settlement journal's file system is full")
+    }
+
+    @Test("the room of a real directory is known, and that of one that is not there is not")
+    func realRoom() throws {
+        let free = try #require(JournalFile.freeBytes(FileManager.default.temporaryDirectory.path()))
+        #expect(free > 0)
+        #expect(JournalFile.freeBytes("/nowhere/at/all") == nil)
+    }
+
+    @Test("a start says how many lines were damaged, and in which file they are")
+    func damagedPath() async throws {
+        try await LedgerFixture.with { f in
+            let (directory, log) = (temporaryDirectory(), KeptLog())
+            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+            try Data("no record\n".utf8).write(to: URL(fileURLWithPath: directory + "/journal.jsonl"))
+            let ledger = await started(f, try SettlementJournal(directory: directory), log)
+            let line = try #require(log.lines(.critical).first { $0.message.contains("damaged") })
+            #expect(line.metadata["lines"] == "1")
+            let path = try #require(line.metadata["path"])
+            #expect(try String(contentsOfFile: path, encoding: .utf8) == "no record\n")
+            await ledger.drain()
+        }
+    }
+
+    @Test("a journal is known to be in use while its gateway lives, and asking leaves it to the next one")
+    func inUse() async throws {
+        let directory = temporaryDirectory()
+        #expect(!SettlementJournal.isInUse(directory))
+        for _ in 0..<2 {
+            let journal = try SettlementJournal(directory: directory)
+            #expect(SettlementJournal.isInUse(directory))
+            await journal.close()
+            #expect(!SettlementJournal.isInUse(directory))
         }
     }
 

@@ -28,6 +28,25 @@ struct MigratorTests {
         ).rows.map { try $0.get("t", as: String.self) }
     }
 
+    @Test("the program knows the number of its last migration, and refuses an older schema, whatever files are there")
+    func newest() async throws {
+        let all = try Migration.load(directory: LedgerFixture.migrations)
+        #expect(all.last?.version == Migration.newest)
+        try await with { pool in
+            for count in [0, all.count - 1] {
+                // An earlier program's files beside its schema.
+                let older = Migrator(pool: pool, migrations: Array(all.prefix(count)))
+                if count > 0 { try await older.migrate() }
+                try await older.requireCurrent()
+                let error = await #expect(throws: LedgerError.self) { try await older.requireNewest() }
+                #expect(error?.code == .migration, "\(count)")
+                #expect(error?.message.contains("schema is missing or old: run gboost migrate") == true)
+            }
+            try await Migrator(pool: pool, migrations: all).migrate()
+            try await Migrator(pool: pool, migrations: []).requireNewest()
+        }
+    }
+
     @Test("the project's migrations apply to an empty database, and a second run finds nothing to do")
     func twice() async throws {
         try await with { pool in

@@ -19,7 +19,7 @@ enum DatabaseSession {
     /// - Parameters:
     ///   - role: what the session acts as; nil is the owner, who alone may change the schema.
     ///   - anySchema: also where the schema is not this program's. Otherwise nothing is done there, unless the session
-    ///     is the owner's.
+    ///     is the owner's. An older one is known without the files of the migrations, too.
     static func run<R: Sendable>(
         _ configuration: GatewayConfiguration, as role: String? = DatabaseRole.app, anySchema: Bool = false,
         _ body: (PostgresPool) async throws -> R
@@ -59,6 +59,7 @@ enum DatabaseSession {
 
     /// What a database's schema is to be: all of some migrations, and nothing else.
     struct Schema: Sendable {
+        /// Empty where the files are not at hand: commands run without them, too, and know what they need at least.
         let migrations: [Migration]
         /// Whether the configuration says where they are. Otherwise they are those of the working directory, which may
         /// be another project's: they count only where the first of them is what was applied.
@@ -69,19 +70,22 @@ enum DatabaseSession {
             self.isNamed = isNamed
         }
 
-        /// Nil where the files are not at hand: commands run without them, too.
-        init?(_ configuration: GatewayConfiguration) {
-            guard let all = try? Migration.load(directory: configuration.ledger.migrations) else { return nil }
+        init(_ configuration: GatewayConfiguration) {
+            let all = (try? Migration.load(directory: configuration.ledger.migrations)) ?? []
             let reading = configuration.readings.last { $0.key == "ledger.migrations" }
             self.init(all, isNamed: reading.map { $0.origin != .defaults } ?? false)
         }
 
         fileprivate func require(_ pool: PostgresPool) async throws {
             let migrator = Migrator(pool: pool, migrations: migrations)
-            if !isNamed {
-                guard try await migrator.status().first?.state == .applied else { return }
-            }
-            try await migrator.requireCurrent()
+            if try await areTheDatabases(migrator) { try await migrator.requireCurrent() }
+            try await migrator.requireNewest()
+        }
+
+        private func areTheDatabases(_ migrator: Migrator) async throws -> Bool {
+            guard !migrations.isEmpty else { return false }
+            if isNamed { return true }
+            return try await migrator.status().first?.state == .applied
         }
     }
 

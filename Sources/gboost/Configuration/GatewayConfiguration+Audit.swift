@@ -117,7 +117,8 @@ extension GatewayConfiguration {
         return number * unit.seconds
     }
 
-    /// Who signs checkpoints. Throws when a key that is named is not there.
+    /// Who signs checkpoints. Throws when a key that is named is not there, or is the same under both names: a
+    /// rotation to it would be none.
     func auditSigners(
         environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws(ConfigurationError) -> [NoteSigner] {
@@ -129,6 +130,12 @@ extension GatewayConfiguration {
             } catch {
                 throw ConfigurationError(field: field, message: "\(error)")
             }
+        }
+        guard signers.count < 2 || !signers[0].hasKey(of: signers[1]) else {
+            throw ConfigurationError(
+                field: "audit.next_signing_key",
+                message: "is the same key as audit.signing_key: make another one with gboost audit make-key, or leave "
+                    + "one out")
         }
         return signers
     }

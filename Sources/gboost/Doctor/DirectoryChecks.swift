@@ -1,12 +1,30 @@
 internal import Foundation
+internal import Ledger
 
-/// The doctor's look at the directories that a gateway writes into. Nothing is made in them, and nothing locked: one
-/// that serves may have them.
+/// The doctor's look at the directories that a gateway writes into. Nothing is made in them, and nothing kept locked:
+/// one that serves may have them.
 extension MachineChecks {
+    /// What was found of a journal's directory.
+    struct JournalPlace {
+        var path: String
+        /// Why it cannot be used; nil: it can.
+        var obstacle: String?
+        /// A process has it.
+        var isInUse = false
+        /// A process listens on the gateway's port: most likely it is that gateway.
+        var isServing = false
+        /// nil: not known.
+        var freeBytes: Int64?
+    }
+
     func directories() -> [Finding] {
-        let journal = directory(
-            "journal", configuration.ledger.journal, setting: "ledger.journal",
-            files: ["lock", "journal.jsonl", "journal.damaged", "journal.refused"])
+        let place = configuration.ledger.journal
+        let journal = Self.journal(
+            JournalPlace(
+                path: place,
+                obstacle: Self.obstacle(
+                    to: place, files: ["lock", "journal.jsonl", "journal.damaged", "journal.refused"]),
+                isInUse: SettlementJournal.isInUse(place), isServing: isPortInUse, freeBytes: Self.freeBytes(place)))
         guard let path = configuration.audit.checkpointDirectory else { return [journal] }
         let files = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
         let checkpoints = directory(
@@ -18,9 +36,31 @@ extension MachineChecks {
     /// - Parameter files: what is opened for reading and writing there, where it exists.
     private func directory(_ check: String, _ path: String, setting: String, files: [String]) -> Finding {
         guard let obstacle = Self.obstacle(to: path, files: files) else { return .ok(check, "\(path) can be written") }
-        return .problem(
+        return Self.unusable(check, path, obstacle, setting: setting)
+    }
+
+    private static func unusable(_ check: String, _ path: String, _ obstacle: String, setting: String) -> Finding {
+        .problem(
             check, "\(path) cannot be used: \(obstacle)",
             remedy: "let the user that the gateway runs as write there, or set \(setting) to another directory")
+    }
+
+    static func journal(_ place: JournalPlace) -> Finding {
+        let (check, path) = ("journal", place.path)
+        if let obstacle = place.obstacle { return unusable(check, path, obstacle, setting: "ledger.journal") }
+        if let free = place.freeBytes, free < SettlementJournal.leastFreeBytes {
+            return .problem(
+                check, "\(path) has no room, \(free >> 10) KiB free: no new hold is taken, and no paid call made",
+                remedy: "make room, at least \(SettlementJournal.leastFreeBytes >> 10) KiB")
+        }
+        guard place.isInUse else { return .ok(check, "\(path) can be written") }
+        guard place.isServing else {
+            return .problem(
+                check, "\(path) is in use by another gateway, and none serves on this one's port",
+                remedy: "set ledger.journal to a directory of this gateway's own; if it is just starting or stopping, "
+                    + "ask again")
+        }
+        return .ok(check, "\(path) is in use by a running gateway; a second one would be refused it")
     }
 
     /// Why a directory cannot be made, or be written where it is; nil where it can, as far as its rights tell.

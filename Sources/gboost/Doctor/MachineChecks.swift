@@ -1,5 +1,6 @@
 internal import Foundation
 internal import Inference
+internal import Ledger
 internal import Providers
 
 /// The doctor's look at the machine and at the configuration, without the database.
@@ -154,7 +155,7 @@ struct MachineChecks {
     }
 
     /// Of the nearest directory that exists.
-    private static func freeBytes(_ path: String) -> Int64? {
+    static func freeBytes(_ path: String) -> Int64? {
         var url = URL(filePath: path).standardizedFileURL
         while !FileManager.default.fileExists(atPath: url.path()), url.path() != "/" {
             url = url.deletingLastPathComponent()
@@ -163,12 +164,15 @@ struct MachineChecks {
         return (attributes?[.systemFreeSize] as? NSNumber)?.int64Value
     }
 
+    /// Whether somebody listens on the gateway's port.
+    var isPortInUse: Bool {
+        let tables = ["/proc/net/tcp", "/proc/net/tcp6"].compactMap { try? String(contentsOfFile: $0, encoding: .utf8) }
+        return tables.contains { Self.isListening(configuration.server.port, table: $0) }
+    }
+
     func port() -> Finding {
         let port = configuration.server.port
-        let tables = ["/proc/net/tcp", "/proc/net/tcp6"].compactMap { try? String(contentsOfFile: $0, encoding: .utf8) }
-        guard tables.contains(where: { Self.isListening(port, table: $0) }) else {
-            return .ok("port", "\(port) is free")
-        }
+        guard isPortInUse else { return .ok("port", "\(port) is free") }
         return .warning(
             "port", "\(port) is in use, maybe by a running gateway", remedy: "else set server.port to a free one")
     }
@@ -211,6 +215,11 @@ struct MachineChecks {
         guard count > 0 else {
             return .problem(
                 "migrations", "no SQL files in \(path)", remedy: "set ledger.migrations to the directory 'migrations'")
+        }
+        guard count >= Migration.newest else {
+            return .problem(
+                "migrations", "\(count) files in \(path), and this program needs \(Migration.newest)",
+                remedy: "set ledger.migrations to the directory 'migrations' of this program's own version")
         }
         return .ok("migrations", "\(count) files in \(path)")
     }

@@ -10,6 +10,17 @@ extension GatewayProcess {
     /// Requests of administration that are at the database at once; so many more may wait for each.
     private static let adminConnections = 4
 
+    /// What all of a gateway's connections have in common. A URL that was given by reference is read again for each:
+    /// its password may be another one by then.
+    static func settings(_ configuration: GatewayConfiguration, url: String) throws -> PostgresConfiguration {
+        var settings = try PostgresConfiguration(url: url)
+        settings.applicationName = "gboost"
+        if case .reference = configuration.database.location {
+            settings.renewedURL = { try? configuration.databaseURL() }
+        }
+        return settings
+    }
+
     static func pools(
         _ main: PostgresPool, _ settings: PostgresConfiguration, lanes: Int, logger: Logger
     ) -> LedgerPools {

@@ -81,8 +81,7 @@ struct GatewayProcess: Sendable, CustomStringConvertible {
     ) async throws -> GatewayProcess {
         var ledgerConfiguration = LedgerConfiguration(instance: configuration.server.instance)
         ledgerConfiguration.lanes = configuration.ledger.lanes
-        var settings = try PostgresConfiguration(url: url)
-        settings.applicationName = "gboost"
+        var settings = try Self.settings(configuration, url: url)
         settings.statementTimeout = ledgerConfiguration.reserveTimeout
         let migrations = try Migration.load(directory: configuration.ledger.migrations)
         // An embedded database belongs to this gateway alone; any other one is changed by its operator.
@@ -92,6 +91,8 @@ struct GatewayProcess: Sendable, CustomStringConvertible {
         let pool = PostgresPool(
             configuration: settings, size: configuration.database.pool, maxWaiting: maxWaiting, logger: logger)
         if !isEmbedded { try await Migrator(pool: pool, migrations: migrations).requireCurrent() }
+        // The files may be an earlier program's, as the database is.
+        try await Migrator(pool: pool, migrations: []).requireNewest()
         let (pepper, hasher) = try await KeyPepper.read(configuration.secrets, for: pool, isServing: true)
         let journal = try SettlementJournal(directory: configuration.ledger.journal)
         let ledger = await PostgresLedger.start(
@@ -115,7 +116,7 @@ struct GatewayProcess: Sendable, CustomStringConvertible {
             catalog: catalog, ledger: ledger, models: ModelSources(engines: models, curl: curl),
             providers: try providers(configuration, curl: curl, models: models),
             limits: limits(configuration), contentKey: contentKey, logger: logger,
-            notReady: { await Self.missing(pool: pool, catalog: catalog) },
+            notReady: { await Self.missing(pool: pool, catalog: catalog, ledger: ledger) },
             refreshGauges: {
                 await LedgerGaugeRefresh(
                     admin: admin, ledger: ledger, models: models, sealer: sealer, texts: texts
@@ -142,10 +143,12 @@ struct GatewayProcess: Sendable, CustomStringConvertible {
         services.deployments = Deployments(configuration.modelGroups)
     }
 
-    private static func missing(pool: PostgresPool, catalog: CatalogStore) async -> [String] {
+    /// What a gateway lacks to do all of its work.
+    static func missing(pool: PostgresPool, catalog: CatalogStore, ledger: PostgresLedger) async -> [String] {
         var missing: [String] = []
         if !catalog.isLoaded { missing.append("catalog") }
         do { try await pool.checkHealth() } catch { missing.append("database") }
+        if !ledger.takesHolds { missing.append("journal") }
         return missing
     }
 
