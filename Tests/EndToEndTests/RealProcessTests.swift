@@ -168,7 +168,11 @@ struct RealProcessTests {
             #expect(try await ask() == 200)
 
             try await world.cluster().killNine(wholeTree: false)
-            // Nobody but the gateway starts it: no command is run until it is back.
+            // Nobody but the gateway starts it: no command is run until it is back. Sessions outlive their server for a
+            // moment, and a call on one says nothing; a new one does.
+            try await Self.eventually("the server is back", seconds: 60) {
+                (try? await Books.read(world, tenant: "acme")) != nil
+            }
             try await Self.eventually("the gateway pays again", seconds: 60) { try await ask() == 200 }
             try await Self.eventually("nothing is held") { try await Books.read(world, tenant: "acme").held == 0 }
             let books = try await Books.read(world, tenant: "acme")
