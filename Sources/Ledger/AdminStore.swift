@@ -75,10 +75,18 @@ extension AdminStore {
     }
 
     /// Several changes that come about together or not at all: those made by the store that `body` is given. Each sees
-    /// what the ones before it did. Errors of `body`'s own are passed on as they are.
+    /// what the ones before it did. Errors of `body`'s own are passed on as they are; where it met another change in a
+    /// deadlock it is begun anew, with nothing of it done.
     package func inOneTransaction<R: Sendable>(
         _ body: (AdminStore) async throws -> R
     ) async throws -> R {
+        for _ in 1..<Self.attempts {
+            do { return try await attempt(body) } catch let error as LedgerError where error.isDeadlock { continue }
+        }
+        return try await attempt(body)
+    }
+
+    private func attempt<R: Sendable>(_ body: (AdminStore) async throws -> R) async throws -> R {
         do {
             return try await pool.transaction { transaction in
                 // One at a time: they lock tenants in an order of their own.
@@ -88,6 +96,18 @@ extension AdminStore {
                 return try await body(store)
             }
         } catch let error as PostgresError { throw LedgerError(error) }
+    }
+
+    /// Locks some tenants, before several changes of theirs in one transaction: each single change locks its tenant
+    /// first, and then what all tenants have in common. No call waits for it.
+    package func lockTenants(_ names: [String]) async throws(LedgerError) {
+        try await changing { transaction in
+            _ = try await transaction.query(
+                """
+                select id from tenants where name = any(\(names)) and deleted_at is null
+                order by id for no key update
+                """)
+        }
     }
 
     /// Locks all budgets of some tenants, for several changes of them in one transaction: in the order of everything

@@ -73,6 +73,9 @@ extension LedgerError: CustomStringConvertible {
         return "\(description): \(reason)"
     }
 
+    /// It met another change, each waiting for the other, and was given up; nothing of it was done.
+    package var isDeadlock: Bool { underlying?.sqlState == "40P01" }
+
     /// Sessions are to act as a role that the server does not have.
     package var isRoleMissing: Bool { underlying?.code == .connection && underlying?.sqlState == "42704" }
 
@@ -107,6 +110,8 @@ extension LedgerError {
             }
         case (_, "22003"?):
             self.init(.database, "a number or a sum is larger than can be counted", underlying: error)
+        case (_, "40P01"?):
+            self.init(.database, "other changes stood in the way, and nothing was done: try again", underlying: error)
         case (_, "42P01"?), (_, "42883"?):
             self.init(.migration, "the database's schema is missing or old: run gboost migrate", underlying: error)
         default:

@@ -74,6 +74,44 @@ struct AdminApplyTests {
         }
     }
 
+    @Test(
+        "it waits for whoever changes its tenants, and whoever comes after waits for it: neither is in the other's way")
+    func beside() async throws {
+        try await with { shell, store in
+            _ = try await apply("tenants: [{ name: one }, { name: two, budgets: [{ limit_usd: 1 }] }]", store)
+            let others = Task {
+                var limit: Int64 = 1
+                while !Task.isCancelled {
+                    do {
+                        _ = try await store.setBudget(BudgetDraft(tenant: "two", window: .day, limit: NanoUSD(limit)))
+                    } catch {
+                        guard Task.isCancelled else { throw error }
+                    }
+                    limit += 1
+                }
+            }
+            for round in 0..<25 {
+                // A key is what all gateways are told of; a budget needs its tenant.
+                let state = """
+                    tenants:
+                      - { name: one, keys: [{ name: k\(round) }] }
+                      - { name: two, budgets: [{ limit_usd: \(round + 2) }] }
+                    """
+                #expect(try await apply(state, store).contains(#""applied":true"#))
+            }
+            others.cancel()
+            try await others.value
+            let pool = PostgresPool(
+                configuration: try PostgresConfiguration(url: shell.url), size: 1, maxWaiting: 4,
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            let row = try await pool.query(
+                "select deadlocks from pg_stat_database where datname = current_database()"
+            ).rows.first
+            #expect(try row?.get("deadlocks", as: Int64.self) == 0)
+            await pool.close()
+        }
+    }
+
     @Test("what is not declared is pruned where that is asked for, as by the command, and a plan only says so")
     func pruning() async throws {
         try await with { shell, store in

@@ -1,6 +1,7 @@
 import Foundation
 import GatewayCore
 import Postgres
+import Synchronization
 import Testing
 
 @testable import Ledger
@@ -126,6 +127,33 @@ struct CapTests {
             } catch is TakenBack {}
             #expect(try await f.admin.budgets(tenant: "acme").map(\.limit) == [NanoUSD(1000)])
             #expect(try await f.violations() == 0)
+        }
+    }
+
+    @Test("several changes that met another in a deadlock are begun anew, and only those")
+    func begunAnew() async throws {
+        try await LedgerFixture.with(limit: 1000) { f in
+            for (state, tries) in [("40P01", 2), ("22003", 1)] {
+                let begun = Mutex(0)
+                func change() async throws {
+                    try await f.admin.inOneTransaction { store in
+                        _ = try await store.setCaps([budget("acme", 5, tag: "t\(state)")])
+                        let count = begun.withLock { count in
+                            count += 1
+                            return count
+                        }
+                        guard count == 1 else { return }
+                        throw LedgerError(PostgresError(.server, "met another", sqlState: state))
+                    }
+                }
+                if tries > 1 {
+                    try await change()
+                } else {
+                    await #expect(throws: LedgerError.self) { try await change() }
+                }
+                #expect(begun.withLock { $0 } == tries)
+            }
+            #expect(try await f.admin.budgets(tenant: "acme").map(\.tag) == [nil, "t40P01"])
         }
     }
 

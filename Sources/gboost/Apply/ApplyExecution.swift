@@ -36,7 +36,9 @@ struct ApplyExecution {
     }
 
     private static func placing(_ place: DeclaredPlace, _ body: () async throws -> Void) async throws {
-        do { try await body() } catch let error as LedgerError where error.code != .unavailable {
+        do { try await body() } catch let error as LedgerError
+            where error.code != .unavailable && !error.isDeadlock
+        {
             throw place.failure(error)
         }
     }

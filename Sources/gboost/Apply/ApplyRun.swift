@@ -33,6 +33,8 @@ struct ApplyRun: Sendable {
     ) async throws -> ApplyRun {
         do {
             return try await store.inOneTransaction { store in
+                // Before they are read: nobody else changes them from here on.
+                try await store.lockTenants(declared.tenants)
                 let current = try await CurrentState(of: declared.tenants, store)
                 let plan = try ApplyPlan(declared: declared, current: current, prunes: prunes)
                 var execution = ApplyExecution(store, keys: current.keys, isTrial: isPlan)

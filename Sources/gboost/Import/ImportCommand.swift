@@ -71,6 +71,7 @@ struct ImportCommand: AsyncParsableCommand {
                     plan.source.file, trial: "--dry-run", isTrial: isDryRun, needsPepper: makesKeys
                 ) { store in
                     try await store.inOneTransaction { store in
+                        try await store.lockTenants(plan.tenants)
                         let current = try await CurrentState(of: plan.tenants, store)
                         let changes = try ApplyPlan(declared: declared, current: current, prunes: false)
                         var execution = ApplyExecution(store, keys: current.keys, isTrial: isDryRun)
